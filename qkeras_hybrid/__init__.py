@@ -1,0 +1,43 @@
+"""Quantum circuits as layers of ordinary Keras models."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+from qkeras_hybrid import (
+    ansatz,
+    encodings,
+    engines,
+    gradients,
+    layers,
+    observables,
+    program,
+)
+from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
+from qkeras_hybrid.layers import PQC, PQCDense, QuantumEmbedding, Resources, SmallAngles
+from qkeras_hybrid.program import Program, compile_circuit
+
+try:
+    __version__ = version("qkeras_hybrid")
+except PackageNotFoundError:  # a source tree that is not installed
+    __version__ = "0+unknown"
+
+__all__ = [
+    "PQC",
+    "SPSA",
+    "Adjoint",
+    "FiniteDifference",
+    "PQCDense",
+    "ParameterShift",
+    "Program",
+    "QuantumEmbedding",
+    "Resources",
+    "SmallAngles",
+    "__version__",
+    "ansatz",
+    "compile_circuit",
+    "encodings",
+    "engines",
+    "gradients",
+    "layers",
+    "observables",
+    "program",
+]

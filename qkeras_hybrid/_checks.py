@@ -1,0 +1,66 @@
+"""Argument checks and the sentences they raise, said in one way everywhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+
+
+def shown(value: Any, limit: int = 200) -> str:
+    """Returns `repr(value)`, cut to `limit` characters so that an error stays readable."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def must(argument: str, requirement: str, got: Any, fix: str = "") -> str:
+    """Returns the sentence of an error: what the argument must be, what came, what to do."""
+    sentence = f"Argument `{argument}` must {requirement}, but got {shown(got)}."
+    return f"{sentence} {fix}" if fix else sentence
+
+
+def positive_int(argument: str, value: Any) -> int:
+    """Returns `value` as an `int` of at least 1.
+
+    Raises:
+        ValueError: If `value` is not a whole number of at least 1.
+    """
+    if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
+        raise ValueError(must(argument, "be a whole number of at least 1", value))
+    return int(value)
+
+
+def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
+    """Returns `value` if it is one of the `known` names.
+
+    Raises:
+        ValueError: If it is not; the message lists the known names.
+    """
+    names = tuple(known)
+    if value not in names:
+        raise ValueError(must(argument, f"be one of {', '.join(map(repr, names))}", value))
+    return str(value)
+
+
+def bytes_text(size: float) -> str:
+    """Returns a size in bytes in a unit that a person reads, e.g. `"3.0 GiB"`."""
+    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
+        if size < 1024 or unit == "PiB":
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError("unreachable")
+
+
+def available_memory() -> int:
+    """Returns how many bytes of memory this machine can still give, or 2**63 if unknown."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("MemAvailable:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 2**63

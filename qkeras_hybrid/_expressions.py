@@ -1,0 +1,173 @@
+"""SymPy expressions of circuit parameters: read into affine form, or evaluated on tensors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops
+
+from qkeras_hybrid._double import arctan2, cos, elementwise, sin
+from qkeras_hybrid._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import sympy
+else:
+    sympy = lazy_module("sympy")
+
+# SymPy's functions of one argument, by class name. Everything here has a derivative almost
+# everywhere, so that an angle made of them trains.
+_FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "sin": sin,
+    "cos": cos,
+    "tan": elementwise("tan"),
+    "asin": elementwise("arcsin"),
+    "acos": elementwise("arccos"),
+    "atan": elementwise("arctan"),
+    "sinh": elementwise("sinh"),
+    "cosh": elementwise("cosh"),
+    "tanh": elementwise("tanh"),
+    "asinh": elementwise("arcsinh"),
+    "acosh": elementwise("arccosh"),
+    "atanh": elementwise("arctanh"),
+    "exp": ops.exp,
+    "log": ops.log,
+    "Abs": ops.absolute,
+    "sign": ops.sign,
+}
+
+
+def natural_key(symbol: sympy.Symbol) -> list[tuple[int, int, str]]:
+    """Returns a sort key under which `t2` comes before `t10`."""
+    return [
+        (0, int(part), "") if part.isdigit() else (1, 0, part)
+        for part in re.findall(r"\d+|\D+", symbol.name)
+    ]
+
+
+def free_symbols(value: Any) -> list[sympy.Symbol]:
+    """Returns the symbols of an expression (or number), in natural order of their names."""
+    if not isinstance(value, sympy.Basic):
+        return []
+    return sorted(value.free_symbols, key=natural_key)
+
+
+def affine(expression: Any) -> tuple[float, dict[sympy.Symbol, float]] | None:
+    """Returns `(offset, coefficients)` of an expression that is affine in its symbols, else None.
+
+    Raises:
+        ValueError: If a constant or a coefficient is not a real, finite number.
+    """
+    if not isinstance(expression, sympy.Basic) or not expression.free_symbols:
+        return _real(expression, expression), {}
+    if isinstance(expression, sympy.Symbol):
+        return 0.0, {expression: 1.0}
+    offset, coefficients = 0.0, dict[Any, float]()
+    for term in sympy.Add.make_args(sympy.expand(expression)):
+        number, rest = term.as_independent(*term.free_symbols, as_Add=False)
+        if rest == 1:
+            offset += _real(number, expression)
+        elif isinstance(rest, sympy.Symbol):
+            coefficients[rest] = coefficients.get(rest, 0.0) + _real(number, expression)
+        else:
+            return None
+    return offset, coefficients
+
+
+def _real(number: Any, expression: Any) -> float:
+    value = complex(number)
+    if value.imag or not math.isfinite(value.real):
+        raise ValueError(
+            f"A circuit parameter must be real and finite, but `{expression}` holds {number}."
+        )
+    return value.real
+
+
+def check_evaluable(expression: sympy.Expr) -> None:
+    """Makes sure that `evaluate` knows every part of an expression.
+
+    Raises:
+        ValueError: If it holds a function that is not known here; the message lists those known.
+    """
+    for node in sympy.preorder_traversal(expression):
+        kind = type(node).__name__
+        if not (
+            node.is_Symbol
+            or (node.is_number and not node.args)
+            or kind in ("Add", "Mul", "Pow", "Max", "Min", "atan2", *_FUNCTIONS)
+        ):
+            raise ValueError(
+                f"The circuit parameter `{expression}` holds `{kind}`, which can't be evaluated "
+                "on tensors. Known are sums, products, powers, Max, Min, atan2, "
+                f"{', '.join(_FUNCTIONS)}."
+            )
+    numbers = [node for node in expression.atoms(sympy.Number, sympy.NumberSymbol)]
+    if expression.has(sympy.I) or any(not number.is_finite for number in numbers):
+        raise ValueError(f"A circuit parameter must be real and finite, but got `{expression}`.")
+
+
+def evaluate(
+    expressions: Iterable[sympy.Expr], values: Mapping[sympy.Symbol, Any]
+) -> list[keras.KerasTensor]:
+    """Evaluates expressions on tensors, with `keras.ops`, so that the results differentiate.
+
+    Args:
+        expressions: Expressions that passed `check_evaluable`.
+        values: A tensor for each symbol; the shapes must broadcast together.
+
+    Returns:
+        A tensor for each expression.
+    """
+    # Common parts of the expressions are evaluated once.
+    known: dict[Any, Any] = dict(values)
+
+    def visit(node: Any) -> Any:
+        if node not in known:
+            known[node] = compute(node)
+        return known[node]
+
+    def compute(node: Any) -> Any:
+        if node.is_number:
+            return float(node)
+        arguments = [visit(argument) for argument in node.args]
+        kind = type(node).__name__
+        if kind == "Pow":
+            return _power(arguments[0], arguments[1], node)
+        if kind in _FUNCTIONS:
+            return _FUNCTIONS[kind](arguments[0])
+        if kind in ("atan2", "Max", "Min"):
+            tensor = next(a for a in arguments if not isinstance(a, float))
+            arguments = [
+                ops.full_like(tensor, a) if isinstance(a, float) else a for a in arguments
+            ]
+        if kind == "atan2":
+            return arctan2(arguments[0], arguments[1])
+        result = arguments[0]
+        for argument in arguments[1:]:
+            if kind == "Add":
+                result = result + argument
+            elif kind == "Mul":
+                result = result * argument
+            else:
+                result = (ops.maximum if kind == "Max" else ops.minimum)(result, argument)
+        return result
+
+    return [visit(expression) for expression in expressions]
+
+
+def _power(base: Any, exponent: Any, node: Any) -> Any:
+    # Small whole powers are products: exact, defined at negative bases, and cheap to
+    # differentiate. Their reciprocals serve SymPy's way of writing division.
+    if node.exp.is_Integer and 1 <= abs(int(node.exp)) <= 4:
+        result = base
+        for _ in range(abs(int(node.exp)) - 1):
+            result = result * base
+        return result if node.exp.is_positive else 1.0 / result
+    if node.exp == sympy.Rational(1, 2):
+        return ops.sqrt(base)
+    if not isinstance(base, float):
+        return ops.power(base, exponent)
+    return ops.exp(exponent * math.log(base)) if base > 0 else ops.power(base, exponent)

@@ -1,0 +1,31 @@
+"""Modules that load at their first use, so that importing the package stays quick.
+
+Cirq and SymPy take about two seconds to import, and a script that only builds a Keras model
+should not wait for them before its first circuit. Write, at the top of a module::
+
+    if TYPE_CHECKING:
+        import cirq
+    else:
+        cirq = lazy_module("cirq")
+"""
+
+from __future__ import annotations
+
+import importlib
+import types
+from typing import Any
+
+
+class _LazyModule(types.ModuleType):
+    """Stands for a module and imports it when an attribute is asked for."""
+
+    def __getattr__(self, attribute: str) -> Any:
+        value = getattr(importlib.import_module(self.__name__), attribute)
+        # Kept here, so that the next access is a plain attribute look-up.
+        self.__dict__[attribute] = value
+        return value
+
+
+def lazy_module(name: str) -> types.ModuleType:
+    """Returns a stand-in for the module `name` that imports it at its first use."""
+    return _LazyModule(name)

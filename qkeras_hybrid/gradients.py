@@ -1,0 +1,287 @@
+"""How an expectation value is differentiated, where the engine's own gradient is not wanted.
+
+A differentiator is a value: it holds what a method needs, and writes the method once for all
+engines. It works on single angles of the program's angle table; from there to inputs and
+weights the backend's chain rule is exact. Every angle's generator has two eigenvalues one
+apart (see `qkeras_hybrid.program`), so that the same two-term rule holds for all of them,
+controlled rotations included.
+
+| differentiator | evaluations for `A` angles | error |
+|---|---|---|
+| `Adjoint()` | 1, by the engine's own reverse pass | none |
+| `ParameterShift()` | `2 A` | none; with shots unbiased |
+| `FiniteDifference(step)` | `2 A` | `O(step**2)`; with shots noise over `step` |
+| `SPSA(samples, step)` | `2 samples` | a random direction's, unbiased up to `O(step**2)` |
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._checks import must, one_of, positive_int
+
+if TYPE_CHECKING:
+    from qkeras_hybrid.engines.base import Engine
+    from qkeras_hybrid.program import Program
+
+
+class Differentiator(abc.ABC):
+    """A way to differentiate expectation values."""
+
+    def expectation(
+        self, engine: Engine, program: Program, inputs: Any, weights: Any, seed: Any = None
+    ) -> Any:
+        """Computes expectation values whose gradient is this differentiator's.
+
+        Args:
+            engine: The engine that evaluates.
+            program: A program that the engine supports.
+            inputs: Tensor of shape `(batch, n_inputs)`.
+            weights: Tensor of shape `(n_weights,)`.
+            seed: For engines that sample.
+
+        Returns:
+            Tensor of shape `(batch, n_observables)`.
+        """
+        if not program.angles:
+            return engine.expectation(program, inputs, weights, seed=seed)
+        rowwise = program.rowwise
+        nothing = ops.zeros((0,), dtype=inputs.dtype)
+        evaluations = Evaluations(engine, rowwise, nothing, seed)
+
+        def forward(angles: Any) -> Any:
+            def backward(*args: Any, upstream: Any = None) -> Any:
+                # Backends differ in what they pass: the upstream gradient comes last.
+                gradient = args[-1] if upstream is None else upstream
+                return self.gradient(evaluations, angles, gradient)
+
+            return evaluations(angles), backward
+
+        return ops.custom_gradient(forward)(program.angle_values(inputs, weights))
+
+    @abc.abstractmethod
+    def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
+        """Estimates the gradient with respect to the angles.
+
+        Args:
+            evaluations: Computes expectation values of shape `(batch, n_observables)`.
+            angles: Tensor of shape `(batch, n_angles)`.
+            upstream: Tensor of shape `(batch, n_observables)`.
+
+        Returns:
+            Tensor of shape `(batch, n_angles)`.
+        """
+
+    def evaluations(self, n_angles: int) -> int:
+        """Returns how many times a circuit runs for the gradient of one sample."""
+        return 2 * n_angles
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return asdict(self) if hasattr(self, "__dataclass_fields__") else {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Differentiator:
+        """Makes a differentiator from what `get_config` returned."""
+        return cls(**config)
+
+
+@dataclass(frozen=True)
+class Evaluations:
+    """Expectation values as a function of the angles alone."""
+
+    engine: Engine
+    program: Program
+    weights: Any
+    seed: Any
+
+    def __call__(self, angles: Any) -> Any:
+        """Maps angles of shape `(batch, n_angles)` to values `(batch, n_observables)`."""
+        return self.engine.expectation(self.program, angles, self.weights, seed=self.seed)
+
+    def differences(self, angles: Any, directions: Any) -> Any:
+        """Computes `f(angles + d) - f(angles - d)` for several directions in one evaluation.
+
+        Args:
+            angles: Tensor of shape `(batch, n_angles)`.
+            directions: Tensor of shape `(n_directions, batch or 1, n_angles)`.
+
+        Returns:
+            Tensor of shape `(n_directions, batch, n_observables)`.
+        """
+        n_directions, n_angles = directions.shape[0], directions.shape[2]
+        both = ops.stack([angles[None] + directions, angles[None] - directions])
+        values = self(ops.reshape(both, (-1, n_angles)))
+        n_observables = len(self.program.observables)
+        batch = ops.shape(angles)[0]
+        plus, minus = ops.unstack(
+            ops.reshape(values, (2, n_directions, batch, n_observables)), 2, axis=0
+        )
+        return plus - minus
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+@dataclass(frozen=True)
+class Adjoint(Differentiator):
+    """The engine's own exact gradient: reverse mode through the state vector."""
+
+    def expectation(
+        self, engine: Engine, program: Program, inputs: Any, weights: Any, seed: Any = None
+    ) -> Any:
+        """Computes expectation values with the engine's own gradient.
+
+        Raises:
+            ValueError: If the engine samples: a count of shots has no adjoint gradient.
+        """
+        if not engine.exact:
+            raise ValueError(
+                f"Argument `differentiator` must not be Adjoint with {engine!r}: an estimate from "
+                "shots has no adjoint gradient. Take ParameterShift or SPSA, or leave out `shots`."
+            )
+        return engine.expectation(program, inputs, weights, seed=seed)
+
+    def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
+        """Not used: the engine's `expectation` differentiates itself."""
+        raise NotImplementedError("Adjoint has the engine's own gradient.")
+
+    def evaluations(self, n_angles: int) -> int:
+        """Returns 0: on hardware there is no adjoint; a simulator's reverse pass runs nothing."""
+        return 0
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+@dataclass(frozen=True)
+class ParameterShift(Differentiator):
+    """The exact two-term shift rule: `df/da = (f(a + pi/2) - f(a - pi/2)) / 2`.
+
+    All shifted evaluations run as one batch, `2 * n_angles` times as large as the layer's.
+
+    Reference:
+        Schuld, Bergholm, Gogolin, Izaac, Killoran: Evaluating analytic gradients on quantum
+        hardware, Phys. Rev. A 99, 032331 (2019), arXiv 1811.11184.
+    """
+
+    def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
+        """Returns the exact gradient, or with shots an unbiased estimate of it."""
+        return _along_axes(evaluations, angles, upstream, math.pi / 2, 0.5)
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+@dataclass(frozen=True)
+class FiniteDifference(Differentiator):
+    """Central differences: `df/da = (f(a + step) - f(a - step)) / (2 step) + O(step**2)`.
+
+    Args:
+        step: The step in radians. The default balances rounding and truncation in float32.
+
+    Raises:
+        ValueError: If `step` is not a positive, finite number.
+    """
+
+    step: float = 1e-2
+
+    def __post_init__(self) -> None:
+        _check_step(self.step)
+
+    def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
+        """Returns the central differences of each angle."""
+        return _along_axes(evaluations, angles, upstream, self.step, 0.5 / self.step)
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+@dataclass(frozen=True)
+class SPSA(Differentiator):
+    """Simultaneous perturbation: central differences along random directions of signs.
+
+    `g = mean_k (f(a + step d_k) - f(a - step d_k)) / (2 step) d_k` with the entries of `d_k`
+    independently +1 or -1: the cost does not grow with the number of angles, the variance does.
+
+    Args:
+        samples: Number of directions.
+        step: The step in radians.
+        seed: An integer for directions that repeat from call to call; None for new ones.
+
+    Raises:
+        ValueError: If `samples` is not a whole number of at least 1, or `step` not positive.
+
+    Reference:
+        Spall: Multivariate stochastic approximation using a simultaneous perturbation gradient
+        approximation, IEEE Trans. Automatic Control 37, 332 (1992).
+    """
+
+    samples: int = 1
+    step: float = 0.1
+    seed: int | None = None
+
+    def __post_init__(self) -> None:
+        positive_int("samples", self.samples)
+        _check_step(self.step)
+
+    def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
+        """Returns the mean over the random directions."""
+        dtype = keras.backend.standardize_dtype(angles.dtype)
+        n_angles = angles.shape[1]
+        shape = (self.samples, ops.shape(angles)[0], n_angles)
+        seed = evaluations.seed if self.seed is None else self.seed
+        coins = keras.random.uniform(shape, seed=seed, dtype=dtype)
+        signs = ops.where(coins < 0.5, -ops.ones_like(coins), ops.ones_like(coins))
+        values = evaluations.differences(angles, self.step * signs)
+        slope = ops.sum(values * upstream[None], axis=-1, keepdims=True) / (2.0 * self.step)
+        return ops.mean(slope * signs, axis=0)
+
+    def evaluations(self, n_angles: int) -> int:
+        """Returns two for each direction."""
+        return 2 * self.samples
+
+
+def _check_step(step: float) -> None:
+    if not (isinstance(step, (int, float)) and 0 < step < math.inf):
+        raise ValueError(must("step", "be a positive, finite number of radians", step))
+
+
+def _along_axes(
+    evaluations: Evaluations, angles: Any, upstream: Any, step: float, factor: float
+) -> Any:
+    """Returns `factor * sum_o upstream_o (f_o(a + step e_r) - f_o(a - step e_r))` for each row r."""
+    dtype = keras.backend.standardize_dtype(angles.dtype)
+    n_angles = angles.shape[1]
+    directions = ops.convert_to_tensor(step * np.eye(n_angles)[:, None, :], dtype)
+    values = evaluations.differences(angles, directions)
+    return ops.transpose(factor * ops.sum(values * upstream[None], axis=-1))
+
+
+_KNOWN: dict[str, type[Differentiator]] = {
+    "adjoint": Adjoint,
+    "parameter_shift": ParameterShift,
+    "finite_difference": FiniteDifference,
+    "spsa": SPSA,
+}
+
+
+def names() -> tuple[str, ...]:
+    """Returns the names that `get` knows."""
+    return tuple(_KNOWN)
+
+
+def get(identifier: str | dict[str, Any] | Differentiator | None) -> Differentiator | None:
+    """Returns a differentiator from its name, its Keras-serialized form, or itself.
+
+    Raises:
+        ValueError: If the name is unknown, or the identifier is none of these.
+    """
+    if identifier is None or isinstance(identifier, Differentiator):
+        return identifier
+    if isinstance(identifier, str):
+        return _KNOWN[one_of("differentiator", identifier, _KNOWN)]()
+    if isinstance(identifier, dict):
+        found = keras.saving.deserialize_keras_object(identifier)
+        if isinstance(found, Differentiator):
+            return found
+    raise ValueError(must("differentiator", "be a name or a Differentiator", identifier))

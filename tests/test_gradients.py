@@ -1,0 +1,144 @@
+"""Differentiators: every one gives the right gradient on every engine it runs on."""
+
+import cirq
+import keras
+import numpy as np
+import pytest
+import sympy
+from keras import ops
+
+from qkeras_hybrid import engines, gradients
+from qkeras_hybrid.program import compile_circuit
+from qkeras_hybrid.testing import value_and_gradients
+
+Q = cirq.LineQubit.range(2)
+A, B = sympy.symbols("a b")
+
+ENGINES = [engines.StatevectorEngine()]
+if keras.backend.backend() == "tensorflow":
+    ENGINES += [engines.TFQEngine(), engines.TFQEngine("parameter_shift")]
+
+# The tolerance of central differences is their truncation error, step**2 / 6 a third
+# derivative; that of TFQ's adjoint gradient is its own central difference's.
+METHODS = [
+    (gradients.Adjoint(), 2e-4),
+    (gradients.ParameterShift(), 1e-5),
+    (gradients.FiniteDifference(), 1e-3),
+]
+
+
+def derivative(engine, method, circuit, observable, value):
+    program = compile_circuit(circuit, observable, weights=["a"])
+
+    def total(inputs, weights):
+        return method.expectation(engine, program, inputs, weights)
+
+    x, w = np.zeros((1, 0), "float32"), np.array([value], "float32")
+    values, (_, gradient) = value_and_gradients(total, x, w)
+    return float(values[0, 0]), float(gradient[0])
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=repr)
+@pytest.mark.parametrize(("method", "tolerance"), METHODS, ids=lambda v: type(v).__name__)
+def test_controlled_rotation_has_the_gradient_of_its_closed_form(engine, method, tolerance):
+    # The control has probability sin^2(t/2) of acting: <Z> = cos^2(t/2) + sin^2(t/2) cos(a).
+    t, a = 1.1, 0.8
+    circuit = cirq.Circuit(cirq.rx(t)(Q[0]), cirq.rx(A)(Q[1]).controlled_by(Q[0]))
+    value, gradient = derivative(engine, method, circuit, cirq.Z(Q[1]), a)
+    chance = np.sin(t / 2) ** 2
+    assert value == pytest.approx(1 - chance + chance * np.cos(a), abs=1e-5)
+    assert gradient == pytest.approx(-chance * np.sin(a), abs=tolerance)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=repr)
+@pytest.mark.parametrize(("method", "tolerance"), METHODS, ids=lambda v: type(v).__name__)
+def test_controlled_rotation_in_superposition_has_four_frequencies_right(engine, method, tolerance):
+    # With the control read in X, half angles come in: <X> = cos(a/2) for a target in |0> under
+    # controlled rx, which a two-term rule on the whole gate gets wrong.
+    a = 0.8
+    circuit = cirq.Circuit(cirq.H(Q[0]), cirq.rx(A)(Q[1]).controlled_by(Q[0]))
+    value, gradient = derivative(engine, method, circuit, cirq.X(Q[0]), a)
+    assert value == pytest.approx(np.cos(a / 2), abs=1e-5)
+    assert gradient == pytest.approx(-np.sin(a / 2) / 2, abs=tolerance)
+
+
+@pytest.mark.parametrize("engine", ENGINES, ids=repr)
+@pytest.mark.parametrize(("method", "tolerance"), METHODS, ids=lambda v: type(v).__name__)
+@pytest.mark.parametrize("factor", [1, 7, 40])
+def test_scaled_and_repeated_symbols_keep_their_accuracy(engine, method, tolerance, factor):
+    # <Z> = cos(k a + a): the error may grow with k, as the gradient does, not with k squared.
+    circuit = cirq.Circuit(cirq.rx(factor * A)(Q[0]), cirq.rx(A)(Q[0]))
+    value, gradient = derivative(engine, method, circuit, cirq.Z(Q[0]), 0.3)
+    k = factor + 1
+    assert value == pytest.approx(np.cos(k * 0.3), abs=2e-5)
+    assert gradient == pytest.approx(-k * np.sin(k * 0.3), abs=k * tolerance)
+
+
+def test_spsa_averages_to_the_gradient():
+    circuit = cirq.Circuit(cirq.ry(A)(Q[0]), cirq.ry(B)(Q[1]), cirq.CZ(*Q))
+    program = compile_circuit(circuit, ["Z0", "Z1"])
+    method = gradients.SPSA(samples=400, step=1e-2, seed=3)
+
+    def total(inputs, weights):
+        return method.expectation(engines.StatevectorEngine(), program, inputs, weights)
+
+    w = np.array([0.4, 1.2], "float32")
+    _, (_, found) = value_and_gradients(total, np.zeros((1, 0), "float32"), w)
+    # One direction's estimate has a standard deviation below 1, the mean of 400 below 0.05.
+    np.testing.assert_allclose(found, -np.sin(w), atol=0.2)
+
+
+def test_shots_are_unbiased_within_five_standard_deviations():
+    shots, a = 4000, 0.9
+    program = compile_circuit(cirq.Circuit(cirq.ry(A)(Q[0])), ["Z", "0.5*X0 + 2"])
+    engine = engines.StatevectorEngine(shots=shots)
+    x, w = np.zeros((50, 0), "float32"), np.array([a], "float32")
+    seed = keras.random.SeedGenerator(1)
+
+    def total(inputs, weights):
+        method = gradients.ParameterShift()
+        return method.expectation(engine, program, inputs, weights, seed=seed)
+
+    values, (_, gradient) = value_and_gradients(total, x, w)
+    deviation = 5 / np.sqrt(shots * 50)
+    np.testing.assert_allclose(
+        values.mean(axis=0), [np.cos(a), 2 + 0.5 * np.sin(a)], atol=deviation
+    )
+    assert values.std(axis=0).min() > 0
+    assert gradient[0] / 50 == pytest.approx(-np.sin(a) + 0.5 * np.cos(a), abs=2 * deviation)
+
+
+def test_the_same_seed_draws_the_same_shots():
+    program = compile_circuit(cirq.Circuit(cirq.ry(1.0)(Q[0])), "Z")
+    engine = engines.StatevectorEngine(shots=100)
+    x, w = ops.zeros((5, 0)), ops.zeros((0,))
+    one, two, three = (
+        ops.convert_to_numpy(engine.expectation(program, x, w, seed=seed)) for seed in (1, 1, 2)
+    )
+    np.testing.assert_array_equal(one, two)
+    assert np.any(one != three)
+
+
+def test_adjoint_refuses_shots():
+    program = compile_circuit(cirq.Circuit(cirq.ry(A)(Q[0])), "Z")
+    engine = engines.StatevectorEngine(shots=10)
+    with pytest.raises(ValueError, match="no adjoint gradient"):
+        gradients.Adjoint().expectation(engine, program, ops.zeros((1, 0)), ops.zeros((1,)))
+
+
+@pytest.mark.parametrize("name", gradients.names())
+def test_differentiators_round_trip(name):
+    method = gradients.get(name)
+    again = gradients.get(keras.saving.serialize_keras_object(method))
+    assert again == method
+
+
+def test_bad_differentiators_are_refused():
+    with pytest.raises(ValueError, match="'adjoint', 'parameter_shift'"):
+        gradients.get("backprop")
+    with pytest.raises(ValueError, match="name or a Differentiator"):
+        gradients.get(3)
+    with pytest.raises(ValueError, match="positive, finite"):
+        gradients.FiniteDifference(step=0.0)
+    with pytest.raises(ValueError, match="at least 1"):
+        gradients.SPSA(samples=0)

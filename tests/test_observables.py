@@ -1,0 +1,72 @@
+"""Observables are read as the table in the module's docstring says."""
+
+import cirq
+import numpy as np
+import pytest
+import sympy
+
+from qkeras_hybrid import observables
+from qkeras_hybrid.observables import Observable, PauliTerm
+
+QUBITS = cirq.LineQubit.range(3)
+
+
+def terms(spelling, qubits=QUBITS):
+    return [observable.terms for observable in observables.parse(spelling, qubits)]
+
+
+def test_a_word_is_read_on_every_run_of_neighbours():
+    assert terms("Z") == [(PauliTerm(1.0, "Z", (i,)),) for i in range(3)]
+    assert terms("XY") == [(PauliTerm(1.0, "XY", (i, i + 1)),) for i in range(2)]
+    assert terms("XYZ") == [(PauliTerm(1.0, "XYZ", (0, 1, 2)),)]
+
+
+def test_identities_in_a_word_are_left_out():
+    assert terms("ZIX") == [(PauliTerm(1.0, "ZX", (0, 2)),)]
+
+
+def test_indexed_sums_keep_coefficients_and_signs():
+    assert terms("0.5*X2*Z0 - Y1 + 2") == [
+        (PauliTerm(0.5, "ZX", (0, 2)), PauliTerm(-1.0, "Y", (1,)), PauliTerm(2.0, "", ()))
+    ]
+    assert terms("-1e-1*Z0") == [(PauliTerm(-0.1, "Z", (0,)),)]
+    assert terms("I0") == [(PauliTerm(1.0, "", ()),)]
+
+
+def test_several_spellings_come_in_the_order_given():
+    assert terms(["X0", "ZZ"]) == [*terms("X0"), *terms("ZZ")]
+
+
+def test_cirq_objects_are_read_by_their_qubits():
+    found = observables.parse([2 * cirq.Z(QUBITS[2]) * cirq.X(QUBITS[0])], QUBITS)
+    assert found == (Observable((PauliTerm(2.0, "XZ", (0, 2)),)),)
+    total = cirq.X(QUBITS[1]) - 0.5
+    (read,) = observables.parse(total, QUBITS)
+    assert set(read.terms) == {PauliTerm(1.0, "X", (1,)), PauliTerm(-0.5, "", ())}
+
+
+def test_an_empty_sum_is_zero():
+    assert observables.parse(cirq.PauliSum(), QUBITS) == (Observable(()),)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("Q", "readable"),
+        ("X0*", "readable"),
+        ("", "readable"),
+        ("X0 X1", "readable"),
+        ("X7", "qubits 0 to 2 only"),
+        ("ZZZZ", "fit on 3 qubits"),
+        ("X0*Z0", "each qubit of a product once"),
+        (3, "Pauli sums or spellings"),
+        ([cirq.Z], "hold Pauli sums or spellings"),
+        (1j * cirq.Z(QUBITS[0]), "Hermitian"),
+        (np.inf * cirq.Z(QUBITS[0]), "finite"),
+        (cirq.Z(cirq.LineQubit(9)), "doesn't have"),
+        (cirq.PauliString(cirq.Z(QUBITS[0]), coefficient=sympy.Symbol("a")), "numbers as coefficients"),
+    ],
+)
+def test_what_can_not_be_read_is_refused(given, words):
+    with pytest.raises(ValueError, match=words):
+        observables.parse(given, QUBITS)
