@@ -1,0 +1,8 @@
+"""Keras layers that compute quantum circuits."""
+
+from qkeras_hybrid.layers.base import QuantumLayer, Resources, SmallAngles
+from qkeras_hybrid.layers.pqc import PQC
+from qkeras_hybrid.layers.pqc_dense import PQCDense
+from qkeras_hybrid.layers.quantum_embedding import QuantumEmbedding
+
+__all__ = ["PQC", "PQCDense", "QuantumEmbedding", "QuantumLayer", "Resources", "SmallAngles"]

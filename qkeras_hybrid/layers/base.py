@@ -1,0 +1,436 @@
+"""What all quantum layers share: a program, an engine, and one vector of weights."""
+
+from __future__ import annotations
+
+import abc
+import inspect
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import keras
+from keras import ops
+
+from qkeras_hybrid import engines, gradients, observables
+from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.encodings import Encoding
+from qkeras_hybrid.engines import Engine
+from qkeras_hybrid.engines.base import check_finite as check_tensor_finite
+from qkeras_hybrid.gradients import Differentiator
+from qkeras_hybrid.observables import Observable
+from qkeras_hybrid.program import Program
+
+if TYPE_CHECKING:
+    import cirq
+    import sympy
+else:
+    cirq = lazy_module("cirq")
+    sympy = lazy_module("sympy")
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class SmallAngles(keras.initializers.RandomNormal):
+    """The default initializer of circuit weights: angles near zero, in radians.
+
+    Angles spread over the whole circle make a deep circuit a random one, whose gradient
+    vanishes exponentially with the number of qubits (McClean et al. 2018, arXiv 1803.11173).
+    A normal distribution of a small width starts near the identity instead, where the gradient
+    falls at most polynomially (Zhang et al. 2022, arXiv 2203.09376). Not at zero itself, which
+    in many circuits is a saddle point.
+
+    Args:
+        stddev: Standard deviation in radians.
+        seed: As in Keras's initializers.
+    """
+
+    def __init__(self, stddev: float = 0.1, seed: Any = None) -> None:
+        super().__init__(mean=0.0, stddev=stddev, seed=seed)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {"stddev": self.stddev, "seed": super().get_config()["seed"]}
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a layer's circuit would ask of quantum hardware.
+
+    Attributes:
+        qubits: Number of qubits.
+        depth: Number of moments that do something.
+        one_qubit_gates: Number of operations on one qubit.
+        two_qubit_gates: Number of operations on two qubits.
+        larger_gates: Number of operations on three and more qubits, before decomposition.
+        weights: Number of trainable circuit weights.
+        measurement_settings: Number of different measurement bases that the observables need.
+        evaluations_a_sample: Circuits that run for one sample of a training step: the forward
+            pass and the gradient of every angle by the layer's differentiator (parameter shift
+            where it has none that hardware could run), in each measurement setting.
+    """
+
+    qubits: int
+    depth: int
+    one_qubit_gates: int
+    two_qubit_gates: int
+    larger_gates: int
+    weights: int
+    measurement_settings: int
+    evaluations_a_sample: int
+
+
+class QuantumLayer(keras.layers.Layer):
+    """A Keras layer that computes a quantum circuit.
+
+    A subclass says what circuit: it implements `compile_program` and `compute_output_shape`.
+
+    Args:
+        engine: "auto", the name of an engine, or an engine.
+        differentiator: None for the engine's own gradient, a name or a `Differentiator`.
+        shots: None for exact values, or the number of simulated measurements a Pauli term.
+        seed: Integer seed of the shots.
+        check_finite: Whether to raise on NaN and infinities in the inputs or the result, where
+            otherwise they pass through. For debugging: it costs a pass over both.
+        weight_initializer: Initializer of the circuit's weights, in radians.
+        weight_regularizer: Regularizer of the circuit's weights.
+        weight_constraint: Constraint of the circuit's weights.
+        **kwargs: Keras's `name`, `dtype`, `trainable`.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: str | dict[str, Any] | Engine = "auto",
+        differentiator: str | dict[str, Any] | Differentiator | None = None,
+        shots: int | None = None,
+        seed: int | None = None,
+        check_finite: bool = False,
+        weight_initializer: Any = None,
+        weight_regularizer: Any = None,
+        weight_constraint: Any = None,
+        **kwargs: Any,
+    ) -> None:
+        # Inputs are not rounded to a half precision that angles would not survive: they are
+        # computed in float32 or float64, and the result has the policy's dtype.
+        super().__init__(autocast=False, **kwargs)
+        self.shots = shots
+        self.seed = seed
+        self.check_finite = bool(check_finite)
+        self.differentiator = gradients.get(differentiator)
+        self.weight_initializer = (
+            SmallAngles()
+            if weight_initializer is None
+            else keras.initializers.get(weight_initializer)
+        )
+        self.weight_regularizer = keras.regularizers.get(weight_regularizer)
+        self.weight_constraint = keras.constraints.get(weight_constraint)
+        self._engine_given = engine
+        self._engine = engines.get(engine, shots)
+        self._program: Program | None = None
+        self.circuit_weights: Any = None
+        samples = self._engine is not None and not self._engine.exact
+        if samples or isinstance(self.differentiator, gradients.SPSA):
+            self._seed_generator = keras.random.SeedGenerator(seed)
+        else:
+            self._seed_generator = None
+        self._follow_engine()
+
+    # What a subclass says.
+
+    @abc.abstractmethod
+    def compile_program(self, n_features: int) -> Program:
+        """Compiles the layer's circuit for inputs with `n_features` features."""
+
+    def angles(self, features: Any) -> Any:
+        """Maps features `(batch, n_features)` to the program's inputs `(batch, n_inputs)`."""
+        return features
+
+    @property
+    def output_kind(self) -> str:
+        """What the layer returns: "expectation", "probabilities", "state" or "circuit"."""
+        return "expectation"
+
+    # What Keras asks.
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Compiles the circuit, chooses the engine and makes the weights."""
+        n_features = self._check_shape(input_shape)
+        self._program = self.compile_program(n_features)
+        self._engine = engines.resolve(
+            self._engine,
+            self._program,
+            self._precision,
+            needs_states=self.output_kind in ("probabilities", "state"),
+        )
+        self._follow_engine()
+        if self._program.weights:
+            self.circuit_weights = self.add_weight(
+                name="circuit_weights",
+                shape=(len(self._program.weights),),
+                initializer=self.weight_initializer,
+                regularizer=self.weight_regularizer,
+                constraint=self.weight_constraint,
+            )
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Computes the circuit for every position of the leading axes.
+
+        Args:
+            inputs: Tensor of shape `(batch, ..., n_features)`, numeric.
+
+        Returns:
+            Tensor of the shape that `compute_output_shape` says.
+        """
+        program = self.program
+        features = self._as_features(inputs)
+        leading = ops.shape(features)[:-1]
+        flat = ops.reshape(features, (-1, features.shape[-1]))
+        angles = self.angles(flat)
+        weights = (
+            ops.zeros((0,), dtype=self._precision)
+            if self.circuit_weights is None
+            else ops.cast(ops.convert_to_tensor(self.circuit_weights), self._precision)
+        )
+        values = self._computed(program, angles, weights)
+        if self.output_kind != "circuit" and self.check_finite:
+            check_tensor_finite(values, f"the result of layer {self.name!r}")
+        if len(features.shape) > 2:
+            values = ops.reshape(values, (*leading, *values.shape[1:]))
+        if self.output_kind in ("expectation", "probabilities"):
+            values = ops.cast(values, self.compute_dtype)
+        return values
+
+    def _computed(self, program: Program, angles: Any, weights: Any) -> Any:
+        engine: Any = self.engine
+        if self.output_kind == "state":
+            return engine.state(program, angles, weights)
+        if self.output_kind == "probabilities":
+            return engine.probabilities(program, angles, weights)
+        if self.output_kind == "circuit":
+            return engine.circuits(program, angles, weights)
+        differentiator = self.differentiator
+        if differentiator is None:
+            differentiator = gradients.Adjoint() if engine.exact else gradients.ParameterShift()
+        return differentiator.expectation(
+            engine, program, angles, weights, seed=self._seed_generator
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every argument of the constructor, in a form that JSON holds."""
+        given = self._engine_given
+        return {
+            **super().get_config(),
+            "engine": _serialized(given) if isinstance(given, Engine) else given,
+            "differentiator": _serialized(self.differentiator),
+            "shots": self.shots,
+            "seed": self.seed,
+            "check_finite": self.check_finite,
+            "weight_initializer": keras.initializers.serialize(self.weight_initializer),
+            "weight_regularizer": keras.regularizers.serialize(self.weight_regularizer),
+            "weight_constraint": keras.constraints.serialize(self.weight_constraint),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> QuantumLayer:
+        """Makes a layer from what `get_config` returned.
+
+        Raises:
+            ValueError: If the config has a key that the layer doesn't know.
+        """
+        known = {"name", "dtype", "trainable"}
+        for ancestor in cls.__mro__[: cls.__mro__.index(QuantumLayer) + 1]:
+            known |= set(inspect.signature(ancestor.__init__).parameters)
+        unknown = sorted(set(config) - (known - {"self", "kwargs"}))
+        if unknown:
+            raise ValueError(
+                f"The config of a {cls.__name__} holds the unknown key {unknown[0]!r}: it was "
+                "saved by another version of qkeras_hybrid, or it is not this layer's. Known "
+                f"keys are {', '.join(sorted(known - {'self', 'kwargs'}))}."
+            )
+        return cls(**config)
+
+    # What users read.
+
+    @property
+    def engine(self) -> Engine | None:
+        """The engine: what was given, and after `build` what "auto" chose; None before that."""
+        return self._engine
+
+    @property
+    def program(self) -> Program:
+        """The compiled program.
+
+        Raises:
+            ValueError: If the layer is not built yet.
+        """
+        if self._program is None:
+            raise ValueError(
+                f"Layer {self.name!r} is not built yet: call it on data, or build it with the "
+                "shape of its input, e.g. layer.build((None, 4))."
+            )
+        return self._program
+
+    @property
+    def circuit(self) -> cirq.Circuit:
+        """The circuit that runs, encoding included."""
+        return self.program.circuit.unfreeze()
+
+    @property
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        """The symbols of the circuit's weights, in the order of the weights."""
+        return self.program.weights
+
+    def draw(self, format: str = "text") -> str:
+        """Returns a drawing of the circuit.
+
+        Args:
+            format: "text", or "svg" for an SVG document.
+
+        Raises:
+            ValueError: If the format is neither, or the layer is not built.
+        """
+        one_of("format", format, ("text", "svg"))
+        if format == "text":
+            return self.circuit.to_text_diagram()
+        from cirq.contrib.svg import circuit_to_svg
+
+        return circuit_to_svg(self.circuit)
+
+    def resources(self) -> Resources:
+        """Returns what the circuit would ask of quantum hardware."""
+        program = self.program
+        operations = [
+            operation
+            for operation in cirq.Circuit(
+                cirq.unroll_circuit_op(self.circuit, deep=True, tags_to_check=None)
+            ).all_operations()
+            if operation.qubits and not isinstance(operation.gate, cirq.IdentityGate)
+        ]
+        sizes = [len(operation.qubits) for operation in operations]
+        n_angles = sum(
+            bool(a.inputs or a.weights or a.expression is not None) for a in program.angles
+        )
+        differentiator = self.differentiator
+        if differentiator is None or isinstance(differentiator, gradients.Adjoint):
+            differentiator = gradients.ParameterShift()
+        settings = _measurement_settings(program.observables)
+        return Resources(
+            qubits=program.n_qubits,
+            depth=len(cirq.Circuit(operations)),
+            one_qubit_gates=sizes.count(1),
+            two_qubit_gates=sizes.count(2),
+            larger_gates=sum(size > 2 for size in sizes),
+            weights=len(program.weights),
+            measurement_settings=settings,
+            evaluations_a_sample=settings * (1 + differentiator.evaluations(n_angles)),
+        )
+
+    # How it is done.
+
+    @property
+    def _precision(self) -> str:
+        return "float64" if self.compute_dtype == "float64" else "float32"
+
+    def _follow_engine(self) -> None:
+        """Tells Keras whether XLA can compile this layer, before and after the engine is known."""
+        if self._engine is not None:
+            self.supports_jit = self._engine.supports_jit
+        else:
+            # What "auto" takes under TensorFlow is an op that XLA does not know.
+            self.supports_jit = keras.backend.backend() != "tensorflow"
+
+    def _check_shape(self, input_shape: Sequence[int | None]) -> int:
+        shape = tuple(input_shape)
+        if len(shape) < 2:
+            raise ValueError(
+                f"Layer {self.name!r} must have an input of rank 2 or more, (batch, ..., "
+                f"features), but got shape {shape}. Add an axis, e.g. inputs[None]."
+            )
+        if shape[-1] is None or shape[-1] < 1:
+            raise ValueError(
+                f"Layer {self.name!r} must know the number of features, the last axis of its "
+                f"input, and it must be 1 or more, but got shape {shape}."
+            )
+        return int(shape[-1])
+
+    def _as_features(self, inputs: Any) -> Any:
+        inputs = ops.convert_to_tensor(inputs)
+        dtype = keras.backend.standardize_dtype(inputs.dtype)
+        if not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):
+            raise ValueError(
+                f"Layer {self.name!r} must have a numeric, real input, but got dtype {dtype}."
+            )
+        expected = getattr(self, "_build_shapes_dict", None) or {}
+        width = next(iter(expected.values()))[-1] if expected else inputs.shape[-1]
+        if len(inputs.shape) < 2 or inputs.shape[-1] != width:
+            raise ValueError(
+                f"Layer {self.name!r} must have an input of shape (batch, ..., {width}), but got "
+                f"shape {tuple(inputs.shape)}."
+            )
+        if self.check_finite and "float" in dtype:
+            check_tensor_finite(inputs, f"the input of layer {self.name!r}")
+        return ops.cast(inputs, self._precision)
+
+
+def fresh_symbols(prefix: str, count: int, circuit: cirq.Circuit | None) -> list[sympy.Symbol]:
+    """Returns symbols `prefix0, prefix1, ...` that a circuit does not use yet."""
+    taken = set() if circuit is None else cirq.parameter_names(circuit)
+    while any(f"{prefix}{i}" in taken for i in range(count)):
+        prefix += "_"
+    return [sympy.Symbol(f"{prefix}{i}") for i in range(count)]
+
+
+def check_encoding(encoding: Encoding, n_features: int, n_qubits: int) -> None:
+    """Makes sure that the features fit in the qubits.
+
+    Raises:
+        ValueError: If the encoding needs more qubits.
+    """
+    need = encoding.min_qubits(n_features)
+    if need > n_qubits:
+        raise ValueError(
+            must("encoding", f"fit {n_features} features in {n_qubits} qubits", encoding.name)
+            + f" It needs {need} qubits, or fewer features."
+        )
+
+
+def observables_config(given: Any) -> Any:
+    """Returns observables in a form that JSON holds: spellings as they are, Cirq's as its JSON."""
+    if given is None or isinstance(given, str):
+        return given
+    return [
+        o if isinstance(o, str) else {"cirq": cirq.to_json(o)} for o in observables.as_list(given)
+    ]
+
+
+def observables_from_config(given: Any) -> Any:
+    """Reads observables back that `observables_config` wrote; others stay as they are."""
+    if not isinstance(given, list):
+        return given
+    return [
+        cirq.read_json(json_text=o["cirq"]) if isinstance(o, dict) and "cirq" in o else o
+        for o in given
+    ]
+
+
+def _measurement_settings(observables: Sequence[Observable]) -> int:
+    """Returns a number of measurement bases in which all Pauli terms can be read.
+
+    Terms that have no different Paulis on any qubit are read together; grouped greedily.
+    """
+    groups: list[dict[int, str]] = []
+    for observable in observables:
+        for term in observable.terms:
+            basis = dict(zip(term.qubits, term.paulis, strict=True))
+            for group in groups:
+                if all(group.get(qubit, pauli) == pauli for qubit, pauli in basis.items()):
+                    group.update(basis)
+                    break
+            else:
+                groups.append(basis)
+    return max(1, len(groups))
+
+
+def _serialized(value: Any) -> Any:
+    return None if value is None else keras.saving.serialize_keras_object(value)
