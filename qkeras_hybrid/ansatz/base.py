@@ -1,0 +1,113 @@
+"""The contract of an ansatz: a template for a circuit with weights."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import cirq
+else:
+    cirq = lazy_module("cirq")
+
+# A weight of a circuit: a sympy symbol or expression, or a number.
+Weight = Any
+
+
+class Ansatz(abc.ABC):
+    """A template for a circuit of any number of qubits and layers.
+
+    An ansatz is a value: its constructor's arguments are all it knows.
+
+    Attributes:
+        name: The name under which `ansatz=` finds it.
+        min_qubits: The smallest number of qubits it can be built on.
+    """
+
+    name: ClassVar[str]
+    min_qubits: ClassVar[int] = 1
+
+    @abc.abstractmethod
+    def n_weights(self, n_qubits: int, n_layers: int) -> int:
+        """Returns the number of weights, without building the circuit."""
+
+    @abc.abstractmethod
+    def operations(
+        self, qubits: Sequence[cirq.Qid], weights: Sequence[Weight], n_layers: int
+    ) -> list[cirq.Operation]:
+        """Returns the operations, in order."""
+
+    def circuit(
+        self, qubits: Sequence[cirq.Qid], weights: Sequence[Weight], n_layers: int
+    ) -> cirq.Circuit:
+        """Builds the circuit.
+
+        Args:
+            qubits: The qubits; the circuit has an operation on each.
+            weights: `n_weights(len(qubits), n_layers)` symbols, expressions or numbers, in
+                radians, in the order that the class describes.
+            n_layers: Number of layers.
+
+        Raises:
+            ValueError: If a count does not fit the template.
+        """
+        n_layers = positive_int("n_layers", n_layers)
+        self.check_qubits(len(qubits))
+        need = self.n_weights(len(qubits), n_layers)
+        if len(weights) != need:
+            raise ValueError(
+                must("weights", f"be {need} for {len(qubits)} qubits and {n_layers} layers",
+                     len(weights))
+            )
+        circuit = cirq.Circuit(self.operations(qubits, weights, n_layers))
+        missing = [qubit for qubit in qubits if qubit not in circuit.all_qubits()]
+        return circuit + cirq.Circuit(cirq.I.on_each(*missing)) if missing else circuit
+
+    def check_qubits(self, n_qubits: int) -> None:
+        """Makes sure that the template can be built on this many qubits.
+
+        Raises:
+            ValueError: If it can't.
+        """
+        if n_qubits < self.min_qubits:
+            raise ValueError(
+                must("qubits", f"be at least {self.min_qubits} for {self.name!r}", n_qubits)
+            )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Ansatz:
+        """Makes an ansatz from what `get_config` returned."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other.get_config() == self.get_config()
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self.get_config())))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def rotation(axis: str, angle: Weight, qubit: cirq.Qid) -> cirq.Operation:
+    """Returns `exp(-i angle/2 P)` on a qubit, for an axis "x", "y" or "z"."""
+    return {"x": cirq.rx, "y": cirq.ry, "z": cirq.rz}[axis.lower()](angle)(qubit)
+
+
+def check_power_of_two(name: str, n_qubits: int) -> None:
+    """Makes sure that a number of qubits is 2, 4, 8, and so on.
+
+    Raises:
+        ValueError: If it is not.
+    """
+    if n_qubits < 2 or n_qubits & (n_qubits - 1):
+        raise ValueError(must("qubits", f"be a power of two, 2 or more, for {name!r}", n_qubits))

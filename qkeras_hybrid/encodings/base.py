@@ -1,0 +1,99 @@
+"""The contract of an encoding: how classical features enter a circuit."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from qkeras_hybrid._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import cirq
+    import sympy
+else:
+    cirq = lazy_module("cirq")
+
+
+class Encoding(abc.ABC):
+    """Maps features to the parameters of a circuit, and says which circuit.
+
+    An encoding is a value: its constructor's arguments are all it knows. The circuit has one
+    plain symbol for each parameter; products and normalisations of features are made in
+    `angles`, a pure function of tensors, so that every engine sees plain parameters.
+
+    Attributes:
+        name: The name under which `encoding=` finds it.
+    """
+
+    name: ClassVar[str]
+
+    def min_qubits(self, n_features: int) -> int:
+        """Returns the smallest number of qubits that can hold this many features."""
+        return 1
+
+    @abc.abstractmethod
+    def n_inputs(self, n_features: int, n_qubits: int) -> int:
+        """Returns how many parameters the circuit has for this many features."""
+
+    def n_weights(self, n_features: int, n_qubits: int) -> int:
+        """Returns how many trainable weights the circuit has."""
+        return 0
+
+    @abc.abstractmethod
+    def circuit(
+        self,
+        qubits: Sequence[cirq.Qid],
+        inputs: Sequence[sympy.Symbol],
+        weights: Sequence[sympy.Symbol] = (),
+    ) -> cirq.Circuit:
+        """Returns the circuit.
+
+        Args:
+            qubits: The qubits; the circuit has an operation on each.
+            inputs: `n_inputs` symbols.
+            weights: `n_weights` symbols.
+        """
+
+    @abc.abstractmethod
+    def angles(self, features: Any, n_qubits: int) -> Any:
+        """Maps features to the values of the circuit's inputs, differentiably.
+
+        Args:
+            features: Tensor of shape `(..., n_features)`.
+            n_qubits: The number of qubits.
+
+        Returns:
+            Tensor of shape `(..., n_inputs)`.
+        """
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Encoding:
+        """Makes an encoding from what `get_config` returned."""
+        return cls(**config)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and other.get_config() == self.get_config()
+
+    def __hash__(self) -> int:
+        return hash((type(self), repr(self.get_config())))
+
+    def __repr__(self) -> str:
+        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
+        return f"{type(self).__name__}({arguments})"
+
+
+def whole(operations: Any, qubits: Sequence[cirq.Qid]) -> cirq.Circuit:
+    """Returns a circuit of operations, with an identity on each qubit that they leave out."""
+    circuit = cirq.Circuit(operations)
+    missing = [qubit for qubit in qubits if qubit not in circuit.all_qubits()]
+    return cirq.Circuit(cirq.I.on_each(*missing), operations) if missing else circuit
+
+
+def rounds(values: Sequence[Any], size: int) -> list[Sequence[Any]]:
+    """Splits values into successive rounds of a size; the last may be shorter."""
+    return [values[start : start + size] for start in range(0, len(values), size)]
