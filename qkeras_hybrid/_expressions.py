@@ -140,9 +140,7 @@ def evaluate(
             return _FUNCTIONS[kind](arguments[0])
         if kind in ("atan2", "Max", "Min"):
             tensor = next(a for a in arguments if not isinstance(a, float))
-            arguments = [
-                ops.full_like(tensor, a) if isinstance(a, float) else a for a in arguments
-            ]
+            arguments = [ops.full_like(tensor, a) if isinstance(a, float) else a for a in arguments]
         if kind == "atan2":
             return arctan2(arguments[0], arguments[1])
         result = arguments[0]

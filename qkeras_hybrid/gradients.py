@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import abc
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -54,6 +54,10 @@ class Differentiator(abc.ABC):
             return engine.expectation(program, inputs, weights, seed=seed)
         rowwise = program.rowwise
         nothing = ops.zeros((0,), dtype=inputs.dtype)
+        if isinstance(seed, keras.random.SeedGenerator):
+            # Drawn here: inside of the function with a gradient of its own, JAX could not
+            # update the generator.
+            seed = _DrawnSeeds(seed.next())
         evaluations = Evaluations(engine, rowwise, nothing, seed)
 
         def forward(angles: Any) -> Any:
@@ -85,12 +89,25 @@ class Differentiator(abc.ABC):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments."""
-        return asdict(self) if hasattr(self, "__dataclass_fields__") else {}
+        return dict(vars(self))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Differentiator:
         """Makes a differentiator from what `get_config` returned."""
         return cls(**config)
+
+
+class _DrawnSeeds(keras.random.SeedGenerator):
+    """A generator of seeds that starts from one that is drawn already, and keeps no variable."""
+
+    def __init__(self, drawn: Any) -> None:
+        self._drawn = drawn
+        self._count = 0
+
+    def next(self, ordered: bool = True) -> Any:
+        """Returns a seed that none before was."""
+        self._count += 1
+        return self._drawn + 40503 * self._count
 
 
 @dataclass(frozen=True)
@@ -249,7 +266,7 @@ def _check_step(step: float) -> None:
 def _along_axes(
     evaluations: Evaluations, angles: Any, upstream: Any, step: float, factor: float
 ) -> Any:
-    """Returns `factor * sum_o upstream_o (f_o(a + step e_r) - f_o(a - step e_r))` for each row r."""
+    """Returns `factor * sum_o upstream_o (f_o(a + step e_r) - f_o(a - step e_r))` for each r."""
     dtype = keras.backend.standardize_dtype(angles.dtype)
     n_angles = angles.shape[1]
     directions = ops.convert_to_tensor(step * np.eye(n_angles)[:, None, :], dtype)

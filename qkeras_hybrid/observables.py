@@ -147,7 +147,7 @@ def _from_cirq(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
     return Observable(tuple(terms))
 
 
-def _real(coefficient: complex, observable: Any) -> float:
+def _real(coefficient: Any, observable: Any) -> float:
     value = complex(coefficient)
     if value.imag != 0 or value.real != value.real or abs(value.real) == float("inf"):
         raise ValueError(

@@ -193,7 +193,8 @@ class Program:
         return inputs, weights
 
     def _is_weight_only(self, expression: sympy.Expr) -> bool:
-        return expression.free_symbols.isdisjoint(self.inputs)
+        held: set[Any] = expression.free_symbols
+        return held.isdisjoint(self.inputs)
 
     @functools.cached_property
     def rowwise(self) -> Program:
@@ -554,11 +555,11 @@ class _Compiler:
         """Adds a power of a gate: `exp(i pi exponent global_shift)` times the bare power."""
         exponent = gate.exponent
         phase = exponent * gate.global_shift
-        paulis = _pauli_powers().get(_family(gate))
+        family = _family(gate)
+        paulis = _pauli_powers().get(family) if family else None
         if paulis:
             self._power(paulis, qubits, exponent, phase, controls)
             return
-        family = _family(gate)
         if family is cirq.CZPowGate or family is cirq.CCZPowGate:
             self._phase(qubits, _times_pi(exponent), controls)
         elif family is cirq.CXPowGate or family is cirq.CCXPowGate:
@@ -741,10 +742,7 @@ def _is_refused(operation: cirq.Operation) -> bool:
         cirq.is_measurement(operation)
         or isinstance(operation, cirq.ClassicallyControlledOperation)
         or isinstance(operation.gate, (cirq.ResetChannel,))
-        or (
-            not cirq.is_parameterized(operation)
-            and not cirq.has_unitary(operation)
-        )
+        or (not cirq.is_parameterized(operation) and not cirq.has_unitary(operation))
     )
 
 

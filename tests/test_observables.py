@@ -64,7 +64,10 @@ def test_an_empty_sum_is_zero():
         (1j * cirq.Z(QUBITS[0]), "Hermitian"),
         (np.inf * cirq.Z(QUBITS[0]), "finite"),
         (cirq.Z(cirq.LineQubit(9)), "doesn't have"),
-        (cirq.PauliString(cirq.Z(QUBITS[0]), coefficient=sympy.Symbol("a")), "numbers as coefficients"),
+        (
+            cirq.PauliString(cirq.Z(QUBITS[0]), coefficient=sympy.Symbol("a")),
+            "numbers as coefficients",
+        ),
     ],
 )
 def test_what_can_not_be_read_is_refused(given, words):

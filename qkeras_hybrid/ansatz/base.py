@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from qkeras_hybrid._checks import must, positive_int
@@ -60,8 +60,11 @@ class Ansatz(abc.ABC):
         need = self.n_weights(len(qubits), n_layers)
         if len(weights) != need:
             raise ValueError(
-                must("weights", f"be {need} for {len(qubits)} qubits and {n_layers} layers",
-                     len(weights))
+                must(
+                    "weights",
+                    f"be {need} for {len(qubits)} qubits and {n_layers} layers",
+                    len(weights),
+                )
             )
         circuit = cirq.Circuit(self.operations(qubits, weights, n_layers))
         missing = [qubit for qubit in qubits if qubit not in circuit.all_qubits()]
@@ -100,7 +103,8 @@ class Ansatz(abc.ABC):
 
 def rotation(axis: str, angle: Weight, qubit: cirq.Qid) -> cirq.Operation:
     """Returns `exp(-i angle/2 P)` on a qubit, for an axis "x", "y" or "z"."""
-    return {"x": cirq.rx, "y": cirq.ry, "z": cirq.rz}[axis.lower()](angle)(qubit)
+    turns: dict[str, Callable[[Weight], cirq.Gate]] = {"x": cirq.rx, "y": cirq.ry, "z": cirq.rz}
+    return turns[axis.lower()](angle).on(qubit)
 
 
 def check_power_of_two(name: str, n_qubits: int) -> None:

@@ -21,7 +21,8 @@ _COUPLINGS = ("cnot", "cz")
 
 
 def _coupling(name: str, first: cirq.Qid, second: cirq.Qid) -> cirq.Operation:
-    return (cirq.CNOT if name == "cnot" else cirq.CZ)(first, second)
+    gate: cirq.Gate = cirq.CNOT if name == "cnot" else cirq.CZ
+    return gate.on(first, second)
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -44,13 +45,11 @@ class BasicEntangler(Ansatz):
     Example:
 
     >>> print(BasicEntangler().circuit(cirq.LineQubit.range(3), sympy.symbols("w0:3"), 1))
-                              ┌──┐
-    0: ───Rx(w0)───@───────────X─────
-                   │           │
-    1: ───Rx(w1)───X───@───────┼─────
-                       │       │
-    2: ───Rx(w2)───────X───────@─────
-                              └──┘
+    0: ───Rx(w0)───@───────X───
+                   │       │
+    1: ───Rx(w1)───X───@───┼───
+                       │   │
+    2: ───Rx(w2)───────X───@───
     """
 
     name = "basic_entangler"
@@ -107,9 +106,7 @@ class StronglyEntangling(Ansatz):
 
     def __init__(self, coupling: str = "cnot", ranges: Sequence[int] | None = None) -> None:
         self.coupling = one_of("coupling", coupling, _COUPLINGS)
-        self.ranges = (
-            None if ranges is None else tuple(positive_int("ranges", r) for r in ranges)
-        )
+        self.ranges = None if ranges is None else tuple(positive_int("ranges", r) for r in ranges)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -165,9 +162,9 @@ class RandomLayers(Ansatz):
 
     >>> random_layers = RandomLayers(n_rotations=3, seed=42)
     >>> print(random_layers.circuit(cirq.LineQubit.range(2), sympy.symbols("w0:3"), 1))
-    0: ───Rx(w0)───@────────────
+    0: ───Ry(w0)───@────────────
                    │
-    1: ───Ry(w1)───X───Rx(w2)───
+    1: ───Rx(w1)───X───Rz(w2)───
     """
 
     name = "random_layers"
@@ -175,9 +172,7 @@ class RandomLayers(Ansatz):
     def __init__(
         self, n_rotations: int | None = None, ratio_coupling: float = 0.3, seed: int = 42
     ) -> None:
-        self.n_rotations = (
-            None if n_rotations is None else positive_int("n_rotations", n_rotations)
-        )
+        self.n_rotations = None if n_rotations is None else positive_int("n_rotations", n_rotations)
         if not 0 <= ratio_coupling < 1:
             raise ValueError(must("ratio_coupling", "be from 0 to below 1", ratio_coupling))
         self.ratio_coupling = float(ratio_coupling)

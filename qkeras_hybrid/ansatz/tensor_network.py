@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -17,9 +18,7 @@ else:
     cirq = lazy_module("cirq")
 
 
-def _block(
-    first: cirq.Qid, second: cirq.Qid, one: Weight, two: Weight
-) -> list[cirq.Operation]:
+def _block(first: cirq.Qid, second: cirq.Qid, one: Weight, two: Weight) -> list[cirq.Operation]:
     """A CNOT and a rotation `ry` of each qubit: the block of PennyLane's own examples."""
     return [cirq.CNOT(first, second), cirq.ry(one)(first), cirq.ry(two)(second)]
 
@@ -114,7 +113,7 @@ class MatrixProduct(Ansatz):
         return [
             operation
             for _ in range(n_layers)
-            for first, second in zip(qubits, qubits[1:], strict=False)
+            for first, second in itertools.pairwise(qubits)
             for operation in _block(first, second, next(following), next(following))
         ]
 
@@ -167,8 +166,10 @@ class QCNN(Ansatz):
         while len(level) > 1:
             turned = [*level[1:], level[0]]
             for _ in range(n_layers):
-                for pairs in (zip(level[::2], level[1::2], strict=True),
-                              zip(turned[::2], turned[1::2], strict=True)):
+                for pairs in (
+                    zip(level[::2], level[1::2], strict=True),
+                    zip(turned[::2], turned[1::2], strict=True),
+                ):
                     for first, second in pairs:
                         three = [next(following) for _ in range(3)]
                         found += _pooling(first, second, three)
@@ -180,9 +181,7 @@ class QCNN(Ansatz):
         return found
 
 
-def _pooling(
-    first: cirq.Qid, second: cirq.Qid, weights: Sequence[Weight]
-) -> list[cirq.Operation]:
+def _pooling(first: cirq.Qid, second: cirq.Qid, weights: Sequence[Weight]) -> list[cirq.Operation]:
     return [
         cirq.rz(-math.pi / 2)(second),
         cirq.CNOT(second, first),

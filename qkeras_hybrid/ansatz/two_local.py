@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -136,16 +137,17 @@ class HardwareEfficient(TwoLocal):
 def coupling(name: str, angle: Weight, first: cirq.Qid, second: cirq.Qid) -> cirq.Operation:
     """Returns a two-qubit gate by Qiskit's name; `angle` in radians if it has one."""
     if name in ("cx", "cy", "cz"):
-        gate = {"x": cirq.X, "y": cirq.Y, "z": cirq.Z}[name[1]]
-        return gate(second).controlled_by(first)
+        paulis: dict[str, cirq.Gate] = {"x": cirq.X, "y": cirq.Y, "z": cirq.Z}
+        return paulis[name[1]].on(second).controlled_by(first)
     if name in ("swap", "iswap"):
-        return (cirq.SWAP if name == "swap" else cirq.ISWAP)(first, second)
+        exchange: cirq.Gate = cirq.SWAP if name == "swap" else cirq.ISWAP
+        return exchange.on(first, second)
     if name in ("rxx", "ryy", "rzz"):
-        family: Any = {
+        families: dict[str, type[cirq.EigenGate]] = {
             "rxx": cirq.XXPowGate,
             "ryy": cirq.YYPowGate,
             "rzz": cirq.ZZPowGate,
-        }[name]
-        pi = sympy.pi if isinstance(angle, sympy.Basic) else float(sympy.pi)
-        return family(exponent=angle / pi, global_shift=-0.5)(first, second)
+        }
+        exponent = angle / (sympy.pi if isinstance(angle, sympy.Basic) else math.pi)
+        return families[name](exponent=exponent, global_shift=-0.5).on(first, second)
     return rotation(name[2], angle, second).controlled_by(first)

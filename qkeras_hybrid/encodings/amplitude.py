@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -53,14 +54,14 @@ class AmplitudeEncoding(Encoding):
     >>> x = encoding.angles(ops.array([[1.0, -2.0, 2.0]]), 2)
     >>> values = {f"x{i}": float(x[0, i]) for i in range(3)}
     >>> state = cirq.Simulator().simulate(cirq.resolve_parameters(circuit, values))
-    >>> np.round(state.final_state_vector.real, 4).tolist()
-    [0.3333, -0.6667, 0.6667, 0.0]
+    >>> [f"{a.real:.4f}" for a in state.final_state_vector[:3]]
+    ['0.3333', '-0.6667', '0.6667']
     """
 
     name = "amplitude"
 
     def __init__(self, pad_with: float = 0.0) -> None:
-        if not isinstance(pad_with, (int, float)) or not math.isfinite(pad_with):
+        if not isinstance(pad_with, numbers.Real) or not math.isfinite(pad_with):
             raise ValueError(must("pad_with", "be a finite number", pad_with))
         self.pad_with = float(pad_with)
 
@@ -68,10 +69,16 @@ class AmplitudeEncoding(Encoding):
         return {"pad_with": self.pad_with}
 
     def min_qubits(self, n_features: int) -> int:
-        return max(1, math.ceil(math.log2(n_features)))
+        return max(1, (n_features - 1).bit_length())
 
     def n_inputs(self, n_features: int, n_qubits: int) -> int:
-        return 2**n_qubits - 1
+        size = 1 << n_qubits
+        if n_features > size:
+            raise ValueError(
+                must("features", f"be at most {size} on {n_qubits} qubits", n_features)
+                + f" {n_features} features need {self.min_qubits(n_features)} qubits."
+            )
+        return size - 1
 
     def circuit(
         self,
@@ -92,21 +99,14 @@ class AmplitudeEncoding(Encoding):
         return whole(operations, qubits)
 
     def angles(self, features: Any, n_qubits: int) -> Any:
-        width, size = features.shape[-1], 2**n_qubits
-        if width > size:
-            raise ValueError(
-                must("features", f"be at most {size} on {n_qubits} qubits", width)
-                + f" {width} features need {self.min_qubits(width)} qubits."
-            )
-        dtype = keras.backend.standardize_dtype(features.dtype)
+        width = features.shape[-1]
+        size = self.n_inputs(width, n_qubits) + 1
         leading = ops.shape(features)[:-1]
         x = ops.reshape(features, (-1, width))
-        if width < size:
-            padding = ops.full((ops.shape(x)[0], size - width), self.pad_with, dtype=dtype)
-            x = ops.concatenate([x, padding], axis=1)
+        x = ops.pad(x, [[0, 0], [0, size - width]], constant_values=self.pad_with)
         # The state does not depend on the length: scaled to 1, squares neither over- nor
         # underflow.
-        largest = ops.stop_gradient(ops.max(ops.absolute(x), axis=1, keepdims=True))
+        largest = ops.stop_gradient(ops.max(ops.absolute(x), axis=1, keepdims=True, initial=0.0))
         x = x / ops.where(largest == 0.0, ops.ones_like(largest), largest)
         # From the leaves up: the last qubit's angles keep the signs of the amplitudes, all
         # others come from norms.
@@ -127,7 +127,7 @@ class BasisEncoding(Encoding):
     Args:
         kind: "bits" for features that are bits, one for each qubit, as PennyLane's
             `BasisEmbedding`; "integer" for one feature that is a whole number, its most
-            significant bit on qubit 0, taken modulo `2**n_qubits`.
+            significant bit on qubit 0, rounded and taken modulo `2**n_qubits`.
 
     Features:
         `n_qubits` (or fewer: the qubits left over are 0) for bits, 1 for an integer. A bit
@@ -158,6 +158,16 @@ class BasisEncoding(Encoding):
         return n_features if self.kind == "bits" else 1
 
     def n_inputs(self, n_features: int, n_qubits: int) -> int:
+        if self.kind == "bits" and n_features > n_qubits:
+            raise ValueError(
+                must("features", f"be at most {n_qubits}, a bit a qubit", n_features)
+                + f" {n_features} bits need {n_features} qubits."
+            )
+        if self.kind == "integer" and n_features != 1:
+            raise ValueError(
+                must("features", "be 1, a whole number", n_features)
+                + ' For bits write kind="bits".'
+            )
         return n_features if self.kind == "bits" else n_qubits
 
     def circuit(
@@ -172,16 +182,13 @@ class BasisEncoding(Encoding):
         )
 
     def angles(self, features: Any, n_qubits: int) -> Any:
-        width = features.shape[-1]
+        self.n_inputs(features.shape[-1], n_qubits)
         if self.kind == "bits":
-            if width > n_qubits:
-                raise ValueError(must("features", f"be at most {n_qubits}, a bit a qubit", width))
             return features
-        if width != 1:
-            raise ValueError(must("features", "be 1, a whole number", width))
         values = 2.0 ** np.arange(n_qubits - 1, -1, -1)
         powers = ops.convert_to_tensor(values, keras.backend.standardize_dtype(features.dtype))
-        halves = ops.floor(features / powers) / 2.0
+        # Rounded, so that 6 that came out of a scaling as 5.9999995 is not read as 5.
+        halves = ops.floor(ops.round(features) / powers) / 2.0
         return 2.0 * (halves - ops.floor(halves))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -179,8 +180,9 @@ class ReuploadingEncoding(Encoding):
     """Uploads the features again and again, each time scaled and shifted by trained weights.
 
     In each layer, feature `j` turns qubit `j mod n` by `ry((1 + s_j) x_j + b_j)`, in rounds where
-    there are more features than qubits; each round ends with a trained `rz(c_q)` on every qubit;
-    then a ring of CZ couples the qubits. With all weights zero the features enter as they are.
+    there are more features than qubits; each round ends with a trained `rz(c_q)` on every qubit.
+    Between layers a ring of CZ couples the qubits. With all weights zero the features enter as
+    they are.
     A circuit with `L` layers is a Fourier series of `L` frequencies in each feature, which the
     weights stretch (Schuld, Sweke, Meyer 2021, arXiv 2008.08605).
 
@@ -246,5 +248,5 @@ class ReuploadingEncoding(Encoding):
 
 def _ring(qubits: Sequence[cirq.Qid]) -> list[tuple[cirq.Qid, cirq.Qid]]:
     # On two qubits the ring would have the same pair twice, and CZ is its own inverse.
-    pairs = list(zip(qubits, qubits[1:], strict=False))
+    pairs = list(itertools.pairwise(qubits))
     return pairs if len(qubits) == 2 else [*pairs, (qubits[-1], qubits[0])]

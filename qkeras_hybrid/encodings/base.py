@@ -34,7 +34,11 @@ class Encoding(abc.ABC):
 
     @abc.abstractmethod
     def n_inputs(self, n_features: int, n_qubits: int) -> int:
-        """Returns how many parameters the circuit has for this many features."""
+        """Returns how many parameters the circuit has for this many features.
+
+        Raises:
+            ValueError: If the encoding can't take this many features on these qubits.
+        """
 
     def n_weights(self, n_features: int, n_qubits: int) -> int:
         """Returns how many trainable weights the circuit has."""
@@ -65,6 +69,9 @@ class Encoding(abc.ABC):
 
         Returns:
             Tensor of shape `(..., n_inputs)`.
+
+        Raises:
+            ValueError: As `n_inputs`.
         """
 
     def get_config(self) -> dict[str, Any]:

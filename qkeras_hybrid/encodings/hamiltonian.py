@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import numbers
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -36,8 +38,9 @@ class HamiltonianEncoding(Encoding):
     Args:
         time: The time `t`.
         trotter_steps: The number of steps `T`.
-        terms: One spelling of an observable for each feature, e.g. `["X0*X1", "Z0 + Z1"]`; None
-            for the Heisenberg chain.
+        terms: One observable for each feature: a spelling, e.g. `["X0*X1", "Z0 + Z1"]`, or a
+            `cirq.PauliString` or `cirq.PauliSum` on line qubits, whose numbers count the
+            qubits; None for the Heisenberg chain.
         start: "random" for Haar-random states of single qubits, "plus" for `|+...+>`, "zero".
         seed: Seed of the random states.
 
@@ -55,9 +58,9 @@ class HamiltonianEncoding(Encoding):
 
     >>> encoding = HamiltonianEncoding(terms=["X0*X1"], start="zero", trotter_steps=1)
     >>> print(encoding.circuit(cirq.LineQubit.range(2), [sympy.Symbol("x")]))
-    0: ───[X]───────────
+    0: ───[X]──────────────
           │
-    1: ───[X]^(2*x/pi)───
+    1: ───[X]^(2.0*x/pi)───
     """
 
     name = "hamiltonian"
@@ -66,21 +69,24 @@ class HamiltonianEncoding(Encoding):
         self,
         time: float = 1.0,
         trotter_steps: int = 2,
-        terms: Sequence[str] | None = None,
+        terms: Sequence[str | cirq.PauliString | cirq.PauliSum] | None = None,
         start: str = "random",
         seed: int = 0,
     ) -> None:
-        if not isinstance(time, (int, float)) or not math.isfinite(time):
+        if not isinstance(time, numbers.Real) or not math.isfinite(time):
             raise ValueError(must("time", "be a finite number", time))
         self.time = float(time)
         self.trotter_steps = positive_int("trotter_steps", trotter_steps)
-        if terms is not None and (
-            isinstance(terms, str) or not all(isinstance(t, str) for t in terms) or not len(terms)
-        ):
-            raise ValueError(must("terms", "be spellings of observables, one a feature", terms))
-        self.terms = None if terms is None else tuple(terms)
+        if terms is not None and (not isinstance(terms, (list, tuple)) or not terms):
+            raise ValueError(must("terms", "be a list of observables, one a feature", terms))
+        self.terms = None if terms is None else tuple(map(_spelling, terms))
         self.start = one_of("start", start, ("random", "plus", "zero"))
-        self.seed = seed
+        if isinstance(seed, bool) or not hasattr(seed, "__index__") or int(seed) < 0:
+            raise ValueError(
+                must("seed", "be a whole number of at least 0", seed)
+                + " Without one, a saved model would come back with other states."
+            )
+        self.seed = int(seed)
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -92,9 +98,19 @@ class HamiltonianEncoding(Encoding):
         }
 
     def min_qubits(self, n_features: int) -> int:
-        return n_features + 1 if self.terms is None else 1
+        return n_features + 1 if self.terms is None else max(map(_width, self.terms))
 
     def n_inputs(self, n_features: int, n_qubits: int) -> int:
+        if self.terms is not None and n_features != len(self.terms):
+            raise ValueError(
+                must("features", f"be {len(self.terms)}, one a term", n_features)
+                + " Put a Dense layer before, or give a term for each feature."
+            )
+        if self.terms is None and n_features >= n_qubits:
+            raise ValueError(
+                must("features", f"be at most {n_qubits - 1} on {n_qubits} qubits", n_features)
+                + f" The chain has a feature for each bond: use {n_features + 1} qubits."
+            )
         return n_features
 
     def circuit(
@@ -120,7 +136,7 @@ class HamiltonianEncoding(Encoding):
                 for term in observable.terms:
                     if not term.qubits:
                         continue
-                    string = cirq.PauliString(
+                    string: cirq.PauliString = cirq.PauliString(
                         {qubits[i]: p for i, p in zip(term.qubits, term.paulis, strict=True)}
                     )
                     # exp(-i a P) is the phase -a on P = 1 and a on P = -1, in half turns.
@@ -131,14 +147,7 @@ class HamiltonianEncoding(Encoding):
         return whole(operations, qubits)
 
     def angles(self, features: Any, n_qubits: int) -> Any:
-        width = features.shape[-1]
-        if self.terms is not None and width != len(self.terms):
-            raise ValueError(must("features", f"be {len(self.terms)}, one a term", width))
-        if self.terms is None and width >= n_qubits:
-            raise ValueError(
-                must("features", f"be at most {n_qubits - 1} on {n_qubits} qubits", width)
-                + " The chain has a feature for each bond."
-            )
+        self.n_inputs(features.shape[-1], n_qubits)
         return features
 
     def _observables(
@@ -155,3 +164,31 @@ class HamiltonianEncoding(Encoding):
             return tuple(several[0] for several in found)
         bonds = [f"X{j}*X{j + 1} + Y{j}*Y{j + 1} + Z{j}*Z{j + 1}" for j in range(n_features)]
         return observables.parse(bonds, qubits)
+
+
+def _spelling(term: Any) -> str:
+    """Returns the spelling of a term, with which it is compared and saved."""
+    if isinstance(term, str):
+        observables.parse(term, cirq.LineQubit.range(_width(term)))
+        return term
+    if not observables.is_pauli(term) or not all(
+        isinstance(qubit, cirq.LineQubit) and qubit.x >= 0 for qubit in term.qubits
+    ):
+        raise ValueError(
+            must("terms", "hold spellings or Cirq's Pauli sums on line qubits from 0", term)
+        )
+    last = max((qubit.x for qubit in term.qubits), default=0)
+    (observable,) = observables.parse(term, cirq.LineQubit.range(last + 1))
+    strings = [
+        "*".join([repr(t.coefficient), *map("{}{}".format, t.paulis, t.qubits)])
+        for t in observable.terms
+    ]
+    return " + ".join(strings) or "0"
+
+
+def _width(spelling: str) -> int:
+    """Returns the number of qubits that a spelling takes: a word's letters, or the last index."""
+    text = re.sub(r"\s+", "", spelling)
+    if re.fullmatch("[IXYZ]+", text):
+        return len(text)
+    return 1 + max(map(int, re.findall(r"[IXYZ](\d+)", text)), default=0)

@@ -26,10 +26,12 @@ else:
     sympy = lazy_module("sympy")
 
 
-@keras.saving.register_keras_serializable(package="qkeras_hybrid")
 def product_of_complements(first: Any, second: Any) -> Any:
     """Returns `(pi - x_i)(pi - x_j)`, the pair function of the ZZ feature map."""
     return (math.pi - first) * (math.pi - second)
+
+
+keras.saving.register_keras_serializable(package="qkeras_hybrid")(product_of_complements)
 
 
 class _Diagonal(Encoding):
@@ -68,7 +70,8 @@ class IQPEncoding(_Diagonal):
     """Instantaneous quantum polynomial encoding, PennyLane's `IQPEmbedding`.
 
     `(prod_ij exp(-i x_i x_j Z_i Z_j / 2) prod_i exp(-i x_i Z_i / 2) H...H)**n_repeats |0...0>`.
-    Features beyond the qubits go round again: a further such block, on the next features.
+    Features beyond the qubits go round again: a further such block, on the next features. A
+    block with fewer features than qubits couples those pairs that have both their features.
 
     Args:
         n_repeats: How often the block is applied.
@@ -134,7 +137,8 @@ class ZZEncoding(_Diagonal):
 
     In each repetition: Hadamards; a phase `2 x_i` on each qubit; and for each pair the phase
     `2 (pi - x_i)(pi - x_j)` on the odd parity of its qubits (CNOT, phase, CNOT). Features
-    beyond the qubits go round again: a further such block, on the next features.
+    beyond the qubits go round again: a further such block, on the next features. A block with
+    fewer features than qubits couples those pairs that have both their features.
 
     Args:
         reps: Number of repetitions.

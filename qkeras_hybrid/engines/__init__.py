@@ -16,6 +16,7 @@ import keras
 from qkeras_hybrid._checks import must, one_of
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.engines.base import Engine
+from qkeras_hybrid.engines.native import NativeEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
 from qkeras_hybrid.program import Program, compile_circuit
@@ -27,10 +28,19 @@ else:
 
 # In the order in which "auto" tries them: the fastest first.
 _KNOWN: dict[str, type[Engine]] = {
-    engine.name: engine for engine in (TFQEngine, StatevectorEngine)
+    engine.name: engine for engine in (NativeEngine, TFQEngine, StatevectorEngine)
 }
 
-__all__ = ["Engine", "StatevectorEngine", "TFQEngine", "get", "names", "resolve", "status"]
+__all__ = [
+    "Engine",
+    "NativeEngine",
+    "StatevectorEngine",
+    "TFQEngine",
+    "get",
+    "names",
+    "resolve",
+    "status",
+]
 
 
 def names() -> tuple[str, ...]:

@@ -104,7 +104,8 @@ class StatevectorEngine(Engine):
 
     def _estimate(self, value: Any, seed: Any) -> Any:
         """Returns an expectation value in [-1, 1] as it is, or as `shots` measurements see it."""
-        if self.shots is None:
+        # Keras builds torch models on tensors without values, which can't be sampled.
+        if self.shots is None or str(getattr(value, "device", "")) == "meta":
             return value
         # The number of +1 among the shots is binomial with chance (1 + <P>)/2. NaN is kept out
         # of the sampler, which may not end on it, and put back after it.
@@ -194,19 +195,31 @@ def _split_shape(qubits: Sequence[int], n: int) -> tuple[list[int], dict[int, in
     return [*shape, 2 ** (n - before)], axes
 
 
-def _per_state(values: np.ndarray, qubits: Sequence[int], n: int) -> np.ndarray:
-    """Returns values of the basis states of `qubits` in a shape that broadcasts over a state."""
+def _per_state(values: np.ndarray, qubits: Sequence[int], n: int) -> tuple[list[int], np.ndarray]:
+    """Lays out values of the basis states of `qubits` so that they broadcast over a state.
+
+    Returns:
+        The shape to give a state, without its batch axis, and the values in a shape that
+        broadcasts over it.
+    """
+    if len(qubits) > 3:
+        # Backends limit the number of axes: many qubits have a value for each basis state.
+        index = np.arange(2**n)
+        bits = sum(
+            (index >> (n - 1 - qubit) & 1) << (len(qubits) - 1 - k)
+            for k, qubit in enumerate(qubits)
+        )
+        return [2**n], values[bits][None]
     shape, axes = _split_shape(qubits, n)
     order = np.argsort(qubits)
     broadcast = [1] * (len(shape) + 1)
     for qubit in qubits:
         broadcast[axes[qubit] + 1] = 2
-    return values.reshape([2] * len(qubits)).transpose(order).reshape(broadcast)
+    return shape, values.reshape([2] * len(qubits)).transpose(order).reshape(broadcast)
 
 
-def _multiplied(state: Pair, re: Any, im: Any, qubits: Sequence[int], n: int) -> Pair:
-    """Multiplies a state by factors that depend on the bits of `qubits`."""
-    shape, _ = _split_shape(qubits, n)
+def _multiplied(state: Pair, re: Any, im: Any, shape: list[int], n: int) -> Pair:
+    """Multiplies a state by factors that broadcast over it in a shape."""
     a, b = (ops.reshape(part, (-1, *shape)) for part in state)
     return (
         ops.reshape(a * re - b * im, (-1, 2**n)),
@@ -217,43 +230,43 @@ def _multiplied(state: Pair, re: Any, im: Any, qubits: Sequence[int], n: int) ->
 def _phase(state: Pair, cosine: Any, sine: Any, qubits: tuple[int, ...], n: int) -> Pair:
     mask = np.zeros(2 ** len(qubits))
     mask[-1] = 1.0
-    # Many-qubit phases have a mask over all basis states of their qubits.
-    mask = _per_state(mask, qubits, n)
-    dtype = keras.backend.standardize_dtype(cosine.dtype)
+    shape, mask = _per_state(mask, qubits, n)
+    on = ops.convert_to_tensor(mask, keras.backend.standardize_dtype(cosine.dtype))
     ones = [-1] + [1] * (mask.ndim - 1)
     cosine, sine = ops.reshape(cosine, ones), ops.reshape(sine, ones)
-    on = ops.convert_to_tensor(mask, dtype)
-    return _multiplied(state, 1.0 + on * (cosine - 1.0), on * sine, qubits, n)
+    return _multiplied(state, 1.0 + on * (cosine - 1.0), on * sine, shape, n)
 
 
 def _pauli(state: Pair, paulis: str, qubits: tuple[int, ...], n: int) -> Pair:
     """Returns `P|state>` of a Pauli string `P`."""
-    shape, axes = _split_shape(qubits, n)
-    dtype = keras.backend.standardize_dtype(state[0].dtype)
-    flipped = [axes[q] + 1 for q, pauli in zip(qubits, paulis, strict=True) if pauli != "Z"]
-    re, im = (ops.reshape(part, (-1, *shape)) for part in state)
-    if flipped:
-        re, im = ops.flip(re, flipped), ops.flip(im, flipped)
+    re, im = state
+    for pauli, qubit in zip(paulis, qubits, strict=True):
+        if pauli != "Z":
+            shape = (-1, 2**qubit, 2, 2 ** (n - 1 - qubit))
+            re, im = (
+                ops.reshape(ops.flip(ops.reshape(part, shape), 2), (-1, 2**n)) for part in (re, im)
+            )
     # Z|b> = (-1)^b |b>, and Y = i X Z: the amplitude that arrives at bit 1 has the factor i,
     # the one that arrives at bit 0 the factor -i. The factors i are gathered.
     sign = np.ones(1)
     for pauli in paulis:
         sign = np.kron(sign, {"X": [1, 1], "Y": [-1, 1], "Z": [1, -1]}[pauli])
-    quarter_turns = paulis.count("Y") % 4
     if set(paulis) != {"X"}:
-        factor = ops.convert_to_tensor(_per_state(sign, qubits, n), dtype)
-        re, im = re * factor, im * factor
-    re, im = ops.reshape(re, (-1, 2**n)), ops.reshape(im, (-1, 2**n))
-    return [(re, im), (-im, re), (-re, -im), (im, -re)][quarter_turns]
+        split, sign = _per_state(sign, qubits, n)
+        factor = ops.convert_to_tensor(sign, keras.backend.standardize_dtype(re.dtype))
+        re, im = (
+            ops.reshape(ops.reshape(part, (-1, *split)) * factor, (-1, 2**n)) for part in (re, im)
+        )
+    return [(re, im), (-im, re), (-re, -im), (im, -re)][paulis.count("Y") % 4]
 
 
 def _unitary(state: Pair, instruction: Unitary, n: int) -> Pair:
     matrix, qubits = instruction.array, instruction.qubits
     dtype = keras.backend.standardize_dtype(state[0].dtype)
     if not np.any(matrix[~np.eye(len(matrix), dtype=bool)]):
-        diagonal = _per_state(np.diag(matrix), qubits, n)
+        shape, diagonal = _per_state(np.diag(matrix), qubits, n)
         re, im = (ops.convert_to_tensor(part, dtype) for part in (diagonal.real, diagonal.imag))
-        return _multiplied(state, re, im, qubits, n)
+        return _multiplied(state, re, im, shape, n)
     shape, axes = _split_shape(qubits, n)
     tensors = [ops.reshape(part, (-1, *shape)) for part in state]
 

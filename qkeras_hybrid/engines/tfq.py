@@ -22,7 +22,7 @@ import numpy as np
 from qkeras_hybrid._checks import one_of, positive_int
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.engines.base import Engine, check_shapes, memory_refusal, sample_bits
-from qkeras_hybrid.program import PauliRotation, Phase, Program, Unitary
+from qkeras_hybrid.program import PauliRotation, Phase, Program
 
 if TYPE_CHECKING:
     import cirq
@@ -89,7 +89,7 @@ class TFQEngine(Engine):
         values = self._values(program, written, inputs, weights)
         batch = tf.shape(values)[0]
         if not program.observables:
-            return tf.zeros((batch, 0), values.dtype)
+            return values[:, :0]
         return written.expectation(
             tf.repeat(tf.constant(written.circuit), batch),
             tf.constant(written.symbols, tf.string),
@@ -104,7 +104,7 @@ class TFQEngine(Engine):
         circuits = tf.repeat(tf.constant(written.circuit), batch)
         found = tfq.get_state_op()(circuits, tf.constant(written.symbols, tf.string), values)
         states = found.to_tensor() if isinstance(found, tf.RaggedTensor) else found
-        states = tf.ensure_shape(states, (None, 2**program.n_qubits))
+        states = tf.reshape(states, (batch, 2**program.n_qubits))
         # What the circuit written for TFQ leaves out of the global phase.
         phase = written.phase + tf.zeros((batch,), values.dtype)
         for instruction in program.instructions:
@@ -178,9 +178,7 @@ def _write(program: Program, gradient: str) -> _Written:
         constants=writer.constants,
         observables=tfq.convert_to_tensor([sums]).numpy()[0] if sums else np.array([], object),
         phase=writer.phase,
-        expectation=differentiator.generate_differentiable_op(
-            analytic_op=tfq.get_expectation_op()
-        ),
+        expectation=differentiator.generate_differentiable_op(analytic_op=tfq.get_expectation_op()),
     )
 
 
@@ -204,7 +202,7 @@ class _Writer:
                 if on:
                     self._controlled_z(on, sympy.Symbol(self.symbols[instruction.angle]))
             else:
-                self._fixed(instruction, on)
+                self._fixed(instruction.array, on)
 
     def _rotation(self, paulis: str, on: list[cirq.GridQubit], exponent: Any) -> None:
         gates = {
@@ -240,8 +238,7 @@ class _Writer:
             operation = cirq.ControlledOperation(on[:-2], operation)
         self.circuit.append(operation)
 
-    def _fixed(self, instruction: Unitary, on: list[cirq.GridQubit]) -> None:
-        matrix = instruction.array
+    def _fixed(self, matrix: np.ndarray, on: list[cirq.GridQubit]) -> None:
         for gate, known in _known_gates(len(on)):
             overlap = np.trace(known.conj().T @ matrix) / len(matrix)
             if abs(overlap) > 1 - 1e-13:
@@ -252,25 +249,20 @@ class _Writer:
             self._one_qubit(matrix, on[0])
             return
         if len(on) == 2:
-            parts = cirq.two_qubit_matrix_to_cz_operations(
-                *on, matrix, allow_partial_czs=False, clean_operations=False
+            found = cirq.two_qubit_matrix_to_cz_operations(
+                on[0], on[1], matrix, allow_partial_czs=False, clean_operations=False
             )
         else:
-            parts = cirq.three_qubit_matrix_to_operations(*on, matrix)
-        parts = list(cirq.flatten_to_ops(parts))
+            found = cirq.three_qubit_matrix_to_operations(on[0], on[1], on[2], matrix)
+        parts = list(cirq.flatten_to_ops(found))
         product = cirq.Circuit(parts).unitary(qubit_order=on, qubits_that_should_be_present=on)
         self.phase += float(np.angle(np.trace(product.conj().T @ matrix)))
-        index = {qubit: i for i, qubit in enumerate(on)}
+        back: dict[cirq.Qid, cirq.GridQubit] = {qubit: qubit for qubit in on}
         for part in parts:
-            small = cirq.unitary(part)
-            rows = tuple(tuple(complex(c) for c in row) for row in small)
-            self._fixed(
-                Unitary(tuple(index[q] for q in part.qubits), rows),
-                [q for q in part.qubits],  # type: ignore[misc]
-            )
+            self._fixed(cirq.unitary(part), [back[qubit] for qubit in part.qubits])
 
     def _one_qubit(self, matrix: np.ndarray, qubit: cirq.GridQubit) -> None:
-        """Adds `rz rx rz` with Euler angles kept as constant symbols, at full precision."""
+        """Adds `rz ry rz` with Euler angles kept as constant symbols, at full precision."""
         # U = e^{ip} Rz(a) Ry(b) Rz(c): the moduli give b, the phases of the entries a + c, a - c.
         half = math.atan2(abs(matrix[1, 0]), abs(matrix[0, 0]))
         det = np.angle(np.linalg.det(matrix)) / 2
@@ -288,16 +280,15 @@ class _Writer:
                 symbol = f"c{len(self.constants)}"
                 self.symbols = [*self.symbols, symbol]
                 self.constants.append(float(exponent))
-                self.circuit.append(
-                    gate(exponent=sympy.Symbol(symbol), global_shift=-0.5)(qubit)
-                )
+                self.circuit.append(gate(exponent=sympy.Symbol(symbol), global_shift=-0.5)(qubit))
 
 
 def _known_gates(n_qubits: int) -> list[tuple[cirq.Gate, np.ndarray]]:
     """Returns gates without parameters that TFQ takes as they are, and their matrices."""
-    gates: list[cirq.Gate] = {
-        1: [cirq.X, cirq.Y, cirq.Z, cirq.H, cirq.S, cirq.T, cirq.S**-1, cirq.T**-1]
-        + [cirq.X**0.5, cirq.X**-0.5, cirq.Y**0.5, cirq.Y**-0.5],
-        2: [cirq.CZ, cirq.CNOT, cirq.SWAP, cirq.ISWAP, cirq.ISWAP**-1, cirq.ISWAP**0.5],
-    }.get(n_qubits, [])
+    gates: list[cirq.Gate] = []
+    if n_qubits == 1:
+        gates += [cirq.X, cirq.Y, cirq.Z, cirq.H, cirq.S, cirq.T, cirq.S**-1, cirq.T**-1]
+        gates += [cirq.X**0.5, cirq.X**-0.5, cirq.Y**0.5, cirq.Y**-0.5]
+    elif n_qubits == 2:
+        gates += [cirq.CZ, cirq.CNOT, cirq.SWAP, cirq.ISWAP, cirq.ISWAP**-1, cirq.ISWAP**0.5]
     return [(gate, cirq.unitary(gate)) for gate in gates]

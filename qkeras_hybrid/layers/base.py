@@ -240,7 +240,7 @@ class QuantumLayer(keras.layers.Layer):
         """
         known = {"name", "dtype", "trainable"}
         for ancestor in cls.__mro__[: cls.__mro__.index(QuantumLayer) + 1]:
-            known |= set(inspect.signature(ancestor.__init__).parameters)
+            known |= set(inspect.signature(ancestor).parameters)
         unknown = sorted(set(config) - (known - {"self", "kwargs"}))
         if unknown:
             raise ValueError(

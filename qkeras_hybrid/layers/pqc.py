@@ -88,18 +88,14 @@ class PQC(QuantumLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if isinstance(circuit, str):
-            circuit = cirq.read_json(json_text=circuit)
-        if isinstance(qubits, str):
-            qubits = cirq.read_json(json_text=qubits)
         self.encoding = encodings.get(encoding)
         self._observables = observables_from_config(observables)
         self._inputs = None if inputs is None else _names(inputs)
         self._symbols = None if symbols is None else _names(symbols)
-        self._qubits = None if qubits is None else tuple(qubits)
+        self._qubits: tuple[cirq.Qid, ...] | None = None if qubits is None else tuple(_read(qubits))
         # Compiled here once, so that a mistake shows where it was made.
         self._own = compile_circuit(
-            circuit,
+            _read(circuit),
             self._observables,
             inputs=self._inputs or (),
             weights=self._symbols,
@@ -112,7 +108,9 @@ class PQC(QuantumLayer):
         if self._inputs is not None:
             if len(self._inputs) != n_features:
                 raise ValueError(
-                    must("inputs", f"name a symbol for each of the {n_features} features", own.inputs)
+                    must(
+                        "inputs", f"name a symbol for each of the {n_features} features", own.inputs
+                    )
                     + f" Give the layer {len(self._inputs)} features, e.g. from a Dense layer."
                 )
             return own
@@ -158,3 +156,13 @@ def _names(symbols: Iterable[sympy.Symbol | str]) -> tuple[str, ...]:
     if isinstance(symbols, (str, sympy.Symbol)):
         symbols = [symbols]
     return tuple(str(symbol) for symbol in symbols)
+
+
+def _read(given: Any) -> Any:
+    """Reads back what `get_config` wrote as Cirq's JSON; others stay as they are."""
+    if not isinstance(given, str):
+        return given
+    try:
+        return cirq.read_json(json_text=given)
+    except ValueError as error:
+        raise ValueError(must("circuit", "be a cirq.Circuit, or its JSON", given)) from error

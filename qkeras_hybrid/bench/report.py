@@ -1,0 +1,203 @@
+"""Shows a comparison as a table and says in words what it means, from stored rows only."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.statistics import (
+    Interval,
+    Summary,
+    paired_difference,
+    summarize,
+)
+from qkeras_hybrid.bench.task import Row, latest
+
+if TYPE_CHECKING:
+    import rich.box as rich_box
+    import rich.table as rich_table
+else:
+    rich_box = lazy_module("rich.box")
+    rich_table = lazy_module("rich.table")
+
+MISSING = "-"
+
+STILL_FALLING = 0.05
+"""From which fall of the training loss in the last epoch a reader is told of it."""
+
+
+def label(contender: str) -> str:
+    """Returns a contender's name as people read it: `"dense_same_width"`, "Dense same width"."""
+    return contender.replace("_", " ").capitalize()
+
+
+def table(rows: Sequence[Row]) -> rich_table.Table:
+    """Makes the table of a comparison: one line a contender.
+
+    Args:
+        rows: The rows of one comparison.
+    """
+    first = rows[0]
+    training = first["training"]
+    seeds = len({row["seed"] for row in rows})
+    summaries = summarize(rows)
+    made = rich_table.Table(
+        title=f"{first['model']['name']} on {first['data']['name']}: {_count(seeds, 'seed')}, "
+        f"{_count(training['epochs'], 'epoch')}, batches of {training['batch_size']}",
+        caption="accuracy: mean and 95 % interval (Student t) over seeds; seconds: median; "
+        "the first epoch includes tracing and compilation",
+        box=rich_box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+        caption_justify="left",
+        title_justify="left",
+    )
+    made.add_column("contender", overflow="fold")
+    made.add_column("test accuracy", justify="right", no_wrap=True)
+    made.add_column("parameters", justify="right")
+    made.add_column("first epoch", justify="right")
+    made.add_column("an epoch", justify="right")
+    failed = any(summary.failed for summary in summaries)
+    if failed:
+        made.add_column("failed", justify="right")
+    for summary in summaries:
+        cells = [
+            label(summary.contender),
+            _accuracy(summary.test_accuracy),
+            MISSING if summary.parameters is None else f"{summary.parameters:,}",
+            _seconds(summary.first_epoch_seconds),
+            _seconds(summary.epoch_seconds),
+        ]
+        made.add_row(*cells, *([str(summary.failed)] if failed else []))
+    return made
+
+
+def notes(rows: Sequence[Row]) -> list[str]:
+    """Returns what a reader of the table has to know besides: networks, mismatches, failures.
+
+    Args:
+        rows: The rows of one comparison.
+    """
+    summaries = summarize(rows)
+    said = []
+    for summary in summaries:
+        if summary.network:
+            engine = f", engine {summary.engine}" if summary.engine else ""
+            said.append(f"{label(summary.contender)}: {summary.network}{engine}")
+    networks: dict[str, str] = {}
+    for summary in summaries:
+        twin = networks.setdefault(summary.network, summary.contender)
+        if summary.network and twin != summary.contender:
+            said.append(
+                f"{label(twin)} and {label(summary.contender)} are the same network here; they "
+                "differ in their first weights only."
+            )
+        mismatch = summary.parameter_mismatch
+        if "same_parameters" in summary.contender and mismatch is not None and abs(mismatch) > 0.05:
+            said.append(
+                f"No Dense network with one or two hidden layers comes within 5 % of the "
+                f"hybrid's parameters: {label(summary.contender)} has {100 * abs(mismatch):.0f} % "
+                f"{'more' if mismatch > 0 else 'fewer'}."
+            )
+    errors = [row["error"] for row in latest(rows).values() if row["error"] is not None]
+    if errors:
+        said.append(
+            f"{_count(len(errors), 'run')} of {len(latest(rows))} failed and {_is(len(errors))} "
+            f"not in the means; the first: {errors[0]}"
+        )
+    if len({str((row["machine"], row["versions"])) for row in latest(rows).values()}) > 1:
+        said.append(
+            "The rows come from more than one machine or set of versions: their seconds don't "
+            "compare."
+        )
+    return said
+
+
+def verdict(rows: Sequence[Row]) -> str:
+    """Says in plain words what the rows show about the hybrid against each other contender.
+
+    It claims a difference only where the interval of the paired difference excludes zero, and
+    says what the comparison leaves open.
+
+    Args:
+        rows: The rows of one comparison.
+    """
+    summaries = {summary.contender: summary for summary in summarize(rows)}
+    hybrid = summaries.get("hybrid")
+    if hybrid is None:
+        return "There are no rows of the hybrid to compare with."
+    sentences = [
+        _against(hybrid, other, paired_difference(rows, "hybrid", name))
+        for name, other in summaries.items()
+        if name != "hybrid"
+    ]
+    unfinished = [s for s in summaries.values() if s.loss_drop > STILL_FALLING]
+    if unfinished:
+        falling = ", ".join(f"{label(s.contender)} {100 * s.loss_drop:.0f} %" for s in unfinished)
+        sentences.append(
+            f"Training losses still fell in the last epoch ({falling}): more epochs may change "
+            "the picture."
+        )
+    sentences.append(
+        "One data set and one untuned setting say nothing about other circuits, sizes or data, "
+        "and since the splits of the seeds share samples, the intervals are too narrow for new "
+        "data."
+    )
+    return "\n".join(sentences)
+
+
+def _against(hybrid: Summary, other: Summary, difference: Interval) -> str:
+    name = label(other.contender)
+    if difference.n == 0:
+        return f"Against {name} there is no pair of runs to compare."
+    points = 100 * difference.mean
+    size = (
+        "exactly as accurate"
+        if points == 0
+        else f"{abs(points):.1f} points {'more' if points > 0 else 'less'} accurate"
+    )
+    if difference.n == 1:
+        said = f"Against {name} the hybrid is {size} in its one seed, which proves nothing."
+    else:
+        said = (
+            f"Against {name} the hybrid is {size} "
+            f"(95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}, "
+            f"{difference.n} paired seeds): "
+        )
+        if difference.excludes_zero:
+            said += "over these seeds that is more than chance explains."
+        else:
+            said += "these runs don't separate the two."
+    ratio = hybrid.epoch_seconds / other.epoch_seconds if other.epoch_seconds else math.nan
+    if ratio >= 1.5:
+        said += f" Its epochs take {ratio:.2g} times as long."
+    elif ratio <= 1 / 1.5:
+        said += f" Its epochs take {ratio:.2g} of the time."
+    elif not math.isnan(ratio):
+        said += " Its epochs take about as long."
+    return said
+
+
+def _accuracy(interval: Interval) -> str:
+    if math.isnan(interval.mean):
+        return MISSING
+    if math.isnan(interval.half_width):
+        return f"{100 * interval.mean:.1f} %"
+    return f"{100 * interval.mean:.1f} ± {100 * interval.half_width:.1f} %"
+
+
+def _seconds(seconds: float) -> str:
+    if math.isnan(seconds):
+        return MISSING
+    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _is(number: int) -> str:
+    return "is" if number == 1 else "are"

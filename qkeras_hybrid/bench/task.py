@@ -1,0 +1,295 @@
+"""What a run is, and the file that keeps a row for each.
+
+A task is everything that defines one training: data, model, contender, training and seed. Its
+id is a digest of just that, so the same command finds the rows that it has already written and
+a changed definition makes new tasks. A results file holds a row of JSON a line. Rows are only
+ever appended, whole or not at all, by one process at a time.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import itertools
+import json
+import os
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import filelock
+
+from qkeras_hybrid._checks import shown
+
+Row = dict[str, Any]
+"""What is kept of a run: see `qkeras_hybrid.bench.runner.run_task`."""
+
+PROTOCOL = 1
+"""Counted up when the same definition comes to mean another training, so that ids change."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Task:
+    """One training of one contender on one split: all that defines it, and nothing else.
+
+    The parts are mappings of plain JSON values, so that a suite file's tables are parts as they
+    stand and a new axis is a new key, not a new field.
+
+    Attributes:
+        data: The `"name"` of a data set and how it is split (`"test_size"`).
+        model: The `"name"` of a hybrid model and the arguments of its builder.
+        training: `"epochs"`, `"batch_size"` and `"learning_rate"`.
+        backend: The Keras backend that trains it.
+        contender: `"hybrid"`, or the name of the control that is derived from the hybrid.
+        seed: The seed of the split, the first weights and the order of the batches.
+
+    Example:
+        >>> task = Task(
+        ...     data={"name": "iris", "test_size": 0.25},
+        ...     model={"name": "pqc_dense", "n_qubits": 4, "n_layers": 2},
+        ...     training={"epochs": 10, "batch_size": 16, "learning_rate": 0.01},
+        ...     backend="tensorflow",
+        ...     contender="hybrid",
+        ...     seed=0,
+        ... )
+        >>> task.id == dataclasses.replace(task, seed=1).id
+        False
+        >>> task.comparison == dataclasses.replace(task, seed=1, contender="dense").comparison
+        True
+    """
+
+    data: Mapping[str, Any]
+    model: Mapping[str, Any]
+    training: Mapping[str, Any]
+    backend: str
+    contender: str
+    seed: int
+
+    def definition(self) -> dict[str, Any]:
+        """Returns everything that defines the task, as it stands in its row."""
+        return {
+            "data": dict(self.data),
+            "model": dict(self.model),
+            "training": dict(self.training),
+            "backend": self.backend,
+            "contender": self.contender,
+            "seed": self.seed,
+        }
+
+    @functools.cached_property
+    def id(self) -> str:
+        """The digest of the definition: 16 hexadecimal digits."""
+        return _digest(self.definition())
+
+    @functools.cached_property
+    def comparison(self) -> str:
+        """The digest of what the contenders and seeds of one comparison share."""
+        shared = self.definition()
+        del shared["contender"], shared["seed"]
+        return _digest(shared)
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+
+def _digest(definition: dict[str, Any]) -> str:
+    text = json.dumps([PROTOCOL, definition], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def plan(
+    data: Mapping[str, Any],
+    model: Mapping[str, Any],
+    training: Mapping[str, Any],
+    backend: str,
+    contenders: Iterable[str],
+    seeds: Iterable[int],
+) -> list[Task]:
+    """Returns the tasks of a comparison: all contenders of the first seed, then of the next.
+
+    In this order a comparison that is stopped early still has whole pairs.
+    """
+    return [
+        Task(data, model, training, backend, contender, seed)
+        for seed, contender in itertools.product(seeds, tuple(contenders))
+    ]
+
+
+class ResultsInUseError(RuntimeError):
+    """Another process is writing to the results file."""
+
+
+class ResultsError(RuntimeError):
+    """A results file can't be read or written."""
+
+
+def read_rows(path: Path) -> list[Row]:
+    """Reads the rows of a results file; a file that does not exist has none.
+
+    A torn last line, as a crash in the middle of writing leaves it, is no row and is left out.
+    Where a task has several rows (it failed and ran again), all are returned in their order.
+
+    Raises:
+        ResultsError: If the file holds something else than rows; the message has the line.
+    """
+    rows, _ = _read(path)
+    return rows
+
+
+def latest(rows: Iterable[Row]) -> dict[str, Row]:
+    """Returns the last row of each task by task id."""
+    return {row["task"]: row for row in rows}
+
+
+def _read(path: Path) -> tuple[list[Row], int]:
+    """Returns the rows, and how many bytes from the start of the file hold whole rows."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0
+    except OSError as error:
+        raise ResultsError(f"{path} can't be read: {error.strerror}") from error
+    rows: list[Row] = []
+    whole = 0
+    lines = content.splitlines(keepends=True)
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line) if line.endswith(b"\n") else None
+        except ValueError:
+            row = None
+        if not isinstance(row, dict) or "task" not in row:
+            # Only what is the start of a row can be a torn one. Anything else means that the
+            # file is not ours to append to, let alone to cut.
+            if number == len(lines) and _ROW_START.startswith(line[: len(_ROW_START)]):
+                break
+            start = shown(line.decode("utf-8", "replace"), 60)
+            raise ResultsError(
+                f"{path} is no results file: its line {number} is {start}. Choose another output "
+                "folder."
+            )
+        rows.append(row)
+        whole += len(line)
+    return rows, whole
+
+
+# The key that every row starts with, as `Results.append` writes it.
+_ROW_START = b'{"task": "'
+
+
+class Results:
+    """A results file that this process alone may append to, from `with` to its end.
+
+    Args:
+        path: The file; it and its folder are made when the first row comes. Beside it lies
+            `<path>.lock`, an empty file by which two processes see each other.
+
+    Example:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "results.jsonl"
+        >>> with Results(path) as results:
+        ...     results.append({"task": "a1", "test_accuracy": 0.9})
+        >>> read_rows(path)
+        [{'task': 'a1', 'test_accuracy': 0.9}]
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.torn = ""
+        self._rows: list[Row] = []
+        self._lock = filelock.FileLock(f"{path}.lock")
+
+    def __enter__(self) -> Results:
+        """Locks the file, reads its rows and cuts off a torn last line.
+
+        Raises:
+            ResultsInUseError: If another process holds the file.
+            ResultsError: If the file can't be made or holds something else than rows.
+        """
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock.acquire(timeout=0)
+        except filelock.Timeout as error:
+            raise ResultsInUseError(
+                f"{self.path} is in use by another run. Wait for it, or choose another output "
+                "folder."
+            ) from error
+        except OSError as error:
+            raise ResultsError(f"{self.path} can't be written: {error.strerror}") from error
+        try:
+            self._load()
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._lock.release()
+
+    def _load(self) -> None:
+        self._rows, whole = _read(self.path)
+        if self.path.exists() and self.path.stat().st_size > whole:
+            with self.path.open("r+b") as file:
+                file.seek(whole)
+                self.torn = file.read().decode("utf-8", "replace")
+                file.truncate(whole)
+
+    @property
+    def rows(self) -> list[Row]:
+        """The rows that the file holds."""
+        return list(self._rows)
+
+    def finished(self) -> dict[str, Row]:
+        """Returns the last row of each task that did not fail, by task id."""
+        return {task: row for task, row in latest(self._rows).items() if row.get("error") is None}
+
+    def set_aside(self) -> Path | None:
+        """Renames a file with rows, so that the next row starts a new one.
+
+        Returns:
+            The new name, which has the time in it; None if there was no file.
+        """
+        if not self.path.exists():
+            return None
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for attempt in itertools.count():
+            suffix = f"-{attempt}" if attempt else ""
+            aside = self.path.with_name(f"{self.path.stem}-{stamp}{suffix}{self.path.suffix}")
+            if not aside.exists():
+                break
+        self.path.rename(aside)
+        self._rows = []
+        return aside
+
+    def append(self, row: Row) -> None:
+        """Appends a row to the file, whole or not at all, and waits until it is on disk.
+
+        Args:
+            row: Plain JSON values, with the task's id as `"task"`.
+
+        Raises:
+            ResultsError: If the file can't be written (a full disk, say); it is then as before.
+        """
+        line = json.dumps({"task": row["task"], **row}).encode() + b"\n"
+        try:
+            with self.path.open("ab", buffering=0) as file:
+                before = file.tell()
+                try:
+                    written = file.write(line)
+                    os.fsync(file.fileno())
+                except OSError:
+                    file.truncate(before)
+                    raise
+                if written != len(line):
+                    file.truncate(before)
+                    raise OSError(0, "no space left for a whole row")
+        except OSError as error:
+            raise ResultsError(f"{self.path} can't be written: {error.strerror}") from error
+        self._rows.append(row)

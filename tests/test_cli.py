@@ -1,0 +1,286 @@
+"""The command line: what it prints, where it ends, and what it leaves in the results file."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+import qkeras_hybrid
+from qkeras_hybrid import cli, datasets, encodings, engines
+from qkeras_hybrid.bench import runner
+from qkeras_hybrid.bench.task import Results, Row, read_rows
+
+SMALL = ("--dataset", "iris", "--qubits", "2", "--layers", "1", "--epochs", "2")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "out" / "results.jsonl"
+
+
+def compare(path: Path, *arguments: str) -> int:
+    return cli.main(["compare", *SMALL, "--output", str(path.parent), *arguments])
+
+
+def pairs(path: Path) -> list[tuple[int, str]]:
+    return [(row["seed"], row["contender"]) for row in read_rows(path)]
+
+
+def test_compare_trains_prints_and_writes(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert compare(path, "--seeds", "2") == 0
+    printed = capsys.readouterr().out
+    assert "pqc_dense on iris: 2 seeds, 2 epochs, batches of 32" in printed
+    for line in ("^Hybrid ", "^Dense same parameters ", "^Dense same width "):
+        assert re.search(line + r" +\d+\.\d ± \d+\.\d % +\d+ ", printed, re.MULTILINE)
+    assert "Against Dense same parameters the hybrid is" in printed
+    assert f"Rows: {path}" in printed
+    rows = read_rows(path)
+    assert [row["error"] for row in rows] == [None] * 6
+    assert pairs(path) == [
+        (seed, contender)
+        for seed in (0, 1)
+        for contender in ("hybrid", "dense_same_parameters", "dense_same_width")
+    ]
+    for row in rows:
+        assert abs(row["parameter_mismatch"]) <= 0.05 or row["contender"] == "dense_same_width"
+
+    before = path.read_bytes()
+    assert compare(path, "--seeds", "2") == 0
+    again = capsys.readouterr()
+    assert again.out == printed
+    assert "6 of 6 runs are in" in again.err
+    assert path.read_bytes() == before
+
+
+class Runs:
+    """Takes the place of training: stops as by Ctrl-C, or fails, where it is told to."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.stops_at = -1
+        self.fails = ""
+
+    def __call__(self, task: runner.Task, on_epoch: runner.OnEpoch) -> Row:
+        if self.count == self.stops_at:
+            raise KeyboardInterrupt
+        self.count += 1
+        if task.contender == self.fails:
+            raise RuntimeError("the circuit caught fire")
+        return {
+            "network": task.contender,
+            "engine": None,
+            "parameters": 10,
+            "parameter_mismatch": 0.0,
+            "test_accuracy": 0.5,
+            "loss": [1.0, 0.5],
+            "first_epoch_seconds": 1.0,
+            "epoch_seconds": 0.1,
+        }
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> Runs:
+    made = Runs()
+    monkeypatch.setattr(runner, "_run", made)
+    return made
+
+
+def test_ctrl_c_leaves_whole_rows_and_one_line(
+    path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.stops_at = 4
+    assert compare(path, "--seeds", "3") == 130
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == (
+        f"qkeras-hybrid: stopped with 4 of 9 runs in {path}. The same command goes on from there.\n"
+    )
+    assert len(read_rows(path)) == 4
+    runs.stops_at = -1
+    assert compare(path, "--seeds", "3") == 0
+    assert "4 of 9 runs are in" in capsys.readouterr().err
+    assert runs.count == 9
+    assert len(set(pairs(path))) == len(pairs(path)) == 9
+
+
+def test_more_seeds_and_other_settings_append(path: Path, runs: Runs) -> None:
+    for arguments, rows in ((("--seeds", "1"), 3), (("--seeds", "2"), 6), (("--layers", "2"), 21)):
+        assert compare(path, *arguments) == 0
+        assert len(read_rows(path)) == runs.count == rows
+
+
+def test_a_torn_row_is_said_and_run_again(
+    path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(path, "--seeds", "1") == 0
+    path.write_bytes(path.read_bytes()[:-5])
+    assert compare(path, "--seeds", "1") == 0
+    assert "was torn" in capsys.readouterr().err
+    assert runs.count == 4
+    assert len(read_rows(path)) == 3
+
+
+def test_fresh_keeps_the_old_rows(
+    path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert compare(path, "--seeds", "1") == 0
+    old = path.read_bytes()
+    assert compare(path, "--seeds", "1", "--fresh") == 0
+    assert runs.count == 6
+    assert len(read_rows(path)) == 3
+    (aside,) = path.parent.glob("results-*.jsonl")
+    assert aside.read_bytes() == old
+    assert f"kept as {aside}" in capsys.readouterr().err
+
+
+def test_a_failed_run_is_shown_and_ends_in_1(
+    path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runs.fails = "dense_same_width"
+    assert compare(path, "--seeds", "2") == 1
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "2 runs of 6 failed and are not in the means; the first: RuntimeError: the" in printed
+    assert "Dense same width - - - - 2" in printed
+    runs.fails = ""
+    assert compare(path, "--seeds", "2") == 0
+    assert runs.count == 8
+
+
+def test_a_file_in_use_is_refused(
+    path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Results(path):
+        assert compare(path) == 1
+    assert one_line(capsys) == (
+        f"qkeras-hybrid: error: {path} is in use by another run. Wait for it, or choose another "
+        "output folder."
+    )
+    assert runs.count == 0
+    assert not path.exists()
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    return line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("compare --dataset cifar", "`--dataset` must be one of 'digits'.*'cifar'"),
+        ("compare --model resnet", "`--model` must be one of 'pqc_dense'.*'resnet'"),
+        ("compare --dataset iris --encoding angel", "must be one of .*'angle'.*'angel'"),
+        ("compare --dataset iris --ansatz strong", "'strongly_entangling'.*'strong'"),
+        ("compare --dataset iris --engine gpu", "'statevector'.*'gpu'"),
+        ("compare --dataset iris --qubits 60", "60 qubits need .* bytes"),
+        ("compare --qubits 0", "--qubits.*greater than or equal to 1"),
+        ("compare --seeds 0", "--seeds.*greater than or equal to 1"),
+        ("compare --epochs two", "--epochs.*two|--epochs.*integer"),
+        ("compare --learning-rate 0", "`--learning-rate` must be over 0"),
+        ("compare --learning-rate nan", "`--learning-rate` must be over 0"),
+        ("compare --dataset iris --test-size 1.5", "`test_size` must be a share"),
+        ("compare --output {file}", "--output.*is a file"),
+        ("compare --datset iris", "No such option: --datset"),
+        ("compare iris", "unexpected extra argument"),
+        ("list", "Missing argument"),
+        ("list qubits", "`kind` must be one of 'engines'"),
+        ("train", "No such command 'train'"),
+    ],
+)
+def test_wrong_usage_ends_in_one_line_and_2(
+    arguments: str,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    assert cli.main(arguments.format(file=tmp_path / "file").split()) == 2
+    line = one_line(capsys)
+    assert line.startswith("qkeras-hybrid: error: ")
+    assert re.search(words, line), line
+    assert [entry.name for entry in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_foreign_results_file_is_left_alone(
+    path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path.parent.mkdir()
+    path.write_text("my notes")
+    assert compare(path) == 1
+    assert "is no results file: its line 1 is 'my notes'" in one_line(capsys)
+    assert path.read_text() == "my notes"
+
+
+def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
+    known = {
+        "engines": engines.names(),
+        "encodings": encodings.names(),
+        "ansatz": qkeras_hybrid.ansatz.names(),
+        "datasets": datasets.names(),
+        "models": ("pqc_dense",),
+    }
+    for kind, names in known.items():
+        assert cli.main(["list", kind]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split()[0] for line in lines] == list(names)
+        if kind == "engines":
+            assert dict(line.split(maxsplit=1) for line in lines) == engines.status()
+
+
+def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"qkeras-hybrid {qkeras_hybrid.__version__}\n"
+    for arguments in ([], ["--help"], ["-h"]):
+        assert cli.main(arguments) == 0
+        shown = capsys.readouterr().out
+        assert "compare" in shown
+        assert "list" in shown
+    assert cli.main(["compare", "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert "qkeras-hybrid compare --dataset iris --qubits 4" in shown
+    for option in ("--seeds", "--batch-size", "--output", "--fresh"):
+        assert option in shown
+    assert "130 Ctrl-C" in shown
+
+
+def test_a_signal_in_the_middle_of_training(path: Path) -> None:
+    """The whole program, stopped as a person stops it, while it trains."""
+    # A process that is started in the background may have been told to ignore the signal.
+    code = (
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from qkeras_hybrid import cli; sys.exit(cli.main(sys.argv[1:]))"
+    )
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-c", code, "compare", *SMALL),
+            *("--epochs", "100000", "--output", str(path.parent)),
+        ],
+        env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while process.poll() is None and not Path(f"{path}.lock").exists():
+            time.sleep(0.05)
+        time.sleep(2)  # into the training of the first run
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert out == ""
+    assert "Traceback" not in err
+    assert f"stopped with 0 of 15 runs in {path}" in err
+    assert read_rows(path) == []

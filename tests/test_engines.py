@@ -1,0 +1,331 @@
+"""One contract over all engines: closed forms, cirq.Simulator, traps, bad input."""
+
+import cirq
+import keras
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from keras import ops
+
+from qkeras_hybrid import engines
+from qkeras_hybrid._checks import available_memory
+from qkeras_hybrid.program import compile_circuit
+from qkeras_hybrid.testing import (
+    assert_engine_conforms,
+    assert_matches_reference,
+    random_gates,
+    value_and_gradients,
+)
+from systems import SYSTEMS
+
+TENSORFLOW = keras.backend.backend() == "tensorflow"
+Q = cirq.LineQubit.range(4)
+A, B = sympy.symbols("a b")
+
+# (engine, precision, tolerance of values, tolerance of gradients). complex64 carries 6e-8 a
+# gate; gradients in the random circuits reach 30. TFQ's adjoint differentiates each gate by
+# central differences of step 5e-3 half turns in float32: measured up to 1e-4 of the gradient.
+AVAILABLE = [name for name, status in engines.status().items() if status == "available"]
+TOLERANCES = {
+    ("float32", False): (1e-5, 1e-4),
+    ("float64", False): (1e-12, 1e-8),
+    ("float32", True): (2e-5, 5e-3),
+}
+CASES = [
+    pytest.param(engines.get(name), dtype, *TOLERANCES[dtype, name == "tfq"], id=f"{name}-{dtype}")
+    for name in AVAILABLE
+    for dtype in engines.get(name).dtypes
+]
+ENGINES = [pytest.param(engines.get(name), id=name) for name in AVAILABLE]
+
+
+def tensor(values, dtype="float32"):
+    return ops.convert_to_tensor(np.asarray(values, dtype), dtype=dtype)
+
+
+def expectation(engine, circuit, observables="Z", x=((),), w=(), **kwargs):
+    program = compile_circuit(circuit, observables, **kwargs)
+    values = engine.expectation(program, tensor(x), tensor(w))
+    return ops.convert_to_numpy(values)
+
+
+@pytest.mark.parametrize(("engine", "dtype", "atol", "gradient_atol"), CASES)
+@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
+def test_values_and_gradients_match_closed_form(system, engine, dtype, atol, gradient_atol):
+    x = np.random.default_rng(1).uniform(-1.5, 1.5, (5, 2)).astype(dtype)
+    w = np.array([0.4, -0.9], dtype)
+    program = compile_circuit(
+        system.circuit, system.observables, inputs=["a", "b"], weights=["c", "d"]
+    )
+    values, (grad_x, grad_w) = value_and_gradients(
+        lambda inputs, weights: engine.expectation(program, inputs, weights), x, w
+    )
+    exact = np.array([system.values(*row, *w) for row in x.astype("float64")])
+    np.testing.assert_allclose(values, exact, atol=atol)
+    h = 1e-5
+
+    def slope(direction):
+        dx, dw = direction[:2], direction[2:]
+        plus = [np.sum(system.values(*(row + h * dx), *(w + h * dw))) for row in x.astype(float)]
+        minus = [np.sum(system.values(*(row - h * dx), *(w - h * dw))) for row in x.astype(float)]
+        return (np.array(plus) - np.array(minus)) / (2 * h)
+
+    unit = np.eye(4)
+    np.testing.assert_allclose(
+        grad_x, np.stack([slope(unit[0]), slope(unit[1])], 1), atol=max(gradient_atol, 1e-8)
+    )
+    np.testing.assert_allclose(
+        grad_w, [slope(unit[2]).sum(), slope(unit[3]).sum()], atol=max(5 * gradient_atol, 1e-8)
+    )
+
+
+@pytest.mark.parametrize(("engine", "dtype", "atol", "gradient_atol"), CASES)
+def test_random_circuits_match_cirq(engine, dtype, atol, gradient_atol):
+    assert_engine_conforms(
+        engine, n_programs=4, dtype=dtype, value_tolerance=atol, gradient_tolerance=gradient_atol
+    )
+
+
+@st.composite
+def circuits(draw):
+    """Circuits on 3 qubits of any gates that compile; they shrink gate by gate."""
+    circuit = cirq.Circuit(cirq.I.on_each(*Q[:3]))
+    number = st.integers(-12, 12).map(lambda k: k / 8)
+    for _ in range(draw(st.integers(1, 6))):
+        names = draw(st.permutations("abcd"))
+        gates = random_gates(sympy.symbols(names), [draw(number), draw(number)])
+        gate = draw(st.sampled_from(gates))
+        on = draw(st.permutations(range(3)))[: cirq.num_qubits(gate)]
+        circuit.append(gate.on(*[Q[i] for i in on]))
+    return circuit
+
+
+@pytest.mark.parametrize(("engine", "dtype", "atol", "gradient_atol"), CASES)
+@settings(max_examples=12)
+@given(circuit=circuits(), seed=st.integers(0, 2**16))
+def test_any_circuit_matches_cirq(engine, dtype, atol, gradient_atol, circuit, seed):
+    rng = np.random.default_rng(seed)
+    assert_matches_reference(engine, circuit, rng, dtype, atol, gradient_atol, batch=1)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_empty_circuit_reads_plus_one(engine):
+    assert expectation(engine, cirq.Circuit(), cirq.Z(Q[0])) == pytest.approx(np.array([[1.0]]))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_untouched_readout_qubit_reads_plus_one(engine):
+    circuit = cirq.Circuit(cirq.X(Q[0]))
+    found = expectation(engine, circuit, ["Z", "ZZ"], qubits=Q[:3])
+    np.testing.assert_allclose(found, [[-1, 1, 1, -1, 1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_identity_and_empty_sums_are_their_numbers(engine):
+    observables = [cirq.PauliSum() + 2.5, cirq.PauliSum(), "Z0 - 1"]
+    found = expectation(engine, cirq.Circuit(cirq.X(Q[0])), observables)
+    np.testing.assert_allclose(found, [[2.5, 0.0, -2.0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_more_than_ten_weights_keep_their_order(engine):
+    # Each weight turns a qubit of its own, so a value shows which weight it took.
+    symbols = sympy.symbols("t0:14")
+    order = [12, 3, 10, 2, 0, 1, 11, 13, 9, 5, 4, 6, 8, 7]
+    qubits = cirq.LineQubit.range(14)
+    circuit = cirq.Circuit(cirq.ry(symbols[i])(qubits[k]) for k, i in enumerate(order))
+    w = np.linspace(0.1, 2.9, 14)
+    found = expectation(engine, circuit, "Z", w=w)
+    np.testing.assert_allclose(found[0], np.cos(w), atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_constants_keep_full_single_precision(engine):
+    # A constant rounded to six digits would be off by up to 2e-5 after 40 repetitions.
+    step = 0.1234567891
+    circuit = cirq.Circuit(
+        [(cirq.X**step)(Q[0]), cirq.ZZ(Q[0], Q[1]) ** 0.0, (cirq.X**step)(Q[0])] * 20
+    )
+    found = expectation(engine, circuit, ["Z0"])
+    assert found[0, 0] == pytest.approx(np.cos(40 * np.pi * step), abs=5e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_qubits_of_any_kind_are_taken(engine):
+    named = cirq.NamedQubit("one")
+    found = expectation(engine, cirq.Circuit(cirq.X(named), cirq.X(Q[3])), "Z")
+    np.testing.assert_allclose(found, [[-1, -1]], atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        cirq.MatrixGate(cirq.testing.random_unitary(4, random_state=5))(Q[2], Q[0]),
+        cirq.PhasedXZGate(x_exponent=0.3, z_exponent=0.7, axis_phase_exponent=0.1)(Q[1]),
+        cirq.CCX(Q[0], Q[2], Q[1]),
+        cirq.CCZ(Q[0], Q[2], Q[1]) ** 0.3,
+        cirq.CSWAP(Q[2], Q[0], Q[1]),
+        cirq.IdentityGate(3)(*Q[:3]),
+    ],
+    ids=str,
+)
+def test_what_tfq_refuses_to_serialize_is_taken(engine, operation):
+    before = [cirq.ry(0.3 + q.x)(q) for q in Q[:3]] + [cirq.CX(Q[0], Q[2])]
+    circuit = cirq.Circuit(before, operation, cirq.H.on_each(*Q[:3]))
+    state = cirq.Simulator(dtype=np.complex128).simulate(circuit).final_state_vector
+    exact = [
+        cirq.PauliString(cirq.Z(q))
+        .expectation_from_state_vector(state, {q: i for i, q in enumerate(Q[:3])})
+        .real
+        for q in Q[:3]
+    ]
+    np.testing.assert_allclose(expectation(engine, circuit)[0], exact, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_engine_serves_many_programs(engine):
+    for angle in (0.1, 0.2, 0.3):
+        circuit = cirq.Circuit(cirq.rx(A + angle)(Q[0]))
+        found = expectation(engine, circuit, x=[[0.5]], inputs=["a"])
+        assert found[0, 0] == pytest.approx(np.cos(0.5 + angle), abs=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_batch_equals_its_samples(engine):
+    circuit = cirq.Circuit(cirq.rx(A)(Q[0]), cirq.CX(Q[0], Q[1]), cirq.ry(B * A)(Q[1]))
+    x = np.random.default_rng(0).uniform(-3, 3, (7, 2))
+    together = expectation(engine, circuit, x=x, inputs=["a", "b"])
+    alone = [expectation(engine, circuit, x=row[None], inputs=["a", "b"])[0] for row in x]
+    np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_an_empty_batch_gives_an_empty_result_and_gradient(engine):
+    circuit = cirq.Circuit(cirq.rx(A)(Q[0]), cirq.ry(B)(Q[0]))
+    program = compile_circuit(circuit, "Z", inputs=["a"])
+    values, (grad_x, grad_w) = value_and_gradients(
+        lambda x, w: engine.expectation(program, x, w),
+        np.zeros((0, 1), "float32"),
+        np.ones(1, "float32"),
+    )
+    assert values.shape == (0, 1) and grad_x.shape == (0, 1)
+    np.testing.assert_array_equal(grad_w, [0.0])
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_no_observables_give_no_columns(engine):
+    assert expectation(engine, cirq.Circuit(cirq.X(Q[0])), (), x=np.zeros((3, 0))).shape == (3, 0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_nan_stays_in_its_sample(engine, bad):
+    circuit = cirq.Circuit(cirq.rx(A)(Q[0]), cirq.ry(B)(Q[1]))
+    found = expectation(engine, circuit, x=[[bad, 0.5], [0.3, 0.5]], inputs=["a", "b"])
+    assert np.isnan(found[0, 0])
+    np.testing.assert_allclose(found[1], [np.cos(0.3), np.cos(0.5)], atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_state_probabilities_and_samples_are_big_endian(engine):
+    circuit = cirq.Circuit(cirq.X(Q[0]), cirq.ry(A)(Q[2]), cirq.I(Q[1]))
+    program = compile_circuit(circuit, inputs=["a"])
+    x, w = tensor([[0.0], [np.pi / 2]]), tensor([])
+    state = ops.convert_to_numpy(engine.state(program, x, w))
+    half = np.sqrt(0.5)
+    np.testing.assert_allclose(state[0], [0, 0, 0, 0, 1, 0, 0, 0], atol=1e-6)
+    np.testing.assert_allclose(state[1], [0, 0, 0, 0, half, half, 0, 0], atol=1e-6)
+    chances = ops.convert_to_numpy(engine.probabilities(program, x, w))
+    np.testing.assert_allclose(chances, np.abs(state) ** 2, atol=1e-6)
+    bits = ops.convert_to_numpy(engine.sample(program, x, w, 400, seed=3))
+    assert bits.shape == (2, 400, 3) and set(np.unique(bits)) <= {0, 1}
+    np.testing.assert_array_equal(bits[0], np.tile([1, 0, 0], (400, 1)))
+    assert 0.35 < bits[1, :, 2].mean() < 0.65
+    again = ops.convert_to_numpy(engine.sample(program, x, w, 400, seed=3))
+    np.testing.assert_array_equal(bits, again)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_wrong_shapes_are_refused(engine):
+    program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
+    with pytest.raises(ValueError, match=r"inputs.*\(batch, 1\)"):
+        engine.expectation(program, tensor([[1.0, 2.0]]), tensor([]))
+    with pytest.raises(ValueError, match=r"weights.*\(0,\)"):
+        engine.expectation(program, tensor([[1.0]]), tensor([1.0]))
+    with pytest.raises(ValueError, match="shots"):
+        engine.sample(program, tensor([[1.0]]), tensor([]), 0)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_more_qubits_than_memory_are_refused_with_the_bytes(engine):
+    n = int(np.log2(available_memory())) + 1
+    circuit = cirq.Circuit(cirq.X.on_each(*cirq.LineQubit.range(n)))
+    reason = engine.supports(compile_circuit(circuit, "Z"))
+    assert f"{n} qubits need" in reason and "bytes" in reason
+    with pytest.raises(ValueError, match=f"{n} qubits need"):
+        engines.resolve(None, compile_circuit(circuit, "Z"), "float32")
+
+
+def test_half_precision_is_refused():
+    program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
+    with pytest.raises(ValueError, match="float32 or float64"):
+        engines.StatevectorEngine().expectation(
+            program, tensor([[1.0]], "float16"), tensor([], "float16")
+        )
+
+
+@pytest.mark.parametrize("name", engines.names())
+def test_engines_round_trip(name):
+    engine = engines.get(name)
+    assert engines.get(keras.saving.serialize_keras_object(engine)) == engine
+    assert engines.get(engine) is engine
+
+
+def test_shots_round_trip_and_take_the_engine_that_samples():
+    engine = engines.get("auto", shots=50)
+    assert engine == engines.StatevectorEngine(shots=50)
+    assert engines.get(keras.saving.serialize_keras_object(engine)) == engine
+    with pytest.raises(ValueError, match="unless the engine samples"):
+        engines.get("tfq", shots=50)
+
+
+def test_unknown_engines_are_refused_with_the_known_names():
+    with pytest.raises(ValueError, match=r"'auto', .*'statevector'"):
+        engines.get("qsim")
+    with pytest.raises(ValueError, match="name or an Engine"):
+        engines.get(3)
+    with pytest.raises(ValueError, match="'adjoint', 'parameter_shift'"):
+        engines.TFQEngine("spsa")
+
+
+def test_auto_takes_one_that_has_the_precision():
+    program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
+    assert "float64" in engines.resolve(None, program, "float64").dtypes
+    with pytest.raises(ValueError, match="not float64"):
+        engines.resolve(engines.TFQEngine(), program, "float64")
+
+
+def test_status_says_what_is_available():
+    status = engines.status()
+    assert set(status) == set(engines.names())
+    assert status["statevector"] == "available"
+    if not TENSORFLOW:
+        assert "TensorFlow backend" in status["tfq"]
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="an op of TensorFlow's")
+@pytest.mark.parametrize(
+    "gradient", ["parameter_shift", "central_difference", "forward_difference"]
+)
+def test_tfq_takes_its_other_differentiators(gradient):
+    program = compile_circuit(cirq.Circuit(cirq.rx(2 * A)(Q[0])), "Z", inputs=["a"])
+    _, (found, _) = value_and_gradients(
+        lambda x, w: engines.TFQEngine(gradient).expectation(program, x, w),
+        np.array([[0.4]], "float32"),
+        np.zeros(0, "float32"),
+    )
+    # TFQ's forward differences are of first order in their step of 1e-3 half turns.
+    assert found[0, 0] == pytest.approx(-2 * np.sin(0.8), abs=2e-2)

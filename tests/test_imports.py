@@ -1,0 +1,176 @@
+"""Imports go down the list of rooms, never up; and importing the package stays quick."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sources import PACKAGE, imports_of, package_modules
+
+# A module imports only what stands above it here. `__init__` is the package itself, the public
+# names: comparisons and the command line use those, as a user's own script does.
+ROOMS = (
+    "_lazy",
+    "_checks",
+    "_double",
+    "_entanglement",
+    "datasets",
+    "observables",
+    "encodings",
+    "ansatz",
+    "_expressions",
+    "program",
+    "gradients",
+    "engines",
+    "layers",
+    "kernels",
+    "qubo",
+    "metrics",
+    "testing",
+    "__init__",
+    "bench",
+    "cli",
+    "__main__",
+)
+
+# Families whose modules build on each other in an order. In all others, modules are siblings,
+# which know their `base` alone.
+ORDERED_FAMILIES = {
+    "bench": ("task", "controls", "runner", "statistics", "report"),
+}
+
+# Where a library may be imported at all: anywhere, or in these rooms and modules. None of these
+# at the top of a module: they load when they are used first.
+ANYWHERE = ("",)
+LAZY_LIBRARIES = {
+    "cirq": ANYWHERE,
+    "sympy": ANYWHERE,
+    # `testing` takes gradients by each Keras backend's own means.
+    "tensorflow": ("engines", "testing"),
+    "tensorflow_quantum": ("engines.tfq",),
+    "torch": ("testing",),
+}
+
+
+def place(module: str) -> tuple[int, ...]:
+    """Returns where a module of the package stands: its room, then its place in the family."""
+    room, *rest = module.split(".")[1:] or ["__init__"]
+    if room not in ROOMS:
+        raise AssertionError(f"{module} is in no room; give it a place in ROOMS of this test")
+    return (ROOMS.index(room), *_places_in_family(room, rest))
+
+
+def _places_in_family(family: str, rest: list[str]) -> tuple[int, ...]:
+    order = ORDERED_FAMILIES.get(family)
+    if not rest:
+        return (len(order or "") + 2,)  # the family's `__init__`, which may import all of it
+    first, *deeper = rest
+    if order is not None:
+        return (order.index(first),)
+    return (0 if first == "base" else 1, *_places_in_family(f"{family}.{first}", deeper))
+
+
+def violations(sources: dict[str, str]) -> list[str]:
+    """Returns a sentence for each import that the order of the rooms does not allow."""
+    found = []
+    for module, source in sources.items():
+        for imported, at_load in imports_of(source, frozenset(sources)):
+            library = imported.split(".")[0]
+            if library == PACKAGE:
+                if imported != module and not place(imported) < place(module):
+                    found.append(f"{module} imports {imported}, which is not above it")
+                continue
+            if library not in LAZY_LIBRARIES:
+                continue
+            allowed = LAZY_LIBRARIES[library]
+            if not any(f"{module}.".startswith(f"{PACKAGE}.{room}") for room in allowed):
+                found.append(f"{module} imports {imported}; only {' and '.join(allowed)} may")
+            elif at_load:
+                found.append(f"{module} imports {imported} at its top; use lazy_module")
+    return found
+
+
+def test_imports_go_down_the_list_of_rooms(root: Path) -> None:
+    sources = package_modules(root)
+    assert len(sources) > 15
+    found = violations(sources)
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "complaint"),
+    [
+        ("program", "from qkeras_hybrid import layers", "imports qkeras_hybrid.layers"),
+        ("program", "from qkeras_hybrid.layers.pqc import PQC", "qkeras_hybrid.layers.pqc"),
+        ("program", "def f():\n    import qkeras_hybrid.layers.pqc", "not above it"),
+        ("layers.base", "from qkeras_hybrid.layers.pqc import PQC", "not above it"),
+        ("layers.other", "from qkeras_hybrid.layers.pqc import PQC", "not above it"),
+        ("layers.pqc", "import qkeras_hybrid.layers", "not above it"),
+        ("layers.pqc", "import qkeras_hybrid", "not above it"),
+        ("bench.task", "import qkeras_hybrid.bench.report", "not above it"),
+        ("layers.pqc", "import cirq", "use lazy_module"),
+        ("layers.pqc", "from sympy import Symbol", "use lazy_module"),
+        ("layers.pqc", "import importlib\nm = importlib.import_module('cirq')", "lazy_module"),
+        ("layers.pqc", "if True:\n    import cirq.contrib.svg", "use lazy_module"),
+        ("layers.pqc", "tf = lazy_module('tensorflow')", "only engines and testing may"),
+        (
+            "engines.base",
+            "def f():\n    import tensorflow_quantum",
+            "only engines.tfq may",
+        ),
+        ("engines.tfq", "import tensorflow as tf", "use lazy_module"),
+    ],
+)
+def test_a_wrong_import_is_found(module: str, source: str, complaint: str) -> None:
+    sources = {f"{PACKAGE}.{name}": "" for name in ("layers", "layers.base", "layers.pqc")}
+    sources[f"{PACKAGE}.{module}"] = source
+    found = violations(sources)
+    assert len(found) == 1
+    assert complaint in found[0]
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("layers.pqc", "from qkeras_hybrid.layers.base import QuantumLayer"),
+        ("layers.pqc", "from qkeras_hybrid import program"),
+        ("layers", "from qkeras_hybrid.layers.pqc import PQC"),
+        ("bench.report", "import qkeras_hybrid.bench.task"),
+        ("program", "if TYPE_CHECKING:\n    import cirq\nelse:\n    cirq = lazy_module('cirq')"),
+        ("program", "if TYPE_CHECKING:\n    from qkeras_hybrid.layers import PQC"),
+        ("program", "def f():\n    from cirq.contrib.svg import circuit_to_svg"),
+        ("engines.tfq", "tfq = lazy_module('tensorflow_quantum')"),
+        ("engines.native.op", "def f():\n    import tensorflow"),
+        ("engines.native", "from qkeras_hybrid.engines.native.op import run"),
+    ],
+)
+def test_a_right_import_is_allowed(module: str, source: str) -> None:
+    sources = dict.fromkeys(
+        (
+            f"{PACKAGE}.{name}"
+            for name in ("program", "layers.base", "layers.pqc", "engines.native.op")
+        ),
+        "",
+    )
+    sources[f"{PACKAGE}.{module}"] = source
+    assert violations(sources) == []
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_importing_the_package_loads_no_slow_library(root: Path, backend: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", f"import {PACKAGE}"],
+        cwd=root,
+        env={**os.environ, "KERAS_BACKEND": backend},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
+    assert {PACKAGE, "keras", backend} <= loaded
+    slow = {"cirq", "sympy", "mlxtend", "tensorflow_quantum", "tensorflow", "torch"} - {backend}
+    assert loaded & slow == set()

@@ -1,0 +1,47 @@
+"""The notebooks' pairs have the same cells, and every notebook runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import jupytext
+import nbclient
+import nbformat
+import pytest
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+SCRIPTS = sorted(FOLDER.glob("*.py"))
+
+
+def test_every_notebook_is_a_pair_and_listed() -> None:
+    names = [path.stem for path in SCRIPTS]
+    assert names
+    assert names == [path.stem for path in sorted(FOLDER.glob("*.ipynb"))]
+    listed = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert [name for name in names if f"| {name} |" not in listed] == []
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_the_pair_agrees_and_has_outputs(script: Path) -> None:
+    notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+    expected = [(cell.cell_type, cell.source) for cell in jupytext.read(script).cells]
+    assert [(cell.cell_type, cell.source) for cell in notebook.cells] == expected
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    outputs = [output for cell in code for output in cell.outputs]
+    assert outputs
+    assert all(output.output_type != "error" for output in outputs)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_the_notebook_runs(script: Path, tmp_path: Path) -> None:
+    notebook = jupytext.read(script)
+    client = nbclient.NotebookClient(
+        notebook,
+        timeout=300,
+        kernel_name="python3",
+        # What it saves goes to a folder of its own.
+        resources={"metadata": {"path": str(tmp_path)}},
+    )
+    client.execute()
+    assert all(cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code")

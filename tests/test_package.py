@@ -1,0 +1,329 @@
+"""The project's files agree with each other, and dev.py does what they promise."""
+
+from __future__ import annotations
+
+import configparser
+import importlib.metadata
+import importlib.util
+import re
+import shutil
+import subprocess
+import sys
+import tarfile
+import tomllib
+import zipfile
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+import qkeras_hybrid
+from sources import imports_of, package_modules
+
+DISTRIBUTION = "qkeras-hybrid"
+
+# Keras finds these itself, if they are its backend; `testing` knows them for that reason.
+OPTIONAL = {"jax", "torch"}
+
+
+@pytest.fixture(scope="module")
+def setup(root: Path) -> configparser.ConfigParser:
+    parser = configparser.ConfigParser()
+    parser.read(root / "setup.cfg", encoding="utf-8")
+    return parser
+
+
+@pytest.fixture(scope="module")
+def pyproject(root: Path) -> dict[str, Any]:
+    return tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+@pytest.fixture
+def dev(root: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location("dev", root / "dev.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def requirements(setup: configparser.ConfigParser) -> list[Requirement]:
+    lines = setup["options"]["install_requires"].splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def test_the_version_is_stated_once(
+    setup: configparser.ConfigParser, pyproject: dict[str, Any]
+) -> None:
+    assert "project" not in pyproject
+    version = setup["metadata"]["version"]
+    assert importlib.metadata.version(DISTRIBUTION) == version
+    assert qkeras_hybrid.__version__ == version
+
+
+def test_the_supported_pythons_agree(
+    setup: configparser.ConfigParser, pyproject: dict[str, Any], dev: ModuleType
+) -> None:
+    supported = SpecifierSet(setup["options"]["python_requires"])
+    pythons = [f"3.{minor}" for minor in range(5, 30) if f"3.{minor}" in supported]
+    assert pythons == [".".join(map(str, version)) for version in dev.SUPPORTED]
+    classifiers = setup["metadata"]["classifiers"]
+    assert re.findall(r"Python :: (3\.\d+)", classifiers) == pythons
+    assert pyproject["tool"]["mypy"]["python_version"] == pythons[0]
+    assert pyproject["tool"]["ruff"]["target-version"] == "py" + pythons[0].replace(".", "")
+
+
+def test_the_license_is_apache(root: Path) -> None:
+    text = (root / "LICENSE").read_text(encoding="utf-8")
+    assert "Apache License\n                           Version 2.0, January 2004" in text
+    assert "END OF TERMS AND CONDITIONS" in text
+    assert importlib.metadata.metadata(DISTRIBUTION)["License-Expression"] == "Apache-2.0"
+
+
+def test_imports_and_dependencies_agree(root: Path, setup: configparser.ConfigParser) -> None:
+    distributions = importlib.metadata.packages_distributions()
+    imported = {
+        name.split(".")[0]
+        for source in package_modules(root).values()
+        for name, _ in imports_of(source)
+    }
+    foreign = imported - set(sys.stdlib_module_names) - OPTIONAL - {"qkeras_hybrid"}
+    declared = {canonicalize_name(requirement.name) for requirement in requirements(setup)}
+    unlisted = {
+        name
+        for name in foreign
+        if not declared & {canonicalize_name(found) for found in distributions.get(name, ())}
+    }
+    assert unlisted == set(), "imported, but not in install_requires"
+    needed = {canonicalize_name(found) for name in foreign for found in distributions.get(name, ())}
+    assert declared - needed == set(), "in install_requires, but not imported"
+
+
+def test_the_build_uses_a_tensorflow_that_the_package_runs_with(
+    setup: configparser.ConfigParser, pyproject: dict[str, Any]
+) -> None:
+    built = {
+        requirement.name: requirement
+        for requirement in map(Requirement, pyproject["build-system"]["requires"])
+    }["tensorflow"]
+    (pin,) = built.specifier
+    assert pin.operator == "=="
+    runs = {requirement.name: requirement for requirement in requirements(setup)}["tensorflow"]
+    assert pin.version in runs.specifier
+    linux = {"platform_system": "Linux", "sys_platform": "linux", "platform_machine": "x86_64"}
+    windows = {"platform_system": "Windows", "sys_platform": "win32", "platform_machine": "AMD64"}
+    assert built.marker is not None
+    assert built.marker.evaluate(linux)
+    assert not built.marker.evaluate(windows)
+
+
+def test_tensorflow_quantum_is_asked_for_where_it_exists(setup: configparser.ConfigParser) -> None:
+    tfq = {r.name: r for r in requirements(setup)}["tensorflow-quantum"]
+    assert tfq.marker is not None
+    for system, machine, exists in (
+        ("Linux", "x86_64", True),
+        ("Linux", "aarch64", False),
+        ("Darwin", "arm64", False),
+        ("Windows", "AMD64", False),
+    ):
+        environment = {"platform_system": system, "platform_machine": machine}
+        assert tfq.marker.evaluate(environment) is exists
+
+
+def test_the_command_is_installed() -> None:
+    command = Path(sys.executable).with_name("qkeras-hybrid")
+    done = subprocess.run([command, "--version"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"qkeras-hybrid {qkeras_hybrid.__version__}\n"
+
+
+def test_ci_runs_the_test_command_of_the_readme(root: Path) -> None:
+    script = (root / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert script[0] == "#!/usr/bin/env bash"
+    commands = [line for line in script if line and not line.startswith("#")]
+    assert commands == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "python3 dev.py test"]
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    assert re.findall(r"^python3 dev\.py \w+", readme, re.MULTILINE) == [
+        "python3 dev.py compare",
+        "python3 dev.py test",
+    ]
+
+
+def test_links_between_the_documents_lead_somewhere(root: Path) -> None:
+    documents = [path for path in root.glob("*.md")] + [*root.glob("[bn]*/README.md")]
+    assert len(documents) >= 5
+    for document in documents:
+        text = document.read_text(encoding="utf-8")
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
+            assert (document.parent / target).exists(), f"{document.name} links to {target}"
+
+
+def copy_of_the_sources(root: Path, folder: Path) -> Path:
+    made = shutil.ignore_patterns(
+        *(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__"),
+        *("build", "dist", "*.egg-info", "*.so"),
+    )
+    return Path(shutil.copytree(root, folder / "sources", ignore=made))
+
+
+def build(sources: Path, kind: str) -> Path:
+    code = f"from setuptools import build_meta; build_meta.build_{kind}('dist')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=sources, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    (built,) = (sources / "dist").glob("*.tar.gz" if kind == "sdist" else "*.whl")
+    return built
+
+
+def test_the_source_distribution_holds_all_sources(root: Path, tmp_path: Path) -> None:
+    sources = copy_of_the_sources(root, tmp_path)
+    with tarfile.open(build(sources, "sdist")) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    needed = {
+        path.relative_to(root).as_posix()
+        for pattern in ("*.py", "*.cc", "*.h", "py.typed")
+        for path in (root / "qkeras_hybrid").rglob(pattern)
+    }
+    assert needed <= held
+    assert {"setup.cfg", "pyproject.toml", "README.md", "LICENSE"} <= held
+
+
+@pytest.mark.slow
+def test_the_wheel_holds_the_modules_and_no_tests(root: Path, tmp_path: Path) -> None:
+    sources = copy_of_the_sources(root, tmp_path)
+    with zipfile.ZipFile(build(sources, "wheel")) as archive:
+        held = set(archive.namelist())
+    modules = {path.relative_to(root).as_posix() for path in (root / "qkeras_hybrid").rglob("*.py")}
+    assert modules | {"qkeras_hybrid/py.typed"} <= held
+    assert {name.split("/")[0] for name in held if ".dist-info/" not in name} == {"qkeras_hybrid"}
+
+
+def test_dev_refuses_other_pythons_in_one_line(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
+    assert dev.main(["test"]) == 2
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert "needs Python 3.11 or 3.12" in said[0]
+
+
+def test_dev_tells_its_jobs(dev: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["tset"]):
+        assert dev.main(arguments) == 2
+        assert "python3 dev.py test [--slow]" in capsys.readouterr().err
+
+
+def test_dev_makes_an_environment_only_where_none_is_active(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    commands: list[tuple[object, ...]] = []
+    monkeypatch.setattr(dev, "_run", lambda *command: commands.append(command))
+    monkeypatch.setattr(dev, "VENV", tmp_path / ".venv")
+    monkeypatch.setattr(sys, "base_prefix", "elsewhere")
+    assert dev.find_environment() == Path(sys.executable)
+
+    monkeypatch.setattr(sys, "base_prefix", sys.prefix)
+    active = tmp_path / "active" / "bin" / "python"
+    monkeypatch.setenv("VIRTUAL_ENV", str(tmp_path / "active"))
+    active.parent.mkdir(parents=True)
+    active.touch()
+    assert dev.find_environment() == active
+    assert commands == []
+
+    active.unlink()  # as a deleted environment that the shell still names
+    assert dev.find_environment() == tmp_path / ".venv" / "bin" / "python"
+    assert commands == [(sys.executable, "-m", "venv", "--clear", tmp_path / ".venv")]
+
+
+def test_dev_installs_again_only_after_a_change(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    installed: list[str] = []
+
+    def run(*command: object) -> None:
+        python.with_name("qkeras-hybrid").touch()
+        if "--editable" in command:
+            installed.append(str(command[-1]))
+
+    monkeypatch.setattr(dev, "_run", run)
+    monkeypatch.setattr(dev, "_status", lambda *command, stderr=None: 0)
+    monkeypatch.setattr(dev, "fingerprint", lambda python: "one")
+    dev.set_up(python, frozenset({"test", "torch"}))
+    dev.set_up(python, frozenset({"test", "torch"}))
+    dev.set_up(python, frozenset())
+    assert installed == [".[test,torch]"]
+
+    monkeypatch.setattr(dev, "fingerprint", lambda python: "two")
+    dev.set_up(python, frozenset())
+    assert installed == [".[test,torch]"] * 2  # what was there before stays up to date
+
+    python.with_name("qkeras-hybrid").unlink()
+    dev.set_up(python, frozenset())
+    assert installed == [".[test,torch]"] * 3
+
+
+def test_dev_tries_again_after_an_installation_that_failed(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.with_name("qkeras-hybrid").touch()
+    installed = []
+
+    def run(*command: object) -> None:
+        installed.append(command)
+        raise subprocess.CalledProcessError(1, "pip")
+
+    monkeypatch.setattr(dev, "_run", run)
+    monkeypatch.setattr(dev, "_status", lambda *command, stderr=None: 0)
+    for tries in (1, 2):
+        with pytest.raises(subprocess.CalledProcessError):
+            dev.set_up(python, frozenset())
+        assert len(installed) == tries
+
+
+def test_the_fingerprint_is_of_what_an_installation_depends_on(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = tmp_path / "qkeras_hybrid" / "engines" / "native" / "src" / "op.cc"
+    source.parent.mkdir(parents=True)
+    source.write_text("int one;")
+    (tmp_path / "setup.cfg").write_text("[metadata]")
+    python = tmp_path / "python"
+    first = dev.fingerprint(python, tmp_path)
+
+    (tmp_path / "qkeras_hybrid" / "module.py").write_text("ONE = 1")
+    assert dev.fingerprint(python, tmp_path) == first
+    source.write_text("int two;")
+    second = dev.fingerprint(python, tmp_path)
+    assert second != first
+    (tmp_path / "setup.cfg").write_text("[options]")
+    third = dev.fingerprint(python, tmp_path)
+    assert third not in (first, second)
+    monkeypatch.setattr(dev.shutil, "which", lambda name: None)  # the compiler is gone
+    assert dev.fingerprint(python, tmp_path) not in (first, second, third)
+
+
+@pytest.mark.parametrize("fails", ["ruff", "mypy", "pytest", None])
+def test_dev_runs_every_check_and_fails_if_one_does(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, fails: str | None
+) -> None:
+    ran: list[str] = []
+
+    def status(*command: object, stderr: object = None) -> int:
+        words = [str(word) for word in command]
+        ran.append(" ".join(words[2:4]) if words[2] == "ruff" else words[2])
+        if words[2] == "pytest":
+            assert words[-2:] == ["--slow", "-x"]
+        return int(words[2] == fails)
+
+    monkeypatch.setattr(dev, "_status", status)
+    assert bool(dev.test(Path("python"), ["--slow", "-x"])) is (fails is not None)
+    assert ran == ["ruff check", "ruff format", "mypy", "pytest"]
