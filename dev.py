@@ -36,9 +36,6 @@ INSTALLED_FROM = (
     *("qkeras_hybrid/**/*.cc", "qkeras_hybrid/**/*.h"),
 )
 
-# PyTorch's Linux builds on PyPI bring several GB of CUDA libraries along; the tests need none.
-TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
-
 # Each process of the tests loads TensorFlow, which takes about 1 GB of memory.
 MOST_TEST_PROCESSES = 4
 
@@ -138,12 +135,10 @@ def _install_torch_for_cpu(pip: Iterable[str | Path]) -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     torch = setup["options.extras_require"]["torch"].strip() + "+cpu"
-    # First wherever pip is set to look, then PyTorch's own index. If neither has it, the extra
-    # brings the build with CUDA: larger, as good for the tests.
-    for index in ((), ("--retries", "0", "--extra-index-url", TORCH_CPU_INDEX)):
-        if _status(*pip, *index, torch, stderr=subprocess.DEVNULL) == 0:
-            return
-    _say("No build of PyTorch for the CPU alone was found; installing the one with CUDA.")
+    # Wherever pip is set to look. If it is not there, the extra brings the build with CUDA:
+    # larger, as good for the tests.
+    if _status(*pip, torch, stderr=subprocess.DEVNULL) != 0:
+        _say("No build of PyTorch for the CPU alone was found; installing the one with CUDA.")
 
 
 def compare(python: Path, arguments: list[str]) -> int:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import numbers
 import os
 from collections.abc import Iterable
 from typing import Any
@@ -28,6 +30,17 @@ def positive_int(argument: str, value: Any) -> int:
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
         raise ValueError(must(argument, "be a whole number of at least 1", value))
     return int(value)
+
+
+def finite_number(argument: str, value: Any) -> float:
+    """Returns `value` as a `float`.
+
+    Raises:
+        ValueError: If `value` is not a real, finite number.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise ValueError(must(argument, "be a finite number", value))
+    return float(value)
 
 
 def one_of(argument: str, value: Any, known: Iterable[str]) -> str:

@@ -347,9 +347,8 @@ def list_names(
         raise _fail(str(error), 2) from error
     except KeyboardInterrupt as error:
         raise _stopped("before the list was made.") from error
-    width = max(map(len, names))
     for name, said in names.items():
-        typer.echo(f"{name:<{width}}  {said}".rstrip())
+        typer.echo(f"{name}: {said}" if said else name)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import must, one_of
-from qkeras_hybrid._double import arctan2
+from qkeras_hybrid._checks import finite_number, must, one_of
+from qkeras_hybrid._double import arctan2, elementwise
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings.base import Encoding, whole
 
@@ -21,6 +20,8 @@ if TYPE_CHECKING:
     import sympy
 else:
     cirq = lazy_module("cirq")
+
+_floor = elementwise("floor")
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -61,9 +62,9 @@ class AmplitudeEncoding(Encoding):
     name = "amplitude"
 
     def __init__(self, pad_with: float = 0.0) -> None:
-        if not isinstance(pad_with, numbers.Real) or not math.isfinite(pad_with):
+        if not isinstance(pad_with, (int, float, np.floating)) or not math.isfinite(pad_with):
             raise ValueError(must("pad_with", "be a finite number", pad_with))
-        self.pad_with = float(pad_with)
+        self.pad_with = finite_number("pad_with", pad_with)
 
     def get_config(self) -> dict[str, Any]:
         return {"pad_with": self.pad_with}
@@ -188,8 +189,8 @@ class BasisEncoding(Encoding):
         values = 2.0 ** np.arange(n_qubits - 1, -1, -1)
         powers = ops.convert_to_tensor(values, keras.backend.standardize_dtype(features.dtype))
         # Rounded, so that 6 that came out of a scaling as 5.9999995 is not read as 5.
-        halves = ops.floor(ops.round(features) / powers) / 2.0
-        return 2.0 * (halves - ops.floor(halves))
+        halves = _floor(ops.round(features) / powers) / 2.0
+        return 2.0 * (halves - _floor(halves))
 
 
 def _trailing_zeros(i: int) -> int:

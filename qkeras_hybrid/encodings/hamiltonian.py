@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-import numbers
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 
 from qkeras_hybrid import observables
-from qkeras_hybrid._checks import must, one_of, positive_int
+from qkeras_hybrid._checks import finite_number, must, one_of, positive_int
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings.base import Encoding, whole
 
@@ -73,9 +73,9 @@ class HamiltonianEncoding(Encoding):
         start: str = "random",
         seed: int = 0,
     ) -> None:
-        if not isinstance(time, numbers.Real) or not math.isfinite(time):
+        if not isinstance(time, (int, float, np.floating)) or not math.isfinite(time):
             raise ValueError(must("time", "be a finite number", time))
-        self.time = float(time)
+        self.time = finite_number("time", time)
         self.trotter_steps = positive_int("trotter_steps", trotter_steps)
         if terms is not None and (not isinstance(terms, (list, tuple)) or not terms):
             raise ValueError(must("terms", "be a list of observables, one a feature", terms))

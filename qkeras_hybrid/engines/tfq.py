@@ -94,7 +94,7 @@ class TFQEngine(Engine):
             tf.repeat(tf.constant(written.circuit), batch),
             tf.constant(written.symbols, tf.string),
             values,
-            tf.tile(tf.constant(written.observables)[None], [batch, 1]),
+            tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1])),
         )
 
     def state(self, program: Program, inputs: Any, weights: Any) -> Any:

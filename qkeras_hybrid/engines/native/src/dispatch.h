@@ -1,0 +1,38 @@
+// Picks the kernels of the best instruction set that this processor and this build have.
+#ifndef QKERAS_HYBRID_NATIVE_DISPATCH_H_
+#define QKERAS_HYBRID_NATIVE_DISPATCH_H_
+
+#include <string>
+#include <vector>
+
+#include "view.h"
+
+namespace qkeras_hybrid {
+
+struct InstructionSet {
+  std::string name;
+  Kernels<float> single;
+  Kernels<double> twice;
+};
+
+// Those that run here, best first; the last is "baseline".
+const std::vector<InstructionSet>& InstructionSets();
+
+// The one in use: the best, or what the environment variable QKERAS_HYBRID_ISA names. Null, with
+// the reason in `error`, if that is not among InstructionSets().
+const InstructionSet* ActiveInstructionSet(std::string* error);
+
+template <class T>
+const Kernels<T>& KernelsOf(const InstructionSet& set);
+template <>
+inline const Kernels<float>& KernelsOf<float>(const InstructionSet& set) {
+  return set.single;
+}
+template <>
+inline const Kernels<double>& KernelsOf<double>(const InstructionSet& set) {
+  return set.twice;
+}
+
+}  // namespace qkeras_hybrid
+
+#endif  // QKERAS_HYBRID_NATIVE_DISPATCH_H_

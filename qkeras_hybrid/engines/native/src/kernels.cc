@@ -1,0 +1,37 @@
+// The kernels of one instruction set. Compiled once for each, with QH_KERNELS_NAME naming the
+// function that hands them out (baseline, avx2, avx512).
+#include "runner.h"
+#include "view.h"
+
+namespace {
+
+template <class T>
+qkeras_hybrid::Kernels<T> Make() {
+  constexpr int kFull = Log2(Simd<T>::kLanes);
+  qkeras_hybrid::Kernels<T> kernels;
+  kernels.lane_bits = kFull;
+  kernels.task_bytes = [](const Layout& layout, bool backward) {
+    return layout.lane_bits == 0 ? Runner<T, 0>::TaskBytes(layout, backward)
+                                 : Runner<T, kFull>::TaskBytes(layout, backward);
+  };
+  kernels.shared_bytes = [](const Layout& layout, int64_t batch) {
+    return layout.lane_bits == 0 ? Runner<T, 0>::SharedBytes(layout, batch)
+                                 : Runner<T, kFull>::SharedBytes(layout, batch);
+  };
+  kernels.run = [](const Request<T>& request) {
+    return request.layout->lane_bits == 0 ? Runner<T, 0>::Run(request)
+                                          : Runner<T, kFull>::Run(request);
+  };
+  return kernels;
+}
+
+}  // namespace
+
+namespace qkeras_hybrid {
+
+void QH_KERNELS_NAME(Kernels<float>* single, Kernels<double>* twice) {
+  *single = Make<float>();
+  *twice = Make<double>();
+}
+
+}  // namespace qkeras_hybrid
