@@ -18,13 +18,14 @@ SELECTED = [
 ]
 
 
+@pytest.mark.parametrize("tests", SELECTED)
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_contracts_hold_under_backend(backend, root, request):
+def test_contracts_hold_under_backend(backend, tests, root, request):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     slow = ["--slow"] if request.config.getoption("--slow") else []
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *slow, *SELECTED],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *slow, tests],
         cwd=root,
         env={**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1"},
         capture_output=True,

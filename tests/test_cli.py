@@ -233,9 +233,10 @@ def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
     for kind, names in known.items():
         assert cli.main(["list", kind]) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert [line.split()[0] for line in lines] == list(names)
+        described = {name: said for name, _, said in (line.partition(": ") for line in lines)}
+        assert list(described) == list(names)
         if kind == "engines":
-            assert dict(line.split(maxsplit=1) for line in lines) == engines.status()
+            assert described == engines.status()
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,6 +33,7 @@ ROOMS = (
     "testing",
     "__init__",
     "bench",
+    "perf",
     "cli",
     "__main__",
 )

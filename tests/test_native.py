@@ -18,6 +18,7 @@ import cirq
 import keras
 import numpy as np
 import pytest
+import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -32,7 +33,7 @@ from qkeras_hybrid.engines.native import (
     lowering,
 )
 from qkeras_hybrid.observables import Observable, PauliTerm
-from qkeras_hybrid.program import Angle, Phase, Program
+from qkeras_hybrid.program import Angle, Phase, Program, compile_circuit
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the native engine runs under TensorFlow", allow_module_level=True)
@@ -412,7 +413,19 @@ def test_too_many_qubits_are_refused_before_memory_is_asked_for() -> None:
         NativeEngine().expectation(
             program, tf.zeros((1, 32), "float64"), tf.zeros((64,), "float64")
         )
-    assert "takes 32" in str(NativeEngine().supports(layered_program(33, 1)))
+    assert "takes 32" in str(lowering.refusal(layered_program(33, 1)))
+
+
+def test_a_circuit_without_weights_has_a_gradient_in_its_inputs() -> None:
+    qubit = cirq.LineQubit(0)
+    program = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(qubit)), "Z", inputs="x")
+    x, w = tf.constant([[0.3], [1.2]]), tf.zeros((0,))
+    with tf.GradientTape() as tape:
+        tape.watch((x, w))
+        values = NativeEngine().expectation(program, x, w)
+    in_inputs, in_weights = tape.gradient(values, (x, w))
+    np.testing.assert_allclose(in_inputs, -np.sin(x), atol=1e-6)
+    assert in_weights.shape == (0,)
 
 
 def test_second_derivatives_are_refused() -> None:

@@ -83,7 +83,7 @@ def _qubits(where: str, n: int) -> list[int]:
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class Sim(Ansatz):
-    """Circuit `number` of the 19 that Sim, Johnson and Aspuru-Guzik compare.
+    """One of the 19 circuits that Sim, Johnson and Aspuru-Guzik compare, by its `number`.
 
     | circuit | a layer, on `n` qubits | weights on 4 |
     |---|---|---|

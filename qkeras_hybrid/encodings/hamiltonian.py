@@ -52,7 +52,7 @@ class HamiltonianEncoding(Encoding):
 
     Reference:
         Huang et al.: Power of data in quantum machine learning, Nat. Commun. 12, 2631 (2021),
-        arXiv 2011.01938, equation (E3).
+        arXiv 2011.01938, embedding circuit E3.
 
     Example:
 

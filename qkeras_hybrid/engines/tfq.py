@@ -12,6 +12,7 @@ is of the order 1e-5 to 1e-4, which the other engines don't have.
 from __future__ import annotations
 
 import math
+import warnings
 import weakref
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -253,7 +254,10 @@ class _Writer:
                 on[0], on[1], matrix, allow_partial_czs=False, clean_operations=False
             )
         else:
-            found = cirq.three_qubit_matrix_to_operations(on[0], on[1], on[2], matrix)
+            with warnings.catch_warnings():
+                # Cirq's own use of a default of Cirq's that will change.
+                warnings.filterwarnings("ignore", message=".*use_repetition_ids")
+                found = cirq.three_qubit_matrix_to_operations(on[0], on[1], on[2], matrix)
         parts = list(cirq.flatten_to_ops(found))
         product = cirq.Circuit(parts).unitary(qubit_order=on, qubits_that_should_be_present=on)
         self.phase += float(np.angle(np.trace(product.conj().T @ matrix)))

@@ -1,21 +1,9 @@
-"""The command line: `qkeras-hybrid compare` and `qkeras-hybrid list`.
-
-Exit codes: 0, all is done; 1, some runs failed, or a file can't be read or written; 2, the
-command line asks for something that isn't there; 130, stopped with Ctrl-C.
-"""
+"""`qkeras-hybrid compare`: a hybrid model against two Dense networks, on real data."""
 
 from __future__ import annotations
 
-import os
-
-# TensorFlow's C++ parts log while they load. Errors still come as exceptions; a level that the
-# user sets stays as it is.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-import contextlib
-import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -24,93 +12,10 @@ import rich.progress
 import typer
 
 from qkeras_hybrid._checks import one_of
+from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stopped
 
 if TYPE_CHECKING:
     from qkeras_hybrid.bench.task import Results, Row, Task
-
-PROGRAM = "qkeras-hybrid"
-RESULTS = "results.jsonl"
-
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit code.
-
-    Args:
-        arguments: What stands after the program's name; None for `sys.argv`'s.
-    """
-    try:
-        code = app(
-            None if arguments is None else list(arguments),
-            prog_name=PROGRAM,
-            standalone_mode=False,
-        )
-    except typer.TyperException as error:
-        _say(f"error: {error.format_message().rstrip('.')}. See {PROGRAM} --help.")
-        return error.exit_code
-    except KeyboardInterrupt:
-        code = 130
-    return code or 0
-
-
-def _say(message: str) -> None:
-    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
-
-
-def _fail(message: str, code: int) -> typer.Exit:
-    _say(f"error: {message}")
-    return typer.Exit(code)
-
-
-def _stopped(message: str) -> typer.Exit:
-    _say(f"stopped {message}")
-    return typer.Exit(130)
-
-
-@contextlib.contextmanager
-def _native_stderr_muted() -> Iterator[None]:
-    """Hides what C++ libraries write to the terminal while they load.
-
-    TensorFlow's log level does not reach what it says before its log is set up. Python's own
-    errors are not lost: they are raised.
-    """
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def _print_version(asked: bool) -> None:
-    if asked:
-        import qkeras_hybrid
-
-        typer.echo(f"{PROGRAM} {qkeras_hybrid.__version__}")
-        raise typer.Exit
-
-
-@app.callback(invoke_without_command=True)
-def _top(
-    context: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
-    ] = False,
-) -> None:
-    """Trains hybrid quantum-classical Keras models and compares them with Dense networks."""
-    if context.invoked_subcommand is None:
-        typer.echo(context.get_help())
 
 
 @app.command()
@@ -169,7 +74,7 @@ def compare(
     """
     try:
         # These imports take seconds: after the options are known to be well-formed, not before.
-        with _native_stderr_muted():
+        with native_stderr_muted():
             import keras
 
             from qkeras_hybrid import datasets
@@ -200,9 +105,9 @@ def compare(
             seeds=range(seeds),
         )
     except ValueError as error:
-        raise _fail(str(error), 2) from error
+        raise fail(str(error), 2) from error
     except KeyboardInterrupt as error:
-        raise _stopped("before the first run.") from error
+        raise stopped("before the first run.") from error
     path = output / RESULTS
     try:
         with task.Results(path) as results:
@@ -210,7 +115,7 @@ def compare(
                 _set_aside(results)
             rows = _run(tasks, results)
     except (task.ResultsInUseError, task.ResultsError) as error:
-        raise _fail(str(error), 1) from error
+        raise fail(str(error), 1) from error
     _show(rows, path)
     if any(row["error"] is not None for row in rows):
         raise typer.Exit(1)
@@ -267,7 +172,7 @@ def _run(tasks: Sequence[Task], results: Results) -> list[Row]:
     except KeyboardInterrupt as error:
         finished = results.finished()
         done = sum(one.id in finished for one in tasks)
-        raise _stopped(
+        raise stopped(
             f"with {done} of {len(tasks)} runs in {results.path}. The same command goes on from "
             "there."
         ) from error
@@ -287,69 +192,3 @@ def _show(rows: Sequence[Row], path: Path) -> None:
     console.print(report.verdict(rows), markup=False)
     console.print()
     console.print(f"Rows: {path}", markup=False, soft_wrap=True)
-
-
-def _engines() -> dict[str, str]:
-    from qkeras_hybrid import engines
-
-    return engines.status()
-
-
-def _encodings() -> dict[str, str]:
-    from qkeras_hybrid import encodings
-
-    return dict.fromkeys(encodings.names(), "")
-
-
-def _ansatz() -> dict[str, str]:
-    from qkeras_hybrid import ansatz
-
-    return dict.fromkeys(ansatz.names(), "")
-
-
-def _datasets() -> dict[str, str]:
-    from qkeras_hybrid import datasets
-
-    return dict.fromkeys(datasets.names(), "")
-
-
-def _models() -> dict[str, str]:
-    from qkeras_hybrid.bench import controls
-
-    return {name: (build.__doc__ or "").split("\n")[0] for name, build in controls.MODELS.items()}
-
-
-_LISTS: dict[str, Callable[[], dict[str, str]]] = {
-    "engines": _engines,
-    "encodings": _encodings,
-    "ansatz": _ansatz,
-    "datasets": _datasets,
-    "models": _models,
-}
-
-
-@app.command("list")
-def list_names(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(_LISTS)}.")],
-) -> None:
-    """List the names that the options of `compare` take, one a line.
-
-    Examples:
-    - `qkeras-hybrid list datasets`
-
-    - `qkeras-hybrid list engines` (with what keeps an engine from running here)
-    """
-    try:
-        names_of = _LISTS[one_of("kind", kind, _LISTS)]
-        with _native_stderr_muted():
-            names = names_of()
-    except ValueError as error:
-        raise _fail(str(error), 2) from error
-    except KeyboardInterrupt as error:
-        raise _stopped("before the list was made.") from error
-    for name, said in names.items():
-        typer.echo(f"{name}: {said}" if said else name)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -1,0 +1,44 @@
+"""The command line: `qkeras-hybrid compare`, `list` and so on, a module each.
+
+Exit codes: 0, all is done; 1, some runs failed, or a file can't be read or written; 2, the
+command line asks for something that isn't there; 130, stopped with Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import os
+
+# TensorFlow's C++ parts log while they load. Errors still come as exceptions; a level that the
+# user sets stays as it is.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+from collections.abc import Sequence
+
+import typer
+
+# Each module adds its command to the app, in the order of the help page.
+from qkeras_hybrid.cli import compare as _compare  # noqa: F401
+from qkeras_hybrid.cli import listing as _listing  # noqa: F401
+from qkeras_hybrid.cli.base import PROGRAM, app, say
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit code.
+
+    Args:
+        arguments: What stands after the program's name; None for `sys.argv`'s.
+    """
+    try:
+        code = app(
+            None if arguments is None else list(arguments),
+            prog_name=PROGRAM,
+            standalone_mode=False,
+        )
+    except typer.TyperException as error:
+        say(f"error: {error.format_message().rstrip('.')}. See {PROGRAM} --help.")
+        return error.exit_code
+    except KeyboardInterrupt:
+        code = 130
+    return code or 0

@@ -1,0 +1,79 @@
+"""What all commands share: the app, how an error is said, what is kept from the terminal."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from collections.abc import Iterator
+from typing import Annotated
+
+import typer
+
+PROGRAM = "qkeras-hybrid"
+RESULTS = "results.jsonl"
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def say(message: str) -> None:
+    """Prints a line on the error stream, after the program's name."""
+    print(f"{PROGRAM}: {' '.join(message.split())}", file=sys.stderr)
+
+
+def fail(message: str, code: int) -> typer.Exit:
+    """Says an error in one line and returns what to raise."""
+    say(f"error: {message}")
+    return typer.Exit(code)
+
+
+def stopped(message: str) -> typer.Exit:
+    """Says that Ctrl-C stopped the command and returns what to raise."""
+    say(f"stopped {message}")
+    return typer.Exit(130)
+
+
+@contextlib.contextmanager
+def native_stderr_muted() -> Iterator[None]:
+    """Hides what C++ libraries write to the terminal while they load.
+
+    TensorFlow's log level does not reach what it says before its log is set up. Python's own
+    errors are not lost: they are raised.
+    """
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        import qkeras_hybrid
+
+        typer.echo(f"{PROGRAM} {qkeras_hybrid.__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _top(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
+    ] = False,
+) -> None:
+    """Trains hybrid quantum-classical Keras models and compares them with Dense networks."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
