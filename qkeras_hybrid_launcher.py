@@ -22,6 +22,16 @@ def main() -> int:
         from qkeras_hybrid import cli
     except KeyboardInterrupt:
         return 130
+    except (ImportError, ValueError) as error:
+        # What Keras raises of a KERAS_BACKEND that it does not know, or that is not installed.
+        os.dup2(terminal, 2)
+        backend = os.environ.get("KERAS_BACKEND", "not set")
+        print(
+            f"qkeras-hybrid: error: Keras can't start (KERAS_BACKEND is {backend}): {error}. "
+            "Its backends are tensorflow, jax and torch.",
+            file=sys.stderr,
+        )
+        return 2
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)

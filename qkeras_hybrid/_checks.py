@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import numbers
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -55,13 +56,38 @@ def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
     return str(value)
 
 
+def known_arguments(
+    cls: type, config: Mapping[str, Any], more: Iterable[str] = ()
+) -> dict[str, Any]:
+    """Returns a saved config as arguments of a class's constructor.
+
+    Args:
+        cls: The class.
+        config: What its `get_config` returned, perhaps in another version of the package.
+        more: Further arguments that the constructor takes, besides those that it names.
+
+    Raises:
+        ValueError: If the config holds a key that the constructor does not take.
+    """
+    known = set(inspect.signature(cls).parameters) - {"kwargs"} | set(more)
+    unknown = sorted(set(config) - known)
+    if unknown:
+        keys = ", ".join(sorted(known)) or "none"
+        raise ValueError(
+            f"The config of a {cls.__name__} holds the unknown key {unknown[0]!r}: it was saved "
+            f"by another version of its package, or it is not this class's. Known keys: {keys}."
+        )
+    return dict(config)
+
+
 def bytes_text(size: float) -> str:
     """Returns a size in bytes in a unit that a person reads, e.g. `"3.0 GiB"`."""
-    for unit in ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB"):
-        if size < 1024 or unit == "PiB":
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError("unreachable")
+    if size >= 2**80:
+        # No unit's name helps here, and a float might not hold it.
+        return f"over 2**{int(size).bit_length() - 1} bytes"
+    units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB")
+    k = max(0, (int(size).bit_length() - 1) // 10)
+    return f"{size / 1024**k:.{min(k, 1)}f} {units[k]}"
 
 
 def available_memory() -> int:

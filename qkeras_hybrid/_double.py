@@ -36,3 +36,5 @@ def elementwise(name: str) -> Callable[..., Any]:
 sin = elementwise("sin")
 cos = elementwise("cos")
 arctan2 = elementwise("arctan2")
+maximum = elementwise("maximum")
+minimum = elementwise("minimum")

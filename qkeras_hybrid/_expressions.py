@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from qkeras_hybrid._double import arctan2, cos, elementwise, sin
+from qkeras_hybrid._double import arctan2, cos, elementwise, maximum, minimum, sin
 from qkeras_hybrid._lazy import lazy_module
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def evaluate(
             elif kind == "Mul":
                 result = result * argument
             else:
-                result = (ops.maximum if kind == "Max" else ops.minimum)(result, argument)
+                result = (maximum if kind == "Max" else minimum)(result, argument)
         return result
 
     return [visit(expression) for expression in expressions]
@@ -167,5 +167,7 @@ def _power(base: Any, exponent: Any, node: Any) -> Any:
     if node.exp == sympy.Rational(1, 2):
         return ops.sqrt(base)
     if not isinstance(base, float):
-        return ops.power(base, exponent)
+        # As a tensor: Keras would round a number to float32.
+        as_tensor = ops.full_like(base, exponent) if isinstance(exponent, float) else exponent
+        return ops.power(base, as_tensor)
     return ops.exp(exponent * math.log(base)) if base > 0 else ops.power(base, exponent)

@@ -19,13 +19,13 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import must, one_of, positive_int
+from qkeras_hybrid._checks import known_arguments, must, one_of, positive_int
 
 if TYPE_CHECKING:
     from qkeras_hybrid.engines.base import Engine
@@ -33,7 +33,13 @@ if TYPE_CHECKING:
 
 
 class Differentiator(abc.ABC):
-    """A way to differentiate expectation values."""
+    """A way to differentiate expectation values.
+
+    Attributes:
+        needs_exact_values: Whether it can't differentiate an estimate from shots.
+    """
+
+    needs_exact_values: ClassVar[bool] = False
 
     def expectation(
         self, engine: Engine, program: Program, inputs: Any, weights: Any, seed: Any = None
@@ -70,6 +76,19 @@ class Differentiator(abc.ABC):
 
         return ops.custom_gradient(forward)(program.angle_values(inputs, weights))
 
+    def check(self, engine: Engine) -> None:
+        """Makes sure that this can differentiate what an engine computes.
+
+        Raises:
+            ValueError: If it needs exact values, and the engine estimates from shots.
+        """
+        if self.needs_exact_values and not engine.exact:
+            name = type(self).__name__
+            raise ValueError(
+                f"Argument `differentiator` must not be {name} with {engine!r}: an estimate from "
+                "shots has no adjoint gradient. Take ParameterShift or SPSA, or leave out `shots`."
+            )
+
     @abc.abstractmethod
     def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
         """Estimates the gradient with respect to the angles.
@@ -93,8 +112,12 @@ class Differentiator(abc.ABC):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Differentiator:
-        """Makes a differentiator from what `get_config` returned."""
-        return cls(**config)
+        """Makes a differentiator from what `get_config` returned.
+
+        Raises:
+            ValueError: If the config has a key that the constructor does not take.
+        """
+        return cls(**known_arguments(cls, config))
 
 
 class _DrawnSeeds(keras.random.SeedGenerator):
@@ -149,19 +172,17 @@ class Evaluations:
 class Adjoint(Differentiator):
     """The engine's own exact gradient: reverse mode through the state vector."""
 
+    needs_exact_values: ClassVar[bool] = True
+
     def expectation(
         self, engine: Engine, program: Program, inputs: Any, weights: Any, seed: Any = None
     ) -> Any:
         """Computes expectation values with the engine's own gradient.
 
         Raises:
-            ValueError: If the engine samples: a count of shots has no adjoint gradient.
+            ValueError: If the engine samples.
         """
-        if not engine.exact:
-            raise ValueError(
-                f"Argument `differentiator` must not be Adjoint with {engine!r}: an estimate from "
-                "shots has no adjoint gradient. Take ParameterShift or SPSA, or leave out `shots`."
-            )
+        self.check(engine)
         return engine.expectation(program, inputs, weights, seed=seed)
 
     def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
@@ -269,9 +290,19 @@ def _along_axes(
     """Returns `factor * sum_o upstream_o (f_o(a + step e_r) - f_o(a - step e_r))` for each r."""
     dtype = keras.backend.standardize_dtype(angles.dtype)
     n_angles = angles.shape[1]
-    directions = ops.convert_to_tensor(step * np.eye(n_angles)[:, None, :], dtype)
+    # A global phase has the gradient zero: nothing is evaluated for it.
+    rows = list(evaluations.program.observed_rows)
+    if not rows:
+        return ops.zeros_like(angles)
+    directions = ops.convert_to_tensor(step * np.eye(n_angles)[rows][:, None, :], dtype)
     values = evaluations.differences(angles, directions)
-    return ops.transpose(factor * ops.sum(values * upstream[None], axis=-1))
+    found = ops.transpose(factor * ops.sum(values * upstream[None], axis=-1))
+    if len(rows) == n_angles:
+        return found
+    position = np.full(n_angles, len(rows), "int32")
+    position[rows] = np.arange(len(rows), dtype="int32")
+    padded = ops.concatenate([found, ops.zeros_like(found[:, :1])], axis=1)
+    return ops.take(padded, position, axis=1)
 
 
 _KNOWN: dict[str, type[Differentiator]] = {

@@ -16,7 +16,7 @@ A word without indices is read on every run of neighbouring qubits it fits on, s
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -69,19 +69,28 @@ def as_list(observables: Any) -> list[Any]:
     """Returns observables as a list: one alone becomes a list of one.
 
     Args:
-        observables: A spelling, a `cirq.PauliString`, a `cirq.PauliSum`, or a sequence of these.
+        observables: A spelling, a `cirq.PauliString`, a `cirq.PauliSum`, an identity such as
+            `cirq.I(qubit)`, or an iterable of these.
 
     Raises:
         ValueError: If an element is none of these.
     """
-    if isinstance(observables, str) or is_pauli(observables):
-        return [observables]
-    if not isinstance(observables, Sequence):
+    alone = isinstance(observables, str) or is_pauli(observables) or _is_identity(observables)
+    if not alone and not isinstance(observables, Iterable):
         raise ValueError(must("observables", "be Pauli sums or spellings", observables, _HELP))
-    for observable in observables:
+    found = []
+    for observable in [observables] if alone else observables:
+        if _is_identity(observable):
+            observable = cirq.PauliString(observable)
         if not isinstance(observable, str) and not is_pauli(observable):
             raise ValueError(must("observables", "hold Pauli sums or spellings", observable, _HELP))
-    return list(observables)
+        found.append(observable)
+    return found
+
+
+def _is_identity(observable: Any) -> bool:
+    """Tells whether it is Cirq's identity on qubits, which is no Pauli string to Cirq."""
+    return isinstance(observable, cirq.Operation) and isinstance(observable.gate, cirq.IdentityGate)
 
 
 def foreign_qubits(observables: Any) -> set[cirq.Qid]:
@@ -98,7 +107,7 @@ def parse(observables: Any, qubits: Sequence[cirq.Qid]) -> tuple[Observable, ...
     """Reads observables in the order given.
 
     Args:
-        observables: A spelling, a `cirq.PauliString`, a `cirq.PauliSum`, or a sequence of these.
+        observables: What `as_list` takes.
         qubits: The qubits that indices count.
 
     Returns:
@@ -200,7 +209,7 @@ def _terms(text: str, spelling: str, n_qubits: int) -> list[PauliTerm]:
                 raise ValueError(
                     must("observables", f"name qubits 0 to {n_qubits - 1} only", spelling)
                 )
-        terms.append(_term(sign, factors, spelling))
+        terms.append(_term(_real(sign, spelling), factors, spelling))
     return terms
 
 

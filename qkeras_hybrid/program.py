@@ -9,11 +9,12 @@ rotations, which as a single gate need four terms, are written here as two such 
 from __future__ import annotations
 
 import functools
+import inspect
 import math
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import keras
 import numpy as np
@@ -85,6 +86,11 @@ class Unitary:
 
 
 Instruction = PauliRotation | Phase | Unitary
+
+
+def has_observable_angle(instruction: Instruction) -> TypeGuard[PauliRotation | Phase]:
+    """Tells whether an instruction has an angle, and is more than a global phase."""
+    return not isinstance(instruction, Unitary) and bool(instruction.qubits)
 
 
 @dataclass(frozen=True)
@@ -195,6 +201,14 @@ class Program:
     def _is_weight_only(self, expression: sympy.Expr) -> bool:
         held: set[Any] = expression.free_symbols
         return held.isdisjoint(self.inputs)
+
+    @functools.cached_property
+    def observed_rows(self) -> tuple[int, ...]:
+        """The rows of the angle table on which an expectation value can depend.
+
+        All but those of global phases, which no hardware runs and no observable sees.
+        """
+        return tuple(sorted(i.angle for i in self.instructions if has_observable_angle(i)))
 
     @functools.cached_property
     def rowwise(self) -> Program:
@@ -322,7 +336,7 @@ def compile_circuit(
         names = ", ".join(str(s) for s in sorted(left_over, key=_expressions.natural_key))
         raise ValueError(
             f"The circuit holds symbols that are neither inputs nor weights: {names}. "
-            "Name them in `inputs` (they take features) or in `weights` (they train)."
+            "Name them among the inputs (they take features) or among the weights (they train)."
         )
     compiler = _Compiler(ordered, input_symbols, weight_symbols)
     for operation in operations:
@@ -380,9 +394,20 @@ def _ordered_qubits(
     return ordered
 
 
+def symbol_names(argument: str, symbols: Iterable[Any]) -> tuple[str, ...]:
+    """Returns the names of symbols that are given as symbols or as names.
+
+    Raises:
+        ValueError: If one is neither, or one is there twice; the message names the argument.
+    """
+    return tuple(symbol.name for symbol in _as_symbols(argument, symbols))
+
+
 def _as_symbols(argument: str, symbols: Iterable[Any]) -> tuple[sympy.Symbol, ...]:
     if isinstance(symbols, (str, sympy.Symbol)):
         symbols = [symbols]
+    if not isinstance(symbols, Iterable):
+        raise ValueError(must(argument, "hold SymPy symbols or their names", symbols))
     found: list[sympy.Symbol] = []
     for symbol in symbols:
         if not isinstance(symbol, (str, sympy.Symbol)):
@@ -411,9 +436,11 @@ def _in_order(value: Any) -> list[sympy.Symbol]:
         return [symbol for part in value for symbol in _in_order(part)]
     if not cirq.is_parameterized(value):
         return []
-    # Cirq's JSON form lists an object's parameters in the order of its constructor.
+    # Cirq's JSON form holds an object's parameters, mostly in the order of its constructor.
     fields = value._json_dict_() if hasattr(value, "_json_dict_") else {}
-    found = [symbol for part in fields.values() for symbol in _in_order(part)]
+    order = {name: i for i, name in enumerate(inspect.signature(type(value)).parameters)}
+    parts = sorted(fields, key=lambda name: order.get(name, len(order)))
+    found = [symbol for name in parts for symbol in _in_order(fields[name])]
     names = set(cirq.parameter_names(value)) - {symbol.name for symbol in found}
     return found + sorted((sympy.Symbol(name) for name in names), key=_expressions.natural_key)
 

@@ -285,3 +285,17 @@ def test_a_signal_in_the_middle_of_training(path: Path) -> None:
     assert "Traceback" not in err
     assert f"stopped with 0 of 15 runs in {path}" in err
     assert read_rows(path) == []
+
+
+def test_a_keras_backend_that_can_not_start_is_one_line(root: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", "import qkeras_hybrid_launcher as l; raise SystemExit(l.main())"],
+        cwd=root,
+        env={**os.environ, "KERAS_BACKEND": "foo"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert re.search(r"KERAS_BACKEND is foo.*tensorflow, jax and torch", done.stderr)

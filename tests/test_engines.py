@@ -1,5 +1,7 @@
 """One contract over all engines: closed forms, cirq.Simulator, traps, bad input."""
 
+import re
+
 import cirq
 import keras
 import numpy as np
@@ -11,6 +13,7 @@ from keras import ops
 
 from qkeras_hybrid import engines
 from qkeras_hybrid._checks import available_memory
+from qkeras_hybrid.engines.base import memory_refusal
 from qkeras_hybrid.program import compile_circuit
 from qkeras_hybrid.testing import (
     assert_engine_conforms,
@@ -329,3 +332,21 @@ def test_tfq_takes_its_other_differentiators(gradient):
     )
     # TFQ's forward differences are of first order in their step of 1e-3 half turns.
     assert found[0, 0] == pytest.approx(-2 * np.sin(0.8), abs=2e-2)
+
+
+def test_expressions_keep_double_precision():
+    a, b = sympy.symbols("a b")
+    angle = sympy.Max(a, b) + sympy.Min(a, b / 3) + sympy.Abs(a) ** sympy.Rational(1, 3)
+    program = compile_circuit(cirq.Circuit(cirq.ry(angle)(Q[0])), "Z", inputs=["a", "b"])
+    x = np.array([[0.1, 0.7], [0.9, 0.3]])
+    inputs = ops.convert_to_tensor(x, dtype="float64")
+    weights = ops.zeros((0,), dtype="float64")
+    found = engines.get("statevector").expectation(program, inputs, weights)
+    exact = np.cos(x.max(1) + np.minimum(x[:, 0], x[:, 1] / 3) + np.cbrt(x[:, 0]))
+    np.testing.assert_allclose(ops.convert_to_numpy(found)[:, 0], exact, atol=1e-13)
+
+
+def test_absurd_numbers_of_qubits_are_refused_in_words():
+    reason = memory_refusal(2000, 32)
+    assert reason is not None
+    assert re.search(r"2000 qubits need over 2\*\*2005 bytes of memory", reason)

@@ -119,6 +119,34 @@ def test_the_same_seed_draws_the_same_shots():
     assert np.any(one != three)
 
 
+@pytest.mark.parametrize("name", ["parameter_shift", "finite_difference"])
+def test_global_phases_are_not_shifted_and_the_gradient_stays_exact(name):
+    # Z**a = exp(i pi a/2) rz(pi a): a global phase, in a row between two others.
+    circuit = cirq.Circuit(cirq.ry(A)(Q[0]), (cirq.X**A)(Q[0]), cirq.ry(A)(Q[0]))
+    program = compile_circuit(circuit, "Z")
+    assert len(program.angles) == 4
+    assert len(program.observed_rows) == 3
+
+    def value(a, method):
+        engine = engines.StatevectorEngine()
+        return gradients.get(method).expectation(engine, program, ops.zeros((1, 0)), a)
+
+    a = np.array([0.7], "float32")
+    _, (found,) = value_and_gradients(lambda a: value(a, name), a)
+    _, (exact,) = value_and_gradients(lambda a: value(a, "adjoint"), a)
+    np.testing.assert_allclose(found, exact, atol=3e-4)
+
+
+def test_a_circuit_of_global_phases_alone_has_the_gradient_zero():
+    program = compile_circuit(cirq.Circuit(cirq.GlobalPhaseGate(1j).on(), cirq.X(Q[0])), "Z")
+    engine = engines.StatevectorEngine()
+    method = gradients.ParameterShift()
+    x = np.zeros((2, 0), "float32")
+    w = np.zeros((0,), "float32")
+    values, _ = value_and_gradients(lambda x: method.expectation(engine, program, x, w), x)
+    np.testing.assert_allclose(values, [[-1.0], [-1.0]], atol=1e-6)
+
+
 def test_adjoint_refuses_shots():
     program = compile_circuit(cirq.Circuit(cirq.ry(A)(Q[0])), "Z")
     engine = engines.StatevectorEngine(shots=10)

@@ -421,6 +421,15 @@ def test_check_finite_raises_where_nan_would_pass_through(bad):
         PQCDense(2, check_finite=True)(x)
 
 
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="of jit")
+def test_check_finite_passes_where_values_can_not_be_looked_at():
+    import jax
+
+    layer = PQCDense(2, check_finite=True)
+    layer.build((None, 2))
+    assert jax.jit(layer)(np.ones((3, 2), "float32")).shape == (3, 2)
+
+
 @pytest.mark.skipif(not TENSORFLOW, reason="JAX can't look at values inside jit")
 def test_check_finite_raises_inside_fit():
     import tensorflow as tf
@@ -450,16 +459,130 @@ def test_an_observable_on_a_foreign_qubit_is_refused():
 
 
 def test_a_circuit_without_qubits_is_refused():
-    with pytest.raises(ValueError, match="at least one qubit"):
+    with pytest.raises(ValueError, match=r"at least one qubit"):
         PQC(cirq.Circuit(), "Z")
-    with pytest.raises(ValueError, match="at least 1"):
+    with pytest.raises(ValueError, match=r"at least 1"):
         PQCDense(2, n_qubits=0)
 
 
 def test_leftover_symbols_are_named():
     circuit = cirq.Circuit(cirq.rx(sympy.Symbol("a") + sympy.Symbol("b"))(Q[0]))
-    with pytest.raises(ValueError, match="neither inputs nor weights: b"):
+    with pytest.raises(ValueError, match=r"symbols.*not an input, also b"):
         PQC(circuit, "Z", inputs=["a"], symbols=[])
+
+
+@pytest.mark.parametrize("argument", ["inputs", "symbols"])
+def test_names_that_the_circuit_does_not_have_are_refused(argument):
+    circuit = cirq.Circuit(cirq.rx(sympy.Symbol("x0"))(Q[0]))
+    with pytest.raises(ValueError, match=rf"{argument}.*'X0'.*Its symbols are x0"):
+        PQC(circuit, "Z", **{argument: ["X0"]})
+
+
+@pytest.mark.parametrize("given", [[3], 3, [None]])
+def test_inputs_that_are_no_symbols_are_refused(given):
+    with pytest.raises(ValueError, match=r"inputs.*symbols or their names"):
+        PQC(cirq.Circuit(cirq.rx(sympy.Symbol("x0"))(Q[0])), "Z", inputs=given)
+
+
+@pytest.mark.parametrize("given", [3, ["a"], []])
+def test_qubits_that_are_none_are_refused(given):
+    with pytest.raises(ValueError, match=r"qubits.*Cirq's qubits"):
+        PQC(cirq.Circuit(cirq.X(Q[0])), "Z", qubits=given)
+
+
+def test_several_inputs_are_refused_with_the_way_out():
+    features = np.ones((2, 3), "float32")
+    with pytest.raises(ValueError, match=r"one input.*Concatenate"):
+        PQCDense(2)([features, features])
+    with pytest.raises(ValueError, match=r"one input.*Concatenate"):
+        PQCDense(2)({"a": features, "b": features})
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="sparse tensors of TensorFlow")
+def test_a_sparse_input_is_refused_with_the_way_out():
+    import tensorflow as tf
+
+    with pytest.raises(ValueError, match=r"dense input.*to_dense"):
+        PQCDense(2)(tf.sparse.from_dense(np.eye(3, dtype="float32")))
+
+
+@pytest.mark.parametrize("output", ["probabilities", "state", "circuit"])
+@pytest.mark.parametrize("argument", [{"shots": 10}, {"differentiator": "parameter_shift"}])
+def test_an_embedding_refuses_what_its_output_would_ignore(output, argument):
+    with pytest.raises(ValueError, match=r"shots.*differentiator.*must be None"):
+        QuantumEmbedding(2, output=output, engine="statevector", **argument)
+
+
+def test_adjoint_with_shots_is_refused_at_once():
+    with pytest.raises(ValueError, match=r"differentiator.*must not be Adjoint"):
+        PQCDense(2, shots=10, differentiator="adjoint")
+
+
+def test_training_memory_is_cautioned_about_before_it_is_used(monkeypatch):
+    monkeypatch.setattr("qkeras_hybrid.engines.base.available_memory", lambda: 2**20)
+    with pytest.warns(UserWarning, match=r"training.*statevector.*MiB.*native"):
+        PQCDense(2, n_qubits=14, n_layers=3, engine="statevector").build((None, 2))
+
+
+class Phased(cirq.Gate):
+    """A gate that Cirq can't write as JSON."""
+
+    def _num_qubits_(self):
+        return 1
+
+    def _unitary_(self):
+        return np.diag([1, 1j])
+
+
+def test_a_gate_that_can_not_be_saved_is_named():
+    model = keras.Sequential([keras.Input((1,)), PQC(cirq.Circuit(Phased()(Q[0])), "Z")])
+    with pytest.raises(ValueError, match=r"can't be saved.*Phased.*MatrixGate"):
+        model.layers[0].get_config()
+
+
+@pytest.mark.parametrize("part", ["encoding", "ansatz", "engine", "differentiator"])
+def test_unknown_keys_of_a_saved_part_are_named(part):
+    config = PQCDense(2, engine="statevector", differentiator="spsa").get_config()
+    if part == "engine":
+        config["engine"] = keras.saving.serialize_keras_object(qh.engines.StatevectorEngine())
+    config[part]["config"]["colour"] = 1
+    with pytest.raises(ValueError, match=r"unknown key 'colour'.*Known keys"):
+        PQCDense.from_config(config)
+
+
+def test_regularizers_and_constraints_survive_save_and_load(tmp_path):
+    layer = PQCDense(
+        2, activity_regularizer="l2", weight_regularizer="l1", weight_constraint="non_neg"
+    )
+    model = keras.Sequential([keras.Input((3,)), layer])
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras").layers[0]
+    assert isinstance(loaded.activity_regularizer, keras.regularizers.L2)
+    assert isinstance(loaded.weight_regularizer, keras.regularizers.L1)
+    assert isinstance(loaded.weight_constraint, keras.constraints.NonNeg)
+
+
+def test_saved_weights_keep_their_order_whatever_the_file_makes_of_the_gate():
+    names = sympy.symbols("r q p")
+    gate = cirq.PhasedXZGate(x_exponent=names[0], z_exponent=names[1], axis_phase_exponent=names[2])
+    layer = PQC(cirq.Circuit(gate(Q[0])), "Z")
+    assert layer.get_config()["symbols"] == ["r", "q", "p"]
+
+
+def test_drawing_shows_qubits_that_no_gate_touches():
+    circuit = cirq.Circuit(cirq.rx(sympy.Symbol("x"))(Q[1]))
+    layer = PQC(circuit, "Z", qubits=Q, inputs="x")
+    layer.build((None, 1))
+    assert [line[:1] for line in layer.draw().splitlines()[::2]] == ["0", "1", "2"]
+    assert layer.draw("svg").startswith("<svg")
+
+
+def test_global_phases_cost_no_evaluations():
+    plain = PQC(cirq.Circuit(cirq.rz(sympy.Symbol("w"))(Q[0])), "Z")
+    phased = PQC(cirq.Circuit((cirq.Z ** sympy.Symbol("w"))(Q[0])), "Z")
+    for layer in (plain, phased):
+        layer.build((None, 1))
+    assert phased.resources().evaluations_a_sample == plain.resources().evaluations_a_sample
 
 
 @pytest.mark.parametrize(

@@ -49,9 +49,20 @@ def test_an_empty_sum_is_zero():
     assert observables.parse(cirq.PauliSum(), QUBITS) == (Observable(()),)
 
 
+def test_an_identity_on_a_qubit_is_one():
+    assert observables.parse(cirq.I(QUBITS[1]), QUBITS) == (Observable((PauliTerm(1.0, "", ()),)),)
+
+
+@pytest.mark.parametrize("kind", [tuple, iter, lambda o: np.array(o, dtype=object)])
+def test_any_iterable_of_observables_is_read(kind):
+    given = [cirq.Z(QUBITS[0]), "X1", cirq.I(QUBITS[2])]
+    assert observables.parse(kind(given), QUBITS) == observables.parse(given, QUBITS)
+
+
 @pytest.mark.parametrize(
     ("given", "words"),
     [
+        ("1e999*Z0", "finite"),
         ("Q", "readable"),
         ("X0*", "readable"),
         ("", "readable"),

@@ -6,7 +6,7 @@ import abc
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._checks import known_arguments, must, positive_int
 from qkeras_hybrid._lazy import lazy_module
 
 if TYPE_CHECKING:
@@ -87,8 +87,12 @@ class Ansatz(abc.ABC):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Ansatz:
-        """Makes an ansatz from what `get_config` returned."""
-        return cls(**config)
+        """Makes an ansatz from what `get_config` returned.
+
+        Raises:
+            ValueError: If the config has a key that the constructor does not take.
+        """
+        return cls(**known_arguments(cls, config))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and other.get_config() == self.get_config()

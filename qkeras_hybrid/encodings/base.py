@@ -6,6 +6,7 @@ import abc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from qkeras_hybrid._checks import known_arguments
 from qkeras_hybrid._lazy import lazy_module
 
 if TYPE_CHECKING:
@@ -80,8 +81,12 @@ class Encoding(abc.ABC):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Encoding:
-        """Makes an encoding from what `get_config` returned."""
-        return cls(**config)
+        """Makes an encoding from what `get_config` returned.
+
+        Raises:
+            ValueError: If the config has a key that the constructor does not take.
+        """
+        return cls(**known_arguments(cls, config))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and other.get_config() == self.get_config()

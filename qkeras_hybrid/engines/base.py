@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import keras
 from keras import ops
 
-from qkeras_hybrid._checks import available_memory, bytes_text, must
+from qkeras_hybrid._checks import available_memory, bytes_text, known_arguments, must
 
 if TYPE_CHECKING:
     from qkeras_hybrid.program import Program
@@ -38,6 +38,10 @@ class Engine(abc.ABC):
     @abc.abstractmethod
     def supports(self, program: Program) -> str | None:
         """Returns None if this engine can compute the program, else the reason it can't."""
+
+    def caution(self, program: Program) -> str | None:
+        """Returns what a user of a supported program should know before training, or None."""
+        return None
 
     @abc.abstractmethod
     def expectation(self, program: Program, inputs: Any, weights: Any, *, seed: Any = None) -> Any:
@@ -77,8 +81,12 @@ class Engine(abc.ABC):
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Engine:
-        """Makes an engine from what `get_config` returned."""
-        return cls(**config)
+        """Makes an engine from what `get_config` returned.
+
+        Raises:
+            ValueError: If the config has a key that the constructor does not take.
+        """
+        return cls(**known_arguments(cls, config))
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.get_config() == self.get_config()
@@ -101,8 +109,9 @@ def memory_refusal(n_qubits: int, bytes_an_amplitude: int) -> str | None:
     need, have = bytes_an_amplitude * 2**n_qubits, available_memory()
     if need <= have:
         return None
+    exactly = f" ({need} bytes)" if need < 2**80 else ""
     return (
-        f"{n_qubits} qubits need {bytes_text(need)} ({need} bytes) of memory for one sample, "
+        f"{n_qubits} qubits need {bytes_text(need)}{exactly} of memory for one sample, "
         f"and {bytes_text(have)} are available"
     )
 
@@ -153,8 +162,11 @@ def check_finite(tensor: Any, what: str) -> None:
             # In a graph of Keras the assertion runs because it has a side effect.
             del checked
             return
-    elif type(tensor).__module__.startswith("jax") and not hasattr(tensor, "addressable_data"):
-        return
+    elif keras.backend.backend() == "jax":
+        import jax
+
+        if isinstance(tensor, jax.core.Tracer):
+            return
     real = ops.real(tensor) if "complex" in str(tensor.dtype) else tensor
     if not bool(ops.all(ops.isfinite(real))):
         raise ValueError(message + ". Look at the data, or leave out `check_finite`.")

@@ -63,8 +63,19 @@ class StatevectorEngine(Engine):
         return {"shots": self.shots}
 
     def supports(self, program: Program) -> str | None:
-        # A state, the gate's result, and their like in the backward pass.
+        # A state, the gate's result, and their like. What training needs besides: `caution`.
         return memory_refusal(program.n_qubits, 4 * 8)
+
+    def caution(self, program: Program) -> str | None:
+        # The backend's reverse mode keeps what each instruction read: a complex64 state or two.
+        refusal = memory_refusal(program.n_qubits, 8 * len(program.instructions))
+        if refusal is None:
+            return None
+        return (
+            f"training on the statevector engine keeps a state vector for each of the "
+            f"{len(program.instructions)} instructions: {refusal}. Predicting needs a few states "
+            'only. Train with engine="native", which keeps three, or with fewer qubits.'
+        )
 
     def expectation(self, program: Program, inputs: Any, weights: Any, *, seed: Any = None) -> Any:
         state = self._run(program, inputs, weights)

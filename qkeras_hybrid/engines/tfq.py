@@ -7,6 +7,10 @@ numeric constant that its rounding to 1e-6 would change, no qubit without a gate
 
 TFQ's adjoint gradient takes central differences of single gates, in float32: its relative error
 is of the order 1e-5 to 1e-4, which the other engines don't have.
+
+qsim computes in float32, with gate matrices rounded to it, and a fixed unitary of two or three
+qubits becomes some twenty of its gates: each such unitary takes about 3e-7 off the norm of the
+state (1e-5 after forty). The other engines apply it as one matrix.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import abc
 import inspect
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ import keras
 from keras import ops
 
 from qkeras_hybrid import engines, gradients, observables
-from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid._checks import known_arguments, must, one_of
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.engines import Engine
@@ -94,7 +95,7 @@ class QuantumLayer(keras.layers.Layer):
         weight_initializer: Initializer of the circuit's weights, in radians.
         weight_regularizer: Regularizer of the circuit's weights.
         weight_constraint: Constraint of the circuit's weights.
-        **kwargs: Keras's `name`, `dtype`, `trainable`.
+        **kwargs: Keras's `name`, `dtype`, `trainable`, `activity_regularizer`.
     """
 
     def __init__(
@@ -126,6 +127,10 @@ class QuantumLayer(keras.layers.Layer):
         self.weight_constraint = keras.constraints.get(weight_constraint)
         self._engine_given = engine
         self._engine = engines.get(engine, shots)
+        if self.differentiator is not None and self._engine is not None:
+            self.differentiator.check(self._engine)
+        # One position of the leading axes is one sample: a mask of them stays true.
+        self.supports_masking = True
         self._program: Program | None = None
         self.circuit_weights: Any = None
         samples = self._engine is not None and not self._engine.exact
@@ -162,6 +167,9 @@ class QuantumLayer(keras.layers.Layer):
             self._precision,
             needs_states=self.output_kind in ("probabilities", "state"),
         )
+        caution = self._engine.caution(self._program)
+        if caution is not None:
+            warnings.warn(f"Layer {self.name!r}: {caution}", stacklevel=2)
         self._follow_engine()
         if self._program.weights:
             self.circuit_weights = self.add_weight(
@@ -238,17 +246,10 @@ class QuantumLayer(keras.layers.Layer):
         Raises:
             ValueError: If the config has a key that the layer doesn't know.
         """
-        known = {"name", "dtype", "trainable"}
-        for ancestor in cls.__mro__[: cls.__mro__.index(QuantumLayer) + 1]:
-            known |= set(inspect.signature(ancestor).parameters)
-        unknown = sorted(set(config) - (known - {"self", "kwargs"}))
-        if unknown:
-            raise ValueError(
-                f"The config of a {cls.__name__} holds the unknown key {unknown[0]!r}: it was "
-                "saved by another version of qkeras_hybrid, or it is not this layer's. Known "
-                f"keys are {', '.join(sorted(known - {'self', 'kwargs'}))}."
-            )
-        return cls(**config)
+        more = {"name", "dtype", "trainable", "activity_regularizer"}
+        for ancestor in cls.__mro__[1 : cls.__mro__.index(QuantumLayer) + 1]:
+            more |= set(inspect.signature(ancestor).parameters) - {"kwargs"}
+        return cls(**known_arguments(cls, config, more))
 
     # What users read.
 
@@ -282,7 +283,7 @@ class QuantumLayer(keras.layers.Layer):
         return self.program.weights
 
     def draw(self, format: str = "text") -> str:
-        """Returns a drawing of the circuit.
+        """Returns a drawing of the circuit; a qubit that no gate touches has an identity there.
 
         Args:
             format: "text", or "svg" for an SVG document.
@@ -291,11 +292,14 @@ class QuantumLayer(keras.layers.Layer):
             ValueError: If the format is neither, or the layer is not built.
         """
         one_of("format", format, ("text", "svg"))
+        circuit = self.circuit
+        untouched = [qubit for qubit in self.program.qubits if qubit not in circuit.all_qubits()]
+        circuit = cirq.Circuit(cirq.I.on_each(*untouched), circuit)
         if format == "text":
-            return self.circuit.to_text_diagram()
+            return circuit.to_text_diagram(qubit_order=self.program.qubits)
         from cirq.contrib.svg import circuit_to_svg
 
-        return circuit_to_svg(self.circuit)
+        return circuit_to_svg(circuit)
 
     def resources(self) -> Resources:
         """Returns what the circuit would ask of quantum hardware."""
@@ -308,9 +312,8 @@ class QuantumLayer(keras.layers.Layer):
             if operation.qubits and not isinstance(operation.gate, cirq.IdentityGate)
         ]
         sizes = [len(operation.qubits) for operation in operations]
-        n_angles = sum(
-            bool(a.inputs or a.weights or a.expression is not None) for a in program.angles
-        )
+        angles = [program.angles[row] for row in program.observed_rows]
+        n_angles = sum(bool(a.inputs or a.weights or a.expression is not None) for a in angles)
         differentiator = self.differentiator
         if differentiator is None or isinstance(differentiator, gradients.Adjoint):
             differentiator = gradients.ParameterShift()
@@ -341,6 +344,13 @@ class QuantumLayer(keras.layers.Layer):
             self.supports_jit = keras.backend.backend() != "tensorflow"
 
     def _check_shape(self, input_shape: Sequence[int | None]) -> int:
+        if isinstance(input_shape, Mapping) or any(
+            isinstance(axis, (tuple, list)) for axis in input_shape
+        ):
+            raise ValueError(
+                f"Layer {self.name!r} must have one input, but got several, of shapes "
+                f"{input_shape}. Join them first, e.g. with keras.layers.Concatenate()."
+            )
         shape = tuple(input_shape)
         if len(shape) < 2:
             raise ValueError(
@@ -355,6 +365,11 @@ class QuantumLayer(keras.layers.Layer):
         return int(shape[-1])
 
     def _as_features(self, inputs: Any) -> Any:
+        if type(inputs).__name__ == "SparseTensor":
+            raise ValueError(
+                f"Layer {self.name!r} must have a dense input, but got a {type(inputs).__name__}. "
+                "Make it dense first, e.g. with tf.sparse.to_dense."
+            )
         inputs = ops.convert_to_tensor(inputs)
         dtype = keras.backend.standardize_dtype(inputs.dtype)
         if not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):

@@ -18,7 +18,7 @@ from qkeras_hybrid.layers.base import (
     observables_config,
     observables_from_config,
 )
-from qkeras_hybrid.program import Program, compile_circuit
+from qkeras_hybrid.program import Program, compile_circuit, symbol_names
 
 if TYPE_CHECKING:
     import cirq
@@ -90,15 +90,15 @@ class PQC(QuantumLayer):
         super().__init__(**kwargs)
         self.encoding = encodings.get(encoding)
         self._observables = observables_from_config(observables)
-        self._inputs = None if inputs is None else _names(inputs)
-        self._symbols = None if symbols is None else _names(symbols)
-        self._qubits: tuple[cirq.Qid, ...] | None = None if qubits is None else tuple(_read(qubits))
+        given = _read("circuit", circuit)
+        self._inputs, weights = _parameters(given, inputs, symbols)
+        self._qubits = None if qubits is None else _as_qubits(_read("qubits", qubits))
         # Compiled here once, so that a mistake shows where it was made.
         self._own = compile_circuit(
-            _read(circuit),
+            given,
             self._observables,
             inputs=self._inputs or (),
-            weights=self._symbols,
+            weights=weights,
             qubits=self._qubits,
         )
 
@@ -143,26 +143,82 @@ class PQC(QuantumLayer):
         """Returns every argument of the constructor; circuits as Cirq's JSON."""
         return {
             **super().get_config(),
-            "circuit": cirq.to_json(self._own.circuit.unfreeze()),
+            "circuit": self._circuit_json(),
             "observables": observables_config(self._observables),
             "inputs": None if self._inputs is None else list(self._inputs),
-            "symbols": None if self._symbols is None else list(self._symbols),
+            # Named in full: a saved model keeps its weights' order whatever the circuit's file,
+            # or a later version of Cirq, makes of it.
+            "symbols": [symbol.name for symbol in self._own.weights],
             "qubits": None if self._qubits is None else cirq.to_json(list(self._qubits)),
             "encoding": keras.saving.serialize_keras_object(self.encoding),
         }
 
+    def _circuit_json(self) -> str:
+        try:
+            return cirq.to_json(self._own.circuit.unfreeze())
+        except (TypeError, ValueError) as error:
+            foreign = [op for op in self._own.circuit.all_operations() if not _has_json(op)]
+            gate = type(foreign[0].gate or foreign[0]).__name__ if foreign else "an operation"
+            raise ValueError(
+                f"Layer {self.name!r} can't be saved: its circuit holds {gate}, which Cirq can't "
+                "write as JSON. Make the circuit of Cirq's own gates: give the layer "
+                "cirq.Circuit(cirq.decompose(circuit)), or a cirq.MatrixGate in its place."
+            ) from error
 
-def _names(symbols: Iterable[sympy.Symbol | str]) -> tuple[str, ...]:
-    if isinstance(symbols, (str, sympy.Symbol)):
-        symbols = [symbols]
-    return tuple(str(symbol) for symbol in symbols)
+
+def _parameters(
+    circuit: Any,
+    inputs: Iterable[sympy.Symbol | str] | None,
+    symbols: Iterable[sympy.Symbol | str] | None,
+) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
+    """Returns the names of inputs and weights, and makes sure that the circuit has them.
+
+    A name that it hasn't is a slip of the pen, after which the symbol that was meant would
+    silently train, or the feature would silently be lost.
+    """
+    input_names = None if inputs is None else symbol_names("inputs", inputs)
+    weight_names = None if symbols is None else symbol_names("symbols", symbols)
+    if not isinstance(circuit, cirq.AbstractCircuit):
+        return input_names, weight_names  # refused by the compiler
+    held = cirq.parameter_names(circuit)
+    for argument, names in (("inputs", input_names), ("symbols", weight_names)):
+        for name in names or ():
+            if name not in held:
+                raise ValueError(
+                    must(argument, "name symbols that the circuit has", name)
+                    + f" Its symbols are {', '.join(sorted(held)) or 'none'}."
+                )
+    left = sorted(held - set(input_names or ()) - set(weight_names or ()))
+    if weight_names is not None and left:
+        raise ValueError(
+            must("symbols", f"name every symbol that is not an input, also {left[0]}", weight_names)
+        )
+    return input_names, weight_names
 
 
-def _read(given: Any) -> Any:
+def _as_qubits(qubits: Any) -> tuple[cirq.Qid, ...]:
+    found = tuple(qubits) if isinstance(qubits, Iterable) else ()
+    if not found or not all(isinstance(qubit, cirq.Qid) for qubit in found):
+        raise ValueError(
+            must("qubits", "hold Cirq's qubits", qubits, "For example cirq.LineQubit.range(3).")
+        )
+    return found
+
+
+def _has_json(operation: cirq.Operation) -> bool:
+    try:
+        cirq.to_json(operation)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _read(argument: str, given: Any) -> Any:
     """Reads back what `get_config` wrote as Cirq's JSON; others stay as they are."""
     if not isinstance(given, str):
         return given
     try:
         return cirq.read_json(json_text=given)
     except ValueError as error:
-        raise ValueError(must("circuit", "be a cirq.Circuit, or its JSON", given)) from error
+        kind = "a cirq.Circuit" if argument == "circuit" else "Cirq's qubits"
+        raise ValueError(must(argument, f"be {kind}, or the JSON of it", given)) from error

@@ -76,6 +76,7 @@ class QuantumEmbedding(QuantumLayer):
         # "circuit" is written by TFQ's engine, whichever else is there.
         if output == "circuit" and kwargs.get("engine", "auto") == "auto":
             kwargs["engine"] = "tfq"
+        shots, differentiator = kwargs.get("shots"), kwargs.get("differentiator")
         super().__init__(**kwargs)
         self.n_qubits = positive_int("n_qubits", n_qubits)
         self.output_name = one_of("output", output, _OUTPUTS)
@@ -83,6 +84,13 @@ class QuantumEmbedding(QuantumLayer):
         self._observables = observables_from_config(observables)
         qubits = cirq.LineQubit.range(self.n_qubits)
         self._n_observables = len(_parse(self._observables, qubits))
+        if output != "expectation" and not (shots is None and differentiator is None):
+            raise ValueError(
+                f"Arguments `shots` and `differentiator` must be None for output={output!r}, "
+                f"which is exact and differentiates itself, but got shots={shots!r}, "
+                f"differentiator={differentiator!r}."
+            )
+        self.supports_masking = output != "circuit"
         if output == "circuit" and not hasattr(self.engine, "circuits"):
             raise ValueError(
                 f'Argument `engine` must be "tfq" for output="circuit", but got {self.engine!r}.'
