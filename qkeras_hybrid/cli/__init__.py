@@ -19,6 +19,7 @@ import typer
 # Each module adds its command to the app, in the order of the help page.
 from qkeras_hybrid.cli import compare as _compare  # noqa: F401
 from qkeras_hybrid.cli import listing as _listing  # noqa: F401
+from qkeras_hybrid.cli import perf as _perf  # noqa: F401
 from qkeras_hybrid.cli.base import PROGRAM, app, say
 
 __all__ = ["main"]

@@ -7,6 +7,7 @@ import functools
 import importlib.metadata
 import importlib.util
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -91,6 +92,61 @@ def instruction_sets() -> list[str]:
     function.restype = ctypes.c_char_p
     names: bytes = function()
     return names.decode().split()
+
+
+def instruction_set() -> str:
+    """Returns the instruction set in use: the best, or what `QKERAS_HYBRID_ISA` names."""
+    return os.environ.get("QKERAS_HYBRID_ISA") or instruction_sets()[0]
+
+
+def multiply_adds(rounds: int, dtype: str = "float32") -> tuple[float, float]:
+    """Runs multiply-adds on registers alone, on this thread, without Python's lock.
+
+    Each number `x` of a few vectors becomes `x / 2 + 1 / 2`, `rounds` times.
+
+    Args:
+        rounds: How often.
+        dtype: "float32" or "float64".
+
+    Returns:
+        The number of floating-point operations, and the mean of the numbers (1 from about 60
+        rounds on).
+
+    Raises:
+        RuntimeError: If `QKERAS_HYBRID_ISA` names an instruction set that is not there.
+    """
+    function = ctypes.CDLL(str(LIBRARY)).QkerasHybridMultiplyAdds
+    function.restype = ctypes.c_double
+    function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.POINTER(ctypes.c_double)]
+    mean = ctypes.c_double()
+    done = float(function(dtype == "float64", rounds, mean))
+    if not done:
+        raise RuntimeError(
+            "Environment variable QKERAS_HYBRID_ISA must name one of "
+            f"{', '.join(instruction_sets())}, but is {instruction_set()}."
+        )
+    return done, mean.value
+
+
+def flops(program: bytes) -> tuple[float, float]:
+    """Counts the floating-point operations of a lowered program; see `src/flops.h`.
+
+    Args:
+        program: What `lowering.lower` returned.
+
+    Returns:
+        Those of one sample in the expectation's operation, and in its gradient's.
+
+    Raises:
+        ValueError: If these bytes are not a program.
+    """
+    function = ctypes.CDLL(str(LIBRARY)).QkerasHybridFlops
+    number = ctypes.POINTER(ctypes.c_double)
+    function.argtypes = [ctypes.c_char_p, ctypes.c_int64, number, number]
+    expectation, gradient = ctypes.c_double(), ctypes.c_double()
+    if not function(program, len(program), expectation, gradient):
+        raise ValueError("Argument `program` must be what `lower` returned, but is not valid.")
+    return expectation.value, gradient.value
 
 
 def _needs_inputs(op: Any) -> bool:

@@ -1,5 +1,6 @@
 // The kernels of one instruction set. Compiled once for each, with QH_KERNELS_NAME naming the
 // function that hands them out (baseline, avx2, avx512).
+#include "peak.h"
 #include "runner.h"
 #include "view.h"
 
@@ -22,6 +23,7 @@ qkeras_hybrid::Kernels<T> Make() {
     return request.layout->lane_bits == 0 ? Runner<T, 0>::Run(request)
                                           : Runner<T, kFull>::Run(request);
   };
+  kernels.multiply_adds = MultiplyAdds<T>;
   return kernels;
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "dispatch.h"
+#include "flops.h"
 #include "memory.h"
 #include "plan.h"
 #include "tensorflow/core/framework/common_shape_fns.h"
@@ -504,4 +505,30 @@ extern "C" __attribute__((visibility("default"))) const char* QkerasHybridInstru
     return joined;
   }();
   return names->c_str();
+}
+
+// Runs multiply-adds (see peak.h) on the calling thread with the instruction set in use, in
+// float64 or float32, and returns how many floating-point operations that were; 0 if the
+// environment names an instruction set that is not there. For Python's ctypes.
+extern "C" __attribute__((visibility("default"))) double QkerasHybridMultiplyAdds(
+    int is_float64, int64_t rounds, double* mean) {
+  std::string error;
+  const auto* const set = qkeras_hybrid::ActiveInstructionSet(&error);
+  if (set == nullptr) return 0;
+  return is_float64 ? set->twice.multiply_adds(rounds, mean)
+                    : set->single.multiply_adds(rounds, mean);
+}
+
+// How many floating-point operations (see flops.h) one sample of a serialized program takes in
+// the expectation's and in its gradient's operation. Returns 1, or 0 if the program is not valid.
+// For Python's ctypes.
+extern "C" __attribute__((visibility("default"))) int QkerasHybridFlops(
+    const char* program, int64_t length, double* expectation, double* gradient) {
+  std::string error;
+  const auto plan = qkeras_hybrid::Plan::Read({program, static_cast<size_t>(length)}, &error);
+  if (plan == nullptr) return 0;
+  const auto count = qkeras_hybrid::CountFlops(plan->ForLanes(0, 0));
+  *expectation = count.expectation;
+  *gradient = count.gradient;
+  return 1;
 }

@@ -179,6 +179,8 @@ struct Kernels {
   // Backward if the request has d_weights. The layout's lane_bits are 0 (a sample a lane) or the
   // full number (an amplitude a lane).
   Status (*run)(const Request<T>&);
+  // Multiply-adds on registers alone, to measure what this processor can do; see peak.h.
+  double (*multiply_adds)(int64_t rounds, double* mean);
 };
 
 }  // namespace qkeras_hybrid

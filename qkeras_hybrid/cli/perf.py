@@ -1,0 +1,293 @@
+"""`qkeras-hybrid perf`: how fast the engines are, side by side."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import rich.console
+import rich.progress
+import typer
+
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid.cli.base import app, fail, native_stderr_muted, stopped
+
+if TYPE_CHECKING:
+    from qkeras_hybrid.perf.base import Config
+    from qkeras_hybrid.perf.peer_runs import Peer
+    from qkeras_hybrid.perf.report import Measured
+
+
+@dataclasses.dataclass(frozen=True)
+class _Effort:
+    """How long everything may take.
+
+    Attributes:
+        step_s: Seconds of repetitions of a configuration, for all engines together.
+        cap_s: Seconds after which an engine gets no more turns, or a peer is ended.
+        epochs: Epochs of each model at least, after its first.
+        epoch_s: Seconds of epochs, for all models together.
+    """
+
+    step_s: float
+    cap_s: float
+    epochs: int
+    epoch_s: float
+
+
+_FULL = _Effort(step_s=6.0, cap_s=120.0, epochs=5, epoch_s=20.0)
+_QUICK = _Effort(step_s=0.4, cap_s=10.0, epochs=2, epoch_s=1.0)
+
+# The statevector engine's circuits take seconds to trace.
+_QUICK_ENGINES = ("native", "tfq")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Wanted:
+    """What the options ask for, checked."""
+
+    configs: tuple[Config, ...]
+    engines: tuple[str, ...]
+    peers: tuple[Peer, ...]
+    epochs: bool
+    effort: _Effort
+
+
+@app.command()
+def perf(
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Two small configurations, some seconds in all.")
+    ] = False,
+    config: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="QUBITS,LAYERS,BATCH",
+            help="A size of the training step, in place of the standard ones; repeatable.",
+        ),
+    ] = None,
+    engine: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="One of `qkeras-hybrid list engines`; repeatable. By default all, or with "
+            "--quick native and tfq."
+        ),
+    ] = None,
+    peers: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=PYTHON",
+            help="Time another library too, with the Python of an environment that has it: "
+            "tensorcircuit, pennylane-jax or pennylane-lightning; repeatable.",
+        ),
+    ] = None,
+    epochs: Annotated[bool, typer.Option(help="Time epochs of Keras `fit` too.")] = True,
+    output: Annotated[
+        Path | None, typer.Option(help="JSON file for all times, versions and the machine.")
+    ] = None,
+) -> None:
+    """Time the engines side by side: a training step, and an epoch of Keras `fit`.
+
+    The training step is that of a standard circuit: angles for each input, layers of `RY`, `RZ`
+    and a ring of `CZ`, and `Z` of every qubit; the loss is the sum of the squares, and the step
+    computes its gradients with respect to inputs and weights. The engines take turns in one run,
+    and their losses and gradients are compared: times of results that disagree are not shown.
+
+    GFLOP/s are the floating-point operations that the native engine's compiled circuit asks for,
+    over the median time; the peak is measured by multiply-adds on all cores.
+
+    Examples:
+    - `qkeras-hybrid perf --quick`
+
+    - `qkeras-hybrid perf --engine native --engine tfq --config 10,3,64 --output perf.json`
+
+    - `qkeras-hybrid perf --peers pennylane-jax=other-venv/bin/python`
+
+    Exit codes: 0 done, 1 results disagree or nothing could be timed, 2 wrong usage, 130 Ctrl-C.
+    """
+    try:
+        wanted = _wanted(quick, config, engine, peers, epochs, output)
+        measured = _start(wanted, quick)
+    except ValueError as error:
+        raise fail(str(error), 2) from error
+    except KeyboardInterrupt as error:
+        raise stopped("before the first configuration.") from error
+    peer_lines: dict[str, dict[str, Any]] = {}
+    try:
+        _measure(wanted, measured, peer_lines)
+    except KeyboardInterrupt as error:
+        _show(measured)
+        done = f"{len(measured.steps)} of {len(wanted.configs)} configurations measured"
+        raise stopped(
+            f"with {done}." if output is None else f"with {done}; {output} is not written."
+        ) from error
+    _show(measured)
+    _finish(measured, peer_lines, output)
+
+
+def _wanted(
+    quick: bool,
+    config: Sequence[str] | None,
+    engine: Sequence[str] | None,
+    peers: Sequence[str] | None,
+    epochs: bool,
+    output: Path | None,
+) -> _Wanted:
+    """Checks the options; raises ValueError on the first that is wrong."""
+    # These imports take seconds.
+    with native_stderr_muted():
+        from qkeras_hybrid import engines
+        from qkeras_hybrid.perf import base, peer_runs, report, steps
+
+    configs = tuple(dict.fromkeys(map(base.Config.parse, config or ())))
+    for name in engine or ():
+        one_of("--engine", name, engines.names())
+    asked = tuple(map(peer_runs.Peer.parse, peers or ()))
+    if len({peer.name for peer in asked}) < len(asked):
+        raise ValueError("Argument `--peers` must name each peer once.")
+    if output is not None:
+        report.check_writable(output)
+    refused = steps.engines_refused()
+    if refused is not None:
+        raise ValueError(f"The command can't run here: {refused}.")
+    return _Wanted(
+        configs or (base.QUICK if quick else base.STANDARD),
+        tuple(dict.fromkeys(engine or (_QUICK_ENGINES if quick else engines.names()))),
+        asked,
+        epochs,
+        _QUICK if quick else _FULL,
+    )
+
+
+def _start(wanted: _Wanted, quick: bool) -> Measured:
+    """Loads the engines and measures the peak."""
+    from qkeras_hybrid.bench import runner
+    from qkeras_hybrid.engines.native import library
+    from qkeras_hybrid.perf import epochs, peak, report, steps
+
+    with native_stderr_muted():
+        steps.warm_up(wanted.engines)
+    machine = runner.machine()
+    if "native" not in wanted.engines:
+        found: peak.Peak | str = "the native engine was not asked for."
+    else:
+        try:
+            found = peak.measure()
+        except RuntimeError as error:
+            found = str(error)
+    machine["instruction_set"] = None
+    if library.unavailable() is None and library.instruction_set() in library.instruction_sets():
+        machine["instruction_set"] = library.instruction_set()
+    settings = {
+        "quick": quick,
+        "configs": [str(config) for config in wanted.configs],
+        "engines": list(wanted.engines),
+        "peers": [peer.name for peer in wanted.peers],
+        "epochs": wanted.epochs,
+        **dataclasses.asdict(wanted.effort),
+    }
+    return report.Measured(settings, runner.versions(), machine, found, twin=epochs.TWIN)
+
+
+def _measure(wanted: _Wanted, measured: Measured, lines: dict[str, dict[str, Any]]) -> None:
+    """Measures everything; what is done is in `measured` if Ctrl-C comes."""
+    from qkeras_hybrid.perf import epochs, peer_runs, steps
+
+    effort = wanted.effort
+    total = len(wanted.configs) * (1 + len(wanted.peers)) + wanted.epochs
+    try:
+        with _progress(total) as advance:
+            for config in wanted.configs:
+                advance(f"step {config}", 0)
+                result = steps.measure(
+                    config, wanted.engines, budget_s=effort.step_s, cap_s=effort.cap_s
+                )
+                for peer in wanted.peers:
+                    advance(f"step {config}, {peer.name}", 1)
+                    result.peers[peer.name], line = peer_runs.measure(
+                        peer,
+                        config,
+                        result.loss,
+                        budget_s=effort.step_s / 3,
+                        cap_s=effort.cap_s,
+                    )
+                    lines[f"{config} {peer.name}"] = line
+                measured.steps.append(result)
+                advance("", 1)
+            if wanted.epochs:
+                measured.epochs = epochs.measure(
+                    wanted.engines,
+                    rounds=effort.epochs,
+                    budget_s=effort.epoch_s,
+                    cap_s=effort.cap_s,
+                    on_model=lambda name: advance(f"epoch, {name}", 0),
+                )
+    except steps.DisagreementError as error:
+        raise fail(str(error), 1) from error
+
+
+@contextlib.contextmanager
+def _progress(total: int) -> Iterator[Any]:
+    """Shows a bar on a terminal; gives `advance(what comes now, how many are done)`."""
+    console = rich.console.Console(stderr=True)
+    progress = rich.progress.Progress(
+        rich.progress.TextColumn("{task.description:<36}"),
+        rich.progress.BarColumn(bar_width=20),
+        rich.progress.MofNCompleteColumn(),
+        rich.progress.TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+        # Each drawing takes time from what is being measured.
+        refresh_per_second=1,
+    )
+    with progress:
+        task = progress.add_task("", total=total)
+        yield lambda said, done: progress.update(task, description=said, advance=done)
+
+
+def _show(measured: Measured) -> None:
+    from qkeras_hybrid.perf import peer_runs, report
+
+    console = rich.console.Console(highlight=False)
+    best = {}
+    for result in measured.steps:
+        name = peer_runs.best_jitted(result.peers)
+        if name is not None:
+            best[str(result.config)] = name
+    tables = []
+    if measured.steps:
+        tables += [report.step_table(measured), report.first_call_table(measured)]
+    if best:
+        tables.append(report.jitted_table(measured, best))
+    if measured.epochs:
+        tables.append(report.epoch_table(measured))
+    for table in tables:
+        console.print(table)
+        console.print()
+    if tables:
+        for note in report.notes(measured):
+            console.print(note, markup=False)
+
+
+def _finish(measured: Measured, lines: dict[str, dict[str, Any]], output: Path | None) -> None:
+    """Writes the file, and says by the exit code whether there is something in it."""
+    from qkeras_hybrid.perf import report
+
+    if output is not None:
+        try:
+            report.write(output, report.as_json(measured, lines))
+        except OSError as error:
+            raise fail(f"{output} can't be written: {error.strerror or error}.", 1) from error
+        rich.console.Console(highlight=False).print(
+            f"\nTimes: {output}", markup=False, soft_wrap=True
+        )
+    timings = [t for result in measured.steps for t in result.timings.values()]
+    if not any(timing.times_s for timing in timings):
+        raise fail("No engine could be timed; the reasons are above.", 1)
+    for result in measured.steps:
+        for name, timing in result.peers.items():
+            if (timing.reason or "").startswith("it computes another loss"):
+                raise fail(f"At {result.config} the peer {name} is wrong: {timing.reason}.", 1)

@@ -1,0 +1,167 @@
+"""Configurations of the standard workload, timings, and contenders that take turns."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from qkeras_hybrid._checks import must
+
+MAX_STEPS_A_TURN = 50
+"""A contender of microseconds would fill the results file otherwise."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Config:
+    """A size of the standard workload.
+
+    Attributes:
+        n_qubits: The number of qubits, at least 2 (each has a neighbour in the ring).
+        n_layers: The number of layers.
+        batch: The number of samples.
+    """
+
+    n_qubits: int
+    n_layers: int
+    batch: int
+
+    @classmethod
+    def parse(cls, text: str) -> Config:
+        """Reads a configuration as the command line writes it.
+
+        Raises:
+            ValueError: If it is not one.
+
+        Example:
+
+        >>> Config.parse("8,3,64")
+        Config(n_qubits=8, n_layers=3, batch=64)
+        """
+        parts = [part.strip() for part in text.split(",")]
+        if len(parts) == 3 and all(re.fullmatch("[0-9]{1,9}", part) for part in parts):
+            config = cls(*map(int, parts))
+            if config.n_qubits >= 2 and config.n_layers >= 1 and config.batch >= 1:
+                return config
+        raise ValueError(
+            must(
+                "--config",
+                "be QUBITS,LAYERS,BATCH, whole numbers with at least 2 qubits, 1 layer, 1 sample",
+                text,
+            )
+        )
+
+    def __str__(self) -> str:
+        return f"{self.n_qubits},{self.n_layers},{self.batch}"
+
+
+STANDARD = tuple(
+    Config(n_qubits, 3, batch)
+    for n_qubits, batch in (
+        *((4, 64), (8, 64), (10, 64), (12, 64)),
+        *((16, 16), (18, 4), (20, 1), (22, 1)),
+    )
+)
+QUICK = (Config(4, 3, 64), Config(8, 3, 64))
+
+
+@dataclasses.dataclass
+class Timing:
+    """What came of timing a contender.
+
+    Attributes:
+        first_s: Seconds of the first call, with all that happens only once.
+        times_s: Seconds of each later call.
+        reason: Why there are no times, or None if there are some.
+    """
+
+    first_s: float | None = None
+    times_s: list[float] = dataclasses.field(default_factory=list)
+    reason: str | None = None
+
+    @property
+    def median_s(self) -> float | None:
+        """The median of the times."""
+        return statistics.median(self.times_s) if self.times_s else None
+
+    @property
+    def best_s(self) -> float | None:
+        """The shortest of the times."""
+        return min(self.times_s, default=None)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Returns everything in plain JSON values."""
+        return {
+            "first_s": self.first_s,
+            "median_s": self.median_s,
+            "best_s": self.best_s,
+            "times_s": self.times_s,
+            "reason": self.reason,
+        }
+
+
+def reason_of(error: BaseException) -> str:
+    """Returns what an exception says, in one line that fits under a table.
+
+    TensorFlow puts the call stack before what went wrong, and the node after it.
+
+    Example:
+
+    >>> reason_of(ValueError("It is  too large."))
+    'ValueError: It is too large'
+    """
+    said = str(error)
+    if said.startswith("Graph execution error"):
+        lines = [line for line in said.splitlines()[1:] if not line.startswith((" ", "\t"))]
+        said = "\n".join(line for line in lines if not line.startswith("Detected at node"))
+    said = " ".join(said.split())[:300].rstrip(".")
+    return f"{type(error).__name__}: {said}" if said else type(error).__name__
+
+
+def take_turns(
+    runs: Mapping[str, Callable[[], float]],
+    timings: Mapping[str, Timing],
+    *,
+    budget_s: float,
+    cap_s: float,
+    rounds: int = 5,
+) -> None:
+    """Times contenders in turns, so that what slows the machine down slows all of them.
+
+    A turn is several calls for one that is fast, one call for one that is slow.
+
+    Args:
+        runs: What to call for each contender, by name; returns the seconds it took.
+        timings: Where each one's times go, by name. One that raises gets no times, but the
+            reason.
+        budget_s: Seconds for all contenders; not kept if `rounds` rounds take longer.
+        cap_s: Seconds after which a contender gets no more turns.
+        rounds: How many rounds there are at least.
+    """
+    start = time.perf_counter()
+    spent = dict.fromkeys(runs, 0.0)
+    active = dict(runs)
+    turn_s = budget_s / (10 * max(1, len(runs)))
+    done = 0
+    while active and (done < rounds or time.perf_counter() - start < budget_s):
+        for name, run in list(active.items()):
+            turn = 0.0
+            try:
+                for _ in range(MAX_STEPS_A_TURN):
+                    seconds = run()
+                    timings[name].times_s.append(seconds)
+                    turn += seconds
+                    if turn >= turn_s:
+                        break
+            except Exception as error:
+                timings[name].times_s.clear()
+                timings[name].reason = reason_of(error)
+                del active[name]
+                continue
+            spent[name] += turn
+            if spent[name] >= cap_s:
+                del active[name]
+        done += 1

@@ -1,0 +1,313 @@
+"""Shows what was measured as tables, and writes it as JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qkeras_hybrid._checks import must
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.perf.base import Timing
+
+if TYPE_CHECKING:
+    import rich.box as rich_box
+    import rich.table as rich_table
+
+    from qkeras_hybrid.perf.peak import Peak
+    from qkeras_hybrid.perf.steps import StepResult
+else:
+    rich_box = lazy_module("rich.box")
+    rich_table = lazy_module("rich.table")
+
+FORMAT = 1
+MISSING = "-"
+FREE = 0.75
+"""Cores that together reach less than this share of what each reaches alone are not free."""
+
+
+@dataclasses.dataclass
+class Measured:
+    """Everything of one run of the command, as far as it has come.
+
+    Attributes:
+        settings: What was asked for, in plain JSON values.
+        versions: Versions of packages.
+        machine: What kind of machine it is.
+        peak: The processor's peak, or the reason why there is none.
+        steps: The configurations that are done.
+        epochs: Timings of epochs by model, the Dense twin's first; empty if not measured.
+        twin: The name of the Dense twin in `epochs`.
+    """
+
+    settings: dict[str, Any]
+    versions: dict[str, str]
+    machine: dict[str, Any]
+    peak: Peak | str
+    steps: list[StepResult] = dataclasses.field(default_factory=list)
+    epochs: dict[str, Timing] = dataclasses.field(default_factory=dict)
+    twin: str = "dense"
+
+
+def duration(seconds: float | None) -> str:
+    """Returns seconds with three digits, in the unit that a person reads.
+
+    Example:
+
+    >>> duration(0.000243), duration(0.0432), duration(12.345)
+    ('0.243 ms', '43.2 ms', '12.3 s')
+    """
+    if seconds is None:
+        return MISSING
+    value, unit = (seconds * 1e3, "ms") if seconds < 1 else (seconds, "s")
+    return f"{_three_digits(value)} {unit}"
+
+
+def _three_digits(value: float) -> str:
+    decimals = 0 if value >= 99.95 else 1 if value >= 9.995 else 2 if value >= 0.9995 else 3
+    return f"{value:.{decimals}f}"
+
+
+def ratio(numerator: float | None, denominator: float | None) -> float | None:
+    """Returns a quotient, or None where a part of it is missing."""
+    if numerator is None or not denominator:
+        return None
+    return numerator / denominator
+
+
+def _times(value: float | None) -> str:
+    return MISSING if value is None else _three_digits(value)
+
+
+def _table(title: str, caption: str | None = None) -> rich_table.Table:
+    return rich_table.Table(
+        title=title,
+        caption=caption,
+        box=rich_box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+        caption_justify="left",
+        title_justify="left",
+    )
+
+
+def step_table(measured: Measured) -> rich_table.Table:
+    """Makes the table of training steps: a line for each engine and peer of each configuration.
+
+    The columns "/ native" are the times over those of the native engine in the same
+    configuration: how many times as long, by medians and by shortest times.
+    """
+    made = _table(
+        "Training step: qubits,layers,batch",
+        "/ native: how many times as long as the native engine. roofline: GFLOP/s of the median "
+        "step, and the share of the peak",
+    )
+    made.add_column("step", no_wrap=True)
+    made.add_column("by", no_wrap=True)
+    for column in ("median", "best", "median\n/ native", "best\n/ native", "roofline"):
+        made.add_column(column, justify="right", no_wrap=True)
+    for result in measured.steps:
+        native = result.timings.get("native", Timing())
+        label = str(result.config)
+        for name, timing in {**result.timings, **result.peers}.items():
+            made.add_row(
+                label,
+                name,
+                duration(timing.median_s),
+                duration(timing.best_s),
+                _times(ratio(timing.median_s, native.median_s)),
+                _times(ratio(timing.best_s, native.best_s)),
+                _roofline(result, measured.peak) if name == "native" else "",
+            )
+            label = ""
+        made.add_section()
+    return made
+
+
+def _roofline(result: StepResult, peak: Peak | str) -> str:
+    if result.gflops is None:
+        return ""
+    share = "" if isinstance(peak, str) else f", {100 * result.gflops / peak.gflops:.1f} %"
+    return f"{_three_digits(result.gflops)}{share}"
+
+
+def first_call_table(measured: Measured) -> rich_table.Table:
+    """Makes the table of first calls: a line a configuration, a column for each engine and peer."""
+    made = _table("First call")
+    made.add_column("step", no_wrap=True)
+    names = dict.fromkeys(
+        name for result in measured.steps for name in (*result.timings, *result.peers)
+    )
+    for name in names:
+        made.add_column(name, justify="right", overflow="fold")
+    for result in measured.steps:
+        timings = {**result.timings, **result.peers}
+        made.add_row(
+            str(result.config), *(duration(timings.get(name, Timing()).first_s) for name in names)
+        )
+    return made
+
+
+def jitted_table(measured: Measured, best: dict[str, str]) -> rich_table.Table:
+    """Makes the table of the fastest compiled peer of each configuration.
+
+    Args:
+        measured: What was measured.
+        best: The peer's name by configuration.
+    """
+    made = _table(
+        "Best jitted peer / native",
+        "first call: the peer's compilation, and what the native engine takes instead",
+    )
+    made.add_column("step", no_wrap=True)
+    made.add_column("peer", overflow="fold")
+    for column in ("median", "best", "first call", "native's"):
+        made.add_column(column, justify="right", no_wrap=True)
+    for result in measured.steps:
+        name, native = best.get(str(result.config)), result.timings.get("native")
+        if name is None or native is None:
+            continue
+        timing = result.peers[name]
+        made.add_row(
+            str(result.config),
+            name,
+            _times(ratio(timing.median_s, native.median_s)),
+            _times(ratio(timing.best_s, native.best_s)),
+            duration(timing.first_s),
+            duration(native.first_s),
+        )
+    return made
+
+
+def epoch_table(measured: Measured) -> rich_table.Table:
+    """Makes the table of epochs: a line for each engine and for the Dense twin."""
+    made = _table(
+        "Epoch of fit on digits: Dense(8), PQCDense(8) or its twin Dense(8), Dense(10); batches "
+        "of 32",
+        "/ twin: how many times as long as the Dense twin",
+    )
+    made.add_column("middle layer")
+    for column in ("first epoch", "median", "best", "median / twin", "best / twin"):
+        made.add_column(column, justify="right", no_wrap=True)
+    twin = measured.epochs[measured.twin]
+    for name, timing in measured.epochs.items():
+        label = "Dense(8), the twin" if name == measured.twin else f"PQCDense(8), {name}"
+        made.add_row(
+            label,
+            *(duration(s) for s in (timing.first_s, timing.median_s, timing.best_s)),
+            _times(ratio(timing.median_s, twin.median_s)),
+            _times(ratio(timing.best_s, twin.best_s)),
+        )
+    return made
+
+
+def notes(measured: Measured) -> list[str]:
+    """Returns what the tables leave out: the peak, and why something was not timed."""
+    if isinstance(measured.peak, str):
+        said = [f"No GFLOP/s and no share of the peak: {measured.peak}"]
+    else:
+        peak = measured.peak
+        said = [
+            f"Peak: {peak.gflops:.0f} GFLOP/s, measured by multiply-adds in float32 on "
+            f"{peak.threads} {'core' if peak.threads == 1 else 'cores'} ({peak.instruction_set})."
+        ]
+        if peak.gflops < FREE * peak.threads * peak.single_gflops:
+            said.append(
+                f"One core alone reaches {peak.single_gflops:.0f} GFLOP/s: the cores share units, "
+                "or something else is running here, and all times may be off."
+            )
+    said.append("First calls and first epochs include tracing, and compilation if there is any.")
+    for result in measured.steps:
+        for name, timing in {**result.timings, **result.peers}.items():
+            if timing.reason is not None:
+                said.append(f"{result.config} {name}: {timing.reason}.")
+    for name, timing in measured.epochs.items():
+        if timing.reason is not None:
+            said.append(f"epoch {name}: {timing.reason}.")
+    return said
+
+
+def as_json(measured: Measured, peer_lines: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """Returns everything in plain JSON values.
+
+    Args:
+        measured: What was measured.
+        peer_lines: What the peers' script printed, by `"configuration peer"`.
+    """
+    peak = measured.peak
+    return {
+        "format": FORMAT,
+        "settings": measured.settings,
+        "versions": measured.versions,
+        "machine": measured.machine,
+        "peak": (
+            {"gflops": None, "reason": peak}
+            if isinstance(peak, str)
+            else {**dataclasses.asdict(peak), "reason": None}
+        ),
+        "steps": [
+            {
+                "n_qubits": result.config.n_qubits,
+                "n_layers": result.config.n_layers,
+                "batch": result.config.batch,
+                "loss": result.loss,
+                "engines": {name: timing.as_dict() for name, timing in result.timings.items()},
+                "peers": {
+                    name: {
+                        **timing.as_dict(),
+                        "versions": peer_lines.get(f"{result.config} {name}", {}).get("versions"),
+                    }
+                    for name, timing in result.peers.items()
+                },
+                "flop_expectation": None if result.flops is None else result.flops[0],
+                "flop_gradient": None if result.flops is None else result.flops[1],
+                "gflops": result.gflops,
+                "share_of_peak": (
+                    None if isinstance(peak, str) else ratio(result.gflops, peak.gflops)
+                ),
+            }
+            for result in measured.steps
+        ],
+        "epochs": {name: timing.as_dict() for name, timing in measured.epochs.items()},
+    }
+
+
+def check_writable(path: Path) -> None:
+    """Makes sure that `write` will be able to write a file.
+
+    Raises:
+        ValueError: If it is a folder or a device, its folder is not there, or may not be written.
+    """
+    if path.exists() and not path.is_file():
+        raise ValueError(must("--output", "be a file", str(path)))
+    try:
+        if path.exists():
+            path.open("ab").close()
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise ValueError(
+            must("--output", "be a file that can be written", str(path))
+            + f" ({error.strerror or error})"
+        ) from error
+
+
+def write(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON file, all of it or nothing."""
+    with tempfile.NamedTemporaryFile(
+        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
+    ) as file:
+        try:
+            json.dump(content, file, indent=1, allow_nan=False)
+            file.write("\n")
+            file.flush()
+            # A temporary file is its owner's alone; this one is a result like any other.
+            os.chmod(file.name, 0o644)
+            os.replace(file.name, path)
+        except BaseException:
+            os.unlink(file.name)
+            raise
