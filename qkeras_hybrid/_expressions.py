@@ -40,6 +40,10 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
+# Those, and SymPy's functions of several arguments.
+FUNCTION_NAMES = frozenset({"Max", "Min", "atan2", *_FUNCTIONS})
+
+
 def natural_key(symbol: sympy.Symbol) -> list[tuple[int, int, str]]:
     """Returns a sort key under which `t2` comes before `t10`."""
     return [
@@ -97,7 +101,8 @@ def check_evaluable(expression: sympy.Expr) -> None:
         if not (
             node.is_Symbol
             or (node.is_number and not node.args)
-            or kind in ("Add", "Mul", "Pow", "Max", "Min", "atan2", *_FUNCTIONS)
+            or kind in ("Add", "Mul", "Pow")
+            or kind in FUNCTION_NAMES
         ):
             raise ValueError(
                 f"The circuit parameter `{expression}` holds `{kind}`, which can't be evaluated "

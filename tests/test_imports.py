@@ -23,6 +23,7 @@ ROOMS = (
     "encodings",
     "ansatz",
     "_expressions",
+    "_circuit_json",
     "program",
     "gradients",
     "engines",

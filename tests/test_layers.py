@@ -524,6 +524,28 @@ def test_training_memory_is_cautioned_about_before_it_is_used(monkeypatch):
         PQCDense(2, n_qubits=14, n_layers=3, engine="statevector").build((None, 2))
 
 
+def test_functions_in_parameters_survive_save_and_load(tmp_path):
+    a, b, x = sympy.symbols("a b x")
+    angles = [sympy.sin(a) + sympy.Max(b, 0.3), sympy.exp(-x) * b, sympy.atan2(a, 2) / 3]
+    angles += [sympy.sqrt(sympy.Abs(a) + 1), sympy.pi * x]
+    circuit = cirq.Circuit(cirq.rx(angle)(Q[i % 2]) for i, angle in enumerate(angles))
+    circuit += cirq.CZ(Q[0], Q[1]) ** sympy.cos(x)
+    model = keras.Sequential([keras.Input((1,)), PQC(circuit, "Z", inputs=[x])])
+    data = np.linspace(-1, 1, 5, dtype="float32")[:, None]
+    before = model.predict(data, verbose=0)
+    model.save(tmp_path / "m.keras")
+    loaded = keras.models.load_model(tmp_path / "m.keras")
+    assert loaded.layers[0].circuit == model.layers[0].circuit
+    np.testing.assert_allclose(loaded.predict(data, verbose=0), before, atol=1e-6)
+
+
+def test_a_saved_function_that_is_not_known_is_not_run():
+    config = PQC(cirq.Circuit(cirq.rx(sympy.sin(sympy.Symbol("a")))(Q[0])), "Z").get_config()
+    config["circuit"] = config["circuit"].replace('"sin"', '"preview"')
+    with pytest.raises(ValueError, match="'preview', which is not known"):
+        PQC.from_config(config)
+
+
 class Phased(cirq.Gate):
     """A gate that Cirq can't write as JSON."""
 

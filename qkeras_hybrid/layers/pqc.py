@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from qkeras_hybrid import encodings
+from qkeras_hybrid import _circuit_json, encodings
 from qkeras_hybrid._checks import must
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings import Encoding
@@ -155,7 +155,7 @@ class PQC(QuantumLayer):
 
     def _circuit_json(self) -> str:
         try:
-            return cirq.to_json(self._own.circuit.unfreeze())
+            return _circuit_json.write(self._own.circuit.unfreeze())
         except (TypeError, ValueError) as error:
             foreign = [op for op in self._own.circuit.all_operations() if not _has_json(op)]
             gate = type(foreign[0].gate or foreign[0]).__name__ if foreign else "an operation"
@@ -207,7 +207,7 @@ def _as_qubits(qubits: Any) -> tuple[cirq.Qid, ...]:
 
 def _has_json(operation: cirq.Operation) -> bool:
     try:
-        cirq.to_json(operation)
+        _circuit_json.write(operation)
     except (TypeError, ValueError):
         return False
     return True
@@ -218,7 +218,8 @@ def _read(argument: str, given: Any) -> Any:
     if not isinstance(given, str):
         return given
     try:
-        return cirq.read_json(json_text=given)
+        return _circuit_json.read(given)
     except ValueError as error:
         kind = "a cirq.Circuit" if argument == "circuit" else "Cirq's qubits"
-        raise ValueError(must(argument, f"be {kind}, or the JSON of it", given)) from error
+        wrong = must(argument, f"be {kind}, or the JSON of it", given)
+        raise ValueError(f"{wrong} ({error})") from error
