@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import itertools
 import json
 import math
 import resource
@@ -13,8 +12,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import hypothesis
-import hypothesis.strategies as st
 import keras
 import numpy as np
 import pytest
@@ -22,7 +19,8 @@ import rich.console
 import scipy.stats
 
 from qkeras_hybrid import bench, datasets, engines
-from qkeras_hybrid.bench import controls, report, runner
+from qkeras_hybrid.bench import controls, models, report, runner
+from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.statistics import paired_difference, summarize, t_interval
 from qkeras_hybrid.bench.task import (
     Results,
@@ -34,7 +32,6 @@ from qkeras_hybrid.bench.task import (
     plan,
     read_rows,
 )
-from qkeras_hybrid.layers import PQC, PQCDense
 
 TASK = Task(
     data={"name": "iris", "test_size": 0.25},
@@ -61,6 +58,8 @@ CONTENDERS = ("hybrid", *controls.CONTROLS)
         {"backend": "jax"},
         {"contender": "dense_same_width"},
         {"seed": 1},
+        {"tuning": {"trials": 2, "seconds": 60, "folds": 2}},
+        {"fingerprints": {"data": "5e"}},
     ],
 )
 def test_everything_that_defines_a_task_is_in_its_id(change: dict[str, Any]) -> None:
@@ -73,10 +72,14 @@ def test_everything_that_defines_a_task_is_in_its_id(change: dict[str, Any]) -> 
 
 def test_the_id_is_the_same_tomorrow() -> None:
     # Stored rows are found by it: a change here makes every existing results file start over.
-    assert TASK.id == "77ed73c9d6a28e93"
+    assert TASK.id == "acd754703b6009ab"
     turned = dataclasses.replace(TASK, model=dict(reversed(TASK.model.items())))
     assert turned.id == TASK.id
     assert hash(turned) == hash(TASK)
+
+
+def test_which_suite_asks_for_a_task_does_not_change_its_id() -> None:
+    assert dataclasses.replace(TASK, suite="paper").id == TASK.id
 
 
 def test_a_plan_pairs_the_contenders_seed_by_seed() -> None:
@@ -207,140 +210,6 @@ def test_a_failed_task_is_not_finished_until_it_succeeds(path: Path) -> None:
     assert latest(read_rows(path)) == {"a": good}
 
 
-# Controls.
-
-
-def brute_force(target: int, n_features: int, n_outputs: int) -> set[tuple[int, ...]]:
-    """All hidden widths, one layer or two, that come within 5 % of the target."""
-
-    def fits(*widths: int) -> bool:
-        model = [n_features, *widths, n_outputs]
-        count = sum((a + 1) * b for a, b in itertools.pairwise(model))
-        return abs(count - target) <= 0.05 * target
-
-    upto = range(1, target + 1)
-    one: set[tuple[int, ...]] = {(a,) for a in upto if fits(a)}
-    return one or {(a, b) for a in upto for b in upto if fits(a, b)}
-
-
-@hypothesis.settings(max_examples=60)
-@hypothesis.given(st.integers(1, 220), st.integers(1, 20), st.integers(2, 6))
-def test_dense_widths_against_all_there_are(target: int, n_features: int, n_outputs: int) -> None:
-    found = controls.dense_widths(target, n_features, n_outputs)
-    within = brute_force(target, n_features, n_outputs)
-    if within:
-        assert found in within
-        assert min(found) == max(min(widths) for widths in within) or len(found) == 1
-    else:
-        smallest = controls.dense_parameters((1, 1), n_features, n_outputs)
-        miss = abs(controls.dense_parameters(found, n_features, n_outputs) - target)
-        assert miss > 0.05 * target
-        assert miss <= abs(smallest - target)
-
-
-def test_dense_parameters_are_what_keras_counts() -> None:
-    model = keras.Sequential(
-        [keras.Input((7,)), *(keras.layers.Dense(width) for width in (4, 5, 3))]
-    )
-    assert controls.dense_parameters((4, 5), 7, 3) == model.count_params()
-
-
-def hybrid(n_features: int = 4, n_classes: int = 3, **arguments: Any) -> keras.Model:
-    return controls.build(
-        {"name": "pqc_dense", "n_qubits": 2, "n_layers": 1, **arguments}, n_features, n_classes
-    )
-
-
-@pytest.mark.parametrize("name", datasets.names())
-@pytest.mark.parametrize("size", [(2, 1), (4, 2), (6, 3)])
-def test_the_matched_network_is_within_5_percent(name: str, size: tuple[int, int]) -> None:
-    dataset = datasets.load(name)
-    model = hybrid(dataset.n_features, dataset.n_classes, n_qubits=size[0], n_layers=size[1])
-    matched = controls.same_parameters(model)
-    assert matched.count_params() == pytest.approx(model.count_params(), rel=0.05)
-    assert matched.input_shape == model.input_shape
-    assert matched.output_shape == model.output_shape
-    assert not controls.quantum_layers(matched)
-    *hidden, last = matched.layers
-    assert {layer.activation for layer in hidden} == {keras.activations.tanh}
-    assert last.activation is keras.activations.softmax
-
-
-def test_only_the_quantum_layer_is_replaced_in_the_network_of_the_same_width() -> None:
-    model = hybrid()
-    twin = controls.same_width(model)
-    assert [type(layer) for layer in model.layers].count(PQCDense) == 1
-    for layer, other in zip(model.layers, twin.layers, strict=True):
-        if isinstance(layer, PQCDense):
-            assert isinstance(other, keras.layers.Dense)
-            assert other.units == layer.units
-            assert other.activation is keras.activations.tanh
-        else:
-            assert type(other) is type(layer)
-            assert other is not layer
-            assert other.get_config() == layer.get_config()
-            for weight, its in zip(layer.get_weights(), other.get_weights(), strict=True):
-                assert (weight == its).all()
-
-
-def test_controls_are_derived_from_a_functional_model_too() -> None:
-    inputs = keras.Input((5,))
-    x = keras.layers.Dense(2, activation="relu")(inputs)
-    x = keras.layers.Concatenate()([x, PQC(circuit(), ["Z", "X0"])(x)])
-    model = keras.Model(inputs, keras.layers.Dense(1)(x))
-    made = bench.controls_for(model)
-    assert set(made) == set(controls.CONTROLS)
-    for control in made.values():
-        assert not controls.quantum_layers(control)
-        assert control(np.ones((3, 5), "float32")).shape == (3, 1)
-    assert made["dense_same_parameters"].layers[-1].activation is keras.activations.linear
-
-
-def circuit() -> Any:
-    import cirq
-    import sympy
-
-    return cirq.Circuit(cirq.rx(sympy.Symbol("w"))(cirq.q(0)), cirq.CNOT(cirq.q(0), cirq.q(1)))
-
-
-@pytest.mark.parametrize("control", controls.CONTROLS)
-def test_a_model_without_a_quantum_layer_has_no_controls(control: str) -> None:
-    model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)])
-    with pytest.raises(ValueError, match=r"must have a quantum layer.*Dense\(2, linear\)"):
-        controls.CONTROLS[control](model)
-
-
-def test_an_input_of_another_rank_has_no_matched_network() -> None:
-    model = keras.Sequential([keras.Input((3, 4)), PQCDense(2)])
-    with pytest.raises(ValueError, match=r"one input of shape \(batch, n_features\)"):
-        controls.same_parameters(model)
-
-
-@pytest.mark.parametrize(
-    ("model", "message"),
-    [
-        ({"name": "pqc_dnse"}, "'pqc_dense', but got 'pqc_dnse'"),
-        ({"name": "pqc_dense", "qubits": 3}, "'n_qubits'.*but got 'qubits'"),
-        ({"name": "pqc_dense", "encoding": "angel"}, "'angle'.*but got 'angel'"),
-        ({"name": "pqc_dense", "ansatz": "strong"}, "'strongly_entangling'.*but got 'strong'"),
-        ({"name": "pqc_dense", "engine": "gpu"}, "'statevector'.*but got 'gpu'"),
-    ],
-)
-def test_an_unknown_model_or_argument_lists_the_known_ones(
-    model: dict[str, Any], message: str
-) -> None:
-    with pytest.raises(ValueError, match=message):
-        controls.build(model, 4, 3)
-
-
-def test_a_network_is_described_in_a_line() -> None:
-    assert controls.describe(hybrid()) == (
-        "Dense(2, tanh) > Rescaling > PQCDense(2) > Dense(3, softmax)"
-    )
-    assert controls.engine_name(hybrid(engine="statevector")) == "statevector"
-    assert controls.engine_name(controls.same_width(hybrid())) is None
-
-
 # Training.
 
 
@@ -350,7 +219,7 @@ class Recorder:
     def __init__(self) -> None:
         self.epochs: list[tuple[list[float], list[int]]] = []
 
-    def compile(self, *arguments: Any) -> None:
+    def compile(self, *arguments: Any, **options: Any) -> None:
         pass
 
     def fit(self, x: Any, y: Any, **options: Any) -> keras.callbacks.History:
@@ -358,7 +227,7 @@ class Recorder:
         assert options["batch_size"] == 4
         self.epochs.append((x[:, 0].tolist(), y.tolist()))
         history = keras.callbacks.History()
-        history.history = {"loss": [0.5]}
+        history.history = {"loss": [0.5], "score": [0.7]}
         return history
 
 
@@ -401,17 +270,33 @@ def test_the_first_epoch_is_timed_apart() -> None:
     # Tracing and compiling five steps takes far longer than taking them.
     assert trained.first_epoch_seconds > max(trained.later_epoch_seconds) > 0
     assert trained.seconds > trained.first_epoch_seconds + sum(trained.later_epoch_seconds)
+    assert trained.ends == sorted(trained.ends)
+    assert trained.ends[0] == trained.first_epoch_seconds
+    assert all(0 <= value <= 1 for value in trained.score)
+
+
+def test_a_regression_is_trained_and_scored_by_r2() -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)).astype("float32")
+    y = x @ np.array([1.0, -2.0, 0.5], "float32")
+    model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    trained = runner.train(model, x, y, epochs=30, batch_size=20, learning_rate=0.05, seed=0)
+    assert runner.score(model, x, y) > 0.999
+    assert trained.score[-1] > 0.99
+    outputs = model.predict(x, verbose=0)[:, 0]
+    exact = 1 - ((y - outputs) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    assert runner.score(model, x, y) == pytest.approx(exact, abs=1e-6)
 
 
 def test_outputs_that_are_not_finite_count_as_wrong() -> None:
-    class Model:
+    class Model(keras.Model):
         def predict(self, x: Any, **options: Any) -> Any:
             nan, inf = math.nan, math.inf
             return np.array([[0.9, 0.1], [0.9, 0.1], [nan, nan], [inf, 0.0], [0.2, 0.8]])
 
-    model: Any = Model()
     y = np.array([0, 1, 0, 0, 1])
-    assert runner.accuracy(model, np.zeros((5, 1)), y) == 2 / 5
+    assert runner.score(Model(), np.zeros((5, 1)), y) == 2 / 5
+    assert math.isnan(runner.score(Model(), np.zeros((5, 1)), y.astype("float32")))
 
 
 def test_a_run_gives_a_row_and_the_same_row_again() -> None:
@@ -424,9 +309,16 @@ def test_a_run_gives_a_row_and_the_same_row_again() -> None:
     assert {name: row[name] for name in TASK.definition()} == TASK.definition()
     assert row["engine"] in engines.names()
     assert row["parameter_mismatch"] == 0
-    assert row["parameters"] == hybrid().count_params()
+    assert row["parameters"] == models.build(TASK.model, datasets.load("iris")).count_params()
     assert (row["n_train"], row["n_test"]) == (112, 38)
-    assert 0 <= row["test_accuracy"] <= 1
+    assert row["metric"] == "accuracy"
+    assert 0 <= row["test_score"] <= 1
+    assert row["curve"]["seconds"] == sorted(row["curve"]["seconds"])
+    assert len(row["curve"]["train_score"]) == 2
+    assert row["hyperparameters"] == TASK.training
+    assert row["tuning"] is None
+    assert row["timing_comparable"] is True
+    assert set(row["cost"]) == set(bench.statistics.COSTS)
     assert len(row["later_epoch_seconds"]) == 1
     assert row["epoch_seconds"] == row["later_epoch_seconds"][0]
     assert row["versions"]["keras"] == keras.__version__
@@ -434,7 +326,55 @@ def test_a_run_gives_a_row_and_the_same_row_again() -> None:
 
     again = bench.run_task(TASK)
     assert again["loss"] == pytest.approx(row["loss"], rel=1e-4)
-    assert again["test_accuracy"] == row["test_accuracy"]
+    assert again["test_score"] == row["test_score"]
+
+
+@pytest.mark.parametrize("contender", REFERENCES)
+@pytest.mark.parametrize("data", ["iris", "diabetes"])
+def test_a_reference_gives_a_row_of_the_same_kind(contender: str, data: str) -> None:
+    task = dataclasses.replace(TASK, contender=contender, data={"name": data})
+    row = bench.run_task(task)
+    assert row["error"] is None
+    assert json.loads(json.dumps(row, allow_nan=False)) == row
+    assert row["metric"] == ("r2" if data == "diabetes" else "accuracy")
+    assert -1 < row["test_score"] <= 1
+    assert row["hyperparameters"] == dict(REFERENCES[contender].defaults)
+    assert row["curve"] is row["loss"] is row["epoch_seconds"] is row["engine"] is None
+    assert row["fit_seconds"] > 0
+    assert (row["parameters"] is None) == (contender == "gradient_boosting")
+
+
+def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space = {"learning_rate": {"type": "categorical", "choices": [1e-9, 0.05]}}
+    given = {"trials": 4, "seconds": 60, "folds": 2, "search_space": space}
+    _, split = datasets.prepare(TASK.data, TASK.seed)
+    seen = []
+    score = runner.score
+
+    def scored(model: Any, x: Any, y: Any) -> float:
+        seen.append(len(x) == len(split.x_test) and bool((x == split.x_test).all()))
+        return score(model, x, y)
+
+    monkeypatch.setattr(runner, "score", scored)
+    training = {"epochs": 5, "batch_size": 8, "learning_rate": 1e-9}
+    row = bench.run_task(dataclasses.replace(TASK, training=training, tuning=given))
+    assert row["error"] is None
+    assert row["hyperparameters"] == {**training, "learning_rate": 0.05}
+    assert row["tuning"]["trials"] == 4
+    assert row["tuning"]["stopped_by"] == "trials"
+    assert seen.count(True) == 1
+    assert seen[-1]
+
+
+def test_tuning_reaches_the_arguments_of_the_model() -> None:
+    space = {"model.n_layers": {"type": "categorical", "choices": [2]}}
+    given = {"trials": 1, "seconds": 60, "folds": 2, "search_space": space}
+    row = bench.run_task(dataclasses.replace(TASK, tuning=given))
+    assert row["error"] is None
+    deeper = models.build({**TASK.model, "n_layers": 2}, datasets.load("iris"))
+    assert row["parameters"] == deeper.count_params()
 
 
 def test_the_controls_start_from_the_weights_of_the_hybrid(
@@ -444,7 +384,7 @@ def test_the_controls_start_from_the_weights_of_the_hybrid(
 
     def train(model: keras.Model, *arguments: Any, **options: Any) -> runner.Training:
         first.append(model.layers[0].get_weights()[0])
-        return runner.Training([1.0], 1.0, [], 1.0)
+        return runner.Training([1.0], [0.5], [1.0], 1.0, [], 1.0)
 
     monkeypatch.setattr(runner, "train", train)
     for contender in ("hybrid", "dense_same_width"):
@@ -454,7 +394,7 @@ def test_the_controls_start_from_the_weights_of_the_hybrid(
 
 
 def test_a_loss_that_diverges_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
-    diverged = runner.Training([1.0, math.nan], 1.0, [1.0], 2.0)
+    diverged = runner.Training([1.0, math.nan], [0.5, 0.3], [1.0, 2.0], 1.0, [1.0], 2.0)
     monkeypatch.setattr(runner, "train", lambda *arguments, **options: diverged)
     row = bench.run_task(TASK)
     assert row["loss"] == [1.0, None]
@@ -464,7 +404,7 @@ def test_a_loss_that_diverges_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_exception_ends_up_in_the_row() -> None:
     row = bench.run_task(dataclasses.replace(TASK, model={**TASK.model, "engine": "gpu"}))
     assert row["error"].startswith("ValueError: Argument `engine` must be one of")
-    assert "test_accuracy" not in row
+    assert "test_score" not in row
     assert row["versions"]
 
 
@@ -480,7 +420,7 @@ class Trainer:
         self.stops_at = -1
         monkeypatch.setattr(runner, "run_task", self)
 
-    def __call__(self, task: Task, on_epoch: runner.OnEpoch) -> Row:
+    def __call__(self, task: Task, on_epoch: runner.OnEpoch, alone: bool = True) -> Row:
         if len(self.ran) == self.stops_at:
             raise KeyboardInterrupt
         self.ran.append(task.id)
@@ -550,6 +490,89 @@ def test_a_failed_run_does_not_stop_the_others_and_is_tried_again(
     assert [row["error"] for row in read_rows(path)].count("RuntimeError: no") == 1
 
 
+def test_timing_reruns_what_others_ran_beside_and_nothing_else(
+    path: Path, trainer: Trainer
+) -> None:
+    with Results(path) as results:
+        for i, task in enumerate(TASKS[:4]):
+            results.append({"task": task.id, "error": None, "timing_comparable": i % 2 == 0})
+        assert [task.id for task in runner.missing(TASKS, results)] == [t.id for t in TASKS[4:]]
+        found = list(bench.run(TASKS[:4], results, timing=True))
+    assert [row["task"] for row in found] == [TASKS[1].id, TASKS[3].id]
+
+
+# Planning.
+
+
+def planned(**changes: Any) -> tuple[list[Task], dict[str, str]]:
+    arguments: dict[str, Any] = {
+        "data": TASK.data,
+        "model": TASK.model,
+        "training": TASK.training,
+        "seeds": range(2),
+        **changes,
+    }
+    return runner.plan(**arguments)
+
+
+def test_a_plan_has_the_hybrid_and_every_control_that_applies() -> None:
+    tasks, reasons = planned()
+    assert [task.contender for task in tasks[: len(CONTENDERS)]] == list(CONTENDERS)
+    assert [task.seed for task in tasks] == [0] * len(CONTENDERS) + [1] * len(CONTENDERS)
+    assert reasons == {}
+    tasks, reasons = planned(model={"name": "embedding_head", "n_qubits": 2})
+    assert "frozen_circuit" not in {task.contender for task in tasks}
+    assert "no weights that train" in reasons["frozen_circuit"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"data": {"name": "cifar"}}, "'digits'.*'cifar'"),
+        ({"data": {"name": "iris", "n_samples": 3}}, "no argument `n_samples`"),
+        ({"model": {"name": "resnet"}}, "'pqc_dense'.*'resnet'"),
+        ({"training": {"epochs": 2, "batch_size": 4}}, "must have `learning_rate`"),
+        ({"training": {**TASK.training, "epochs": 2.5}}, "epochs.*whole number"),
+        ({"training": {**TASK.training, "learning_rate": math.nan}}, "learning_rate.*over 0"),
+        ({"training": {**TASK.training, "momentum": 0.9}}, "takes epochs.*`momentum`"),
+        ({"contenders": ["hybrid", "transformer"]}, "'rbf_svc'.*'transformer'"),
+        (
+            {
+                "model": {"name": "embedding_head", "n_qubits": 2},
+                "contenders": ["hybrid", "frozen_circuit"],
+            },
+            "'frozen_circuit' does not apply.*no weights that train",
+        ),
+    ],
+)
+def test_a_mistake_in_a_definition_shows_before_anything_runs(
+    changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        planned(**changes)
+
+
+def test_a_model_file_that_changes_makes_other_tasks(tmp_path: Path) -> None:
+    source = """
+import keras
+from qkeras_hybrid import PQCDense
+
+def build(n_features, n_outputs):
+    return keras.Sequential([
+        keras.Input((n_features,)),
+        PQCDense({units}),
+        keras.layers.Dense(n_outputs, activation="softmax"),
+    ])
+"""
+    file = tmp_path / "mine.py"
+    ids = []
+    for units in (1, 2):
+        file.write_text(source.replace("{units}", str(units)))
+        tasks, _ = planned(model={"name": f"{file}:build"}, contenders=["hybrid"])
+        ids.append(tasks[0].id)
+    assert ids[0] != ids[1]
+
+
 # Statistics.
 
 
@@ -600,7 +623,7 @@ def rows_of(accuracies: dict[str, list[float | None]], **fields: dict[str, Any])
                     "engine": "tfq" if contender == "hybrid" else None,
                     "parameters": 1234,
                     "parameter_mismatch": 0.0,
-                    "test_accuracy": value,
+                    "test_score": value,
                     "loss": [1.0, 0.99],
                     "first_epoch_seconds": 2.0,
                     "epoch_seconds": 0.4 if contender == "hybrid" else 0.1,
@@ -635,8 +658,8 @@ def test_a_summary_counts_failures_and_takes_medians() -> None:
     rows[0] |= {"first_epoch_seconds": 60.0, "loss": [1.0, None]}
     (summary,) = summarize(rows)
     assert summary.failed == 1
-    assert summary.test_accuracy.mean == pytest.approx(0.8)
-    assert summary.test_accuracy.n == 3
+    assert summary.test_score.mean == pytest.approx(0.8)
+    assert summary.test_score.n == 3
     assert summary.first_epoch_seconds == 2
     assert summary.loss_drop == pytest.approx(0.01)
     assert summary.engine == "tfq"
@@ -652,7 +675,7 @@ def test_a_run_that_was_repeated_counts_once() -> None:
     rows = rows_of({"hybrid": [None, 0.7]}) + rows_of({"hybrid": [0.9]})
     (summary,) = summarize(rows)
     assert summary.failed == 0
-    assert summary.test_accuracy.n == 2
+    assert summary.test_score.n == 2
 
 
 # What is said.
@@ -756,7 +779,7 @@ def test_notes_tell_of_a_mismatch_a_twin_a_failure_and_other_machines() -> None:
     )
     rows[-1]["versions"] = {"keras": "4"}
     said = " ".join(report.notes(rows))
-    assert "Dense same parameters has 12 % fewer" in said
+    assert "Dense same parameters has 12.0 % fewer" in said
     assert "Dense same parameters and Dense same width are the same network here" in said
     assert "1 run of 9 failed and is not in the means" in said
     assert "RuntimeError: out of [qubits]" in said

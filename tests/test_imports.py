@@ -42,7 +42,32 @@ ROOMS = (
 # Families whose modules build on each other in an order. In all others, modules are siblings,
 # which know their `base` alone.
 ORDERED_FAMILIES = {
-    "bench": ("task", "controls", "runner", "statistics", "report"),
+    "bench": (
+        "task",
+        "derived",
+        "controls",
+        "models",
+        "references",
+        "cost",
+        "tuning",
+        "runner",
+        "suite",
+        "workers",
+        "statistics",
+        "report",
+        "tracking",
+    ),
+    "cli": ("base", "progress", "compare", "listing", "perf", "report", "run"),
+    "bench.report": (
+        "words",
+        "terminal",
+        "content",
+        "charts",
+        "figures",
+        "html",
+        "markdown",
+        "latex",
+    ),
 }
 
 # Where a library may be imported at all: anywhere, or in these rooms and modules. None of these
@@ -52,8 +77,8 @@ LAZY_LIBRARIES = {
     "cirq": ANYWHERE,
     "sympy": ANYWHERE,
     # `testing` takes gradients by each Keras backend's own means.
-    # The step that `perf` times is TensorFlow's.
-    "tensorflow": ("engines", "testing", "perf.steps"),
+    # The step that `perf` times is TensorFlow's, and so is TensorBoard's format.
+    "tensorflow": ("engines", "testing", "bench.tracking", "perf.steps"),
     "tensorflow_quantum": ("engines.tfq",),
     "torch": ("testing",),
 }
@@ -72,9 +97,8 @@ def _places_in_family(family: str, rest: list[str]) -> tuple[int, ...]:
     if not rest:
         return (len(order or "") + 2,)  # the family's `__init__`, which may import all of it
     first, *deeper = rest
-    if order is not None:
-        return (order.index(first),)
-    return (0 if first == "base" else 1, *_places_in_family(f"{family}.{first}", deeper))
+    number = order.index(first) if order is not None else int(first != "base")
+    return (number, *_places_in_family(f"{family}.{first}", deeper))
 
 
 def violations(sources: dict[str, str]) -> list[str]:
@@ -113,6 +137,7 @@ def test_imports_go_down_the_list_of_rooms(root: Path) -> None:
         ("layers.base", "from qkeras_hybrid.layers.pqc import PQC", "not above it"),
         ("layers.other", "from qkeras_hybrid.layers.pqc import PQC", "not above it"),
         ("layers.pqc", "import qkeras_hybrid.layers", "not above it"),
+        ("datasets.real", "from qkeras_hybrid.datasets import generators", "not above it"),
         ("layers.pqc", "import qkeras_hybrid", "not above it"),
         ("bench.task", "import qkeras_hybrid.bench.report", "not above it"),
         ("layers.pqc", "import cirq", "use lazy_module"),
@@ -129,7 +154,10 @@ def test_imports_go_down_the_list_of_rooms(root: Path) -> None:
     ],
 )
 def test_a_wrong_import_is_found(module: str, source: str, complaint: str) -> None:
-    sources = {f"{PACKAGE}.{name}": "" for name in ("layers", "layers.base", "layers.pqc")}
+    sources = {
+        f"{PACKAGE}.{name}": ""
+        for name in ("layers", "layers.base", "layers.pqc", "datasets.generators")
+    }
     sources[f"{PACKAGE}.{module}"] = source
     found = violations(sources)
     assert len(found) == 1
@@ -142,6 +170,7 @@ def test_a_wrong_import_is_found(module: str, source: str, complaint: str) -> No
         ("layers.pqc", "from qkeras_hybrid.layers.base import QuantumLayer"),
         ("layers.pqc", "from qkeras_hybrid import program"),
         ("layers", "from qkeras_hybrid.layers.pqc import PQC"),
+        ("datasets.real", "from qkeras_hybrid.datasets.base import Dataset"),
         ("bench.report", "import qkeras_hybrid.bench.task"),
         ("program", "if TYPE_CHECKING:\n    import cirq\nelse:\n    cirq = lazy_module('cirq')"),
         ("program", "if TYPE_CHECKING:\n    from qkeras_hybrid.layers import PQC"),

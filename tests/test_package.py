@@ -26,8 +26,8 @@ from sources import imports_of, package_modules
 
 DISTRIBUTION = "qkeras-hybrid"
 
-# Keras finds these itself, if they are its backend; `testing` knows them for that reason.
-OPTIONAL = {"jax", "torch"}
+# Keras finds the first two itself, if they are its backend; the others are extras.
+OPTIONAL = {"jax", "torch", "mlflow", "ray"}
 
 
 @pytest.fixture(scope="module")

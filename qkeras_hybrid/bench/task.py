@@ -27,7 +27,7 @@ from qkeras_hybrid._checks import shown
 Row = dict[str, Any]
 """What is kept of a run: see `qkeras_hybrid.bench.runner.run_task`."""
 
-PROTOCOL = 1
+PROTOCOL = 2
 """Counted up when the same definition comes to mean another training, so that ids change."""
 
 
@@ -39,12 +39,19 @@ class Task:
     stand and a new axis is a new key, not a new field.
 
     Attributes:
-        data: The `"name"` of a data set and how it is split (`"test_size"`).
+        data: What `qkeras_hybrid.datasets.prepare` takes: the `"name"` of a data set, its
+            arguments, and how it is split (`"test_size"`, `"n_train"`, `"pca"`).
         model: The `"name"` of a hybrid model and the arguments of its builder.
         training: `"epochs"`, `"batch_size"` and `"learning_rate"`.
         backend: The Keras backend that trains it.
-        contender: `"hybrid"`, or the name of the control that is derived from the hybrid.
+        contender: `"hybrid"`, or the name of a control that is derived from the hybrid, or of a
+            reference.
         seed: The seed of the split, the first weights and the order of the batches.
+        tuning: None for fixed hyperparameters, or `"trials"`, `"seconds"`, `"folds"` and the
+            `"search_space"` of the Keras contenders.
+        fingerprints: Digests of the files that data and model come from, by part: a file that
+            has changed makes another task.
+        suite: The name of the suite that asked for it; not part of its definition.
 
     Example:
         >>> task = Task(
@@ -67,6 +74,9 @@ class Task:
     backend: str
     contender: str
     seed: int
+    tuning: Mapping[str, Any] | None = None
+    fingerprints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    suite: str | None = None
 
     def definition(self) -> dict[str, Any]:
         """Returns everything that defines the task, as it stands in its row."""
@@ -77,6 +87,8 @@ class Task:
             "backend": self.backend,
             "contender": self.contender,
             "seed": self.seed,
+            "tuning": None if self.tuning is None else dict(self.tuning),
+            "fingerprints": dict(self.fingerprints),
         }
 
     @functools.cached_property
@@ -107,13 +119,15 @@ def plan(
     backend: str,
     contenders: Iterable[str],
     seeds: Iterable[int],
+    **more: Any,
 ) -> list[Task]:
     """Returns the tasks of a comparison: all contenders of the first seed, then of the next.
 
-    In this order a comparison that is stopped early still has whole pairs.
+    In this order a comparison that is stopped early still has whole pairs. `more` are the
+    further attributes of a task: `tuning`, `fingerprints`, `suite`.
     """
     return [
-        Task(data, model, training, backend, contender, seed)
+        Task(data, model, training, backend, contender, seed, **more)
         for seed, contender in itertools.product(seeds, tuple(contenders))
     ]
 

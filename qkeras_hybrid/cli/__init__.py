@@ -16,10 +16,12 @@ from collections.abc import Sequence
 
 import typer
 
-# Each module adds its command to the app, in the order of the help page.
+# Each module adds its command to the app.
 from qkeras_hybrid.cli import compare as _compare  # noqa: F401
 from qkeras_hybrid.cli import listing as _listing  # noqa: F401
 from qkeras_hybrid.cli import perf as _perf  # noqa: F401
+from qkeras_hybrid.cli import report as _report  # noqa: F401
+from qkeras_hybrid.cli import run as _run  # noqa: F401
 from qkeras_hybrid.cli.base import PROGRAM, app, say
 
 __all__ = ["main"]

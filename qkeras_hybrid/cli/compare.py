@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Sequence
+import inspect
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import rich.console
-import rich.progress
 import typer
 
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stopped
+from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
 if TYPE_CHECKING:
-    from qkeras_hybrid.bench.task import Results, Row, Task
+    from qkeras_hybrid.bench.task import Row
+
+
+_OWN = "If not given, the model's own default; for pqc_dense {}."
 
 
 @app.command()
@@ -35,14 +39,24 @@ def compare(
     test_size: Annotated[
         float, typer.Option(help="Share of the samples that only the test sees.")
     ] = 0.25,
-    qubits: Annotated[int, typer.Option(min=1, help="Qubits of the circuit.")] = 6,
-    layers: Annotated[int, typer.Option(min=1, help="Layers of the ansatz.")] = 3,
+    qubits: Annotated[
+        int | None, typer.Option(min=1, help=f"Qubits of the circuit. {_OWN.format(6)}")
+    ] = None,
+    layers: Annotated[
+        int | None, typer.Option(min=1, help=f"Layers of the ansatz. {_OWN.format(3)}")
+    ] = None,
     encoding: Annotated[
-        str, typer.Option(help="Encoding: one of `qkeras-hybrid list encodings`.")
-    ] = "angle",
+        str | None,
+        typer.Option(
+            help=f"Encoding: one of `qkeras-hybrid list encodings`. {_OWN.format('angle')}"
+        ),
+    ] = None,
     ansatz: Annotated[
-        str, typer.Option(help="Ansatz: one of `qkeras-hybrid list ansatz`.")
-    ] = "strongly_entangling",
+        str | None,
+        typer.Option(
+            help="Ansatz: one of `qkeras-hybrid list ansatz`. " + _OWN.format("strongly_entangling")
+        ),
+    ] = None,
     engine: Annotated[
         str, typer.Option(help='Engine: "auto" or one of `qkeras-hybrid list engines`.')
     ] = "auto",
@@ -72,48 +86,40 @@ def compare(
 
     Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C.
     """
+    asked = {"n_qubits": qubits, "n_layers": layers, "encoding": encoding, "ansatz": ansatz}
+    given = {name: value for name, value in asked.items() if value is not None}
     try:
         # These imports take seconds: after the options are known to be well-formed, not before.
         with native_stderr_muted():
-            import keras
-
             from qkeras_hybrid import datasets
-            from qkeras_hybrid.bench import controls, task
+            from qkeras_hybrid.bench import models, runner, task
 
         one_of("--dataset", dataset, datasets.names())
-        one_of("--model", model, controls.MODELS)
-        if not learning_rate > 0:
-            raise ValueError(f"Argument `--learning-rate` must be over 0, but got {learning_rate}.")
-        specification = {
-            "name": model,
-            "n_qubits": qubits,
-            "n_layers": layers,
-            "encoding": encoding,
-            "ansatz": ansatz,
-            "engine": engine,
-        }
-        # Built once before anything runs, so that a mistake shows now and not in every row.
-        data = datasets.load(dataset)
-        datasets.split(data, 0, test_size)
-        controls.controls_for(controls.build(specification, data.n_features, data.n_classes))
-        tasks = task.plan(
-            data={"name": dataset, "test_size": test_size},
-            model=specification,
-            training={"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate},
-            backend=keras.backend.backend(),
-            contenders=["hybrid", *controls.CONTROLS],
-            seeds=range(seeds),
+        one_of("--model", model, models.MODELS)
+        # Defaults too stand in the rows: what ran is seen there, whatever the defaults become.
+        taken = inspect.signature(models.MODELS[model]).parameters
+        defaults = {name: taken[name].default for name in asked if name in taken}
+        tasks, _ = runner.plan(
+            {"name": dataset, "test_size": test_size},
+            {"name": model, **defaults, **given, "engine": engine},
+            {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate},
+            range(seeds),
+            ["hybrid", "dense_same_parameters", "dense_same_width"],
         )
     except ValueError as error:
-        raise fail(str(error), 2) from error
+        raise fail(_in_options(str(error)), 2) from error
     except KeyboardInterrupt as error:
         raise stopped("before the first run.") from error
     path = output / RESULTS
+
+    def start(on_epoch: runner.OnEpoch, on_lost: object) -> Iterator[Row]:
+        return runner.run(tasks, results, on_epoch)
+
     try:
         with task.Results(path) as results:
             if fresh:
-                _set_aside(results)
-            rows = _run(tasks, results)
+                set_aside(results)
+            rows = run_with_progress(tasks, results, start)
     except (task.ResultsInUseError, task.ResultsError) as error:
         raise fail(str(error), 1) from error
     _show(rows, path)
@@ -121,63 +127,18 @@ def compare(
         raise typer.Exit(1)
 
 
-def _set_aside(results: Results) -> None:
-    aside = results.set_aside()
-    if aside is not None:
-        print(f"The results so far are kept as {aside}.", file=sys.stderr)
+# Where an option has another name than the argument that it becomes.
+_OPTIONS = {"n_qubits": "qubits", "n_layers": "layers", "qubits": "qubits"}
 
 
-def _run(tasks: Sequence[Task], results: Results) -> list[Row]:
-    """Runs what is missing under progress bars; returns the last row of each task, in order."""
-    from qkeras_hybrid.bench import report, runner, task
+def _in_options(message: str) -> str:
+    """Returns an error about an argument in the words of the command line."""
 
-    if results.torn:
-        print(
-            f"The last line of {results.path} was torn: it is cut off, and its run is repeated.",
-            file=sys.stderr,
-        )
-    finished = results.finished()
-    done = sum(one.id in finished for one in tasks)
-    if done:
-        print(
-            f"{done} of {len(tasks)} runs are in {results.path} already"
-            + (" (--fresh runs them again)." if done == len(tasks) else "; the rest follows."),
-            file=sys.stderr,
-        )
-    console = rich.console.Console(stderr=True)
-    progress = rich.progress.Progress(
-        rich.progress.TextColumn("{task.description:<30}"),
-        rich.progress.BarColumn(bar_width=20),
-        rich.progress.MofNCompleteColumn(),
-        rich.progress.TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    )
-    try:
-        with progress:
-            runs = progress.add_task("runs", total=len(tasks), completed=done)
-            epochs = progress.add_task("", total=None)
+    def option(found: re.Match[str]) -> str:
+        name = _OPTIONS.get(found[1], found[1])
+        return f"Argument `--{name.replace('_', '-')}`"
 
-            def on_epoch(running: Task, epoch: int) -> None:
-                progress.update(
-                    epochs,
-                    description=f"{report.label(running.contender)}, seed {running.seed}",
-                    total=running.training["epochs"],
-                    completed=epoch,
-                )
-
-            for _ in runner.run(tasks, results, on_epoch):
-                progress.advance(runs)
-    except KeyboardInterrupt as error:
-        finished = results.finished()
-        done = sum(one.id in finished for one in tasks)
-        raise stopped(
-            f"with {done} of {len(tasks)} runs in {results.path}. The same command goes on from "
-            "there."
-        ) from error
-    rows = task.latest(results.rows)
-    return [rows[one.id] for one in tasks]
+    return re.sub(r"Argument `(\w+)`", option, message)
 
 
 def _show(rows: Sequence[Row], path: Path) -> None:

@@ -32,13 +32,13 @@ def _ansatz() -> dict[str, str]:
 def _datasets() -> dict[str, str]:
     from qkeras_hybrid import datasets
 
-    return dict.fromkeys(datasets.names(), "")
+    return datasets.descriptions()
 
 
 def _models() -> dict[str, str]:
-    from qkeras_hybrid.bench import controls
+    from qkeras_hybrid.bench import models
 
-    return {name: _first_line(build) for name, build in controls.MODELS.items()}
+    return {name: _first_line(build) for name, build in models.MODELS.items()}
 
 
 def _first_line(documented: object) -> str:

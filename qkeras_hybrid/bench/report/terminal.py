@@ -1,4 +1,4 @@
-"""Shows a comparison as a table and says in words what it means, from stored rows only."""
+"""Shows one comparison as a table in the terminal and says in words what it means."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.report.words import METRICS, MISSING, counted, label, score, seconds
 from qkeras_hybrid.bench.statistics import (
     Interval,
     Summary,
     paired_difference,
+    succeeded,
     summarize,
 )
 from qkeras_hybrid.bench.task import Row, latest
@@ -22,15 +24,8 @@ else:
     rich_box = lazy_module("rich.box")
     rich_table = lazy_module("rich.table")
 
-MISSING = "-"
-
 STILL_FALLING = 0.05
 """From which fall of the training loss in the last epoch a reader is told of it."""
-
-
-def label(contender: str) -> str:
-    """Returns a contender's name as people read it: `"dense_same_width"`, "Dense same width"."""
-    return contender.replace("_", " ").capitalize()
 
 
 def table(rows: Sequence[Row]) -> rich_table.Table:
@@ -43,10 +38,11 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
     training = first["training"]
     seeds = len({row["seed"] for row in rows})
     summaries = summarize(rows)
+    metric = METRICS.get(summaries[0].metric, summaries[0].metric)
     made = rich_table.Table(
-        title=f"{first['model']['name']} on {first['data']['name']}: {_count(seeds, 'seed')}, "
-        f"{_count(training['epochs'], 'epoch')}, batches of {training['batch_size']}",
-        caption="accuracy: mean and 95 % interval (Student t) over seeds; seconds: median; "
+        title=f"{first['model']['name']} on {first['data']['name']}: {counted(seeds, 'seed')}, "
+        f"{counted(training['epochs'], 'epoch')}, batches of {training['batch_size']}",
+        caption=f"{metric}: mean and 95 % interval (Student t) over seeds; seconds: median; "
         "the first epoch includes tracing and compilation",
         box=rich_box.SIMPLE_HEAD,
         show_edge=False,
@@ -56,7 +52,7 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
         title_justify="left",
     )
     made.add_column("contender", overflow="fold")
-    made.add_column("test accuracy", justify="right", no_wrap=True)
+    made.add_column(f"test {metric}", justify="right", no_wrap=True)
     made.add_column("parameters", justify="right")
     made.add_column("first epoch", justify="right")
     made.add_column("an epoch", justify="right")
@@ -66,10 +62,10 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
     for summary in summaries:
         cells = [
             label(summary.contender),
-            _accuracy(summary.test_accuracy),
+            score(summary.test_score, summary.metric),
             MISSING if summary.parameters is None else f"{summary.parameters:,}",
-            _seconds(summary.first_epoch_seconds),
-            _seconds(summary.epoch_seconds),
+            seconds(summary.first_epoch_seconds),
+            seconds(summary.epoch_seconds),
         ]
         made.add_row(*cells, *([str(summary.failed)] if failed else []))
     return made
@@ -81,16 +77,35 @@ def notes(rows: Sequence[Row]) -> list[str]:
     Args:
         rows: The rows of one comparison.
     """
+    return [*networks(rows), *flags(rows)]
+
+
+def networks(rows: Sequence[Row]) -> list[str]:
+    """Returns a sentence on each contender's layers.
+
+    Args:
+        rows: The rows of one comparison.
+    """
+    return [
+        f"{label(summary.contender)}: {summary.network}"
+        + (f", engine {summary.engine}" if summary.engine else "")
+        for summary in summarize(rows)
+        if summary.network
+    ]
+
+
+def flags(rows: Sequence[Row]) -> list[str]:
+    """Returns what makes a comparison less than it seems: twins, mismatches, failures, leaks.
+
+    Args:
+        rows: The rows of one comparison.
+    """
     summaries = summarize(rows)
     said = []
+    twins: dict[str, str] = {}
     for summary in summaries:
-        if summary.network:
-            engine = f", engine {summary.engine}" if summary.engine else ""
-            said.append(f"{label(summary.contender)}: {summary.network}{engine}")
-    networks: dict[str, str] = {}
-    for summary in summaries:
-        twin = networks.setdefault(summary.network, summary.contender)
-        if summary.network and twin != summary.contender:
+        twin = twins.setdefault(summary.network, summary.contender)
+        if summary.network and twin != summary.contender and twin != "hybrid":
             said.append(
                 f"{label(twin)} and {label(summary.contender)} are the same network here; they "
                 "differ in their first weights only."
@@ -99,21 +114,52 @@ def notes(rows: Sequence[Row]) -> list[str]:
         if "same_parameters" in summary.contender and mismatch is not None and abs(mismatch) > 0.05:
             said.append(
                 f"No Dense network with one or two hidden layers comes within 5 % of the "
-                f"hybrid's parameters: {label(summary.contender)} has {100 * abs(mismatch):.0f} % "
+                f"hybrid's parameters: {label(summary.contender)} has {100 * abs(mismatch):.1f} % "
                 f"{'more' if mismatch > 0 else 'fewer'}."
             )
-    errors = [row["error"] for row in latest(rows).values() if row["error"] is not None]
-    if errors:
+        if summary.suspicious:
+            said.append(
+                f"{label(summary.contender)}: the test score equals the train score in every "
+                "seed. Either the task is solved outright, or test samples leak into training."
+            )
+    failed = [row for row in latest(rows).values() if not succeeded(row)]
+    if failed:
+        errors = [error for summary in summaries for error in summary.errors]
         said.append(
-            f"{_count(len(errors), 'run')} of {len(latest(rows))} failed and {_is(len(errors))} "
-            f"not in the means; the first: {errors[0]}"
+            f"{counted(len(failed), 'run')} of {len(latest(rows))} failed and "
+            f"{'is' if len(failed) == 1 else 'are'} not in the means; the first: {errors[0]}"
         )
-    if len({str((row["machine"], row["versions"])) for row in latest(rows).values()}) > 1:
+    if len({str((row.get("machine"), row.get("versions"))) for row in latest(rows).values()}) > 1:
         said.append(
             "The rows come from more than one machine or set of versions: their seconds don't "
             "compare."
         )
+    beside = sum(not row.get("timing_comparable", True) for row in latest(rows).values())
+    if beside:
+        said.append(
+            f"{counted(beside, 'run')} of {len(latest(rows))} had other runs beside "
+            f"{'it' if beside == 1 else 'them'}: their seconds don't compare."
+        )
     return said
+
+
+def unfinished(rows: Sequence[Row]) -> str:
+    """Returns a sentence on contenders whose loss still fell at the end; empty if none did.
+
+    Args:
+        rows: The rows of one comparison.
+    """
+    falling = ", ".join(
+        f"{label(summary.contender)} {100 * summary.loss_drop:.0f} %"
+        for summary in summarize(rows)
+        if summary.loss_drop > STILL_FALLING
+    )
+    if not falling:
+        return ""
+    return (
+        f"Training losses still fell in the last epoch ({falling}): more epochs may change "
+        "the picture."
+    )
 
 
 def verdict(rows: Sequence[Row]) -> str:
@@ -134,13 +180,7 @@ def verdict(rows: Sequence[Row]) -> str:
         for name, other in summaries.items()
         if name != "hybrid"
     ]
-    unfinished = [s for s in summaries.values() if s.loss_drop > STILL_FALLING]
-    if unfinished:
-        falling = ", ".join(f"{label(s.contender)} {100 * s.loss_drop:.0f} %" for s in unfinished)
-        sentences.append(
-            f"Training losses still fell in the last epoch ({falling}): more epochs may change "
-            "the picture."
-        )
+    sentences += filter(None, [unfinished(rows)])
     sentences.append(
         "One data set and one untuned setting say nothing about other circuits, sizes or data, "
         "and since the splits of the seeds share samples, the intervals are too narrow for new "
@@ -154,11 +194,12 @@ def _against(hybrid: Summary, other: Summary, difference: Interval) -> str:
     if difference.n == 0:
         return f"Against {name} there is no pair of runs to compare."
     points = 100 * difference.mean
-    size = (
-        "exactly as accurate"
-        if points == 0
-        else f"{abs(points):.1f} points {'more' if points > 0 else 'less'} accurate"
+    exactly, more, less, unit = (
+        ("exactly as accurate", "more accurate", "less accurate", "points")
+        if hybrid.metric == "accuracy"
+        else ("exactly as good", "better", "worse", "hundredths of R²")
     )
+    size = exactly if points == 0 else f"{abs(points):.1f} {unit} {more if points > 0 else less}"
     if difference.n == 1:
         said = f"Against {name} the hybrid is {size} in its one seed, which proves nothing."
     else:
@@ -179,25 +220,3 @@ def _against(hybrid: Summary, other: Summary, difference: Interval) -> str:
     elif not math.isnan(ratio):
         said += " Its epochs take about as long."
     return said
-
-
-def _accuracy(interval: Interval) -> str:
-    if math.isnan(interval.mean):
-        return MISSING
-    if math.isnan(interval.half_width):
-        return f"{100 * interval.mean:.1f} %"
-    return f"{100 * interval.mean:.1f} ± {100 * interval.half_width:.1f} %"
-
-
-def _seconds(seconds: float) -> str:
-    if math.isnan(seconds):
-        return MISSING
-    return f"{seconds:.2g} s" if seconds < 10 else f"{seconds:.0f} s"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def _is(number: int) -> str:
-    return "is" if number == 1 else "are"

@@ -1,0 +1,165 @@
+"""What a fitted contender costs: seconds, memory, and what hardware would have to run."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from qkeras_hybrid.bench.controls import quantum_layers
+from qkeras_hybrid.datasets import Split
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.program import Program
+
+SHOTS = 1000
+"""The measurements of a circuit evaluation that `shots_total` counts with."""
+
+REPEATS = 7
+"""How often an inference is timed; the median counts."""
+
+
+def measure(
+    model: Any,
+    split: Split,
+    training: Mapping[str, Any],
+    *,
+    first_epoch_seconds: float | None = None,
+    epoch_seconds: float | None = None,
+    peak_memory: int | None = None,
+    shots: int = SHOTS,
+) -> dict[str, float | int | None]:
+    """Measures a fitted contender, which stays as it is.
+
+    Args:
+        model: A trained Keras model, or a fitted scikit-learn estimator.
+        split: What it was trained on.
+        training: `"epochs"` and `"batch_size"`, for the number of steps.
+        first_epoch_seconds: What the first epoch took.
+        epoch_seconds: What a later epoch takes; None if there was none.
+        peak_memory: What `PeakMemory` saw during the training.
+        shots: Measurements of one circuit evaluation on hardware.
+
+    Returns:
+        By name; each None where it does not apply or is not known:
+
+        - `step_seconds`: a training step as `fit` takes it, data pipeline included: a later epoch
+          over its number of steps.
+        - `inference_seconds_1`, `inference_seconds_256`: predicting 1 and 256 samples at once.
+        - `compile_seconds`: by how much the first epoch exceeds a later one: tracing and
+          compilation.
+        - `peak_memory_bytes`: the most memory that this process held while it trained, its
+          libraries and what earlier runs left included.
+        - `circuit_evaluations_per_step`: the circuits that hardware would run for one training
+          step of a full batch; 0 without a circuit.
+        - `circuit_evaluations_total`: those of all samples of all epochs, and `shots_total`, the
+          measurements that they take.
+    """
+    if isinstance(model, keras.Model):
+        infer: Callable[[Any], Any] = model.predict_on_batch
+        n_train, batch = len(split.x_train), training["batch_size"]
+        a_sample: int | None = evaluations_a_sample(model, split.x_train)
+        n_steps = math.ceil(n_train / batch)
+        per_step: int | None = (a_sample or 0) * min(batch, n_train)
+        # Sample by sample, so that a smaller last batch counts as it is.
+        total: int | None = (a_sample or 0) * n_train * training["epochs"]
+    else:
+        infer, n_steps, per_step, total = model.predict, 0, None, None
+    later = epoch_seconds if n_steps else None
+    return {
+        "step_seconds": None if later is None else later / n_steps,
+        "inference_seconds_1": _median(infer, _rows(split.x_train, 1)),
+        "inference_seconds_256": _median(infer, _rows(split.x_train, 256)),
+        "compile_seconds": (
+            None
+            if later is None or first_epoch_seconds is None
+            else max(0.0, first_epoch_seconds - later)
+        ),
+        "peak_memory_bytes": peak_memory,
+        "circuit_evaluations_per_step": per_step,
+        "circuit_evaluations_total": total,
+        "shots_total": None if total is None else total * shots,
+    }
+
+
+def evaluations_a_sample(model: keras.Model, x: npt.NDArray[Any]) -> int:
+    """Returns the circuits that hardware would run for one sample of a training step.
+
+    Counted by looking on while the model computes one sample, so that it counts, too, how often
+    a layer runs on it: on the patches of an image, on the steps of a sequence, or called twice.
+
+    Args:
+        model: A built model.
+        x: Samples, of shape `(n, n_features)`; the first is computed.
+    """
+    layers = quantum_layers(model)
+    total = 0
+
+    def watched(layer: QuantumLayer) -> Callable[..., Any]:
+        compute = layer._computed
+
+        def looked_on(program: Program, angles: Any, weights: Any) -> Any:
+            nonlocal total
+            total += int(angles.shape[0]) * layer.resources().evaluations_a_sample
+            return compute(program, angles, weights)
+
+        return looked_on
+
+    # Past Keras, which would take the function for a part of the layer.
+    for layer in layers:
+        object.__setattr__(layer, "_computed", watched(layer))
+    try:
+        model(x[:1])
+    finally:
+        for layer in layers:
+            object.__delattr__(layer, "_computed")
+    return total
+
+
+def _rows(x: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
+    return np.resize(x, (count, *x.shape[1:]))
+
+
+def _median(function: Callable[[Any], Any], argument: Any) -> float:
+    function(argument)  # whatever happens only once
+    seconds = []
+    for _ in range(REPEATS):
+        start = time.perf_counter()
+        function(argument)
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds)
+
+
+class PeakMemory:
+    """Sees the most memory that this process holds between `with` and its end.
+
+    Attributes:
+        bytes: The peak, which the kernel counts; None before the end, and outside Linux.
+    """
+
+    bytes: int | None = None
+
+    def __enter__(self) -> PeakMemory:
+        """Makes the kernel count anew."""
+        try:
+            # 5 resets the peak: see the Linux manual, proc_pid_clear_refs(5).
+            with open("/proc/self/clear_refs", "w", encoding="ascii") as file:
+                file.write("5")
+            self._counts = True
+        except OSError:
+            self._counts = False
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Reads the peak."""
+        if not self._counts:
+            return
+        with open("/proc/self/status", encoding="ascii") as lines:
+            for line in lines:
+                if line.startswith("VmHWM:"):
+                    self.bytes = int(line.split()[1]) * 1024

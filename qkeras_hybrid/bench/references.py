@@ -1,0 +1,207 @@
+"""References: classical models of scikit-learn's, of free size, that are tuned for each data set.
+
+A control is as large as the hybrid; a reference is as large as tuning makes it. It says how hard
+the data are: what someone would reach who had never heard of circuits.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import sklearn.ensemble as sklearn_ensemble
+    import sklearn.neural_network as sklearn_neural_network
+    import sklearn.svm as sklearn_svm
+else:
+    sklearn_ensemble = lazy_module("sklearn.ensemble")
+    sklearn_neural_network = lazy_module("sklearn.neural_network")
+    sklearn_svm = lazy_module("sklearn.svm")
+
+SearchSpace = dict[str, dict[str, Any]]
+"""What tuning may choose, in plain JSON: for each hyperparameter `"type"` and its range."""
+
+TASKS = ("classification", "regression")
+
+
+@dataclasses.dataclass(frozen=True)
+class Reference:
+    """A kind of scikit-learn model and what is tuned of it.
+
+    Attributes:
+        name: The name of the reference in suites and rows.
+        defaults: The value of each hyperparameter where nothing else is given.
+        search_space: The range of each hyperparameter:
+            `{"type": "float", "low": 0.1, "high": 10.0, "log": True}`, the same with "int", or
+            `{"type": "categorical", "choices": [...]}`.
+        make: Makes an estimator from hyperparameters, task and seed.
+        count: Counts the parameters of a fitted estimator, None where there is no count.
+        say: Describes a fitted estimator.
+    """
+
+    name: str
+    defaults: Mapping[str, Any]
+    search_space: SearchSpace
+    make: Callable[[Mapping[str, Any], str, int], Any]
+    count: Callable[[Any], int | None]
+    say: Callable[[Any], str]
+
+    def build(self, hyperparameters: Mapping[str, Any], task: str, seed: int) -> Any:
+        """Makes an estimator, not yet fitted.
+
+        Features are expected standardised, and targets of a regression too, as
+        `datasets.split` gives them.
+
+        Args:
+            hyperparameters: Values of some or all of the hyperparameters in `search_space`.
+            task: "classification" or "regression".
+            seed: Whole number from 0 below 2**32, for all that is drawn in fitting.
+
+        Returns:
+            A scikit-learn estimator: `fit(x, y)`, `predict(x)`, `score(x, y)`, the last the
+            accuracy or R².
+
+        Raises:
+            ValueError: If a hyperparameter or the task is unknown.
+
+        Example:
+
+        >>> REFERENCES["rbf_svc"].build({"C": 10.0}, "classification", seed=0)
+        SVC(C=10.0, gamma=0.1, random_state=0)
+        """
+        for name in hyperparameters:
+            one_of("hyperparameters", name, self.search_space)
+        one_of("task", task, TASKS)
+        return self.make({**self.defaults, **hyperparameters}, task, seed)
+
+    def parameters(self, estimator: Any) -> int | None:
+        """Returns the number of fitted parameters of a fitted estimator.
+
+        For `mlp` its weights and biases; for `rbf_svc` the coefficients of its support vectors
+        and its intercepts, which grow with the data; None for `gradient_boosting`, whose trees
+        have no count that compares.
+        """
+        return self.count(estimator)
+
+    def describe(self, estimator: Any) -> str:
+        """Returns a line that says what a fitted estimator became."""
+        return self.say(estimator)
+
+
+def _mlp(values: Mapping[str, Any], task: str, seed: int) -> Any:
+    kind = (
+        sklearn_neural_network.MLPClassifier
+        if task == "classification"
+        else sklearn_neural_network.MLPRegressor
+    )
+    return kind(
+        hidden_layer_sizes=(values["width"],) * values["n_layers"],
+        alpha=values["alpha"],
+        learning_rate_init=values["learning_rate"],
+        max_iter=500,
+        random_state=seed,
+    )
+
+
+def _count_mlp(estimator: Any) -> int:
+    return sum(int(part.size) for part in [*estimator.coefs_, *estimator.intercepts_])
+
+
+def _say_mlp(estimator: Any) -> str:
+    widths = ", ".join(map(str, estimator.hidden_layer_sizes))
+    return f"{type(estimator).__name__}({widths}; relu), {estimator.n_iter_} epochs"
+
+
+def _rbf_svc(values: Mapping[str, Any], task: str, seed: int) -> Any:
+    if task == "regression":
+        return sklearn_svm.SVR(C=values["C"], gamma=values["gamma"])
+    return sklearn_svm.SVC(C=values["C"], gamma=values["gamma"], random_state=seed)
+
+
+def _count_svc(estimator: Any) -> int:
+    return int(estimator.dual_coef_.size + estimator.intercept_.size)
+
+
+def _say_svc(estimator: Any) -> str:
+    return (
+        f"{type(estimator).__name__}(C={estimator.C:.3g}, gamma={estimator.gamma:.3g}), "
+        f"{len(estimator.support_)} support vectors"
+    )
+
+
+def _gradient_boosting(values: Mapping[str, Any], task: str, seed: int) -> Any:
+    kind = (
+        sklearn_ensemble.HistGradientBoostingClassifier
+        if task == "classification"
+        else sklearn_ensemble.HistGradientBoostingRegressor
+    )
+    # Not stopped early on a part of its own: all contenders learn from all training samples.
+    return kind(**values, early_stopping=False, random_state=seed)
+
+
+def _say_boosting(estimator: Any) -> str:
+    return (
+        f"{type(estimator).__name__}({estimator.n_iter_} rounds of trees with up to "
+        f"{estimator.max_leaf_nodes} leaves)"
+    )
+
+
+def _float(low: float, high: float) -> dict[str, Any]:
+    return {"type": "float", "low": low, "high": high, "log": True}
+
+
+def _int(low: int, high: int, *, log: bool) -> dict[str, Any]:
+    return {"type": "int", "low": low, "high": high, "log": log}
+
+
+REFERENCES: dict[str, Reference] = {
+    reference.name: reference
+    for reference in (
+        Reference(
+            name="mlp",
+            defaults={"width": 64, "n_layers": 1, "alpha": 1e-4, "learning_rate": 1e-2},
+            search_space={
+                "width": _int(8, 256, log=True),
+                "n_layers": _int(1, 3, log=False),
+                "alpha": _float(1e-6, 1.0),
+                "learning_rate": _float(1e-4, 1e-1),
+            },
+            make=_mlp,
+            count=_count_mlp,
+            say=_say_mlp,
+        ),
+        Reference(
+            name="rbf_svc",
+            defaults={"C": 1.0, "gamma": 0.1},
+            search_space={"C": _float(1e-2, 1e3), "gamma": _float(1e-4, 1e1)},
+            make=_rbf_svc,
+            count=_count_svc,
+            say=_say_svc,
+        ),
+        Reference(
+            name="gradient_boosting",
+            defaults={
+                "learning_rate": 0.1,
+                "max_iter": 100,
+                "max_leaf_nodes": 31,
+                "min_samples_leaf": 20,
+                "l2_regularization": 1e-3,
+            },
+            search_space={
+                "learning_rate": _float(1e-2, 0.5),
+                "max_iter": _int(20, 300, log=True),
+                "max_leaf_nodes": _int(4, 64, log=True),
+                "min_samples_leaf": _int(2, 50, log=True),
+                "l2_regularization": _float(1e-6, 10.0),
+            },
+            make=_gradient_boosting,
+            count=lambda estimator: None,
+            say=_say_boosting,
+        ),
+    )
+}
+"""The references by name; each is tuned by `search_space` and made by `build`."""

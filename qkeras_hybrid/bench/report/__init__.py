@@ -1,0 +1,42 @@
+"""What stored rows come to: in the terminal, on a page, in Markdown, LaTeX and figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from qkeras_hybrid.bench.report import content, figures, html, latex, markdown
+from qkeras_hybrid.bench.report.content import Content
+from qkeras_hybrid.bench.report.terminal import flags, notes, table, verdict
+from qkeras_hybrid.bench.report.words import label
+from qkeras_hybrid.bench.statistics import MARGIN
+from qkeras_hybrid.bench.task import Row
+
+__all__ = ["Content", "flags", "label", "notes", "render", "table", "verdict"]
+
+
+def render(rows: Sequence[Row], folder: Path, margin: float = MARGIN) -> Content:
+    """Writes a report from rows alone: nothing is trained, loaded or asked of a network.
+
+    Args:
+        rows: The rows of a results file.
+        folder: Takes `report.html`, `report.md`, `tables.tex` and `figures/` with a PNG and an
+            SVG file for each figure. Files of these names are replaced.
+        margin: Up to which difference of test scores two contenders count as equivalent.
+
+    Returns:
+        What the report holds.
+
+    Raises:
+        ValueError: If there are no rows, or they lack what a report needs.
+        OSError: If a file can't be written.
+    """
+    made = content.build(rows, margin)
+    # All that can fail for the rows' sake does so before a file is touched.
+    page, tables = html.page(made), latex.tables(made)
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = figures.write(made, folder / "figures")
+    (folder / "report.html").write_text(page, encoding="utf-8")
+    (folder / "report.md").write_text(markdown.page(made, drawn), encoding="utf-8")
+    (folder / "tables.tex").write_text(tables, encoding="utf-8")
+    return made

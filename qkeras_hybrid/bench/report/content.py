@@ -1,0 +1,343 @@
+"""What a report holds, worked out once from the rows and then written in several ways."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from qkeras_hybrid._checks import shown
+from qkeras_hybrid.bench import statistics
+from qkeras_hybrid.bench.report import terminal, words
+from qkeras_hybrid.bench.statistics import (
+    Aggregate,
+    Contrast,
+    Curve,
+    Ranks,
+    Summary,
+    Sweep,
+    TimeToScore,
+    Verdict,
+)
+from qkeras_hybrid.bench.task import Row, latest
+
+_ALWAYS = ("comparison", "data", "model", "training", "backend", "contender", "seed", "error")
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """One comparison, as the report shows it.
+
+    Attributes:
+        id: Its id.
+        anchor: Its name in links and file names.
+        title: Model and data in a line.
+        model: The name of the model.
+        data: The name of the data.
+        model_title: The model with what tells it apart.
+        data_title: The data with what tells it apart.
+        metric: What the scores are.
+        seeds: The number of seeds.
+        verdict: What it comes to.
+        summaries: Of each contender.
+        contrasts: The hybrid against each other contender, by the other's name.
+        curves: Learning curves.
+        target: The training score whose time is told; NaN if there is none.
+        times: How long contenders take to it.
+        flags: Sentences on what makes it less than it seems.
+        networks: A sentence on each contender's layers.
+        protocol: Terms and what they were here.
+    """
+
+    id: str
+    anchor: str
+    title: str
+    model: str
+    data: str
+    model_title: str
+    data_title: str
+    metric: str
+    seeds: int
+    verdict: Verdict
+    summaries: tuple[Summary, ...]
+    contrasts: Mapping[str, Contrast]
+    curves: tuple[Curve, ...]
+    target: float
+    times: Mapping[str, TimeToScore]
+    flags: tuple[str, ...]
+    networks: tuple[str, ...]
+    protocol: tuple[tuple[str, str], ...]
+
+    @property
+    def failed(self) -> int:
+        """The number of runs that failed."""
+        return sum(summary.failed for summary in self.summaries)
+
+
+@dataclasses.dataclass(frozen=True)
+class Content:
+    """All that a report holds.
+
+    Attributes:
+        title: Its title.
+        comparisons: In the order of their first rows.
+        aggregates: Hybrids against contenders over data sets.
+        ranks: Over data sets, None with too few.
+        sweeps: Along axes.
+        runs: The number of runs.
+        failed: The number of runs that failed.
+        margin: The margin of equivalence.
+        protocol: Terms and what they were in all rows.
+        contenders: All names, the hybrid first.
+    """
+
+    title: str
+    comparisons: tuple[Comparison, ...]
+    aggregates: tuple[Aggregate, ...]
+    ranks: Ranks | None
+    sweeps: tuple[Sweep, ...]
+    runs: int
+    failed: int
+    margin: float
+    protocol: tuple[tuple[str, str], ...]
+    contenders: tuple[str, ...]
+
+    @property
+    def aggregate_groups(self) -> list[list[Aggregate]]:
+        """The aggregates of each model and metric."""
+        groups: dict[tuple[str, str], list[Aggregate]] = {}
+        for one in self.aggregates:
+            groups.setdefault((one.model, one.metric), []).append(one)
+        return list(groups.values())
+
+    @property
+    def reading(self) -> tuple[str, ...]:
+        """Sentences on what the numbers mean and what they don't."""
+        return (
+            "Every contender of a comparison has the same splits, seeds and order of batches, so "
+            "that scores are compared pair by pair. The test set is touched once, at the end.",
+            "Intervals of differences: percentile bootstrap over seeds, resampled within each "
+            "comparison. Such intervals are a little narrow with few seeds, and since the splits "
+            "of the seeds share samples, narrower than new data would have them.",
+            "p: Wilcoxon's signed-rank test, two-sided, corrected after Holm for the number of "
+            "contenders of the comparison, not for the number of comparisons. Effect size: "
+            "matched-pairs rank-biserial correlation, from -1 to 1 (Kerby 2014).",
+            f"Equivalent: two one-sided t tests against a margin of {100 * self.margin:g} points "
+            "at 5 % each, and the interval within the margin. Undecided is no equivalence: "
+            "the runs allow a difference and its absence.",
+            f"Fewer than {statistics.MIN_PAIRS} pairs prove nothing at 5 %, and more contenders "
+            "need more of them.",
+            "Times are medians over runs that had the machine to themselves. Cheaper and dearer "
+            "are said of the time of the whole fit. Times to a score are to the end of an epoch, "
+            "and the score is that in training.",
+            "A flag marks contenders whose test score equals the train score in every seed.",
+        )
+
+    @property
+    def data_sets(self) -> int:
+        """The number of names of data sets."""
+        return len({comparison.data for comparison in self.comparisons})
+
+
+def cost_heads(comparison: Comparison) -> list[str]:
+    """Returns the names of the costs of which a comparison has any."""
+    return [
+        name
+        for name in words.COST_HEADS
+        if any(not math.isnan(summary.costs[name]) for summary in comparison.summaries)
+    ]
+
+
+def check(rows: Sequence[Row]) -> None:
+    """Sees whether a report can be made of rows.
+
+    Raises:
+        ValueError: If there are none, or one lacks what a report needs; the message has its
+            number.
+    """
+    if not rows:
+        raise ValueError("has no rows yet")
+    for number, row in enumerate(rows, start=1):
+        missing = [key for key in _ALWAYS if key not in row]
+        if not missing and row["error"] is None and "test_score" not in row:
+            missing = ["test_score"]
+        if missing:
+            raise ValueError(
+                f"has a row that this version can't read: row {number} lacks "
+                f"{', '.join(map(repr, missing))}. Run it again with --fresh"
+            )
+        named = all(isinstance(row[p], dict) and "name" in row[p] for p in ("data", "model"))
+        score = row.get("test_score")
+        if not named or not isinstance(row["training"], dict):
+            raise ValueError(f"has a row whose data, model or training is no table: row {number}")
+        if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
+            raise ValueError(f"has a row whose test_score is {shown(score, 40)}: row {number}")
+        for name in ("cost", "curve", "tuning", "machine", "versions"):
+            if not isinstance(row.get(name) or {}, dict):
+                raise ValueError(f"has a row whose {name} is no table: row {number}")
+        curve = row.get("curve") or {"seconds": [], "train_score": []}
+        lengths = [len(curve.get(name) or ()) for name in ("seconds", "train_score")]
+        if lengths[0] != lengths[1]:
+            raise ValueError(f"has a row whose curve has {lengths} values: row {number}")
+
+
+def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
+    """Works out what a report holds.
+
+    Args:
+        rows: The rows of a results file. Where a task has several, its last one counts.
+        margin: Up to which difference of scores two contenders count as equivalent.
+
+    Raises:
+        ValueError: If there are no rows, or they lack what a report needs.
+    """
+    check(rows)
+    rows = list(latest(rows).values())
+    found = statistics.comparisons(rows)
+    names = words.names(found)
+    made = tuple(
+        _comparison(number, name, its, names[name], margin)
+        for number, (name, its) in enumerate(found.items(), start=1)
+    )
+    suites = list(dict.fromkeys(row["suite"] for row in rows if row.get("suite")))
+    contenders = dict.fromkeys(["hybrid", *(row["contender"] for row in rows)])
+    return Content(
+        title=f"Hybrid and classical models: {', '.join(suites) or 'comparison'}",
+        comparisons=made,
+        aggregates=tuple(statistics.aggregate(rows, margin)),
+        ranks=statistics.ranks(rows),
+        sweeps=tuple(statistics.sweeps(rows)),
+        runs=len(rows),
+        failed=sum(not statistics.succeeded(row) for row in rows),
+        margin=margin,
+        protocol=tuple(_protocol(rows, suites)),
+        contenders=tuple(contenders),
+    )
+
+
+def _comparison(
+    number: int, name: str, rows: list[Row], called: tuple[str, str], margin: float
+) -> Comparison:
+    verdict = statistics.judge(rows, margin)
+    target = statistics.hybrid_target(rows)
+    times = [] if math.isnan(target) else statistics.time_to_score(rows, target)
+    summaries = statistics.summarize(rows)
+    model, data = rows[0]["model"]["name"], rows[0]["data"]["name"]
+    unfinished = terminal.unfinished(rows)
+    return Comparison(
+        id=name,
+        anchor=f"{number:02}-{slug(f'{model}-{data}')}",
+        title=" on ".join(called),
+        model=model,
+        data=data,
+        model_title=called[0],
+        data_title=called[1],
+        metric=next((summary.metric for summary in summaries if summary.test_score.n), "accuracy"),
+        seeds=len({row["seed"] for row in rows}),
+        verdict=verdict,
+        summaries=tuple(summaries),
+        contrasts={contrast.contender: contrast for contrast in verdict.contrasts},
+        curves=tuple(statistics.learning_curves(rows)),
+        target=target,
+        times={one.contender: one for one in times},
+        flags=(*terminal.flags(rows), *([unfinished] if unfinished else [])),
+        networks=tuple(terminal.networks(rows)),
+        protocol=tuple(_details(rows)),
+    )
+
+
+def slug(text: str) -> str:
+    """Returns text as a file name and a link can hold it: "path/to.py:f" gives "path-to-py-f"."""
+    kept = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "-" for c in text)
+    return "-".join(filter(None, kept.split("-")))[:80]
+
+
+def _details(rows: list[Row]) -> list[tuple[str, str]]:
+    one = rows[0]
+    good = [row for row in rows if statistics.succeeded(row)]
+    seeds = sorted({row["seed"] for row in rows})
+    details = [
+        ("Data", _table(one["data"])),
+        ("Model", _table(one["model"])),
+        ("Training", words.arguments(one["training"])),
+        ("Keras backend", one["backend"]),
+        ("Seeds", f"{len(seeds)}: {_numbers(seeds)}"),
+    ]
+    if good:
+        samples = {
+            f"{row.get('n_train')} for training, {row.get('n_test')} for the test"
+            for row in good
+            if row.get("n_train")
+        }
+        details += [("Samples", "; ".join(sorted(samples)))] if samples else []
+    tuned: dict[str, list[dict[str, Any]]] = {}
+    for row in good:
+        if row.get("tuning"):
+            tuned.setdefault(row["contender"], []).append(row["tuning"])
+    if tuned:
+        said: dict[str, list[str]] = {}
+        for contender, tunings in tuned.items():
+            said.setdefault(_tuned(tunings), []).append(words.label(contender))
+        budgets = [f"{text}: {statistics.listed(names)}" for text, names in said.items()]
+        details.append(("Tuning", "; ".join(budgets)))
+    else:
+        details.append(("Tuning", "none: every contender has the settings above"))
+    return details
+
+
+def _tuned(tunings: list[dict[str, Any]]) -> str:
+    trials = sorted({int(tuning["trials"]) for tuning in tunings if tuning.get("trials")})
+    folds = sorted({int(tuning["folds"]) for tuning in tunings if tuning.get("folds")})
+    seconds = [tuning["seconds"] for tuning in tunings if tuning.get("seconds") is not None]
+    said = f"{_numbers(trials)} trials"
+    said += f", {_numbers(folds)} folds" if folds else ""
+    said += f", {words.duration(sum(seconds) / len(seconds))} on average" if seconds else ""
+    capped = sum(tuning.get("stopped_by") == "time" for tuning in tunings)
+    return said + (f" ({capped} of {len(tunings)} stopped by the clock)" if capped else "")
+
+
+def _protocol(rows: list[Row], suites: list[str]) -> list[tuple[str, str]]:
+    failed = sum(not statistics.succeeded(row) for row in rows)
+    started = sorted(row["started"] for row in rows if row.get("started"))
+    lines = [
+        ("Suite", ", ".join(suites) or "none"),
+        ("Runs", f"{len(rows):,}, of which {failed} failed"),
+        ("Seeds", _numbers(sorted({row["seed"] for row in rows}))),
+        ("Keras backend", ", ".join(dict.fromkeys(row["backend"] for row in rows))),
+    ]
+    if started:
+        lines.append(("Run", f"{started[0]} to {started[-1]}"))
+    beside = sum(not row.get("timing_comparable", True) for row in rows)
+    lines.append(
+        (
+            "Timing",
+            "every run had the machine to itself"
+            if not beside
+            else f"{beside:,} of {len(rows):,} runs had others beside them: where a contender has "
+            "runs alone, its times are theirs; else they don't compare and no cost is claimed",
+        )
+    )
+    for name in ("machine", "versions"):
+        tables = dict.fromkeys(
+            ", ".join(f"{key} {value}" for key, value in (row.get(name) or {}).items() if value)
+            for row in rows
+        )
+        lines.append((name.capitalize(), "; or ".join(filter(None, tables)) or "unknown"))
+    return lines
+
+
+def _table(table: Mapping[str, Any]) -> str:
+    rest = words.arguments(table)
+    return f"{table['name']}: {rest}" if rest else str(table["name"])
+
+
+def _numbers(values: Sequence[int]) -> str:
+    """Returns sorted whole numbers as ranges: "0 to 9, 12"."""
+    runs: list[list[int]] = []
+    for value in values:
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1] = [runs[-1][0], value]
+        else:
+            runs.append([value])
+    return ", ".join(" to ".join(map(str, run)) for run in runs)

@@ -1,0 +1,132 @@
+"""Hands finished runs to the tools in which people follow their trainings.
+
+A tracker takes a row, so that it serves runs of this process, of workers and of a cluster alike.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.task import Row
+
+if TYPE_CHECKING:
+    import mlflow
+else:
+    mlflow = lazy_module("mlflow")
+
+Tracker = Callable[[Row], None]
+"""Called with each new row."""
+
+EXPERIMENT = "qkeras-hybrid"
+"""The name of the experiment in MLflow."""
+
+
+class TrackingError(RuntimeError):
+    """A tracking tool is not installed or can't be reached."""
+
+
+def csv_tracker(folder: Path) -> Tracker:
+    """Returns a tracker that writes each run's curve as `FOLDER/<task>.csv`.
+
+    Columns: `epoch` (from 1), `seconds` since the start, `loss` and `train_score`. A failed run,
+    or one without epochs, has no file.
+    """
+
+    def track(row: Row) -> None:
+        lines = list(_epochs(row))
+        if lines:
+            folder.mkdir(parents=True, exist_ok=True)
+            with (folder / f"{row['task']}.csv").open("w", newline="", encoding="utf-8") as file:
+                writer = csv.DictWriter(file, fieldnames=list(lines[0]))
+                writer.writeheader()
+                writer.writerows(lines)
+
+    return track
+
+
+def tensorboard_tracker(folder: Path) -> Tracker:
+    """Returns a tracker that writes each run's curve for `tensorboard --logdir FOLDER`.
+
+    A run is named data, model, contender, seed and task; its scalars are `loss` and
+    `train_score` over epochs, and `test_score` at the last.
+    """
+
+    def track(row: Row) -> None:
+        lines = list(_epochs(row))
+        if not lines:
+            return
+        import tensorflow as tf
+
+        writer = tf.summary.create_file_writer(str(folder / _name(row).replace(" ", "-")))
+        with writer.as_default():
+            for line in lines:
+                for name in ("loss", "train_score"):
+                    if line[name] is not None:
+                        tf.summary.scalar(name, line[name], step=line["epoch"])
+            if row["test_score"] is not None:
+                tf.summary.scalar("test_score", row["test_score"], step=len(lines))
+        writer.close()
+
+    return track
+
+
+def mlflow_tracker(uri: str) -> Tracker:
+    """Returns a tracker that logs each run to MLflow.
+
+    Args:
+        uri: Of the tracking server or data base, e.g. `"sqlite:///mlflow.db"`.
+
+    Raises:
+        TrackingError: If MLflow is not installed or the server can't be reached.
+    """
+    try:
+        client = mlflow.MlflowClient(uri)
+        found = client.get_experiment_by_name(EXPERIMENT)
+        experiment = found.experiment_id if found else client.create_experiment(EXPERIMENT)
+    except ImportError as error:
+        raise TrackingError(
+            'MLflow is not installed: pip install "qkeras-hybrid[mlflow]".'
+        ) from error
+    except mlflow.exceptions.MlflowException as error:
+        line = str(error).strip().split("\n")[0]
+        raise TrackingError(f"MLflow at {uri!r} can't be used: {line}") from error
+
+    def track(row: Row) -> None:
+        tags = {"task": row["task"], "comparison": row["comparison"]}
+        run = client.create_run(experiment, run_name=_name(row), tags=tags).info.run_id
+        for part in ("data", "model", "hyperparameters"):
+            for name, value in (row.get(part) or {}).items():
+                client.log_param(run, f"{part}.{name}", value)
+        for name in ("contender", "seed", "engine", "parameters"):
+            client.log_param(run, name, row.get(name))
+        for line in _epochs(row):
+            for name in ("loss", "train_score"):
+                if line[name] is not None:
+                    client.log_metric(run, name, line[name], step=line["epoch"])
+        for name in ("test_score", "fit_seconds"):
+            if row.get(name) is not None:
+                client.log_metric(run, name, row[name])
+        if row["error"] is not None:
+            client.set_tag(run, "error", row["error"])
+        client.set_terminated(run, "FINISHED" if row["error"] is None else "FAILED")
+
+    return track
+
+
+def _name(row: Row) -> str:
+    return f"{row['data']['name']} {row['model']['name']} {row['contender']} {row['seed']}"
+
+
+def _epochs(row: Row) -> Iterator[dict[str, Any]]:
+    curve = row.get("curve")
+    if row["error"] is None and curve is not None:
+        for epoch, values in enumerate(
+            zip(curve["seconds"], row["loss"], curve["train_score"], strict=True), start=1
+        ):
+            yield dict(
+                zip(("epoch", "seconds", "loss", "train_score"), (epoch, *values), strict=True)
+            )

@@ -1,0 +1,256 @@
+"""Runs tasks in several processes, of this machine or of a Ray cluster, and writes rows once.
+
+Workers train; this process alone writes, so that a row is whole and is there once whatever
+becomes of a worker. A worker that is lost (killed, out of memory, its machine gone) costs what it
+was doing: its task runs again, up to `ATTEMPTS` times, and then has a row with the error.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import logging
+import multiprocessing
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from typing import TYPE_CHECKING, Any
+
+import keras
+
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench import runner
+from qkeras_hybrid.bench.task import Results, Row, Task
+
+if TYPE_CHECKING:
+    import ray
+else:
+    ray = lazy_module("ray")
+
+ATTEMPTS = 3
+"""How often a task is tried whose worker is lost."""
+
+OnLost = Callable[[Task, int], None]
+"""Called with a task whose worker was lost and the number of tries so far."""
+
+
+class RayError(RuntimeError):
+    """Ray is not installed, or its cluster can't be reached."""
+
+
+def run_processes(
+    tasks: Sequence[Task],
+    results: Results,
+    n_workers: int,
+    on_lost: OnLost = lambda task, attempt: None,
+    *,
+    timing: bool = False,
+) -> Iterator[Row]:
+    """Runs the tasks that have no row yet in processes of this machine.
+
+    The cores are shared out among the workers. Seconds in the rows are marked as not comparable.
+
+    Args:
+        tasks: What to run.
+        results: The open results file.
+        n_workers: How many processes.
+        on_lost: Called when a worker is lost.
+        timing: Whether a row whose times don't compare counts as missing.
+
+    Yields:
+        Each new row once it is on disk, in the order in which they end.
+
+    Raises:
+        ValueError: If `n_workers` is not a whole number of at least 1.
+    """
+    positive_int("n_workers", n_workers)
+    waiting = collections.deque(runner.missing(tasks, results, timing=timing))
+    attempts: collections.Counter[str] = collections.Counter()
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    threads = max(1, (cores or 1) // n_workers)
+    while waiting:
+        n_processes = min(n_workers, len(waiting))
+        # Not forked: TensorFlow's threads do not survive it.
+        pool = concurrent.futures.ProcessPoolExecutor(
+            n_processes,
+            multiprocessing.get_context("spawn"),
+            initializer=_start_worker,
+            # TensorFlow keeps some megabytes of every model that was trained.
+            max_tasks_per_child=100,
+        )
+        running: dict[concurrent.futures.Future[Row], Task] = {}
+        try:
+            with _environment(_settings(threads)):
+                while waiting or running:
+                    # One each, so that a lost worker takes no more than that with it.
+                    while waiting and len(running) < n_processes:
+                        running[pool.submit(_run_alone, waiting[0], n_workers == 1)] = waiting[0]
+                        waiting.popleft()
+                    ended, _ = concurrent.futures.wait(
+                        running, return_when=concurrent.futures.FIRST_COMPLETED
+                    )
+                    for future in ended:
+                        row = future.result()
+                        del running[future]
+                        results.append(row)
+                        yield row
+        except BrokenProcessPool:
+            # Which of the processes was lost is not said: each of their tasks counts a try. What
+            # had ended before is still to be had.
+            for future, task in running.items():
+                if future.done() and future.exception() is None:
+                    row = future.result()
+                    results.append(row)
+                    yield row
+                    continue
+                attempts[task.id] += 1
+                on_lost(task, attempts[task.id])
+                if attempts[task.id] < ATTEMPTS:
+                    waiting.append(task)
+                else:
+                    row = runner.failed(task, _lost(attempts[task.id]), alone=False)
+                    results.append(row)
+                    yield row
+        finally:
+            _stop(pool)
+
+
+def _lost(attempts: int) -> str:
+    return f"WorkerLost: the process was lost {attempts} times, killed or out of memory"
+
+
+def _settings(threads: int) -> dict[str, str]:
+    """Returns the environment of a worker: the backend of this process, and its share of cores."""
+    return {
+        "KERAS_BACKEND": keras.backend.backend(),
+        "TF_NUM_INTRAOP_THREADS": str(threads),
+        "TF_NUM_INTEROP_THREADS": "1",
+        "OMP_NUM_THREADS": str(threads),
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "3"),
+    }
+
+
+@contextlib.contextmanager
+def _environment(settings: dict[str, str]) -> Iterator[None]:
+    """Sets environment variables for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _start_worker() -> None:
+    # Ctrl-C reaches the whole group of processes: the one that writes decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Not for every new model the advice to retrace less.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _run_alone(task: Task, alone: bool) -> Row:
+    return runner.run_task(task, alone=alone)
+
+
+def _stop(pool: concurrent.futures.ProcessPoolExecutor) -> None:
+    """Ends the workers at once: what they are doing leaves no row."""
+    processes = list((pool._processes or {}).values())
+    pool.shutdown(wait=False, cancel_futures=True)
+    for process in processes:
+        process.kill()
+    for process in processes:
+        process.join()
+
+
+def run_ray(
+    tasks: Sequence[Task],
+    results: Results,
+    address: str,
+    on_lost: OnLost = lambda task, attempt: None,
+    *,
+    timing: bool = False,
+) -> Iterator[Row]:
+    """Runs the tasks that have no row yet on a Ray cluster, a core each.
+
+    The package must be installed on the cluster's machines, in the same version. Seconds in the
+    rows are marked as not comparable.
+
+    Args:
+        tasks: What to run.
+        results: The open results file, on this machine.
+        address: Of the cluster, e.g. `"192.0.2.1:6379"` or `"auto"`; `"local"` starts one here.
+        on_lost: Called when a worker is lost.
+        timing: Whether a row whose times don't compare counts as missing.
+
+    Yields:
+        Each new row once it is on disk, in the order in which they end.
+
+    Raises:
+        RayError: If Ray is not installed or the cluster can't be reached.
+    """
+    try:
+        ray.init  # noqa: B018  (the first use imports it)
+    except ImportError as error:
+        raise RayError('Ray is not installed: pip install "qkeras-hybrid[ray]".') from error
+    _knock(address)
+    try:
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": _settings(1)},
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        line = str(error).strip().split("\n")[0]
+        raise RayError(f"The Ray cluster at {address!r} can't be reached: {line}") from error
+    try:
+        yield from _on_cluster(runner.missing(tasks, results, timing=timing), results, on_lost)
+    finally:
+        ray.shutdown()
+
+
+def _knock(address: str) -> None:
+    """Makes sure that somebody listens at an address: Ray itself would try for ten minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return  # "auto", "local" and the like, which Ray looks up
+    try:
+        socket.create_connection((host, int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise RayError(f"The Ray cluster at {address!r} can't be reached: {error}") from error
+
+
+def _on_cluster(tasks: Sequence[Task], results: Results, on_lost: OnLost) -> Iterator[Row]:
+    # Retried here and not by Ray, so that what was lost is counted and said.
+    remote: Any = ray.remote(num_cpus=1, max_retries=0)(_run_alone)
+    attempts = collections.Counter(task.id for task in tasks)
+    running = {remote.remote(task, False): task for task in tasks}
+    while running:
+        ended, _ = ray.wait(list(running), num_returns=1)
+        task = running.pop(ended[0])
+        try:
+            row = ray.get(ended[0])
+        except (
+            ray.exceptions.WorkerCrashedError,
+            ray.exceptions.NodeDiedError,
+            ray.exceptions.OutOfMemoryError,
+        ) as error:
+            on_lost(task, attempts[task.id])
+            if attempts[task.id] < ATTEMPTS:
+                attempts[task.id] += 1
+                running[remote.remote(task, False)] = task
+                continue
+            row = runner.failed(task, f"{_lost(attempts[task.id])} ({type(error).__name__})")
+        except ray.exceptions.RayError as error:
+            # Something of the cluster's, not of the training: the package is missing there, say.
+            row = runner.failed(task, f"{type(error).__name__}: {error}", alone=False)
+        results.append(row)
+        yield row

@@ -1,0 +1,60 @@
+"""`qkeras-hybrid report`: a page, a summary, tables and figures from stored rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stopped
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help=f"Folder with {RESULTS}.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Where to write the report; DIR if not given.")
+    ] = None,
+    margin: Annotated[
+        float,
+        typer.Option(help="Up to how many points of test score two contenders are equivalent."),
+    ] = 2.0,
+) -> None:
+    """Write a report from the rows of a results file; nothing runs again.
+
+    It consists of report.html (one page that needs no network), report.md, tables.tex, and
+    figures/ with a PNG and an SVG file for each figure.
+
+    Examples:
+    - `qkeras-hybrid report results/paper`
+
+    - `qkeras-hybrid report results/paper --margin 1 --output site`
+
+    Exit codes: 0 done, 1 the rows can't be read or the report not written, 2 wrong usage.
+    """
+    if not 0 < margin < 100:
+        raise fail(f"Argument `--margin` must be between 0 and 100 points, but got {margin}.", 2)
+    path = folder / RESULTS
+    if not folder.is_dir():
+        raise fail(f"{folder} is no folder. Give the one that holds {RESULTS}.", 2)
+    if not path.is_file():
+        raise fail(f"{folder} holds no {RESULTS}. Run a suite or `compare` into it first.", 2)
+    try:
+        with native_stderr_muted():
+            from qkeras_hybrid.bench import report as reports
+            from qkeras_hybrid.bench import task
+
+        made = reports.render(task.read_rows(path), output or folder, margin / 100)
+    except KeyboardInterrupt as error:
+        raise stopped("before the report was whole.") from error
+    except task.ResultsError as error:
+        raise fail(str(error), 1) from error
+    except ValueError as error:
+        raise fail(f"{path} {error}.", 1) from error
+    except OSError as error:
+        place = error.filename or output or folder
+        raise fail(f"{place} can't be written: {error.strerror}.", 1) from error
+    for comparison in made.comparisons:
+        typer.echo(f"{comparison.title}: {comparison.verdict.sentence}")
+    typer.echo(f"Report: {(output or folder) / 'report.html'}")

@@ -1,0 +1,233 @@
+"""`qkeras-hybrid run`: a suite of comparisons, from a file, with everything that belongs to it."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import rich.console
+import typer
+
+from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stopped
+from qkeras_hybrid.cli.progress import run_with_progress, set_aside
+
+if TYPE_CHECKING:
+    from qkeras_hybrid.bench.suite import Suite
+    from qkeras_hybrid.bench.task import Results, Row, Task
+    from qkeras_hybrid.bench.tracking import Tracker
+
+
+@app.command()
+def run(
+    suite: Annotated[
+        str, typer.Argument(metavar="SUITE", help="`quick`, `paper`, or a TOML file of yours.")
+    ] = "quick",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            help=f"Folder of the results file, {RESULTS}; results/SUITE if not given.",
+            file_okay=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="PATH.py:FUNCTION",
+            help="A hybrid model of yours in place of the suite's: FUNCTION(n_features, "
+            "n_outputs) returns a Keras model.",
+        ),
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=1, help="Number of seeds, in place of the suite's.")
+    ] = None,
+    workers: Annotated[
+        int, typer.Option(min=1, help="Processes that train side by side on this machine.")
+    ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Train on a Ray cluster, e.g. 192.0.2.1:6379."),
+    ] = None,
+    timing: Annotated[
+        bool,
+        typer.Option("--timing", help="Run again, alone, what others ran beside: for its seconds."),
+    ] = False,
+    fresh: Annotated[
+        bool,
+        typer.Option("--fresh", help="Rename an existing results file and run everything again."),
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")
+    ] = False,
+    csv: Annotated[
+        bool, typer.Option("--csv", help="Write each run's curve as a CSV file in DIR/curves.")
+    ] = False,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write each run's curve to DIR/tensorboard.")
+    ] = False,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Log each run to MLflow, e.g. sqlite:///mlflow.db."),
+    ] = None,
+) -> None:
+    """Run a suite: hybrid models against their controls on many data sets and seeds.
+
+    Each run is a line of JSON in the results file. The same command given again, after Ctrl-C
+    or after a change of the suite, runs only what is missing. `qkeras-hybrid report DIR` makes a
+    page of the rows.
+
+    Examples:
+    - `qkeras-hybrid run quick`
+
+    - `qkeras-hybrid run quick --model my_model.py:build --output results/mine`
+
+    - `qkeras-hybrid run paper --workers 2`, then `qkeras-hybrid run paper --timing`
+
+    Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C.
+    """
+    if ray is not None and workers > 1:
+        raise fail("Options `--workers` and `--ray` exclude each other: give one of them.", 2)
+    if timing and (ray is not None or workers > 1):
+        raise fail("Option `--timing` runs one after the other: leave `--workers`, `--ray` out.", 2)
+    try:
+        with native_stderr_muted():
+            from qkeras_hybrid.bench import suite as suites
+            from qkeras_hybrid.bench import task, tracking
+            from qkeras_hybrid.bench import workers as processes
+
+        found = _changed(suites.read(suite), model, seeds)
+        tasks = _plan(found)
+    except ValueError as error:
+        raise fail(str(error), 2) from error
+    except KeyboardInterrupt as error:
+        raise stopped("before the first run.") from error
+    folder = output or Path("results") / found.name
+    path = folder / RESULTS
+    if dry_run:
+        _say_plan(tasks, path)
+        return
+    try:
+        trackers = _trackers(folder, csv=csv, tensorboard=tensorboard, mlflow=mlflow)
+        with task.Results(path) as results:
+            if fresh:
+                set_aside(results)
+            rows = _run(tasks, results, trackers, workers=workers, ray=ray, timing=timing)
+    except (
+        task.ResultsInUseError,
+        task.ResultsError,
+        tracking.TrackingError,
+        processes.RayError,
+    ) as error:
+        raise fail(str(error), 1) from error
+    _show(rows, folder)
+    if any(row["error"] is not None for row in rows):
+        raise typer.Exit(1)
+
+
+def _changed(suite: Suite, model: str | None, seeds: int | None) -> Suite:
+    """Returns a suite with another model or other seeds in place of its own."""
+    if seeds is not None:
+        suite = dataclasses.replace(suite, seeds=tuple(range(seeds)))
+    if model is not None:
+        given = [dataclasses.replace(c, model={"name": model}) for c in suite.comparisons]
+        # Several models on the same data are one comparison then.
+        kept = [one for i, one in enumerate(given) if one not in given[:i]]
+        suite = dataclasses.replace(suite, comparisons=tuple(kept))
+    return suite
+
+
+def _plan(suite: Suite) -> list[Task]:
+    """Returns all tasks of a suite, seed by seed within each comparison."""
+    from qkeras_hybrid.bench import runner
+
+    tasks: list[Task] = []
+    left_out: dict[tuple[str, str], str] = {}
+    for one in suite.comparisons:
+        try:
+            its, reasons = runner.plan(
+                one.data,
+                one.model,
+                one.training,
+                suite.seeds,
+                one.contenders,
+                tuning=one.tuning,
+                suite=suite.name,
+            )
+        except ValueError as error:
+            raise ValueError(f"The suite {suite.path}, line {one.line}: {error}") from error
+        tasks += its
+        left_out |= {(str(one.model["name"]), name): why for name, why in reasons.items()}
+    for (name, control), reason in left_out.items():
+        print(f"{name} has no control {control}: {reason}", file=sys.stderr)
+    return tasks
+
+
+def _say_plan(tasks: Sequence[Task], path: Path) -> None:
+    from qkeras_hybrid.bench import task
+
+    # Not opened as for writing: a dry run leaves no trace.
+    done = {i for i, row in task.latest(task.read_rows(path)).items() if row["error"] is None}
+    missing = sum(one.id not in done for one in tasks)
+    comparisons = len({one.comparison for one in tasks})
+    print(
+        f"{len(tasks)} runs in {comparisons} comparisons; {len(tasks) - missing} are in {path} "
+        f"already, {missing} would run."
+    )
+
+
+def _trackers(folder: Path, *, csv: bool, tensorboard: bool, mlflow: str | None) -> list[Tracker]:
+    from qkeras_hybrid.bench import tracking
+
+    trackers = []
+    if csv:
+        trackers.append(tracking.csv_tracker(folder / "curves"))
+    if tensorboard:
+        trackers.append(tracking.tensorboard_tracker(folder / "tensorboard"))
+    if mlflow is not None:
+        trackers.append(tracking.mlflow_tracker(mlflow))
+    return trackers
+
+
+def _run(
+    tasks: Sequence[Task],
+    results: Results,
+    trackers: Sequence[Tracker],
+    *,
+    workers: int,
+    ray: str | None,
+    timing: bool,
+) -> list[Row]:
+    from qkeras_hybrid.bench import runner
+    from qkeras_hybrid.bench import workers as processes
+
+    def start(on_epoch: runner.OnEpoch, on_lost: processes.OnLost) -> Iterator[Row]:
+        if ray is not None:
+            return processes.run_ray(tasks, results, ray, on_lost)
+        if workers > 1:
+            return processes.run_processes(tasks, results, workers, on_lost)
+        return runner.run(tasks, results, on_epoch, timing=timing)
+
+    def on_row(row: Row) -> None:
+        for track in trackers:
+            track(row)
+
+    missing = len(runner.missing(tasks, results, timing=timing))
+    return run_with_progress(tasks, results, start, on_row, n_missing=missing)
+
+
+def _show(rows: Sequence[Row], folder: Path) -> None:
+    """Prints what came of each comparison."""
+    from qkeras_hybrid.bench import report, statistics
+
+    console = rich.console.Console(highlight=False)
+    for its in statistics.comparisons(rows).values():
+        console.print(report.table(its))
+        console.print()
+        for note in report.flags(its):
+            console.print(note, markup=False)
+        console.print(statistics.judge(its).sentence, markup=False)
+        console.print()
+    console.print(f"Rows: {folder / RESULTS}", markup=False, soft_wrap=True)
+    console.print(f"A page of them: qkeras-hybrid report {folder}", markup=False, soft_wrap=True)

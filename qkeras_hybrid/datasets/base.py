@@ -1,0 +1,256 @@
+"""What a data set is, and its two parts, scaled by what the training part alone says."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import sklearn.decomposition as sklearn_decomposition
+    import sklearn.model_selection as sklearn_model_selection
+    import sklearn.preprocessing as sklearn_preprocessing
+    import sklearn.utils as sklearn_utils
+else:
+    sklearn_decomposition = lazy_module("sklearn.decomposition")
+    sklearn_model_selection = lazy_module("sklearn.model_selection")
+    sklearn_preprocessing = lazy_module("sklearn.preprocessing")
+    sklearn_utils = lazy_module("sklearn.utils")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples of a classification or regression problem, as they are in their source: not scaled.
+
+    Attributes:
+        name: The name that `load` knows it by.
+        x: float32 features of shape `(n_samples, n_features)`, read-only.
+        y: Read-only, of shape `(n_samples,)`: int64 classes `0 ... n_classes - 1`, or for
+            regression float32 targets.
+        n_classes: The number of classes; 0 for regression.
+        source: Where the samples come from, to cite.
+        image_shape: `(height, width, channels)` where the features are the pixels of an image
+            in this order, else None.
+    """
+
+    name: str
+    x: npt.NDArray[np.float32]
+    y: npt.NDArray[Any]
+    n_classes: int
+    source: str
+    image_shape: tuple[int, int, int] | None = None
+
+    @property
+    def n_features(self) -> int:
+        """The number of features of a sample."""
+        return int(self.x.shape[1])
+
+    @property
+    def n_outputs(self) -> int:
+        """The outputs that a model of it has: one for each class, or 1 for regression."""
+        return self.n_classes or 1
+
+    @property
+    def task(self) -> str:
+        """`"classification"` or `"regression"`."""
+        return "classification" if self.n_classes else "regression"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Split:
+    """The two parts of a data set, scaled by the training part alone.
+
+    Attributes:
+        x_train: float32 features of shape `(n_train, n_features)`. Each has mean 0 and
+            variance 1, or is 0 throughout if it is constant in the training part.
+        y_train: Of shape `(n_train,)`: int64 classes, or for regression float32 targets with
+            mean 0 and variance 1.
+        x_test: float32 features of shape `(n_test, n_features)`, under the same scaling.
+        y_test: Of shape `(n_test,)`: int64 classes, or float32 targets under the same scaling.
+        train_index: Which samples of the data set the training part holds, in its order.
+        test_index: Which samples of the data set the test part holds, in its order.
+    """
+
+    x_train: npt.NDArray[np.float32]
+    y_train: npt.NDArray[Any]
+    x_test: npt.NDArray[np.float32]
+    y_test: npt.NDArray[Any]
+    train_index: npt.NDArray[np.int64]
+    test_index: npt.NDArray[np.int64]
+
+
+def check_seed(seed: int) -> None:
+    """Raises a ValueError if `seed` is not a whole number of at least 0."""
+    if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
+        raise ValueError(must("seed", "be a whole number of at least 0", seed))
+
+
+def make_dataset(
+    name: str,
+    x: Any,
+    y: Any,
+    source: str,
+    *,
+    n_classes: int | None = None,
+    image_shape: tuple[int, int, int] | None = None,
+) -> Dataset:
+    """Returns a data set of read-only copies in the types that `Dataset` promises.
+
+    Args:
+        name: The name that `load` knows it by.
+        x: Features of shape `(n_samples, n_features)`.
+        y: Classes or targets of shape `(n_samples,)`.
+        source: Where the samples come from, to cite.
+        n_classes: The number of classes; None counts them in `y`, 0 says that it is regression.
+        image_shape: The shape of an image, if the features are its pixels.
+    """
+    x = np.array(x, dtype="float32")
+    y = np.array(y, dtype="float32" if n_classes == 0 else "int64")
+    # Shared by all who load it: writing to it would change their data too.
+    x.setflags(write=False)
+    y.setflags(write=False)
+    classes = int(y.max()) + 1 if n_classes is None else n_classes
+    return Dataset(name, x, y, classes, source, image_shape)
+
+
+def split(
+    dataset: Dataset,
+    seed: int,
+    test_size: float = 0.25,
+    *,
+    n_train: int | None = None,
+    pca: int | None = None,
+) -> Split:
+    """Splits a data set into a training and a test part and scales both.
+
+    The parts are drawn at random from the seed, each with the classes in the shares that the
+    whole has (to the nearest sample). Features are then standardised,
+    `(x - mean) / standard deviation`, with mean and deviation of the training part only: the
+    test part has no influence on what a model trains on. For regression the targets are
+    standardised in the same way.
+
+    Args:
+        dataset: What to split.
+        seed: Whole number of at least 0; the same seed gives the same parts.
+        test_size: The share of the samples in the test part, between 0 and 1.
+        n_train: Keep only so many samples of the training part, with the classes in their
+            shares: for learning curves. The test part does not depend on it.
+        pca: Replace the features by so many principal components of the standardised training
+            part, standardised again.
+
+    Returns:
+        The two parts.
+
+    Raises:
+        ValueError: If the seed is negative, a part would have fewer samples than there are
+            classes (for regression: than 2), a class has no sample in the training part, or
+            there are not as many training samples or components as asked for.
+
+    Example:
+        >>> from qkeras_hybrid.datasets import load
+        >>> parts = split(load("iris"), seed=0, test_size=0.2)
+        >>> parts.x_train.shape, parts.x_test.shape
+        ((120, 4), (30, 4))
+        >>> parts = split(load("digits"), seed=0, n_train=100, pca=8)
+        >>> parts.x_train.shape, parts.x_test.shape
+        ((100, 8), (450, 8))
+    """
+    return split_and_features(dataset, seed, test_size, n_train=n_train, pca=pca)[0]
+
+
+def split_and_features(
+    dataset: Dataset,
+    seed: int,
+    test_size: float = 0.25,
+    *,
+    n_train: int | None = None,
+    pca: int | None = None,
+) -> tuple[Split, npt.NDArray[np.float32]]:
+    """Returns what `split` returns, and the scaled features of all samples of the data set."""
+    train, test = _indices(dataset, seed, test_size, n_train)
+    if pca is not None and positive_int("pca", pca) > min(len(train), dataset.n_features):
+        raise ValueError(
+            must(
+                "pca",
+                f"be at most {min(len(train), dataset.n_features)} components for "
+                f"{dataset.n_features} features of {len(train)} training samples",
+                pca,
+            )
+        )
+    x = _standardised(dataset.x, train)
+    if pca is not None:
+        # The full solver has no random start, so that a split is decided by its seed alone.
+        components = sklearn_decomposition.PCA(pca, svd_solver="full").fit(x[train])
+        x = _standardised(components.transform(x), train)
+    features = x.astype("float32")
+    y = dataset.y
+    if dataset.task == "regression":
+        y = _standardised(y[:, np.newaxis], train)[:, 0].astype("float32")
+    return Split(features[train], y[train], features[test], y[test], train, test), features
+
+
+def _standardised(
+    values: npt.NDArray[Any], train: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    # In float64, because float32 sums over many samples would lose digits of the mean.
+    values = values.astype("float64")
+    scaled = sklearn_preprocessing.StandardScaler().fit(values[train]).transform(values)
+    return np.asarray(scaled)
+
+
+def _indices(
+    dataset: Dataset, seed: int, test_size: float, n_train: int | None
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Returns which samples the training and the test part hold."""
+    check_seed(seed)
+    # What a score can be computed from: a sample of each class, or two targets.
+    least = dataset.n_classes or 2
+    each = f"at least one sample of each of the {least} classes"
+    if dataset.task == "regression":
+        each = "at least 2 samples"
+    n_samples = len(dataset.y)
+    n_test = math.ceil(n_samples * test_size) if 0 < test_size < 1 else 0
+    if min(n_test, n_samples - n_test) < least:
+        raise ValueError(
+            must(
+                "test_size",
+                f"be a share between 0 and 1 that leaves {each} in both parts of the "
+                f"{n_samples} samples",
+                test_size,
+            )
+        )
+    stratify = dataset.y if dataset.task == "classification" else None
+    train, test = sklearn_model_selection.train_test_split(
+        np.arange(n_samples), test_size=n_test, stratify=stratify, random_state=seed
+    )
+    if n_train is not None:
+        if not least <= positive_int("n_train", n_train) <= len(train):
+            raise ValueError(
+                must(
+                    "n_train",
+                    f"be between {least} and the {len(train)} samples of the training part",
+                    n_train,
+                )
+            )
+        train = sklearn_utils.resample(
+            train,
+            replace=False,
+            n_samples=n_train,
+            stratify=None if stratify is None else stratify[train],
+            random_state=seed,
+        )
+    if stratify is not None:
+        missing = sorted(set(range(dataset.n_classes)) - set(stratify[train].tolist()))
+        if missing:
+            raise ValueError(
+                f"The training part of {len(train)} samples has none of class {missing[0]}, which "
+                f"is {(stratify == missing[0]).sum()} of the {n_samples} samples. Give it more: "
+                "`test_size` smaller or `n_train` larger."
+            )
+    return train, test

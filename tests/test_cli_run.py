@@ -1,0 +1,205 @@
+"""`qkeras-hybrid run`: suites from the command line to the rows and the page."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from qkeras_hybrid import cli
+from qkeras_hybrid.bench import runner
+from qkeras_hybrid.bench.task import Results, Row, Task, read_rows
+
+SUITE = """
+description = "Small."
+seeds = 2
+[training]
+epochs = 2
+batch_size = 32
+learning_rate = 0.02
+[[task]]
+data = {name = "iris"}
+model = {name = "pqc_dense", n_qubits = 2, n_layers = 1}
+contenders = ["hybrid", "linear", "rbf_svc"]
+"""
+
+MODEL = """
+import keras
+from qkeras_hybrid import PQCDense
+
+def build(n_features, n_outputs):
+    return keras.Sequential([
+        keras.Input((n_features,)),
+        keras.layers.Dense(2, activation="tanh"),
+        PQCDense(2, n_layers=1),
+        keras.layers.Dense(n_outputs, activation="softmax"),
+    ])
+
+def classical(n_features, n_outputs):
+    return keras.Sequential([
+        keras.Input((n_features,)), keras.layers.Dense(n_outputs, activation="softmax")
+    ])
+"""
+
+
+@pytest.fixture
+def suite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.chdir(tmp_path)
+    Path("small.toml").write_text(SUITE)
+    Path("mine.py").write_text(MODEL)
+    return "small.toml"
+
+
+def rows() -> list[Row]:
+    return read_rows(Path("results/small/results.jsonl"))
+
+
+def one_line(capsys: pytest.CaptureFixture[str]) -> str:
+    said = capsys.readouterr()
+    assert said.out == ""
+    (line,) = said.err.splitlines()
+    return line
+
+
+def test_a_suite_runs_writes_and_becomes_a_page(
+    suite: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", suite, "--csv", "--tensorboard"]) == 0
+    printed = capsys.readouterr().out
+    assert "pqc_dense on iris: 2 seeds" in printed
+    assert "RBF-SVC" in printed
+    assert "qkeras-hybrid report results/small" in printed
+    assert [(row["seed"], row["contender"]) for row in rows()] == [
+        (seed, name) for seed in (0, 1) for name in ("hybrid", "linear", "rbf_svc")
+    ]
+    assert {row["suite"] for row in rows()} == {"small"}
+    assert len(list(Path("results/small/curves").iterdir())) == 4
+    assert len(list(Path("results/small/tensorboard").iterdir())) == 4
+    assert cli.main(["report", "results/small"]) == 0
+    page = Path("results/small/report.html").read_text(encoding="utf-8")
+    assert "RBF-SVC" in page
+    assert Path("results/small/report.md").exists()
+    capsys.readouterr()
+
+    # Given again it runs nothing; with a seed more, what is new.
+    assert cli.main(["run", suite]) == 0
+    assert "6 of 6 runs are in" in capsys.readouterr().err
+    assert cli.main(["run", suite, "--seeds", "3"]) == 0
+    assert len(rows()) == 9
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes the place of training."""
+
+    def run(task: Task, on_epoch: runner.OnEpoch) -> Row:
+        if task.contender == "linear" and Path("fails").exists():
+            raise RuntimeError("the circuit caught fire")
+        return {
+            "network": task.contender,
+            "engine": None,
+            "parameters": 10,
+            "parameter_mismatch": 0.0,
+            "metric": "accuracy",
+            "train_score": 0.6,
+            "test_score": 0.5,
+            "loss": [1.0, 0.5],
+            "first_epoch_seconds": 1.0,
+            "epoch_seconds": 0.1,
+        }
+
+    monkeypatch.setattr(runner, "_run", run)
+
+
+def test_a_changed_suite_reruns_only_what_it_touches(suite: str, quick: None) -> None:
+    Path(suite).write_text(
+        SUITE + '[[task]]\ndata = {name = "wine"}\nmodel = {name = "pqc_dense", n_qubits = 2}\n'
+        'contenders = ["hybrid"]\n'
+    )
+    assert cli.main(["run", suite]) == 0
+    assert len(rows()) == 8
+    text = Path(suite).read_text().replace('{name = "wine"}', '{name = "wine", test_size = 0.4}')
+    Path(suite).write_text(text)
+    assert cli.main(["run", suite]) == 0
+    assert [row["data"] for row in rows()[8:]] == [{"name": "wine", "test_size": 0.4}] * 2
+
+
+def test_a_model_of_the_users_own_takes_the_suites_place(suite: str, quick: None) -> None:
+    assert cli.main(["run", suite, "--model", "mine.py:build"]) == 0
+    assert {row["model"]["name"] for row in rows()} == {"mine.py:build"}
+    assert all("model" in row["fingerprints"] for row in rows())
+
+
+def test_failed_runs_are_shown_and_run_again(
+    suite: str, quick: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("fails").touch()
+    assert cli.main(["run", suite]) == 1
+    assert "2 runs of 6 failed" in " ".join(capsys.readouterr().out.split())
+    Path("fails").unlink()
+    assert cli.main(["run", suite]) == 0
+    assert len(rows()) == 8
+
+
+def test_timing_runs_again_what_others_ran_beside(suite: str, quick: None) -> None:
+    assert cli.main(["run", suite]) == 0
+    path = Path("results/small/results.jsonl")
+    beside = [{**row, "timing_comparable": row["seed"] == 1} for row in rows()]
+    path.write_text("".join(json.dumps(row) + "\n" for row in beside))
+    assert cli.main(["run", suite, "--timing"]) == 0
+    assert [(row["seed"], row["timing_comparable"]) for row in rows()[6:]] == [(0, True)] * 3
+
+
+def test_a_dry_run_leaves_no_trace(
+    suite: str, quick: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["run", suite, "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("6 runs in 1 comparisons; 0 are in")
+    assert not Path("results").exists()
+
+
+def test_a_second_run_on_the_same_file_is_refused(
+    suite: str, quick: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Results(Path("results/small/results.jsonl")):
+        assert cli.main(["run", suite]) == 1
+    assert "in use by another run" in one_line(capsys)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["pepper"], "'paper', 'quick', or a TOML file"),
+        (["other.toml"], "No such file"),
+        (
+            ["small.toml", "--model", "mine.py:classical"],
+            "must return a model with a quantum layer",
+        ),
+        (["small.toml", "--model", "mine.py:missing"], "missing"),
+        (["small.toml", "--model", "broken.py:build"], "line 1|invalid syntax"),
+        (["small.toml", "--model", "nowhere.py:build"], "nowhere.py"),
+        (["small.toml", "--workers", "0"], "--workers"),
+        (["small.toml", "--workers", "2", "--ray", "auto"], "exclude each other"),
+        (["small.toml", "--timing", "--workers", "2"], "one after the other"),
+        (["unknown.toml"], r"unknown.toml, line 8: .*no argument 'colour'"),
+        (["holes.toml"], r"holes.toml, line 8: .*holes.csv.*line 3"),
+    ],
+)
+def test_wrong_usage_ends_in_one_line_and_2(
+    arguments: list[str],
+    words: str,
+    suite: str,
+    quick: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("broken.py").write_text("def build(:")
+    Path("unknown.toml").write_text(SUITE.replace("n_layers = 1", "colour = 1"))
+    Path("holes.csv").write_text("a,b,label\n1,2,x\n3,,y\n")
+    csv_data = '{name = "csv", path = "holes.csv", target = "label"}'
+    Path("holes.toml").write_text(SUITE.replace('{name = "iris"}', csv_data))
+    assert cli.main(["run", *arguments]) == 2
+    line = one_line(capsys)
+    assert re.search(words, line), line
+    assert not Path("results").exists()

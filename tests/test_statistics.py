@@ -1,0 +1,409 @@
+"""Statistics: against SciPy on known samples, on planted effects, and where there is too little."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pytest
+import scipy.stats
+
+import made_rows
+from made_rows import Row
+from qkeras_hybrid.bench import statistics
+from qkeras_hybrid.bench.statistics import (
+    MIN_PAIRS,
+    aggregate,
+    bootstrap_interval,
+    contrasts,
+    equivalence,
+    holm,
+    judge,
+    learning_curves,
+    pairs_needed,
+    ranks,
+    summarize,
+    sweeps,
+    time_to_score,
+    wilcoxon,
+)
+
+SAMPLES = {
+    "normal": np.random.default_rng(0).normal(0.01, 0.03, 12).tolist(),
+    # Differences of accuracies on 38 samples: ties and zeros.
+    "counts": (np.array([0, 0, 1, -1, 2, 2, 3, 1, 1, -2, 4]) / 38).tolist(),
+    "one sided": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06],
+}
+samples = pytest.mark.parametrize("values", SAMPLES.values(), ids=SAMPLES)
+
+
+def scored(scores: Mapping[str, Sequence[float | None]], **fields: object) -> list[Row]:
+    """Rows of one comparison with these test scores by seed; None stands for a failed run."""
+    seeds = max(map(len, scores.values()))
+    rows = made_rows.comparison(contenders=["hybrid", "linear", "mlp"], seeds=seeds)
+    one = {row["seed"]: row for row in rows if row["contender"] == "hybrid"}
+    made = []
+    for contender, values in scores.items():
+        for seed, value in enumerate(values):
+            row = one[seed] | {"task": f"{contender}-{seed}", "contender": contender}
+            if value is None:
+                row |= {"error": "RuntimeError: no", "test_score": None}
+            else:
+                row |= {"test_score": value, "train_score": value + 0.01}
+            made.append(row | fields)
+    return made
+
+
+# Tests and intervals.
+
+
+@samples
+def test_the_interval_is_scipys_bootstrap(values: list[float]) -> None:
+    expected = scipy.stats.bootstrap(
+        (values,), np.mean, method="percentile", rng=np.random.default_rng(0)
+    ).confidence_interval
+    found = bootstrap_interval([values])
+    # Another draw of 9,999 resamples moves an end by about a thirtieth of the interval.
+    slack = 0.05 * (expected.high - expected.low)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=slack)
+    assert found.mean == pytest.approx(np.mean(values))
+    assert found.n == len(values)
+    assert bootstrap_interval([values]) == found  # the same rows give the same report
+
+
+def test_each_stratum_is_resampled_by_itself_and_weighs_the_same() -> None:
+    # Between the strata lies far more than within: resampled as one, the interval would be wide.
+    strata = [[0.1, 0.1, 0.1], [0.5, 0.5], [0.88, 0.9, 0.92, 0.9]]
+    found = bootstrap_interval(strata)
+    assert found.mean == pytest.approx(0.5)
+    assert found.n == 9
+    assert 0 < found.high - found.low < 0.02
+    pooled = bootstrap_interval([[value for values in strata for value in values]])
+    assert pooled.high - pooled.low > 0.2
+
+
+def test_the_interval_holds_the_mean_about_as_often_as_it_says() -> None:
+    draws = np.random.default_rng(0).normal(1, 1, (300, 20)).tolist()
+    intervals = [bootstrap_interval([draw], resamples=999) for draw in draws]
+    covered = np.mean([one.low <= 1 <= one.high for one in intervals])
+    # A percentile interval of 20 values is a few percent short of 95 %; 4 standard errors: 5 %.
+    assert 0.87 <= covered <= 0.99
+
+
+@pytest.mark.parametrize("strata", [[], [[]], [[0.5]], [[0.5], [0.1, 0.2]]])
+def test_too_few_values_have_no_interval(strata: list[list[float]]) -> None:
+    found = bootstrap_interval(strata)
+    assert math.isnan(found.low)
+    assert math.isnan(found.high)
+    assert not found.excludes_zero
+    assert not found.within(1)
+
+
+@samples
+def test_the_signed_rank_test_is_scipys(values: list[float]) -> None:
+    p, effect = wilcoxon(values)
+    assert p == scipy.stats.wilcoxon(values, zero_method="pratt").pvalue
+    signs, order = np.sign(values), scipy.stats.rankdata(np.abs(values))
+    assert effect == pytest.approx((signs * order).sum() / order[signs != 0].sum())
+
+
+def test_the_effect_size_at_its_ends() -> None:
+    assert wilcoxon([0.1, 0.2, 0.3])[1] == 1
+    assert wilcoxon([-0.1, -0.2, -0.3])[1] == -1
+    assert wilcoxon([-0.1, 0.1])[1] == 0
+    assert wilcoxon([0.0] * 8) == (1.0, 0.0)
+    assert all(map(math.isnan, wilcoxon([])))
+
+
+def test_holm_by_hand() -> None:
+    # Times 4, 3, 2, 1 in the order of size, never below the one before, never over 1.
+    assert holm([0.04, 0.01, 0.03, 0.5]) == pytest.approx([0.09, 0.04, 0.09, 0.5])
+    assert holm([]) == []
+    corrected = holm([0.01, math.nan, 0.04])
+    assert corrected[0::2] == pytest.approx([0.02, 0.04])
+    assert math.isnan(corrected[1])
+
+
+@samples
+@pytest.mark.parametrize("margin", [0.005, 0.02, 0.1])
+def test_equivalence_is_the_interval_of_90_percent_within_the_margin(
+    values: list[float], margin: float
+) -> None:
+    low, high = scipy.stats.ttest_1samp(values, 0).confidence_interval(0.9)
+    inside = -margin < low and high < margin
+    assert (equivalence(values, margin) < 0.05) == inside
+
+
+def test_pairs_needed_is_where_the_corrected_test_starts_to_work() -> None:
+    for contenders in (1, 3, 9):
+        n = pairs_needed(contenders)
+        assert contenders * scipy.stats.wilcoxon(np.arange(1, n + 1)).pvalue < 0.05
+        fewer = scipy.stats.wilcoxon(np.arange(1, n)).pvalue
+        assert n == MIN_PAIRS or contenders * fewer >= 0.05
+    assert pairs_needed(1) == MIN_PAIRS
+
+
+# Verdicts.
+
+
+def test_a_planted_effect_is_found() -> None:
+    """A contender that was given the labels of the test set."""
+    rng = np.random.default_rng(3)
+    honest = rng.normal(0.8, 0.03, 10)
+    rows = scored(
+        {
+            "hybrid": honest.tolist(),
+            "linear": (honest + rng.normal(0, 0.01, 10)).tolist(),
+            "leaked": [1.0] * 10,
+        }
+    )
+    for row in rows:
+        if row["contender"] == "leaked":
+            row["train_score"] = 1.0
+    by_name = {contrast.contender: contrast for contrast in contrasts(rows)}
+    leaked = by_name["leaked"]
+    assert leaked.outcome == "worse"
+    assert leaked.p_holm == pytest.approx(2 * 2 / 2**10)
+    assert leaked.effect_size == -1
+    assert leaked.difference.high < -0.15
+    assert by_name["linear"].outcome == "equivalent"
+    assert "leaked is 20" in judge(rows).sentence
+    suspicious = {summary.contender: summary.suspicious for summary in summarize(rows)}
+    assert suspicious == {"hybrid": False, "linear": False, "leaked": True}
+
+
+def test_two_identical_contenders_are_equivalent() -> None:
+    values = np.random.default_rng(0).normal(0.8, 0.05, 8).tolist()
+    (contrast,) = contrasts(scored({"hybrid": values, "frozen_circuit": values}))
+    assert contrast.outcome == "equivalent"
+    assert (contrast.p_value, contrast.effect_size, contrast.p_equivalence) == (1, 0, 0)
+    assert (contrast.difference.low, contrast.difference.high) == (0, 0)
+    sentence = judge(scored({"hybrid": values, "frozen_circuit": values})).sentence
+    assert sentence == "No difference within 2 points to the frozen circuit."
+
+
+def test_without_an_effect_a_difference_is_rarely_claimed() -> None:
+    rng = np.random.default_rng(0)
+    claimed = 0
+    for _ in range(100):
+        names = ("hybrid", "a", "b", "c")
+        rows = scored({name: rng.normal(0.8, 0.05, 10).tolist() for name in names})
+        claimed += any(one.outcome in ("better", "worse") for one in contrasts(rows))
+    assert claimed <= 12  # 5 of 100 expected at most; 12 are over with a chance of 1 in 1,000
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 5])
+def test_few_seeds_are_said_to_be_too_few(seeds: int) -> None:
+    rows = scored({"hybrid": [0.9] * seeds, "linear": [0.5] * seeds})
+    (contrast,) = contrasts(rows)
+    assert contrast.outcome == "too few seeds"
+    assert math.isnan(contrast.p_value)
+    noun = "seed" if seeds == 1 else "seeds"
+    assert judge(rows).sentence == (
+        f"Too few seeds to tell ({seeds} paired {noun}, and 6 is the least) for a linear layer in "
+        "its place (40.0 points worse)."
+    )
+
+
+def test_more_contenders_need_more_seeds() -> None:
+    values = (0.8 + np.random.default_rng(0).normal(0, 0.01, 6)).tolist()
+    others = {name: [v - 0.2 for v in values] for name in ("a", "b", "c")}
+    assert {c.outcome for c in contrasts(scored({"hybrid": values, **others}))} == {"too few seeds"}
+    assert "7 is the least" in judge(scored({"hybrid": values, **others})).sentence
+    (one,) = contrasts(scored({"hybrid": values, "a": others["a"]}))
+    assert one.outcome == "better"
+
+
+def test_what_is_neither_is_undecided() -> None:
+    rng = np.random.default_rng(1)
+    rows = scored({"hybrid": rng.normal(0.8, 0.1, 10).tolist(), "mlp": [0.8] * 10})
+    (contrast,) = contrasts(rows)
+    assert contrast.outcome == "undecided"
+    assert judge(rows).sentence.startswith("Undecided between it and the MLP (")
+
+
+def test_a_wider_margin_makes_equivalent_what_was_undecided() -> None:
+    rng = np.random.default_rng(1)
+    values = rng.normal(0.8, 0.1, 10)
+    rows = scored({"hybrid": (values + rng.normal(0, 0.03, 10)).tolist(), "mlp": values.tolist()})
+    assert contrasts(rows, margin=0.01)[0].outcome == "undecided"
+    assert contrasts(rows, margin=0.1)[0].outcome == "equivalent"
+
+
+def test_failed_and_infinite_runs_are_counted_and_are_no_pair() -> None:
+    rows = scored({"hybrid": [0.8, None, 0.7, 0.9], "mlp": [0.8, 0.7, math.nan, 0.8]})
+    (contrast,) = contrasts(rows)
+    assert contrast.values == pytest.approx((0.0, 0.1))
+    assert [(s.runs, s.failed) for s in summarize(rows)] == [(4, 1), (4, 1)]
+    assert judge(rows).sentence.endswith("2 of 8 runs failed and are in no mean.")
+    assert summarize(rows)[1].errors == ("its test score is not a finite number",)
+
+
+def test_a_hybrid_that_always_fails_has_no_verdict() -> None:
+    rows = scored({"hybrid": [None, None], "mlp": [0.8, 0.8]})
+    assert judge(rows).sentence == "No verdict: all 2 runs of the hybrid failed."
+    assert contrasts(rows)[0].outcome == "no pairs"
+    other = scored({"hybrid": [0.8] * 7, "mlp": [None] * 7})
+    assert judge(other).sentence == (
+        "No pair of runs to compare with the MLP. 7 of 14 runs failed and are in no mean."
+    )
+
+
+def test_a_verdict_without_a_hybrid_or_without_others() -> None:
+    assert "no rows of the hybrid" in judge(scored({"mlp": [0.8]})).sentence
+    assert "nothing to compare it with" in judge(scored({"hybrid": [0.8]})).sentence
+
+
+def test_the_sentence_of_the_made_comparison() -> None:
+    names = ["hybrid", "frozen_circuit", "dense_same_parameters", "mlp"]
+    rows = made_rows.comparison(contenders=names)
+    contrast = {one.contender: one for one in contrasts(rows)}["dense_same_parameters"]
+    low, high = -100 * contrast.difference.high, -100 * contrast.difference.low
+    sentence = judge(rows).sentence
+    assert sentence.startswith("No difference within 2 points to the frozen circuit; ")
+    mean = -100 * contrast.difference.mean
+    assert (
+        f"the matched Dense is {mean:.1f} points better [{low:.1f}, {high:.1f}] and "
+        f"{statistics.times(contrast.cost_ratio)} times cheaper to fit" in sentence
+    )
+    assert contrast.cost_ratio == pytest.approx(8, rel=0.15)
+
+
+def test_regressions_have_another_unit() -> None:
+    rows = scored({"hybrid": [0.5] * 8, "mlp": [0.4] * 8}, metric="r2")
+    assert judge(rows).sentence == ("The MLP is 10.0 hundredths of R² worse [10.0, 10.0].")
+
+
+def test_no_cost_is_claimed_from_runs_that_had_others_beside_them() -> None:
+    rows = made_rows.comparison(contenders=["hybrid", "linear"])
+    assert "cheaper" in judge(rows).sentence
+    for row in rows:
+        row["timing_comparable"] = False
+    assert "cheaper" not in judge(rows).sentence
+    assert not summarize(rows)[0].timing_comparable
+    rows[0] |= {"timing_comparable": True, "fit_seconds": 77.0}
+    summary = summarize(rows)[0]
+    assert (summary.timing_comparable, summary.costs["fit_seconds"]) == (True, 77.0)
+
+
+# Over data sets.
+
+
+def many(data_sets: int, shift: float = 0.05) -> list[Row]:
+    rng = np.random.default_rng(0)
+    rows = []
+    for number in range(data_sets):
+        base = rng.uniform(0.5, 0.9)
+        scores = rng.normal(base, 0.01, (3, 8))
+        found = scored(
+            {"hybrid": scores[0], "linear": scores[1] - shift, "mlp": scores[2] + shift},
+        )
+        for row in found:
+            row["data"] = {"name": f"data {number}"}
+            row["comparison"] = f"c{number}"
+            row["task"] += str(number)
+            row["test_score"] = float(row["test_score"])
+        rows += found
+    return rows
+
+
+def test_ranks_need_ten_data_sets() -> None:
+    assert ranks(many(9)) is None
+    rows = many(10)
+    found = ranks(rows)
+    assert found is not None
+    assert list(found.mean.items()) == [("mlp", 1.0), ("pqc_dense", 2.0), ("linear", 3.0)]
+    table = [
+        [
+            np.mean([r["test_score"] for r in rows if r["contender"] == c and r["data"] == data])
+            for data in {row["comparison"]: row["data"] for row in rows}.values()
+        ]
+        for c in ("hybrid", "linear", "mlp")
+    ]
+    assert found.p_value == pytest.approx(scipy.stats.friedmanchisquare(*table).pvalue)
+    assert found.p_pairs.loc["mlp", "linear"] < 0.001
+
+
+def test_a_data_set_that_a_contender_lacks_is_no_block() -> None:
+    rows = many(11)
+    for row in rows:
+        if row["comparison"] == "c0" and row["contender"] == "mlp":
+            row["error"] = "RuntimeError: no"
+    found = ranks(rows)
+    assert found is not None
+    assert found.data_sets == 10
+    assert ranks(rows[:-24]) is None
+
+
+def test_aggregates_over_data_sets() -> None:
+    found = {one.contender: one for one in aggregate(many(8))}
+    linear = found["linear"]
+    assert (linear.data_sets, linear.difference.n) == (8, 64)
+    assert linear.difference.mean == pytest.approx(0.05, abs=0.01)
+    assert linear.p_value == pytest.approx(2 * 2 / 2**8)  # of two contenders, after Holm
+    assert linear.tally == (8, 0, 0, 0)
+    assert found["mlp"].tally == (0, 0, 8, 0)
+    assert all(math.isnan(one.p_value) for one in aggregate(many(5)))
+    assert aggregate(many(1)) == []
+
+
+# Along epochs and axes.
+
+
+def test_learning_curves_are_medians_and_quartiles() -> None:
+    rows = scored({"hybrid": [0.8] * 5})
+    scores = np.random.default_rng(0).uniform(size=(5, 3))
+    for row, values in zip(rows, scores, strict=True):
+        row["curve"] = {"seconds": [1.0, 2.0, 4.0], "train_score": values.tolist()}
+    (curve,) = learning_curves(rows)
+    assert curve.median == pytest.approx(np.median(scores, axis=0))
+    assert curve.low == pytest.approx(np.quantile(scores, 0.25, axis=0))
+    assert curve.seconds == (1, 2, 4)
+    for row in rows[:3]:
+        row["curve"] = {"seconds": [1.0], "train_score": [0.5]}
+    assert len(learning_curves(rows)[0].median) == 1  # two of five seeds went on
+
+
+def test_time_to_a_score() -> None:
+    rows = scored({"hybrid": [0.8] * 3, "mlp": [0.8] * 3})
+    curves = ([0.5, 0.9], [0.9, 0.9], [0.1, None])
+    for row, values in zip(rows, (*curves, *[[0.1, 0.2]] * 3), strict=True):
+        row["curve"] = {"seconds": [1.0, 3.0], "train_score": values}
+    hybrid, mlp = time_to_score(rows, 0.9)
+    assert (hybrid.seconds, hybrid.reached, hybrid.n) == (3.0, 2, 3)
+    assert (mlp.seconds, mlp.reached) == (math.inf, 0)
+    for row in rows:
+        row["curve"] = None
+    assert time_to_score(rows, 0.9) == []
+    assert learning_curves(rows) == []
+
+
+def test_a_sweep_is_found_along_the_one_number_that_changes() -> None:
+    rows = []
+    for difficulty in (4, 1, 2):
+        rows += made_rows.comparison(
+            data={"name": "hidden_manifold", "difficulty": difficulty},
+            contenders=["hybrid", "mlp"],
+            seeds=3,
+        )
+    (sweep,) = sweeps(rows)
+    assert (sweep.axis, sweep.title) == ("difficulty", "pqc_dense on hidden_manifold")
+    assert [value for value, _ in sweep.series["mlp"]] == [1, 2, 4]
+    assert sweeps(rows[:12]) == []
+
+
+def test_sweeps_of_a_grid_are_told_apart() -> None:
+    rows = []
+    for difficulty in (1, 2, 4):
+        for n_qubits in (2, 4):
+            rows += made_rows.comparison(
+                data={"difficulty": difficulty},
+                model={"n_qubits": n_qubits},
+                contenders=["hybrid", "mlp"],
+                seeds=2,
+            )
+    assert [sweep.title for sweep in sweeps(rows)] == [
+        "pqc_dense on iris (n_qubits 2)",
+        "pqc_dense on iris (n_qubits 4)",
+    ]

@@ -1,0 +1,173 @@
+"""Suite files: what they come to, and what is said of a mistake, with its line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from qkeras_hybrid.bench import runner, suite
+from qkeras_hybrid.bench.suite import SuiteError
+
+GOOD = """
+description = "Two tasks."
+seeds = 3
+
+[training]
+epochs = 2
+batch_size = 16
+learning_rate = 0.01
+
+[[task]]
+data = {name = "two_curves", n_samples = 40}
+model = {name = "pqc_dense", n_qubits = 2}
+training = {epochs = 5}
+
+[task.sweep]
+"data.n_features" = [2, 4]
+"model.n_layers" = [1, 2, 3]
+
+[[task]]
+data = {name = "iris"}
+model = {name = "embedding_head", n_qubits = 2}
+contenders = ["hybrid", "linear"]
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "mine.toml"
+
+
+def read(path: Path, text: str) -> suite.Suite:
+    path.write_text(text)
+    return suite.read(str(path))
+
+
+def test_a_sweep_makes_every_combination(path: Path) -> None:
+    found = read(path, GOOD)
+    assert (found.name, found.description, found.seeds) == ("mine", "Two tasks.", (0, 1, 2))
+    swept = found.comparisons[:-1]
+    assert [(c.data["n_features"], c.model["n_layers"]) for c in swept] == [
+        (d, n) for d in (2, 4) for n in (1, 2, 3)
+    ]
+    for one in swept:
+        assert one.data["n_samples"] == 40
+        assert one.training == {"epochs": 5, "batch_size": 16, "learning_rate": 0.01}
+        assert one.contenders is None
+        assert one.tuning is None
+    last = found.comparisons[-1]
+    assert last.training["epochs"] == 2
+    assert last.contenders == ("hybrid", "linear")
+
+
+def test_whole_tables_are_swept_before_their_keys(path: Path) -> None:
+    text = GOOD.replace(
+        '"model.n_layers" = [1, 2, 3]',
+        'model = [{name = "pqc_dense", n_qubits = 3}, {name = "reuploading", n_qubits = 2}]',
+    )
+    models = [c.model for c in read(path, text).comparisons[:-1]]
+    assert models[:2] == [
+        {"name": "pqc_dense", "n_qubits": 3},
+        {"name": "reuploading", "n_qubits": 2},
+    ]
+    assert len(models) == 4
+
+
+def test_tuning_is_the_suites_unless_a_task_has_its_own_or_none(path: Path) -> None:
+    table = "[tuning]\ntrials = 4\nseconds = 10\nfolds = 2\n"
+    text = GOOD.replace("[training]", table + "[training]")
+    assert all(c.tuning["trials"] == 4 for c in read(path, text).comparisons if c.tuning)
+    last = read(path, text + "tuning = false\n").comparisons[-1]
+    assert last.tuning is None
+    own = text + "tuning = {trials = 9, seconds = 1.5, folds = 3}\n"
+    last = read(path, own).comparisons[-1]
+    assert last.tuning is not None
+    assert last.tuning["trials"] == 9
+
+
+def test_a_list_of_seeds_is_taken_as_it_is(path: Path) -> None:
+    assert read(path, GOOD.replace("seeds = 3", "seeds = [7, 3]")).seeds == (7, 3)
+    assert read(path, GOOD.replace("seeds = 3", "")).seeds == tuple(range(10))
+
+
+@pytest.mark.parametrize("name", suite.names())
+def test_every_suite_that_comes_along_can_be_planned(name: str) -> None:
+    found = suite.read(name)
+    assert found.description
+    assert len(found.seeds) >= 10
+    for one in found.comparisons:
+        tasks, _ = runner.plan(
+            one.data, one.model, one.training, found.seeds[:1], one.contenders, tuning=one.tuning
+        )
+        assert tasks[0].contender == "hybrid"
+
+
+def test_the_suites_in_benchmarks_are_those_of_the_package(root: Path) -> None:
+    files = sorted((root / "benchmarks").glob("*.toml"))
+    assert [file.stem for file in files] == list(suite.names())
+    for file in files:
+        assert suite.read(str(file)).comparisons == suite.read(file.stem).comparisons
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("seeds = 3", "sedes = 3", 3, "unknown key 'sedes'; known are description, seeds"),
+        ("seeds = 3", "seeds = 0", 3, "`seeds`.*0"),
+        ("seeds = 3", "seeds = [1, 1]", 3, "different"),
+        ("seeds = 3", "seeds = true", 3, "seeds"),
+        ("epochs = 2", "epoch = 2", 6, "unknown key 'epoch' in `training`"),
+        ("[training]", "[[training]]", 5, "needs a table `training`"),
+        ('"two_curves"', '"two_curvs"', 11, "'two_curves'.*'two_curvs'"),
+        ('"pqc_dense"', '"pqc_dens"', 12, "'pqc_dense'.*'pqc_dens'"),
+        ('"linear"]', '"linaer"]', 22, "'linear'.*'linaer'"),
+        ("training = {epochs = 5}", "trainig = {epochs = 5}", 13, "unknown key 'trainig'"),
+        ("training = {epochs = 5}", "training = 5", 13, "needs a table `training`.*5"),
+        ('"data.n_features" = [2, 4]', '"data.n_features" = []', 16, "list of values"),
+        ('"data.n_features" = [2, 4]', '"data.n_features" = 2', 16, "list of values"),
+        ('"data.n_features" = [2, 4]', '"noise.level" = [2]', 16, "'data', 'model', 'training'"),
+        ('"data.n_features" = [2, 4]', '"data" = [2]', 15, "list of tables"),
+        ('"data.n_features" = [2, 4]', '"training.epoch" = [2]', 16, "'epochs'.*'epoch'"),
+        ('"data.n_features" = [2, 4]', '"data.n_features" = [2, 2]', 10, "same comparison twice"),
+        ('data = {name = "iris"}', 'data = {nam = "iris"}', 20, "needs `data` with a name"),
+        ('data = {name = "iris"}', "", 19, "needs a table `data`"),
+        ("seeds = 3", "tuning = {trials = 3}", 3, "needs `seconds` in `tuning`"),
+        ("seeds = 3", "tuning = {trials = 0, seconds = 1, folds = 2}", 3, "trials.*at least 1"),
+        ("seeds = 3", "tuning = {trials = 1, seconds = 1, folds = 1}", 3, "folds.*at least 2"),
+        (
+            "seeds = 3",
+            'tuning = {trials = 1, seconds = 1, folds = 2, search_space = {rate = {type = "int",'
+            " low = 1, high = 2}}}",
+            3,
+            "'learning_rate'.*'rate'",
+        ),
+        (
+            "seeds = 3",
+            "tuning = {trials = 1, seconds = 1, folds = 2, search_space = {learning_rate = "
+            '{type = "float", low = 2.0, high = 1.0}}}',
+            3,
+            "low.*at most high",
+        ),
+    ],
+)
+def test_a_mistake_is_said_with_file_line_and_what_is_known(
+    old: str, new: str, line: int, words: str, path: Path
+) -> None:
+    assert old in GOOD
+    with pytest.raises(SuiteError, match=rf"mine.toml, line {line}, .*{words}"):
+        read(path, GOOD.replace(old, new, 1))
+
+
+def test_a_file_that_is_no_suite_is_refused(path: Path, tmp_path: Path) -> None:
+    with pytest.raises(SuiteError, match=r"is not TOML.*line 1"):
+        read(path, "seeds = = 3")
+    with pytest.raises(SuiteError, match=r"no \[\[task\]\]"):
+        read(path, "seeds = 3")
+    with pytest.raises(SuiteError, match="No such file"):
+        suite.read(str(tmp_path / "other.toml"))
+    with pytest.raises(SuiteError, match=r"'paper', 'quick', or a TOML file.*'pepper'"):
+        suite.read("pepper")
+    path.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(SuiteError, match="UTF-8"):
+        suite.read(str(path))

@@ -1,0 +1,204 @@
+"""Runs in several processes: rows are there once, whatever becomes of a worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from qkeras_hybrid.bench import runner, workers
+from qkeras_hybrid.bench.task import Results, Task, read_rows
+
+TASK = Task(
+    data={"name": "iris"},
+    model={"name": "pqc_dense", "n_qubits": 2, "n_layers": 1},
+    training={"epochs": 1, "batch_size": 32, "learning_rate": 0.01},
+    backend="tensorflow",
+    contender="linear",
+    seed=0,
+)
+
+# A model whose process is killed while it is built, as often as there are files to take away.
+DEADLY = """
+import os, pathlib, signal
+import keras
+from qkeras_hybrid import PQCDense
+
+def build(n_features, n_outputs):
+    lives = sorted(pathlib.Path({folder!r}).glob("kill-*"))
+    if lives:
+        lives[0].unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return keras.Sequential([
+        keras.Input((n_features,)),
+        PQCDense(1),
+        keras.layers.Dense(n_outputs, activation="softmax"),
+    ])
+"""
+
+
+def deadly(folder: Path, kills: int) -> Task:
+    """Returns a task whose first processes are killed."""
+    (folder / "deadly.py").write_text(DEADLY.format(folder=str(folder)))
+    for number in range(kills):
+        (folder / f"kill-{number}").touch()
+    return dataclasses.replace(TASK, model={"name": f"{folder / 'deadly.py'}:build"})
+
+
+def test_workers_write_each_row_once_and_outlive_a_lost_one(tmp_path: Path) -> None:
+    tasks = [TASK, deadly(tmp_path, kills=1), dataclasses.replace(TASK, seed=1)]
+    lost: list[tuple[str, int]] = []
+    with Results(tmp_path / "results.jsonl") as results:
+        found = list(
+            workers.run_processes(tasks, results, 2, lambda task, n: lost.append((task.id, n)))
+        )
+        assert list(workers.run_processes(tasks, results, 2)) == []
+    rows = read_rows(tmp_path / "results.jsonl")
+    assert [row["task"] for row in found] == [row["task"] for row in rows]
+    assert sorted(row["task"] for row in rows) == sorted(task.id for task in tasks)
+    assert all(row["error"] is None for row in rows)
+    assert not any(row["timing_comparable"] for row in rows)
+    assert (tasks[1].id, 1) in lost
+    # In another process as in this one.
+    by_task = {row["task"]: row for row in rows}
+    alone = runner.run_task(TASK)
+    assert by_task[TASK.id]["loss"] == pytest.approx(alone["loss"], rel=1e-4)
+    assert by_task[TASK.id]["test_score"] == alone["test_score"]
+
+
+@pytest.mark.slow
+def test_a_task_that_always_loses_its_worker_has_a_row_that_says_so(tmp_path: Path) -> None:
+    task = deadly(tmp_path, kills=99)
+    with Results(tmp_path / "results.jsonl") as results:
+        (row,) = workers.run_processes([task], results, 2)
+    assert row["error"].startswith("WorkerLost: the process was lost 3 times")
+    assert row["task"] == task.id
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5])
+def test_a_number_of_workers_that_is_none_is_refused(count: Any, tmp_path: Path) -> None:
+    with (
+        Results(tmp_path / "results.jsonl") as results,
+        pytest.raises(ValueError, match=r"n_workers.*at least 1"),
+    ):
+        list(workers.run_processes([TASK], results, count))
+
+
+def runs(pid: str) -> bool:
+    """Whether a process is there, and more than the entry that its parent has yet to read."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_ctrl_c_ends_the_workers_and_leaves_whole_rows(tmp_path: Path) -> None:
+    code = """
+import pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from qkeras_hybrid import cli
+if __name__ == "__main__":
+    sys.exit(cli.main(sys.argv[1:]))
+"""
+    (tmp_path / "program.py").write_text(code)
+    suite = tmp_path / "long.toml"
+    suite.write_text(
+        """
+seeds = 2
+[training]
+epochs = 100000
+batch_size = 32
+learning_rate = 0.01
+[[task]]
+data = {name = "iris"}
+model = {name = "pqc_dense", n_qubits = 2, n_layers = 1}
+contenders = ["linear"]
+"""
+    )
+    process = subprocess.Popen(
+        [
+            *(sys.executable, str(tmp_path / "program.py"), "run", str(suite)),
+            *("--output", str(tmp_path / "out"), "--workers", "2"),
+        ],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([".", *sys.path])},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        children = f"/proc/{process.pid}/task/{process.pid}/children"
+        while process.poll() is None and len(Path(children).read_text().split()) < 3:
+            time.sleep(0.1)  # the workers, and what tracks their resources
+        workers_of_it = Path(children).read_text().split()
+        time.sleep(3)
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, err
+    assert "Traceback" not in err
+    assert "stopped with 0 of 2 runs" in err
+    assert out == ""
+    assert read_rows(tmp_path / "out" / "results.jsonl") == []
+    time.sleep(1)
+    assert not [pid for pid in workers_of_it if runs(pid)]
+
+
+def test_a_cluster_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    with (
+        Results(tmp_path / "results.jsonl") as results,
+        pytest.raises(workers.RayError, match="can't be reached"),
+    ):
+        list(workers.run_ray([TASK], results, "127.0.0.1:1"))
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_of_two_nodes_outlives_a_killed_worker(tmp_path: Path, root: Path) -> None:
+    pytest.importorskip("ray")
+    # In a process of its own: Ray keeps threads and a session for as long as a process lives.
+    code = """
+import json, pathlib, sys
+from ray.cluster_utils import Cluster
+from qkeras_hybrid.bench import workers
+from qkeras_hybrid.bench.task import Results
+sys.path.insert(0, "tests")
+from test_workers import TASK, deadly
+import dataclasses
+
+folder = pathlib.Path(sys.argv[1])
+cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+cluster.add_node(num_cpus=1)
+tasks = [deadly(folder, kills=1), *(dataclasses.replace(TASK, seed=seed) for seed in range(5))]
+lost = []
+with Results(folder / "results.jsonl") as results:
+    for row in workers.run_ray(tasks, results, cluster.address, lambda t, n: lost.append(t.id)):
+        pass
+    assert list(workers.run_ray(tasks, results, cluster.address)) == []
+cluster.shutdown()
+print(json.dumps({"lost": lost, "tasks": [task.id for task in tasks]}))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)],
+        cwd=root,
+        env={**os.environ, "PYTHONPATH": f"{root}{os.pathsep}{root / 'tests'}"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = json.loads(done.stdout.splitlines()[-1])
+    rows = read_rows(tmp_path / "results.jsonl")
+    assert sorted(row["task"] for row in rows) == sorted(said["tasks"])
+    assert all(row["error"] is None for row in rows)
+    assert said["lost"] == [said["tasks"][0]]
