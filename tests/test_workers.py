@@ -145,7 +145,7 @@ contenders = ["linear"]
     finally:
         process.kill()
     assert process.returncode == 130, err
-    assert "Traceback" not in err
+    assert "Traceback" not in err, err
     assert "stopped with 0 of 2 runs" in err
     assert out == ""
     assert read_rows(tmp_path / "out" / "results.jsonl") == []

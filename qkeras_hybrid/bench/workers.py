@@ -88,8 +88,9 @@ def run_processes(
                 while waiting or running:
                     # One each, so that a lost worker takes no more than that with it.
                     while waiting and len(running) < n_processes:
-                        running[pool.submit(_run_alone, waiting[0], n_workers == 1)] = waiting[0]
-                        waiting.popleft()
+                        with _interrupts_kept_off():
+                            future = pool.submit(_run_alone, waiting[0], n_workers == 1)
+                        running[future] = waiting.popleft()
                     ended, _ = concurrent.futures.wait(
                         running, return_when=concurrent.futures.FIRST_COMPLETED
                     )
@@ -149,6 +150,23 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
+@contextlib.contextmanager
+def _interrupts_kept_off() -> Iterator[None]:
+    """Keeps Ctrl-C from processes (and threads) that are started meanwhile, from their first line.
+
+    They inherit what this thread blocks. `_start_worker` comes too late for a worker that is
+    still importing TensorFlow.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # on Windows
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _start_worker() -> None:
     # Ctrl-C reaches the whole group of processes: the one that writes decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -163,11 +181,15 @@ def _run_alone(task: Task, alone: bool) -> Row:
 def _stop(pool: concurrent.futures.ProcessPoolExecutor) -> None:
     """Ends the workers at once: what they are doing leaves no row."""
     processes = list((pool._processes or {}).values())
+    manager: Any = pool._executor_manager_thread
     pool.shutdown(wait=False, cancel_futures=True)
     for process in processes:
         process.kill()
     for process in processes:
         process.join()
+    if manager is not None:
+        # Its pipe closes with it, and Python writes to that at its exit if it is still there.
+        manager.join(timeout=10)
 
 
 def run_ray(
