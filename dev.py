@@ -27,7 +27,7 @@ SUPPORTED = ((3, 11), (3, 12))
 # What each job needs beside the package: names of its extras in setup.cfg.
 JOBS: dict[str, frozenset[str]] = {
     "compare": frozenset(),
-    "test": frozenset({"test", "torch"}),
+    "test": frozenset({"docs", "test", "torch"}),
 }
 
 # An installation depends on these; Python modules are used where they lie.

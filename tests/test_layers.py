@@ -599,6 +599,21 @@ def test_drawing_shows_qubits_that_no_gate_touches():
     assert layer.draw("svg").startswith("<svg")
 
 
+def test_a_notebook_shows_circuit_weights_and_cost():
+    layer = PQC(weighted_circuit(), "Z", name="<q>")
+    assert "&lt;q&gt;, not built yet" in layer._repr_html_()
+    layer.build((None, 3))
+    shown = layer._repr_html_()
+    assert "<svg" in shown
+    assert "12 weights, in radians" in shown
+    value = float(ops.convert_to_numpy(layer.circuit_weights)[0])
+    assert f"<td>t3</td><td>{value:.4f}</td>" in shown
+    assert f"engine {layer.engine.name}" in shown
+    many = PQCDense(2, n_qubits=8, n_layers=20)
+    many.build((None, 3))
+    assert "too many to draw" in many._repr_html_()
+
+
 def test_global_phases_cost_no_evaluations():
     plain = PQC(cirq.Circuit(cirq.rz(sympy.Symbol("w"))(Q[0])), "Z")
     phased = PQC(cirq.Circuit((cirq.Z ** sympy.Symbol("w"))(Q[0])), "Z")

@@ -15,7 +15,6 @@ PROGRAM = "qkeras-hybrid"
 RESULTS = "results.jsonl"
 
 app = typer.Typer(
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -74,6 +73,18 @@ def _top(
         typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version."),
     ] = False,
 ) -> None:
-    """Trains hybrid quantum-classical Keras models and compares them with Dense networks."""
+    """Trains hybrid quantum-classical Keras models and compares them with Dense networks.
+
+    A hybrid model is a Keras model with a quantum circuit as one of its layers.
+
+    Examples:
+
+    - `qkeras-hybrid doctor`: does everything work here?
+    - `qkeras-hybrid compare`: a hybrid model and two Dense networks on images of digits
+    - `qkeras-hybrid run quick`, then `qkeras-hybrid report results/quick`: the whole protocol
+
+    Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 Ctrl-C. Each command has its own
+    `--help`.
+    """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

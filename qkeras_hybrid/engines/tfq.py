@@ -18,13 +18,14 @@ from __future__ import annotations
 import math
 import warnings
 import weakref
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 
-from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid._checks import must, one_of, positive_int
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.engines.base import Engine, check_shapes, memory_refusal, sample_bits
 from qkeras_hybrid.program import PauliRotation, Phase, Program
@@ -76,6 +77,7 @@ class TFQEngine(Engine):
     def __init__(self, gradient: str = "adjoint") -> None:
         self.gradient = one_of("gradient", gradient, _GRADIENTS)
         self._written: weakref.WeakKeyDictionary[Program, _Written] = weakref.WeakKeyDictionary()
+        self._written_after_circuits = self._written.__class__()
 
     def get_config(self) -> dict[str, Any]:
         return {"gradient": self.gradient}
@@ -97,6 +99,37 @@ class TFQEngine(Engine):
             return values[:, :0]
         return written.expectation(
             tf.repeat(tf.constant(written.circuit), batch),
+            tf.constant(written.symbols, tf.string),
+            values,
+            tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1])),
+        )
+
+    def expectation_after(self, circuits: Any, program: Program, inputs: Any, weights: Any) -> Any:
+        """Returns expectation values of the program, run after each sample's own circuit.
+
+        Args:
+            circuits: String tensor of shape `(batch,)`: circuits without symbols, as
+                `tfq.convert_to_tensor` makes them. They may act on more qubits than the program.
+            program: The program; its qubits, by their names, are those of the circuits.
+            inputs: Tensor of shape `(batch, n_inputs)`.
+            weights: Tensor of shape `(n_weights,)`.
+
+        Returns:
+            Tensor of shape `(batch, n_observables)`, with gradients of `inputs` and `weights`.
+
+        Raises:
+            ValueError: If TFQ can't name one of the program's qubits.
+        """
+        # By its module, since the package's own names leave it out.
+        from tensorflow_quantum.core.ops import tfq_utility_ops
+
+        written = self._write(program, after_circuits=True)
+        values = self._values(program, written, inputs, weights)
+        batch = tf.shape(circuits)[0]
+        return written.expectation(
+            tfq_utility_ops.append_circuit(
+                circuits, tf.repeat(tf.constant(written.circuit), batch)
+            ),
             tf.constant(written.symbols, tf.string),
             values,
             tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1])),
@@ -136,12 +169,18 @@ class TFQEngine(Engine):
         programs = tf.repeat(tf.constant(written.circuit), tf.shape(values)[0])
         return tfq.resolve_parameters(programs, tf.constant(written.symbols, tf.string), values)
 
-    def _write(self, program: Program) -> _Written:
-        if program not in self._written:
+    def _write(self, program: Program, after_circuits: bool = False) -> _Written:
+        cache = self._written_after_circuits if after_circuits else self._written
+        if program not in cache:
+            if after_circuits:
+                # Their qubits are told from one another by name: the program keeps its own.
+                qubits = check_qubits(program.qubits)
+            else:
+                qubits = tuple(cirq.GridQubit.rect(1, program.n_qubits))
             # Eager even while a graph is traced: it is done once.
             with tf.init_scope():
-                self._written[program] = _write(program, self.gradient)
-        return self._written[program]
+                cache[program] = _write(program, qubits, self.gradient)
+        return cache[program]
 
     def _values(self, program: Program, written: _Written, inputs: Any, weights: Any) -> Any:
         """Returns the symbols' values in half turns: shape `(batch, n_symbols)`, float32."""
@@ -164,8 +203,27 @@ class _Written:
     expectation: Any
 
 
-def _write(program: Program, gradient: str) -> _Written:
-    writer = _Writer(program)
+def check_qubits(qubits: Sequence[cirq.Qid]) -> tuple[cirq.Qid, ...]:
+    """Makes sure that TFQ's circuits can hold qubits, and returns them.
+
+    Raises:
+        ValueError: If one is neither a `cirq.GridQubit` nor a `cirq.LineQubit`.
+    """
+    for qubit in qubits:
+        if not isinstance(qubit, (cirq.GridQubit, cirq.LineQubit)):
+            raise ValueError(
+                must(
+                    "circuit",
+                    "act on cirq.GridQubit or cirq.LineQubit, which TensorFlow Quantum's circuits "
+                    "are made of",
+                    qubit,
+                )
+            )
+    return tuple(qubits)
+
+
+def _write(program: Program, qubits: Sequence[cirq.Qid], gradient: str) -> _Written:
+    writer = _Writer(program, qubits)
     sums = []
     for observable in program.observables:
         total = cirq.PauliSum()
@@ -190,8 +248,8 @@ def _write(program: Program, gradient: str) -> _Written:
 class _Writer:
     """Writes instructions as operations that TFQ's serializer takes."""
 
-    def __init__(self, program: Program) -> None:
-        self.qubits = cirq.GridQubit.rect(1, program.n_qubits)
+    def __init__(self, program: Program, qubits: Sequence[cirq.Qid]) -> None:
+        self.qubits = qubits
         # In half turns, as Cirq's exponents: no factor is left in the circuit.
         self.symbols = [f"a{row}" for row in range(len(program.angles))]
         self.constants: list[float] = []
@@ -209,7 +267,7 @@ class _Writer:
             else:
                 self._fixed(instruction.array, on)
 
-    def _rotation(self, paulis: str, on: list[cirq.GridQubit], exponent: Any) -> None:
+    def _rotation(self, paulis: str, on: list[cirq.Qid], exponent: Any) -> None:
         gates = {
             "X": cirq.XPowGate,
             "Y": cirq.YPowGate,
@@ -233,7 +291,7 @@ class _Writer:
         self._rotation("Z", on[-1:], exponent)
         self.circuit.append(cirq.inverse(change))
 
-    def _controlled_z(self, on: list[cirq.GridQubit], exponent: Any) -> None:
+    def _controlled_z(self, on: list[cirq.Qid], exponent: Any) -> None:
         if len(on) == 1:
             self.circuit.append(cirq.ZPowGate(exponent=exponent)(*on))
             return
@@ -243,7 +301,7 @@ class _Writer:
             operation = cirq.ControlledOperation(on[:-2], operation)
         self.circuit.append(operation)
 
-    def _fixed(self, matrix: np.ndarray, on: list[cirq.GridQubit]) -> None:
+    def _fixed(self, matrix: np.ndarray, on: list[cirq.Qid]) -> None:
         for gate, known in _known_gates(len(on)):
             overlap = np.trace(known.conj().T @ matrix) / len(matrix)
             if abs(overlap) > 1 - 1e-13:
@@ -265,11 +323,11 @@ class _Writer:
         parts = list(cirq.flatten_to_ops(found))
         product = cirq.Circuit(parts).unitary(qubit_order=on, qubits_that_should_be_present=on)
         self.phase += float(np.angle(np.trace(product.conj().T @ matrix)))
-        back: dict[cirq.Qid, cirq.GridQubit] = {qubit: qubit for qubit in on}
+        back: dict[cirq.Qid, cirq.Qid] = {qubit: qubit for qubit in on}
         for part in parts:
             self._fixed(cirq.unitary(part), [back[qubit] for qubit in part.qubits])
 
-    def _one_qubit(self, matrix: np.ndarray, qubit: cirq.GridQubit) -> None:
+    def _one_qubit(self, matrix: np.ndarray, qubit: cirq.Qid) -> None:
         """Adds `rz ry rz` with Euler angles kept as constant symbols, at full precision."""
         # U = e^{ip} Rz(a) Ry(b) Rz(c): the moduli give b, the phases of the entries a + c, a - c.
         half = math.atan2(abs(matrix[1, 0]), abs(matrix[0, 0]))

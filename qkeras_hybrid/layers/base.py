@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import html
 import inspect
 import warnings
 from collections.abc import Mapping, Sequence
@@ -28,6 +29,10 @@ if TYPE_CHECKING:
 else:
     cirq = lazy_module("cirq")
     sympy = lazy_module("sympy")
+
+
+MOST_DRAWN = 400
+"""The most operations of a circuit that a notebook draws unasked."""
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -195,12 +200,7 @@ class QuantumLayer(keras.layers.Layer):
         leading = ops.shape(features)[:-1]
         flat = ops.reshape(features, (-1, features.shape[-1]))
         angles = self.angles(flat)
-        weights = (
-            ops.zeros((0,), dtype=self._precision)
-            if self.circuit_weights is None
-            else ops.cast(ops.convert_to_tensor(self.circuit_weights), self._precision)
-        )
-        values = self._computed(program, angles, weights)
+        values = self._computed(program, angles, self._weights())
         if self.output_kind != "circuit" and self.check_finite:
             check_tensor_finite(values, f"the result of layer {self.name!r}")
         if len(features.shape) > 2:
@@ -208,6 +208,12 @@ class QuantumLayer(keras.layers.Layer):
         if self.output_kind in ("expectation", "probabilities"):
             values = ops.cast(values, self.compute_dtype)
         return values
+
+    def _weights(self) -> Any:
+        """Returns the circuit's weights in the precision of the computation."""
+        if self.circuit_weights is None:
+            return ops.zeros((0,), dtype=self._precision)
+        return ops.cast(ops.convert_to_tensor(self.circuit_weights), self._precision)
 
     def _computed(self, program: Program, angles: Any, weights: Any) -> Any:
         engine: Any = self.engine
@@ -300,6 +306,35 @@ class QuantumLayer(keras.layers.Layer):
         from cirq.contrib.svg import circuit_to_svg
 
         return circuit_to_svg(circuit)
+
+    def _repr_html_(self) -> str:
+        """Shows the layer in a notebook: its circuit, its weights and what it would cost."""
+        head = f"<b>{html.escape(type(self).__name__)}</b> {html.escape(self.name)}"
+        if self._program is None:
+            return f"<p>{head}, not built yet</p>"
+        its = self.resources()
+        said = (
+            f"{its.qubits} qubits, depth {its.depth}, {its.one_qubit_gates} one-qubit and "
+            f"{its.two_qubit_gates} two-qubit gates, engine {html.escape(self._engine.name)}"
+            if self._engine is not None
+            else ""
+        )
+        n_operations = its.one_qubit_gates + its.two_qubit_gates + its.larger_gates
+        drawing = (
+            f'<div style="overflow-x: auto; background: white">{self.draw("svg")}</div>'
+            if n_operations <= MOST_DRAWN
+            else f"<p>{n_operations} operations, too many to draw: see <code>draw()</code>.</p>"
+        )
+        values = [] if self.circuit_weights is None else ops.convert_to_numpy(self.circuit_weights)
+        cells = "".join(
+            f"<tr><td>{html.escape(symbol.name)}</td><td>{value:.4f}</td></tr>"
+            for symbol, value in zip(self.symbols, values, strict=True)
+        )
+        weights = (
+            f"<details><summary>{len(self.symbols)} weights, in radians</summary>"
+            f"<table>{cells}</table></details>"
+        )
+        return f"<p>{head}: {said}</p>{drawing}{weights if cells else ''}"
 
     def resources(self) -> Resources:
         """Returns what the circuit would ask of quantum hardware."""

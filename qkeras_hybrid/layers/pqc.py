@@ -12,12 +12,12 @@ from qkeras_hybrid._checks import must
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.layers.base import (
-    QuantumLayer,
     check_encoding,
     fresh_symbols,
     observables_config,
     observables_from_config,
 )
+from qkeras_hybrid.layers.circuit_inputs import CircuitInputs
 from qkeras_hybrid.program import Program, compile_circuit, symbol_names
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ else:
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
-class PQC(QuantumLayer):
+class PQC(CircuitInputs):
     """A parameterized quantum circuit as a layer: features in, expectation values out.
 
     `y_k = <0| U(x, w)† O_k U(x, w) |0>`, with `U` the circuit, `x` the features, `w` the layer's
@@ -53,7 +53,10 @@ class PQC(QuantumLayer):
 
     Input shape:
         `(batch, ..., n_features)`, with `n_features` equal to the number of `inputs` if these
-        are given.
+        are given. Or circuits, as for `tfq.layers.PQC`: a string tensor of shape `(batch,)` that
+        `tfq.convert_to_tensor` made, or `[circuits, values]` with values of shape
+        `(batch, n_inputs)`, as for `tfq.layers.ControlledPQC`. Each runs before the layer's
+        own circuit, in place of an encoding, and needs the `tfq` engine.
 
     Output shape:
         `(batch, ..., n_observables)`.
@@ -105,6 +108,16 @@ class PQC(QuantumLayer):
     def compile_program(self, n_features: int) -> Program:
         """Compiles the circuit, with the encoding in front of it where it names no inputs."""
         own = self._own
+        if self._takes_circuits and n_features != self._n_values():
+            raise ValueError(
+                f"Layer {self.name!r} must have inputs [circuits, values] with a value for each of "
+                f"{list(own.inputs)}, but got {n_features or 'no'} values."
+                if own.inputs
+                else f"Layer {self.name!r} names no `inputs` that would take the {n_features} "
+                "values beside its circuits: give it `inputs`, or call it on circuits alone."
+            )
+        if self._takes_circuits:
+            return own
         if self._inputs is not None:
             if len(self._inputs) != n_features:
                 raise ValueError(
@@ -137,7 +150,15 @@ class PQC(QuantumLayer):
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Returns the input's shape with the number of observables as its last axis."""
         self._check_shape(input_shape)
-        return (*input_shape[:-1], len(self._own.observables))
+        first: Any = input_shape[0]
+        if self._takes_circuits:
+            leading: Sequence[int | None] = [first[0] if isinstance(first, Sequence) else first]
+        else:
+            leading = input_shape[:-1]
+        return (*leading, len(self._own.observables))
+
+    def _n_values(self) -> int:
+        return len(self._own.inputs)
 
     def get_config(self) -> dict[str, Any]:
         """Returns every argument of the constructor; circuits as Cirq's JSON."""

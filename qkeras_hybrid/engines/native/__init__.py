@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -30,6 +31,11 @@ def build_status() -> str:
     if reason is not None:
         return f"native: {reason}"
     return f"native: built ({', '.join(library.instruction_sets())})"
+
+
+def threads() -> int:
+    """Returns how many threads the op may use: TensorFlow's, as many as cores unless set."""
+    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
 
 
 def instruction_sets() -> list[str]:

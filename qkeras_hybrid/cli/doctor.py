@@ -1,0 +1,143 @@
+"""`qkeras-hybrid doctor`: what is installed, what works here, and a self-test."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import rich.box
+import rich.console
+import rich.table
+import typer
+
+from qkeras_hybrid.cli.base import app, native_stderr_muted, stopped
+
+if TYPE_CHECKING:
+    from qkeras_hybrid.engines import Engine
+
+TOLERANCE = 1e-5
+"""Of a value or derivative in float32 against its closed form; TFQ's gradient has 1e-3."""
+
+
+@dataclasses.dataclass(frozen=True)
+class SelfTest:
+    """What an engine did with a circuit whose value is known.
+
+    Attributes:
+        engine: The engine's name.
+        error: The largest error of the value and the gradient; None if it did not run.
+        milliseconds: What a training step took after the first.
+        reason: Why it did not run, or failed; empty otherwise.
+    """
+
+    engine: str
+    error: float | None
+    milliseconds: float | None
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the engine can't run here, or computes what it should."""
+        limit = 1e-3 if self.engine == "tfq" else TOLERANCE
+        return self.error is None or self.error < limit
+
+
+@app.command()
+def doctor() -> None:
+    """Say what is installed, which engines work here, and whether they compute what they should.
+
+    The self-test takes some seconds: each engine computes a circuit whose value and derivative
+    are known, and times it. Paste the output into a bug report.
+
+    Exit codes: 0 all is well, 1 an engine that is there computes something else.
+    """
+    try:
+        with native_stderr_muted():
+            import keras
+
+            from qkeras_hybrid import engines
+            from qkeras_hybrid.bench import runner
+            from qkeras_hybrid.engines import native
+
+        console = rich.console.Console(highlight=False)
+        facts = _table("what", "here")
+        for name, value in {**runner.machine(), **runner.versions()}.items():
+            facts.add_row(name, str(value))
+        facts.add_row("Keras backend", keras.backend.backend())
+        facts.add_row("threads of native", str(native.threads()))
+        sets = native.instruction_sets() if native.load_operations() else []
+        facts.add_row("instruction sets of native", ", ".join(sets) or "-")
+        console.print(facts)
+        checked = _table("engine", "status", "error", "a step")
+        with native_stderr_muted():
+            status = engines.status()
+            tests = [_tested(name, reason) for name, reason in status.items()]
+        for test in tests:
+            checked.add_row(
+                test.engine,
+                test.reason or ("works" if test.passed else "WRONG VALUES"),
+                "-" if test.error is None else f"{test.error:.1g}",
+                "-" if test.milliseconds is None else f"{test.milliseconds:.2g} ms",
+            )
+        console.print()
+        console.print(checked)
+    except KeyboardInterrupt as error:
+        raise stopped("before the end of the self-test.") from error
+    if not all(test.passed for test in tests):
+        raise typer.Exit(1)
+
+
+def _table(*heads: str) -> rich.table.Table:
+    made = rich.table.Table(box=rich.box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for head in heads:
+        made.add_column(head, overflow="fold")
+    return made
+
+
+def _tested(name: str, status: str) -> SelfTest:
+    """Runs an engine on `rx(x) ry(w)`, of which `<Z> = cos(x) cos(w)`."""
+    from qkeras_hybrid import engines
+
+    if status != "available":
+        return SelfTest(name, None, None, status)
+    engine: Any = engines.get(name)
+    x, w = [0.3, 1.1, 2.5], 0.7
+    try:
+        value, gradient, milliseconds = _step(engine, x, w)
+    except Exception as error:
+        return SelfTest(name, math.inf, None, f"{type(error).__name__}: {error}")
+    errors = [abs(v - math.cos(a) * math.cos(w)) for v, a in zip(value, x, strict=True)]
+    errors.append(abs(gradient + math.sin(w) * sum(map(math.cos, x))))
+    return SelfTest(name, max(errors), milliseconds, "")
+
+
+def _step(engine: Engine, x: list[float], w: float) -> tuple[list[float], float, float]:
+    """Returns the values, the weight's gradient of their sum, and milliseconds of a step."""
+    import cirq
+    import numpy as np
+    import sympy
+
+    from qkeras_hybrid import compile_circuit
+    from qkeras_hybrid.testing import value_and_gradients
+
+    qubit = cirq.LineQubit(0)
+    symbols = sympy.symbols("x w")
+    circuit = cirq.Circuit(cirq.rx(symbols[0])(qubit), cirq.ry(symbols[1])(qubit))
+    program = compile_circuit(circuit, "Z", inputs=["x"])
+    inputs = np.array([[value] for value in x], "float32")
+    weights = np.array([w], "float32")
+
+    def step() -> tuple[Any, Any]:
+        return value_and_gradients(
+            lambda *tensors: engine.expectation(program, *tensors), inputs, weights
+        )
+
+    values, (_, gradient) = step()
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        step()
+        seconds.append(time.perf_counter() - start)
+    return values[:, 0].tolist(), float(gradient[0]), 1e3 * min(seconds)

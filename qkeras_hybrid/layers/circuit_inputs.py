@@ -1,0 +1,114 @@
+"""What lets a layer take TensorFlow Quantum's string tensors of circuits, one for each sample."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from keras import ops
+
+from qkeras_hybrid import gradients
+from qkeras_hybrid.engines import TFQEngine
+from qkeras_hybrid.layers.base import QuantumLayer
+
+Shape = Sequence[int | None]
+
+
+class CircuitInputs(QuantumLayer):
+    """A quantum layer whose input may also be circuits, which run before the layer's own.
+
+    The first call says which it is. Circuits are a string tensor of shape `(batch,)`, as
+    `tfq.convert_to_tensor` makes it; `[circuits, values]`, with values of shape
+    `(batch, n_inputs)`, where the layer's circuit has inputs besides.
+    """
+
+    _takes_circuits = False
+
+    def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Takes circuits or numbers, as Keras's layers take numbers."""
+        circuits = _are_circuits(inputs[0] if _is_pair(inputs) else inputs)
+        if not self.built:
+            self._takes_circuits = circuits
+        elif circuits != self._takes_circuits:
+            raise ValueError(
+                f"Layer {self.name!r} was built for inputs of "
+                f"{'circuits' if self._takes_circuits else 'numbers'}, but got "
+                f"{'circuits' if circuits else 'numbers'}. Make another layer for those."
+            )
+        return super().__call__(inputs, *args, **kwargs)
+
+    def build(self, input_shape: Any) -> None:
+        """Builds as every quantum layer; circuits are for TensorFlow Quantum's simulator."""
+        if self._takes_circuits:
+            if self._engine is None:
+                self._engine = TFQEngine()
+            if not isinstance(self._engine, TFQEngine):
+                raise ValueError(
+                    f"Layer {self.name!r} takes circuits as inputs with the engine 'tfq' and exact "
+                    f"values only, but its engine is {self._engine.name!r}. Leave `engine` and "
+                    "`shots` out."
+                )
+            if not isinstance(self.differentiator, gradients.Adjoint | None):
+                raise ValueError(
+                    f"Layer {self.name!r} takes circuits as inputs with TensorFlow Quantum's own "
+                    f"differentiators only, but got {type(self.differentiator).__name__}. "
+                    "Give it engine=TFQEngine(gradient='parameter_shift'), for example."
+                )
+        super().build(input_shape)
+
+    def call(self, inputs: Any) -> Any:
+        """Computes the circuit for every sample."""
+        if not self._takes_circuits:
+            return super().call(inputs)
+        circuits, values = inputs if _is_pair(inputs) else (inputs, None)
+        engine: Any = self.engine
+        if values is None:
+            values = ops.zeros((ops.shape(circuits)[0], 0), self._precision)
+        found = engine.expectation_after(
+            circuits, self.program, ops.cast(values, self._precision), self._weights()
+        )
+        return ops.cast(found, self.compute_dtype)
+
+    def get_build_config(self) -> dict[str, Any] | None:
+        """Returns the shapes, and whether they are those of circuits."""
+        config = super().get_build_config()
+        return {**config, "circuits": True} if config and self._takes_circuits else config
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the layer for what it was built for when it was saved."""
+        self._takes_circuits = config.get("circuits", False)
+        super().build_from_config({k: v for k, v in config.items() if k != "circuits"})
+
+    def _check_shape(self, input_shape: Any) -> int:
+        """Returns the number of features that come with the circuits."""
+        if not self._takes_circuits:
+            return super()._check_shape(input_shape)
+        if not _is_pair(input_shape):
+            return 0
+        values = tuple(input_shape[1])
+        if len(values) != 2 or values[1] is None:
+            raise ValueError(
+                f"Layer {self.name!r} must have values of shape (batch, {self._n_values()}) beside "
+                f"its circuits, but got shape {values}."
+            )
+        return int(values[1])
+
+    def _n_values(self) -> int:
+        """Returns the number of values that each sample's circuit needs beside it."""
+        raise NotImplementedError
+
+
+def _is_pair(inputs: Any) -> bool:
+    return (
+        isinstance(inputs, (list, tuple))
+        and len(inputs) == 2
+        and (hasattr(inputs[0], "shape") or isinstance(inputs[0], (list, tuple)))
+    )
+
+
+def _are_circuits(inputs: Any) -> bool:
+    """Whether these are strings in a row; anything else is for the layer to take or refuse."""
+    kind = getattr(inputs, "dtype", None)
+    name = getattr(kind, "name", kind)  # of TensorFlow's, NumPy's and Keras's dtypes
+    of_strings = isinstance(name, str) and name.startswith(("string", "str", "bytes", "object"))
+    return of_strings and len(inputs.shape) == 1

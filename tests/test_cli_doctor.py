@@ -1,0 +1,42 @@
+"""`qkeras-hybrid doctor`: what it says, and that it notices an engine that is wrong."""
+
+from __future__ import annotations
+
+import keras
+import pytest
+
+from qkeras_hybrid import cli, engines
+from qkeras_hybrid.engines.statevector import StatevectorEngine
+
+
+def test_doctor_says_what_is_here_and_that_it_works(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["doctor"]) == 0
+    printed = capsys.readouterr().out
+    assert f"keras            {keras.__version__}".split() == [
+        word for line in printed.splitlines() if line.startswith("keras ") for word in line.split()
+    ]
+    for name, status in engines.status().items():
+        (line,) = (line for line in printed.splitlines() if line.split()[:1] == [name])
+        assert ("works" in line) == (status == "available")
+
+
+def test_doctor_notices_an_engine_with_wrong_values(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    right = StatevectorEngine.expectation
+    monkeypatch.setattr(
+        StatevectorEngine, "expectation", lambda *args, **more: 1.001 * right(*args, **more)
+    )
+    assert cli.main(["doctor"]) == 1
+    assert "WRONG VALUES" in capsys.readouterr().out
+
+
+def test_doctor_says_why_an_engine_fails(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*arguments: object, **more: object) -> None:
+        raise RuntimeError("out of order")
+
+    monkeypatch.setattr(StatevectorEngine, "expectation", broken)
+    assert cli.main(["doctor"]) == 1
+    assert "RuntimeError: out of order" in " ".join(capsys.readouterr().out.split())
