@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from qkeras_hybrid.bench.report import content
+from qkeras_hybrid.bench.task import read_rows
+
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 
@@ -31,6 +34,59 @@ def test_the_readme_shows_the_example_that_the_package_mirrors(root: Path) -> No
         "Dense(10), ])",
     ):
         assert part in readme
+
+
+def test_the_example_prints_what_the_readme_says(
+    root: Path, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    first = CODE.search(readme)
+    assert first is not None
+    said = re.search(r"^```text\ntest accuracy ([\d.]+)\n```", readme, re.MULTILINE)
+    assert said is not None
+    printed = run_python(f"import os\nos.chdir({str(tmp_path)!r})\n{first[1]}")
+    # Seeded; but sums are rounded otherwise on other processors, and training goes on from there.
+    assert float(printed.split()[-1]) == pytest.approx(float(said[1]), abs=0.05)
+
+
+def drawn(picture: Path) -> list[str]:
+    """Returns the text in an SVG picture, in order."""
+    return re.findall(r"<text[^>]*>([^<]*)</text>", picture.read_text(encoding="utf-8"))
+
+
+def test_the_pictures_are_those_of_the_stored_rows(
+    root: Path, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    run_python(
+        f"import sys, runpy\nsys.argv[1:] = [{str(tmp_path)!r}]\n"
+        f"runpy.run_path({str(root / 'benchmarks/pictures.py')!r}, run_name='__main__')"
+    )
+    for name in ("speed", "comparison"):
+        assert f"(benchmarks/pictures/{name}.svg)" in readme
+        assert drawn(tmp_path / f"{name}.svg")
+        assert drawn(tmp_path / f"{name}.svg") == drawn(root / f"benchmarks/pictures/{name}.svg")
+
+
+def test_what_the_readme_says_of_the_study_is_in_its_rows(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    rows = read_rows(root / "benchmarks/paper/results.jsonl")
+    found = [c for c in content.build(rows).comparisons if c.metric == "accuracy"]
+    matched = [c.contrasts["dense_same_parameters"].outcome for c in found]
+    said = re.search(
+        r"(\d+) of (\d+) hybrids is more accurate .*?(\d+) are less.*?none of the (\d+)",
+        readme,
+        re.DOTALL,
+    )
+    assert said is not None
+    perceptron = [c.contrasts["mlp"].outcome for c in found if "mlp" in c.contrasts]
+    assert [int(n) for n in said.groups()] == [
+        matched.count("better"),
+        len(found),
+        matched.count("worse"),
+        len(perceptron),
+    ]
+    assert "better" not in perceptron
 
 
 def cells(text: str, head: str) -> list[list[str]]:
@@ -72,8 +128,43 @@ def test_the_speed_in_the_readme_is_the_stored_one(root: Path) -> None:
         assert close(row[5], peers[1]["first_s"])
 
 
-@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md"])
+@pytest.mark.parametrize(
+    "document", ["README.md", "README.de.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+)
 def test_code_blocks_name_their_language(root: Path, document: str) -> None:
     fences = re.findall(r"^```(.*)$", (root / document).read_text(encoding="utf-8"), re.MULTILINE)
     assert len(fences) % 2 == 0
     assert all(fences[::2]), "a block without a language is run by nobody"
+
+
+HEADING = re.compile(r"^(#+) ", re.MULTILINE)
+FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\(([^)#]+)\)|\]\[([^\]]+)\]|^(\[[^\]]+\]: .*)$", re.MULTILINE)
+
+
+def test_the_german_readme_has_the_same_parts(root: Path) -> None:
+    english, german = (
+        (root / name).read_text(encoding="utf-8") for name in ("README.md", "README.de.md")
+    )
+    assert FENCE.findall(german) == FENCE.findall(english)
+    english, german = FENCE.sub("", english), FENCE.sub("", german)
+    assert HEADING.findall(german) == HEADING.findall(english)
+    switched = {"README.md": "README.de.md"}
+    found = [switched.get(target, target) for (target, *_) in LINK.findall(german) if target]
+    assert found == [target for (target, *_) in LINK.findall(english) if target]
+    assert [more for _, *more in LINK.findall(german)] == [
+        more for _, *more in LINK.findall(english)
+    ]
+    # Tables row by row, and the figures of each part, however its sentences are turned.
+    assert [line.count("|") for line in german.splitlines() if line.startswith("|")] == [
+        line.count("|") for line in english.splitlines() if line.startswith("|")
+    ]
+    for there, here in zip(HEADING.split(english), HEADING.split(german), strict=True):
+        assert sorted(re.findall(r"\d+(?:\.\d+)?", here)) == sorted(
+            re.findall(r"\d+(?:\.\d+)?", there)
+        )
+        names = [
+            sorted(" ".join(name.split()) for name in re.findall(r"`[^`]+`", text))
+            for text in (here, there)
+        ]
+        assert names[0] == names[1]

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import base64
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import browsers
 import made_rows
 from qkeras_hybrid.bench import report
 
 pytest.importorskip("selenium", reason="selenium is not installed: pip install selenium")
 from selenium import webdriver
-from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select, WebDriverWait
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-DRIVER = shutil.which("chromedriver")
-
-pytestmark = pytest.mark.skipif(
-    BROWSER is None or DRIVER is None, reason="no Chromium with its chromedriver here"
-)
+pytestmark = browsers.NEEDS_CHROMIUM
 
 CONTENDERS = ("hybrid", "dense_same_parameters", "frozen_circuit", "rbf_svc")
 
@@ -51,16 +42,8 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(BROWSER)
-    # The sandbox does not run as root; a container's shared memory may be too small for a page.
-    sandbox = ["--no-sandbox"] if os.geteuid() == 0 else []
-    for argument in ("--headless=new", "--disable-gpu", "--disable-dev-shm-usage", *sandbox):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
+    with browsers.chromium() as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -220,7 +203,8 @@ def test_the_style_follows_the_system_until_the_reader_chooses(browser: webdrive
     dark = background(browser)
     assert (light, dark) == ("rgb(255, 255, 255)", "rgb(20, 24, 28)")
     theme = browser.find_element(By.ID, "theme")
-    assert theme.text == "Light"
+    # The page hears of the system's change a moment after its style does.
+    WebDriverWait(browser, 10).until(lambda _: theme.text == "Light")
     theme.click()
     assert (background(browser), theme.text) == (light, "Dark")
     browser.refresh()

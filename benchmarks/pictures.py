@@ -1,0 +1,120 @@
+"""Draws the pictures of the README from the stored results.
+
+python benchmarks/pictures.py              # into benchmarks/pictures/
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from qkeras_hybrid.bench.report import content
+from qkeras_hybrid.bench.task import read_rows
+
+HERE = Path(__file__).resolve().parent
+PEERS = {
+    "tfq": "TensorFlow Quantum",
+    "tensorcircuit": "TensorCircuit-NG (JAX)",
+    "pennylane-jax": "PennyLane (JAX)",
+}
+COLOURS = {"tfq": "#1f77b4", "tensorcircuit": "#2ca02c", "pennylane-jax": "#d95f02"}
+MATCHED = "dense_same_parameters"
+OUTCOMES = {"better": "#1b7837", "worse": "#b2182b"}
+GREY = "#555555"
+
+
+def ratios() -> dict[str, dict[str, float]]:
+    """Returns how many times the step of `native` each other takes, by name and size."""
+    found: dict[str, dict[str, float]] = {name: {} for name in PEERS}
+    for file in ("engines", "peers"):
+        stored = json.loads((HERE / "speed" / f"{file}.json").read_text(encoding="utf-8"))
+        for step in stored["steps"]:
+            size = f"{step['n_qubits']} qubits\nbatch {step['batch']}"
+            native = step["engines"]["native"]["median_s"]
+            others = step["peers"] if file == "peers" else {"tfq": step["engines"]["tfq"]}
+            for name, its in others.items():
+                found[name][size] = its["median_s"] / native
+    return found
+
+
+def draw_speed(axes: Axes) -> None:
+    """Draws the ratios as bars over the sizes; what was not measured has no bar."""
+    found = ratios()
+    sizes = list(found["tfq"])
+    width = 0.27
+    for name, label in PEERS.items():
+        places, values = [], []
+        for n, size in enumerate(sizes):
+            there = [other for other in PEERS if size in found[other]]
+            if name in there:
+                places.append(n + (there.index(name) - (len(there) - 1) / 2) * width)
+                values.append(found[name][size])
+        bars = axes.bar(places, values, width, label=label, color=COLOURS[name])
+        axes.bar_label(bars, [f"{value:.0f}" for value in values], fontsize=9, padding=1)
+    axes.axhline(1, color="black", label="native")
+    axes.set(
+        yscale="log",
+        ylim=(0.7, 800),
+        ylabel="time of a training step / native",
+        title="A training step against this package's native engine (2 cores, one run each)",
+    )
+    axes.set_xticks(range(len(sizes)), sizes)
+    axes.legend(frameon=False, ncols=4, loc="upper right")
+
+
+def differences() -> list[tuple[str, float, float, float, str]]:
+    """Returns a label, mean, low, high (in points) and outcome of hybrid minus matched Dense."""
+    rows = read_rows(HERE / "paper" / "results.jsonl")
+    found = []
+    for comparison in content.build(rows).comparisons:
+        contrast = comparison.contrasts.get(MATCHED)
+        if contrast is None or comparison.metric != "accuracy":
+            continue
+        estimate = contrast.difference
+        title = f"{comparison.model}, {comparison.data_title}".replace("_", " ")
+        mean, low, high = (100 * v for v in (estimate.mean, estimate.low, estimate.high))
+        found.append((title, mean, low, high, contrast.outcome))
+    return found
+
+
+def draw_differences(axes: Axes) -> None:
+    """Draws the differences as points with their intervals, one below the other."""
+    found = differences()
+    for place, (_, mean, low, high, outcome) in enumerate(found):
+        # Of the test corrected for the number of controls, as in the report, not of the interval.
+        colour = OUTCOMES.get(outcome, GREY)
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot(mean, place, "o", color=colour, markersize=6)
+    axes.axvline(0, color="black", linewidth=1)
+    axes.set_yticks(range(len(found)), [title for title, *_ in found], fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel(
+        "points of test accuracy, 95 % interval; in colour: more than chance explains", x=0.3
+    )
+    axes.set_title("Hybrid minus the Dense network with as many parameters", x=0.2)
+    axes.grid(axis="x", color="#dddddd")
+
+
+def main(folder: Path) -> None:
+    """Writes both pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
+    # Text stays text, and the same numbers give the same file.
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "qkeras_hybrid"}):
+        for name, draw, size in (
+            ("speed", draw_speed, (9.0, 4.0)),
+            ("comparison", draw_differences, (9.0, 5.6)),
+        ):
+            figure = Figure(figsize=size, layout="constrained")
+            axes = figure.subplots()
+            axes.spines[["top", "right"]].set_visible(False)
+            draw(axes)
+            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]) if len(sys.argv) > 1 else HERE / "pictures")
