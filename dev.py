@@ -153,7 +153,8 @@ def test(python: Path, arguments: list[str]) -> int:
         for check in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
         if _status(python, "-m", *check)
     ]
-    processes = min(os.cpu_count() or 1, MOST_TEST_PROCESSES)
+    # One more than there are cores, because some tests wait for processes of their own.
+    processes = min((os.cpu_count() or 1) + 1, MOST_TEST_PROCESSES)
     status = _status(python, "-m", "pytest", "-n", str(processes), *arguments)
     if failed:
         _say(f"Failed before the tests: {', '.join(failed)}.")

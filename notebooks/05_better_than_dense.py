@@ -81,7 +81,7 @@ print(f"{'hybrid':22s} {hybrid().count_params():3d} parameters")
 
 
 # %%
-EPOCHS, RATE = 12, 0.03
+EPOCHS, RATE = 10, 0.03
 SEEDS = range(6)
 
 

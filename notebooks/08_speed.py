@@ -75,7 +75,7 @@ def step_time(engine, n_qubits, batch, n_layers=3, repeats=5, **options):
     return seconds[0], min(seconds[1:])
 
 
-sizes = [2, 4, 6, 8, 10, 12]
+sizes = [2, 4, 6, 8, 10]
 times = {name: [step_time(name, n, 64) for n in sizes] for name in ENGINES}
 
 figure, axis = plt.subplots(figsize=(6.4, 3.8), layout="constrained")

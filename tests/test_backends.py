@@ -1,4 +1,4 @@
-"""The layers and the statevector engine under each Keras backend, in processes of their own."""
+"""The layers and the statevector engine under each Keras backend, in a process of its own."""
 
 import importlib.util
 import os
@@ -18,14 +18,13 @@ SELECTED = [
 ]
 
 
-@pytest.mark.parametrize("tests", SELECTED)
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_contracts_hold_under_backend(backend, tests, root, request):
+def test_contracts_hold_under_backend(backend, root, request):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     slow = ["--slow"] if request.config.getoption("--slow") else []
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *slow, tests],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *slow, *SELECTED],
         cwd=root,
         env={**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1"},
         capture_output=True,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import runpy
 from collections.abc import Callable
 from pathlib import Path
 
@@ -54,14 +55,9 @@ def drawn(picture: Path) -> list[str]:
     return re.findall(r"<text[^>]*>([^<]*)</text>", picture.read_text(encoding="utf-8"))
 
 
-def test_the_pictures_are_those_of_the_stored_rows(
-    root: Path, tmp_path: Path, run_python: Callable[..., str]
-) -> None:
+def test_the_pictures_are_those_of_the_stored_rows(root: Path, tmp_path: Path) -> None:
     readme = (root / "README.md").read_text(encoding="utf-8")
-    run_python(
-        f"import sys, runpy\nsys.argv[1:] = [{str(tmp_path)!r}]\n"
-        f"runpy.run_path({str(root / 'benchmarks/pictures.py')!r}, run_name='__main__')"
-    )
+    runpy.run_path(str(root / "benchmarks/pictures.py"))["main"](tmp_path)
     for name in ("speed", "comparison"):
         assert f"(benchmarks/pictures/{name}.svg)" in readme
         assert drawn(tmp_path / f"{name}.svg")
