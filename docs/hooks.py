@@ -19,6 +19,10 @@ VERBATIM = ("pre", "code", "script", "style", "math", "svg", "textarea")
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 
+def _notebooks() -> list[Path]:
+    return sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
+
+
 def _title(notebook: Path) -> str:
     """Returns the heading of a notebook, from the text beside it."""
     for line in notebook.with_suffix(".py").read_text(encoding="utf-8").splitlines():
@@ -27,10 +31,19 @@ def _title(notebook: Path) -> str:
     raise ValueError(f"{notebook.name} has no heading")
 
 
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Lists the notebooks in the navigation, after the page of the tutorials."""
+    pages = [{_title(path): f"{NOTEBOOKS.name}/{path.name}"} for path in _notebooks()]
+    for entry in config.nav or ():
+        if entry == {"Tutorials": "tutorials.md"}:
+            entry["Tutorials"] = [{"Overview": "tutorials.md"}, *pages]
+    return config
+
+
 @event_priority(100)  # before mkdocs-jupyter looks for notebooks among the files
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds each notebook as a page."""
-    for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb")):
+    for path in _notebooks():
         files.append(
             File(
                 f"{NOTEBOOKS.name}/{path.name}",
@@ -46,10 +59,7 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Lists the notebooks on the page of the tutorials."""
     if page.file.src_uri != "tutorials.md":
         return markdown
-    links = [
-        f"- [{_title(path)}](notebooks/{path.name})"
-        for path in sorted(NOTEBOOKS.glob("[0-9]*.ipynb"))
-    ]
+    links = [f"- [{_title(path)}](notebooks/{path.name})" for path in _notebooks()]
     return f"{markdown}\n" + "\n".join(links) + "\n"
 
 
