@@ -8,21 +8,17 @@ import sys
 import pytest
 
 # A layer of each class through the whole contract; the engine on closed forms and random
-# circuits, in both precisions; the differentiators; TFQ's engine too under TensorFlow. The
-# other tests run under TensorFlow alone.
-SELECTED = [
-    "tests/test_layers.py",
-    "tests/test_engines.py",
-    "tests/test_gradients.py",
-    "tests/test_encodings.py",
-]
+# circuits, in both precisions. The other tests run under TensorFlow alone.
+SELECTED = ["tests/test_layers.py", "tests/test_engines.py"]
+# The differentiators, and all encodings: minutes, with --slow.
+MORE = ["tests/test_gradients.py", "tests/test_encodings.py"]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_contracts_hold_under_backend(backend, root, request):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    slow = ["--slow"] if request.config.getoption("--slow") else []
+    slow = ["--slow", *MORE] if request.config.getoption("--slow") else []
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *slow, *SELECTED],
         cwd=root,
