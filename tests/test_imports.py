@@ -59,6 +59,17 @@ ORDERED_FAMILIES = {
         "tracking",
     ),
     "cli": ("base", "progress", "compare", "doctor", "listing", "perf", "report", "run"),
+    "interop": (
+        "_gates",
+        "_qasm_text",
+        "_qasm_values",
+        "_qasm_qubits",
+        "_qasm_reader",
+        "qasm",
+        "_qiskit_reader",
+        "qiskit",
+        "tuner",
+    ),
     "layers": ("base", "circuit_inputs", "pqc", "pqc_dense", "quantum_embedding"),
     "bench.report": (
         "words",

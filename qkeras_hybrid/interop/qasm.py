@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qkeras_hybrid._checks import must, one_of
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.interop._gates import with_all_qubits
 
 if TYPE_CHECKING:
     import cirq
@@ -19,19 +20,29 @@ VERSIONS = ("2.0", "3.0")
 def from_qasm(text: str) -> cirq.Circuit:
     """Reads a circuit from OpenQASM.
 
-    Measurements at the end are left out: what a layer reads, its observables say.
+    Of OpenQASM 2, everything unitary is read, with the gates of `qelib1.inc` as it is today. Of
+    OpenQASM 3: the gates of `stdgates.inc`; definitions of gates; the modifiers `ctrl`, `negctrl`,
+    `inv` and `pow`; `gphase`; constants; loops over ranges of numbers; slices and aliases of
+    registers. `input float` and `input angle` become symbols of the same names. Barriers and delays
+    are left out, and so are measurements at the end: what a layer reads, its observables say.
+
+    The circuit holds all declared qubits, those without a gate too, and they sort in the order of
+    their declarations: `"Z1"` reads the second qubit that the text declares. (A qubit without a
+    gate gets an identity.)
 
     Args:
-        text: OpenQASM 2 or 3, as far as Cirq reads it: gates with numbers as angles. (Cirq does
-            not read the `input` parameters of OpenQASM 3; see `from_qiskit` for circuits with
-            parameters.)
+        text: OpenQASM 2 or 3. `include` reads no files: `qelib1.inc` and `stdgates.inc` are built
+            in.
 
     Returns:
-        The circuit, on `cirq.NamedQubit`s named `<register>_<index>`.
+        The circuit, on `cirq.NamedQubit`s named `<register>_<index>`. Where several registers would
+        sort by name in another order than declared, their numbers come first: `qreg b[1]; qreg
+        a[1];` are `0_b_0` and `1_a_0`. Equal up to a global phase.
 
     Raises:
-        ValueError: If the text is not OpenQASM, holds what Cirq does not read, or measures in the
-            middle of the circuit.
+        ValueError: If the text is not OpenQASM, holds what is not read (subroutines, `reset`,
+            gates that depend on measurements), measures in the middle of the circuit, or comes to
+            more than a million gates or 10,000 qubits.
 
     Example:
 
@@ -40,23 +51,31 @@ def from_qasm(text: str) -> cirq.Circuit:
     q_0: ───H───@───
                 │
     q_1: ───────X───
+    >>> print(from_qasm("OPENQASM 3; input float w; qubit[2] q; rx(2 * w) q[1];"))
+    q_0: ───I───────────
+    <BLANKLINE>
+    q_1: ───Rx(2.0*w)───
     """
-    from cirq.contrib.qasm_import import QasmException, circuit_from_qasm
+    from qkeras_hybrid.interop._qasm_reader import Reader
+    from qkeras_hybrid.interop._qasm_text import QasmError
 
     if not isinstance(text, str):
         raise ValueError(must("text", "be OpenQASM as a string", text))
     try:
-        circuit = circuit_from_qasm(text)
-    except QasmException as error:
-        raise ValueError(f"Argument `text` is not OpenQASM that Cirq reads: {error}") from error
-    if not circuit.are_all_measurements_terminal():
+        reader = Reader(text)
+        reader.read()
+    except QasmError as error:
         raise ValueError(
-            "Argument `text` must measure at its end only: a layer's circuit has no measurement "
-            "in the middle. Leave it out."
-        )
-    return cirq.Circuit(
-        operation for operation in circuit.all_operations() if not cirq.is_measurement(operation)
-    )
+            f"Argument `text` must be OpenQASM of a unitary circuit: {error}."
+        ) from error
+    except RecursionError as error:
+        raise ValueError(
+            "Argument `text` must be OpenQASM of a unitary circuit: its brackets, or its "
+            "definitions of gates, are inside each other too deep."
+        ) from error
+    if not reader.qubits:
+        raise ValueError(must("text", "be OpenQASM that declares qubits", text))
+    return with_all_qubits(reader.operations, reader.qubits)
 
 
 def to_qasm(

@@ -6,44 +6,21 @@ keep their numbers here, so that a state's bits are reversed and a circuit is no
 
 from __future__ import annotations
 
-import functools
-import math
-from collections.abc import Callable, Iterator
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from qkeras_hybrid._checks import must
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.interop._gates import with_all_qubits
+from qkeras_hybrid.interop._qiskit_reader import Reader, fixed_gates, other_end
 from qkeras_hybrid.program import Angle, Instruction, PauliRotation, Phase, Program, compile_circuit
 
 if TYPE_CHECKING:
     import cirq
-    import sympy
 else:
     cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
-
-# Qiskit's gates with parameters, by its names. All others with parameters are taken apart by
-# their own definitions, and those without are taken as matrices.
-_PARAMETERIZED: dict[str, Callable[..., Any]] = {
-    "rx": lambda a: cirq.rx(a),
-    "ry": lambda a: cirq.ry(a),
-    "rz": lambda a: cirq.rz(a),
-    "p": lambda a: cirq.ZPowGate(exponent=_half_turns(a)),
-    "u1": lambda a: cirq.ZPowGate(exponent=_half_turns(a)),
-    "rxx": lambda a: cirq.XXPowGate(exponent=_half_turns(a), global_shift=-0.5),
-    "ryy": lambda a: cirq.YYPowGate(exponent=_half_turns(a), global_shift=-0.5),
-    "rzz": lambda a: cirq.ZZPowGate(exponent=_half_turns(a), global_shift=-0.5),
-    "crx": lambda a: cirq.ControlledGate(cirq.rx(a)),
-    "cry": lambda a: cirq.ControlledGate(cirq.ry(a)),
-    "crz": lambda a: cirq.ControlledGate(cirq.rz(a)),
-    "cp": lambda a: cirq.CZPowGate(exponent=_half_turns(a)),
-    "cu1": lambda a: cirq.CZPowGate(exponent=_half_turns(a)),
-}
-
-_SKIPPED = ("barrier", "delay", "id")
-_LARGEST_MATRIX = 3
 
 # SymPy's functions that Qiskit's parameters have too.
 _FUNCTIONS = {
@@ -67,16 +44,27 @@ def from_qiskit(circuit: Any) -> cirq.Circuit:
     out: what a layer reads, its observables say. To keep Qiskit's order of parameters, give the
     layer `symbols=[parameter.name for parameter in circuit.parameters]`.
 
+    Gates of numbers on up to three qubits become one gate each; gates with parameters and larger
+    ones are taken apart by their own definitions.
+
+    A `PauliEvolutionGate` is exact where its terms commute, with a parameter as its time too, and
+    where its time is a number and it has up to three qubits. Any other is taken apart by its
+    `synthesis`, as Qiskit's transpiler does for a device: unless you choose another, that is one
+    Trotter step, `LieTrotter(reps=1)`, which is far from exact for a large time. A warning says so.
+    (`qiskit.quantum_info.Statevector` and `StatevectorEstimator` compute the exact exponential of
+    such a gate once its parameters have values.)
+
     Args:
         circuit: A `qiskit.QuantumCircuit`.
 
     Returns:
-        The circuit, with Qiskit's qubit `i` as `cirq.LineQubit(i)`; equal up to a global phase.
+        The circuit, with Qiskit's qubit `i` as `cirq.LineQubit(i)`, and all of its qubits, by an
+        identity where one has no gate; equal up to a global phase.
 
     Raises:
         ImportError: If Qiskit is not installed.
         ValueError: If this is no Qiskit circuit, or it measures in the middle, resets, branches or
-            loops.
+            loops, or a gate with parameters has no definition by gates.
 
     Example:
 
@@ -89,91 +77,17 @@ def from_qiskit(circuit: Any) -> cirq.Circuit:
     qiskit = _qiskit()
     if not isinstance(circuit, qiskit.QuantumCircuit):
         raise ValueError(must("circuit", "be a qiskit.QuantumCircuit", circuit))
-    return cirq.Circuit(_operations(circuit, cirq.LineQubit.range(circuit.num_qubits)))
-
-
-def _operations(circuit: Any, qubits: list[cirq.LineQubit]) -> Iterator[cirq.Operation]:
-    measured: set[cirq.LineQubit] = set()
-    for instruction in circuit.data:
-        gate = instruction.operation
-        on = [qubits[circuit.find_bit(qubit).index] for qubit in instruction.qubits]
-        if gate.name in _SKIPPED:
-            continue
-        if gate.name == "measure":
-            measured.update(on)
-            continue
-        if measured.intersection(on):
-            raise ValueError(
-                f"Argument `circuit` must measure at its end only, but {gate.name!r} follows a "
-                f"measurement of qubit {min(measured.intersection(on)).x}."
-            )
-        yield from _operation(gate, on)
-
-
-def _operation(gate: Any, on: list[cirq.LineQubit]) -> Iterator[cirq.Operation]:
-    parameters = [_expression(parameter) for parameter in getattr(gate, "params", ())]
-    symbolic = any(isinstance(parameter, sympy.Basic) for parameter in parameters)
-    if gate.name in _PARAMETERIZED:
-        yield _PARAMETERIZED[gate.name](*parameters)(*on)
-    elif gate.name in ("u", "u3"):
-        theta, phi, lam = parameters
-        yield from (cirq.rz(lam)(*on), cirq.ry(theta)(*on), cirq.rz(phi)(*on))
-    elif not symbolic and hasattr(gate, "to_matrix") and len(on) <= _LARGEST_MATRIX:
-        matrix = _other_end(np.asarray(gate.to_matrix()))
-        for known, _ in _named_gates(len(on)):
-            if np.allclose(cirq.unitary(known), matrix, atol=1e-14):
-                yield known(*on)
-                return
-        yield cirq.MatrixGate(matrix, name=gate.name)(*on)
-    elif getattr(gate, "definition", None) is not None:
-        yield from _operations(gate.definition, on)
-    else:
-        raise ValueError(
-            f"Argument `circuit` must be made of gates, but it holds {gate.name!r}, which is none "
-            "and has no definition by gates."
+    qubits = cirq.LineQubit.range(circuit.num_qubits)
+    reader = Reader()
+    operations, _ = reader.read(circuit, qubits)
+    if reader.approximated:
+        warnings.warn(
+            f"{'; '.join(reader.approximated)}: terms that do not commute, so that this is an "
+            "approximation, the one that Qiskit's transpiler would make. For another, give the "
+            "gate another `synthesis`, e.g. SuzukiTrotter(order=2, reps=4).",
+            stacklevel=2,
         )
-
-
-def _expression(parameter: Any) -> Any:
-    """Returns a parameter as a number or a SymPy expression; what is neither stays as it is."""
-    if not hasattr(parameter, "sympify"):
-        return parameter
-    found = parameter.sympify()
-    return found if found.free_symbols else float(found)
-
-
-def _half_turns(angle: Any) -> Any:
-    return angle / (sympy.pi if isinstance(angle, sympy.Basic) else math.pi)
-
-
-def _other_end(matrix: np.ndarray) -> np.ndarray:
-    """Returns a unitary for qubits counted from the other end."""
-    n_qubits = len(matrix).bit_length() - 1
-    tensor = matrix.reshape((2,) * (2 * n_qubits))
-    back = [*range(n_qubits)][::-1]
-    return tensor.transpose(back + [n_qubits + axis for axis in back]).reshape(matrix.shape)
-
-
-@functools.cache
-def _named_gates(n_qubits: int) -> list[tuple[cirq.Gate, str]]:
-    """Returns Cirq's gates that have a name in Qiskit, and the names of the methods there."""
-    gates: dict[int, list[tuple[cirq.Gate, str]]] = {
-        1: [
-            (cirq.X, "x"),
-            (cirq.Y, "y"),
-            (cirq.Z, "z"),
-            (cirq.H, "h"),
-            (cirq.S, "s"),
-            (cirq.T, "t"),
-            (cirq.S**-1, "sdg"),
-            (cirq.T**-1, "tdg"),
-            (cirq.X**0.5, "sx"),
-            (cirq.X**-0.5, "sxdg"),
-        ],
-        2: [(cirq.CZ, "cz"), (cirq.CNOT, "cx"), (cirq.SWAP, "swap"), (cirq.ISWAP, "iswap")],
-        3: [(cirq.CCZ, "ccz"), (cirq.CCX, "ccx"), (cirq.CSWAP, "cswap")],
-    }
-    return gates.get(n_qubits, [])
+    return with_all_qubits(operations, qubits)
 
 
 def to_qiskit(circuit: cirq.AbstractCircuit) -> Any:
@@ -241,11 +155,11 @@ def _append(made: Any, instruction: Instruction, program: Program, parameters: A
         else:
             made.mcp(angle, qubits[:-1], qubits[-1])
     else:
-        for gate, method in _named_gates(len(qubits)):
+        for gate, method in fixed_gates(len(qubits)):
             if np.allclose(cirq.unitary(gate), instruction.array, atol=1e-14):
                 getattr(made, method)(*qubits)
                 return
-        made.unitary(_other_end(instruction.array), qubits)
+        made.unitary(other_end(instruction.array), qubits)
 
 
 def _angle(angle: Angle, program: Program, parameters: Any) -> Any:

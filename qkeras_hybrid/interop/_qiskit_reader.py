@@ -1,0 +1,272 @@
+"""Qiskit's instructions as operations of Cirq's, taken apart only as far as is needed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.interop._gates import controlled, half_turns, named_gates
+
+if TYPE_CHECKING:
+    import cirq
+    import sympy
+else:
+    cirq = lazy_module("cirq")
+    sympy = lazy_module("sympy")
+
+# Up to here a gate of numbers is taken as its matrix, which keeps it one gate.
+_LARGEST_MATRIX = 3
+# Up to here its matrix serves where it has no definition.
+_LARGEST_FALLBACK = 6
+
+# Operations, and the global phase that comes with them.
+Part = tuple[list[Any], Any]
+
+
+class Reader:
+    """Reads the operations of a circuit.
+
+    Attributes:
+        approximated: What was taken apart by a synthesis that is not exact: a sentence each.
+    """
+
+    def __init__(self) -> None:
+        self._measured: set[Any] = set()
+        self.approximated: list[str] = []
+
+    def read(self, circuit: Any, qubits: Sequence[cirq.Qid]) -> Part:
+        """Returns what a `qiskit.QuantumCircuit` does on these qubits.
+
+        Raises:
+            ValueError: If it holds what is no gate.
+        """
+        operations: list[cirq.Operation] = []
+        total = _expression(circuit.global_phase)
+        for instruction in circuit.data:
+            on = [qubits[circuit.find_bit(qubit).index] for qubit in instruction.qubits]
+            found, phase = self._instruction(instruction.operation, on)
+            operations.extend(found)
+            total = total + phase
+        return operations, total
+
+    def _instruction(self, gate: Any, on: list[cirq.Qid]) -> Part:
+        import qiskit.circuit as qiskit
+
+        if isinstance(gate, (qiskit.Barrier, qiskit.Delay)):
+            return [], 0
+        if isinstance(gate, qiskit.Measure):
+            self._measured.update(on)
+            return [], 0
+        if isinstance(gate, qiskit.Reset):
+            raise ValueError(
+                "Argument `circuit` must be unitary, but it holds 'reset'. Remove it: qubits begin "
+                "in |0>. (`initialize` resets; `prepare_state` prepares the same state without.)"
+            )
+        if both := self._measured.intersection(on):
+            raise ValueError(
+                f"Argument `circuit` must measure at its end only, but {gate.name!r} follows a "
+                f"measurement of qubit {min(both).x}."
+            )
+        return self._gate(gate, on)
+
+    def _gate(self, gate: Any, on: list[cirq.Qid]) -> Part:
+        from qiskit.circuit import AnnotatedOperation, ControlledGate, library
+
+        if isinstance(gate, AnnotatedOperation):
+            return self._annotated(gate.base_op, list(gate.modifiers), on)
+        parameters = [_expression(parameter) for parameter in getattr(gate, "params", ())]
+        symbolic = any(isinstance(parameter, sympy.Basic) for parameter in parameters)
+        if isinstance(gate, library.PauliEvolutionGate):
+            evolved = self._evolution(gate, parameters[0], symbolic, on)
+            if evolved is not None:
+                return evolved
+        elif isinstance(gate, library.GlobalPhaseGate):
+            return [], parameters[0]
+        elif isinstance(gate, library.PermutationGate):
+            # Its pattern says for each place which qubit comes there; Cirq's, where each goes.
+            places = np.argsort(np.asarray(gate.pattern)).tolist()
+            return [cirq.QubitPermutationGate(places)(*on)], 0
+        elif (known := _named(gate)) is not None and parameters:
+            return named_gates()[known].operations(parameters, on), 0
+        elif not symbolic and len(on) <= _LARGEST_MATRIX:
+            matrix = _matrix(gate, len(on))
+            if matrix is not None:
+                return [_of_matrix(matrix, gate.name)(*on)], 0
+        if isinstance(gate, ControlledGate) and _acts_by_its_base(gate):
+            n = gate.num_ctrl_qubits
+            operations, phase = self._gate(gate.base_gate, on[n:])
+            return controlled(operations, phase, on[:n], _bits(gate.ctrl_state, n)), 0
+        return self._defined(gate, on)
+
+    def _defined(self, gate: Any, on: list[cirq.Qid]) -> Part:
+        """Takes a gate apart by its own definition, or else takes its matrix."""
+        from qiskit.exceptions import QiskitError
+
+        try:
+            definition = getattr(gate, "definition", None)
+        except (QiskitError, TypeError):
+            # Those that need numbers, given parameters.
+            definition = None
+        if definition is not None:
+            return self.read(definition, on)
+        matrix = _matrix(gate, len(on)) if len(on) <= _LARGEST_FALLBACK else None
+        if matrix is None:
+            raise ValueError(
+                f"Argument `circuit` must be made of gates, but it holds {gate.name!r}, which is "
+                "none and has no definition by gates."
+            )
+        return [cirq.MatrixGate(matrix, name=gate.name)(*on)], 0
+
+    def _annotated(self, base: Any, modifiers: list[Any], on: list[cirq.Qid]) -> Part:
+        """Applies modifiers to a gate, of which the last is the outermost."""
+        from qiskit.circuit import ControlModifier, InverseModifier, PowerModifier
+
+        if not modifiers:
+            return self._gate(base, on)
+        *inner, last = modifiers
+        if isinstance(last, ControlModifier):
+            n = last.num_ctrl_qubits
+            operations, phase = self._annotated(base, inner, on[n:])
+            return controlled(operations, phase, on[:n], _bits(last.ctrl_state, n)), 0
+        operations, phase = self._annotated(base, inner, on)
+        inverse = list(cirq.flatten_to_ops(cirq.inverse(operations)))
+        if isinstance(last, InverseModifier):
+            return inverse, -phase
+        if not isinstance(last, PowerModifier) or last.power != int(last.power):
+            raise ValueError(
+                "Argument `circuit` must have gates under inverses, controls and whole powers "
+                f"only, but got {base.name!r} under {last}."
+            )
+        times = int(last.power)
+        return (operations if times >= 0 else inverse) * abs(times), phase * times
+
+    def _evolution(self, gate: Any, time: Any, symbolic: bool, on: list[cirq.Qid]) -> Part | None:
+        """Returns `exp(-i time H)` if it is a product of rotations, or of a small matrix."""
+        from qiskit.quantum_info import SparseObservable, SparsePauliOp
+
+        parts = gate.operator if isinstance(gate.operator, list) else [gate.operator]
+        terms = SparsePauliOp.sum(
+            [
+                SparsePauliOp.from_sparse_observable(part)
+                if isinstance(part, SparseObservable)
+                else part
+                for part in parts
+            ]
+        )
+        if len(terms.paulis.commutes_with_all(terms.paulis)) == len(terms):
+            return _rotations(terms, time, on)
+        if not symbolic and len(on) <= _LARGEST_MATRIX:
+            return [_of_matrix(_matrix(gate, len(on)), gate.name)(*on)], 0
+        settings = getattr(gate.synthesis, "settings", {})
+        reps = f"(reps={settings['reps']})" if "reps" in settings else ""
+        self.approximated.append(
+            f"PauliEvolutionGate on {len(on)} qubits, by {type(gate.synthesis).__name__}{reps}"
+        )
+        return None
+
+
+def _rotations(terms: Any, time: Any, on: list[cirq.Qid]) -> Part:
+    """Returns `exp(-i time H)` of terms that commute, one rotation for each."""
+    operations: list[cirq.Operation] = []
+    phase: Any = 0
+    for label, coefficient in terms.label_iter():
+        weight = _expression(coefficient)
+        weight = weight.real if isinstance(weight, complex) else weight
+        # Qiskit's strings begin with the last qubit.
+        string = [(q, p) for q, p in zip(on, reversed(label), strict=True) if p != "I"]
+        qubits, name = [q for q, _ in string], "r" + "".join(p for _, p in string).lower()
+        if not string:
+            phase = phase - time * weight
+        elif name in ("rx", "ry", "rz", "rxx", "ryy", "rzz"):
+            operations += named_gates()[name].operations([2 * time * weight], qubits)
+        else:
+            pauli: Any = cirq.PauliString({q: getattr(cirq, p) for q, p in string})
+            exponent = half_turns(time * weight)
+            operations.append(
+                cirq.PauliStringPhasor(pauli, exponent_neg=exponent, exponent_pos=-exponent)
+            )
+    return operations, phase
+
+
+def _named(gate: Any) -> str | None:
+    """Returns the name of a gate of Qiskit's own that is in the table by that name."""
+    # Not by the name alone, which anyone may give to another gate.
+    module = getattr(gate, "base_class", type(gate)).__module__
+    own = module.startswith("qiskit.circuit.library.standard_gates.")
+    return gate.name if own and gate.name in named_gates() else None
+
+
+def _acts_by_its_base(gate: Any) -> bool:
+    """Whether a controlled gate is its base, controlled, with no phase or qubit besides."""
+    base = gate.base_gate
+    return (
+        len(base.params) == len(gate.params)
+        and gate.num_qubits == gate.num_ctrl_qubits + base.num_qubits
+    )
+
+
+def _bits(state: int | None, n: int) -> list[int]:
+    """Returns the values of controls: bit `k` of a state for control `k`; all 1 by default."""
+    return [1 if state is None else state >> k & 1 for k in range(n)]
+
+
+def _expression(parameter: Any) -> Any:
+    """Returns a parameter as a number or a SymPy expression; what is neither stays as it is."""
+    if not hasattr(parameter, "sympify"):
+        return parameter
+    found = parameter.sympify()
+    return found if found.free_symbols else float(found)
+
+
+def _matrix(gate: Any, n_qubits: int) -> np.ndarray | None:
+    """Returns a gate's unitary in the order of qubits here, if the gate knows one."""
+    from qiskit.exceptions import QiskitError
+
+    try:
+        matrix = np.asarray(gate.to_matrix(), complex)
+    except (AttributeError, QiskitError, TypeError):
+        # No such method, or one that says that there is no matrix: Qiskit's gates do either.
+        return None
+    return other_end(matrix) if matrix.shape == (2**n_qubits,) * 2 else None
+
+
+def other_end(matrix: np.ndarray) -> np.ndarray:
+    """Returns a unitary for qubits counted from the other end."""
+    n_qubits = len(matrix).bit_length() - 1
+    tensor = matrix.reshape((2,) * (2 * n_qubits))
+    back = [*range(n_qubits)][::-1]
+    return tensor.transpose(back + [n_qubits + axis for axis in back]).reshape(matrix.shape)
+
+
+def _of_matrix(matrix: Any, name: str) -> cirq.Gate:
+    for known, _ in fixed_gates(len(matrix).bit_length() - 1):
+        if np.allclose(cirq.unitary(known), matrix, atol=1e-14):
+            return known
+    return cirq.MatrixGate(matrix, name=name)
+
+
+@functools.cache
+def fixed_gates(n_qubits: int) -> Iterable[tuple[cirq.Gate, str]]:
+    """Returns Cirq's gates that have a name in Qiskit, and the names of the methods there."""
+    gates: dict[int, list[tuple[cirq.Gate, str]]] = {
+        1: [
+            (cirq.I, "id"),
+            (cirq.X, "x"),
+            (cirq.Y, "y"),
+            (cirq.Z, "z"),
+            (cirq.H, "h"),
+            (cirq.S, "s"),
+            (cirq.T, "t"),
+            (cirq.S**-1, "sdg"),
+            (cirq.T**-1, "tdg"),
+            (cirq.X**0.5, "sx"),
+            (cirq.X**-0.5, "sxdg"),
+        ],
+        2: [(cirq.CZ, "cz"), (cirq.CNOT, "cx"), (cirq.SWAP, "swap"), (cirq.ISWAP, "iswap")],
+        3: [(cirq.CCZ, "ccz"), (cirq.CCX, "ccx"), (cirq.CSWAP, "cswap")],
+    }
+    return gates.get(n_qubits, [])
