@@ -2,7 +2,7 @@
 
 | module | what |
 |---|---|
-| `qasm` | OpenQASM 2 and 3, by Cirq |
+| `qasm` | OpenQASM 2 and 3 |
 | `qiskit` | Qiskit's circuits, with their parameters: `pip install qkeras-hybrid[qiskit]` |
 | `tuner` | a search space for KerasTuner |
 

@@ -197,7 +197,8 @@ class Reader:
         operations, phase = self._modified(modifiers[1:], call, qubits, scope)
         if kind == "inv":
             return list(cirq.flatten_to_ops(cirq.inverse(operations))), -phase
-        return self._power(operations, phase, self._registers.angle(argument, scope), qubits)
+        # stdgates.inc itself writes 1/2 for a half here, whatever whole numbers do elsewhere.
+        return self._power(operations, phase, evaluate(argument, scope.values, 2), qubits)
 
     def _power(
         self, operations: list[cirq.Operation], phase: Any, exponent: Any, qubits: tuple[Any, ...]
@@ -253,10 +254,9 @@ class Reader:
 
     def _phase_of(self, name: str, angles: list[Any]) -> Any:
         """Returns the global phase by which OpenQASM 3 differs from `named_gates`."""
-        if self._version == 2 or name not in ("U", "u2", "u3"):
-            return 0
-        # OpenQASM 3's U is exp(i theta/2) times the usual one; its u2 and u3 have determinant 1.
-        return angles[0] / 2 if name == "U" else -(angles[-2] + angles[-1]) / 2
+        # In stdgates.inc u2 and u3 have the determinant 1; qelib1.inc knows no such phase.
+        ours = self._version == 2 or name not in ("u2", "u3")
+        return 0 if ours else -(angles[-2] + angles[-1]) / 2
 
     def _count(self, steps: int = 1) -> None:
         self._steps += steps
