@@ -159,6 +159,74 @@ def test_a_mistake_is_said_with_file_line_and_what_is_known(
         read(path, GOOD.replace(old, new, 1))
 
 
+UNDER_TUNING = """
+description = "The width of model.n_layers is searched."
+[training]
+epochs = 2
+batch_size = 16
+learning_rate = 0.01
+
+[[task]]
+data = {name = "iris"}
+model = {name = "pqc_dense", n_qubits = 2}
+training = {learning_rate = 0.02}
+sweep = {"model.n_layers" = [1, 2], "model.encoding" = ["angle"]}
+
+[task.tuning]
+trials = 3
+seconds = 10
+folds = 2
+
+[task.tuning.search_space]
+learning_rate = {type = "float", low = 0.001, high = 0.1}
+"model.n_qubits" = {type = "int", low = 1, high = 4}
+"model.n_layers" = {type = "int", low = 1, high = 4}
+"model.encoding" = {type = "categorical", choices = ["angle", "amplitude"]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ("trials = 3", "trials = 0", 15, "trials"),
+        ("folds = 2", "folds = 1", 17, "folds"),
+        ("low = 0.001", 'low = "a"', 20, "search_space.learning_rate.low"),
+        (
+            '"model.n_qubits" = {type = "int", low = 1, high = 4}',
+            '"model.n_qubits" = 3',
+            21,
+            "table",
+        ),
+        (
+            '{type = "int", low = 1, high = 4}\n"model.e',
+            '3\n"model.e',
+            22,
+            "search_space.model.n_lay",
+        ),
+        (
+            '"int", low = 1, high = 4}\n"model.e',
+            '"int", low = 5, high = 4}\n"model.e',
+            22,
+            "search_space.model.n_layers.low",
+        ),
+        (
+            '"int", low = 1, high = 4}\n"model.e',
+            '"integer", low = 1, high = 4}\n"model.e',
+            22,
+            "search_space.model.n_layers.type",
+        ),
+        ('choices = ["angle", "amplitude"]', "choices = []", 23, "model.encoding.choices"),
+        ("learning_rate = {type", "learning_rat = {type", 20, "learning_rat"),
+    ],
+)
+def test_a_mistake_under_tuning_is_said_with_its_own_line(
+    old: str, new: str, line: int, words: str, path: Path
+) -> None:
+    assert UNDER_TUNING.count(old) == 1
+    with pytest.raises(SuiteError, match=rf"mine.toml, line {line}, .*{words}"):
+        read(path, UNDER_TUNING.replace(old, new))
+
+
 def test_a_file_that_is_no_suite_is_refused(path: Path, tmp_path: Path) -> None:
     with pytest.raises(SuiteError, match=r"is not TOML.*line 1"):
         read(path, "seeds = = 3")

@@ -253,15 +253,21 @@ class _Reader:
                 raise self._error(f"needs `{key}` in `tuning`", number, "tuning")
         try:
             tuning.check_budget(table["trials"], table["seconds"], table["folds"])
-            tuning.check_space(self._table(table.get("search_space", {}), "search_space", number))
-        except SuiteError:
-            raise
         except ValueError as error:
-            key = next(iter(re.findall(r"`(?:search_space\.)?([\w.]+?)(?:\.\w+)?`", str(error))))
-            raise self._error(f"has a `tuning` that can't be: {error}", number, key) from error
-        for name in table.get("search_space", {}):
-            if not name.startswith("model."):
-                self._one_of("search_space", name, _TRAINING, number)
+            key = next(key for key in ("trials", "seconds", "folds") if f"`{key}`" in str(error))
+            raise self._error(
+                f"has a `tuning` that can't be: {error}", number, "tuning", key
+            ) from error
+        space = self._table(table.get("search_space", {}), "search_space", number)
+        for name, given in space.items():
+            try:
+                tuning.check_space({name: given})
+                if not name.startswith("model."):
+                    one_of("search_space", name, _TRAINING)
+            except ValueError as error:
+                raise self._error(
+                    f"has a `tuning` that can't be: {error}", number, "tuning", name
+                ) from error
         return table
 
     def _table(
@@ -295,22 +301,26 @@ class _Reader:
         except ValueError as error:
             raise self._error(f"has a name that is not known. {error}", number, value) from error
 
-    def _error(self, said: str, number: int | None, sought: Any = None) -> SuiteError:
-        line = self._line(number, sought)
+    def _error(self, said: str, number: int | None, *sought: Any) -> SuiteError:
+        line = self._line(number, *sought)
         return SuiteError(f"The suite {self.path}, line {line}, {said.rstrip('.')}.")
 
-    def _line(self, number: int | None, sought: Any) -> int:
+    def _line(self, number: int | None, *sought: Any) -> int:
         """Returns the line of a key or a value within a task, or before all tasks.
 
-        TOML's parser keeps no lines: the first line is taken on which the word stands.
+        TOML's parser keeps no lines: the first line is taken on which the word stands. Of several
+        words, each is sought from the line of the one before on: a table, then its key.
         """
         if number is None:
             start, end = 1, self.starts[0]
         else:
             start, end = self.starts[number], self.starts[number + 1]
-        if sought is not None:
-            word = re.compile(rf"(?<!\w){re.escape(str(sought))}(?!\w)")
-            for line in range(start, end):
-                if word.search(self.lines[line - 1].split("#")[0]):
-                    return line
+        for one in sought:
+            word = re.compile(rf"(?<!\w){re.escape(str(one))}(?!\w)")
+            lines = (
+                line
+                for line in range(start, end)
+                if word.search(self.lines[line - 1].split("#")[0])
+            )
+            start = next(lines, start)
         return start
