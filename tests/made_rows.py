@@ -40,6 +40,7 @@ def comparison(
     fails: Sequence[tuple[str, int]] = (),
     epochs: int = 12,
     suite: str | None = "made",
+    tuned: bool = True,
 ) -> list[Row]:
     """Returns the rows of one comparison.
 
@@ -53,11 +54,13 @@ def comparison(
         fails: Contender and seed of the runs that fail.
         epochs: The epochs of those that have any.
         suite: The name of the suite.
+        tuned: Whether the contenders were tuned.
     """
     data = {"name": "iris", "test_size": 0.25, **(data or {})}
     model = {"name": "pqc_dense", "n_qubits": 4, "n_layers": 2, **(model or {})}
     training = {"epochs": epochs, "batch_size": 32, "learning_rate": 0.01}
     shared = {"data": data, "model": model, "training": training, "backend": "tensorflow"}
+    defined = shared if tuned else shared | {"tuning": None}
     rng = np.random.default_rng(int(_digest(shared), 16) % 2**32)
     rows = []
     for seed in range(seeds):
@@ -66,8 +69,8 @@ def comparison(
             offset, spread, parameters, seconds = CONTENDERS[name]
             score = float(np.clip(split + offset + rng.normal(0, spread + 1e-9), 0, 0.995))
             row: Row = {
-                "task": _digest([shared, name, seed]),
-                "comparison": _digest(shared),
+                "task": _digest([defined, name, seed]),
+                "comparison": _digest(defined),
                 **shared,
                 "contender": name,
                 "seed": seed,
@@ -81,6 +84,8 @@ def comparison(
                 row["error"] = "ValueError: the simulator ran out of <memory> & patience"
             else:
                 row |= _results(rng, name, score, metric, parameters, seconds, epochs)
+            if not tuned:
+                row["tuning"] = None
             rows.append(row)
     return rows
 

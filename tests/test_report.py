@@ -25,7 +25,7 @@ SOME = ("hybrid", "dense_same_parameters", "frozen_circuit", "rbf_svc")
 
 
 def some_rows() -> list[Row]:
-    """A sweep of three, a regression, failures, a leak, and names that are marks in HTML."""
+    """A sweep of three, a regression, another data set, failures, a leak, names that are marks."""
     rows: list[Row] = []
     for difficulty in (2, 4, 8):
         rows += made_rows.comparison(
@@ -37,6 +37,7 @@ def some_rows() -> list[Row]:
     rows += made_rows.comparison(
         model={"name": "models/a<b>&c_d.py:build"}, contenders=SOME, seeds=2, metric="r2"
     )
+    rows += made_rows.comparison(data={"name": "wine"}, contenders=SOME, seeds=3)
     for row in rows:
         if row["contender"] == "frozen_circuit" and row["error"] is None:
             row["train_score"] = row["test_score"]
@@ -100,7 +101,7 @@ def test_the_page_is_whole_and_loads_nothing(folder: Path) -> None:
     assert not re.search(r"@import|url\(|fetch\(|XMLHttpRequest|<link", text)
     assert len(set(page.ids)) == len(page.ids)
     assert {link[1:] for link in page.links} <= set(page.ids)
-    assert page.tags["details"] == 2 * 4
+    assert page.tags["details"] == 2 * 5
     assert len(text) < 500_000
 
 
@@ -115,7 +116,7 @@ def test_the_page_starts_with_the_verdicts_and_shows_everything(folder: Path) ->
     assert places == sorted(places)
     assert "difficulty 4" in text
     assert text.count("the simulator ran out of &lt;memory&gt; &amp; patience") >= 3
-    assert text.count("the test score equals the train score in every") == 4
+    assert text.count("the test score equals the train score in every") == 5
     assert "models/a&lt;b&gt;&amp;c_d.py:build" in text
     assert "a<b>" not in text
     assert "python 3.11.4, keras 3.15.1" in text
@@ -131,7 +132,7 @@ def test_the_summary_has_every_verdict_and_its_pictures_exist(folder: Path) -> N
     for comparison in content.build(some_rows()).comparisons:
         assert markdown.escaped(comparison.verdict.sentence) in text
     pictures = re.findall(r"!\[.*?\]\((.*?)\)", text)
-    assert len(pictures) == 1 + 1 + 4 * 3
+    assert len(pictures) == 1 + 1 + 5 * 3
     for picture in pictures:
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
         ElementTree.parse((folder / picture).with_suffix(".svg"))
@@ -143,7 +144,7 @@ def test_the_summary_has_every_verdict_and_its_pictures_exist(folder: Path) -> N
 
 def test_the_tables_are_latex(folder: Path) -> None:
     text = (folder / "tables.tex").read_text("utf-8")
-    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1 + 2 * 4
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == 1 + 2 * 5
     for table in re.findall(r"\\begin\{tabular\}\{([lr]+)\}(.*?)\\end\{tabular\}", text, re.S):
         lines = [line for line in table[1].splitlines() if line.endswith(r"\\")]
         assert {len(re.findall(r"(?<!\\)&", line)) + 1 for line in lines} == {len(table[0])}
@@ -170,7 +171,7 @@ def test_the_same_rows_give_the_same_files(folder: Path, tmp_path: Path) -> None
     for path in (folder / "report.html", folder / "report.md", folder / "tables.tex"):
         assert (tmp_path / path.name).read_bytes() == path.read_bytes()
     figures = sorted((folder / "figures").iterdir())
-    assert len(figures) == 2 * 14
+    assert len(figures) == 2 * 17
     for path in figures[:4]:
         assert (tmp_path / "figures" / path.name).read_bytes() == path.read_bytes()
 
@@ -181,10 +182,22 @@ def test_ten_data_sets_have_a_diagram_of_ranks(tmp_path: Path) -> None:
         rows += made_rows.comparison(data={"name": f"set {number}"}, contenders=SOME, seeds=2)
     made = content.build(rows)
     text = pages.page(made)
-    assert "Mean ranks over 10 data sets" in text
+    assert "Mean ranks of tuned contenders over 10 data sets" in text
     assert Page(text).open == []
     assert "<metadata" not in text
     assert text.count("<style") == 1
+
+
+def test_every_count_of_data_sets_is_the_same(tmp_path: Path) -> None:
+    rows = [row for row in some_rows() if row.get("metric") != "r2"]
+    made = content.build(rows)
+    assert made.data_sets == 2  # hidden_manifold, in three variants, and wine
+    assert {one.data_sets for one in made.aggregates} == {2}
+    assert made.ranks == ()
+    text = pages.page(made)
+    assert "4 comparisons on 2 data sets" in text
+    assert "<td>pqc_dense, tuned</td>" in text
+    assert "4 comparisons on 2 data sets" in markdown.page(made)
 
 
 def test_the_parts_of_the_page_are_in_the_wheel(root: Path) -> None:
@@ -235,6 +248,16 @@ def test_titles_tell_comparisons_apart() -> None:
         ("o", "e, epochs 1, jax"),
         ("o", "e, epochs 1, torch"),
     ]
+
+
+def test_tuned_comparisons_are_called_so_beside_others() -> None:
+    rows = made_rows.comparison(contenders=["hybrid"], seeds=1)
+    others = made_rows.comparison(contenders=["hybrid"], seeds=1, tuned=False)
+    assert [data for _, data in words.names({"a": rows, "b": others}).values()] == [
+        "iris, tuned",
+        "iris",
+    ]
+    assert list(words.names({"a": rows}).values()) == [("pqc_dense", "iris")]
 
 
 # Bad input.

@@ -11,12 +11,13 @@ import scipy.stats
 
 import made_rows
 from made_rows import Row
-from qkeras_hybrid.bench import statistics
+from qkeras_hybrid.bench import report, statistics
 from qkeras_hybrid.bench.statistics import (
     MIN_PAIRS,
     aggregate,
     bootstrap_interval,
     contrasts,
+    data_set,
     equivalence,
     holm,
     judge,
@@ -309,10 +310,9 @@ def many(data_sets: int, shift: float = 0.05) -> list[Row]:
 
 
 def test_ranks_need_ten_data_sets() -> None:
-    assert ranks(many(9)) is None
+    assert ranks(many(9)) == []
     rows = many(10)
-    found = ranks(rows)
-    assert found is not None
+    (found,) = ranks(rows)
     assert list(found.mean.items()) == [("mlp", 1.0), ("pqc_dense", 2.0), ("linear", 3.0)]
     table = [
         [
@@ -330,10 +330,9 @@ def test_a_data_set_that_a_contender_lacks_is_no_block() -> None:
     for row in rows:
         if row["comparison"] == "c0" and row["contender"] == "mlp":
             row["error"] = "RuntimeError: no"
-    found = ranks(rows)
-    assert found is not None
+    (found,) = ranks(rows)
     assert found.data_sets == 10
-    assert ranks(rows[:-24]) is None
+    assert ranks(rows[:-24]) == []
 
 
 def test_aggregates_over_data_sets() -> None:
@@ -346,6 +345,116 @@ def test_aggregates_over_data_sets() -> None:
     assert found["mlp"].tally == (0, 0, 8, 0)
     assert all(math.isnan(one.p_value) for one in aggregate(many(5)))
     assert aggregate(many(1)) == []
+
+
+def variants_of(rows: list[Row], *numbers: int) -> list[Row]:
+    """Makes variants of the first of these data sets of the others."""
+    for row in rows:
+        if int(row["comparison"].removeprefix("c")) in numbers:
+            row["data"] = {"name": f"data {numbers[0]}", "noise": row["comparison"]}
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ({"name": "two_curves"}, {"name": "two_curves", "degree": 3, "noise": 0.1}, True),
+        ({"name": "mnist_3v5", "pca": 8}, {"name": "mnist_3v5", "n_train": 60}, True),
+        ({"name": "mnist_3v5"}, {"name": "mnist_3v6"}, False),
+        ({"name": "csv", "path": "a.csv", "target": "y"}, {"name": "csv", "path": "b.csv"}, False),
+        ({"name": "csv", "path": "a.csv", "target": "y"}, {"name": "csv", "path": "a.csv"}, True),
+    ],
+)
+def test_variants_of_a_generator_or_file_are_one_data_set(one: Row, other: Row, same: bool) -> None:
+    assert (data_set(one) == data_set(other)) == same
+
+
+def test_variants_of_one_data_set_count_once() -> None:
+    rows = variants_of(many(8), 0, 1, 2)
+    linear = {one.contender: one for one in aggregate(rows)}["linear"]
+    assert linear.data_sets == 6
+    assert linear.tally == (6, 0, 0, 0)
+    assert linear.p_value == pytest.approx(2 * 2 / 2**6)  # six differences of one sign, after Holm
+    # Each data set weighs the same, and so does each variant within its own.
+    means = [
+        np.mean([one.difference.mean for one in contrasts(its) if one.contender == "linear"])
+        for its in statistics.comparisons(rows).values()
+    ]
+    assert linear.difference.mean == pytest.approx(np.mean([np.mean(means[:3]), *means[3:]]))
+    assert linear.difference.n == 6 * 8  # the seeds of a data set draw all of its variants
+
+
+def test_a_seed_that_a_variant_lacks_is_no_pair_of_its_data_set() -> None:
+    rows = variants_of(many(3), 0, 1)
+    for row in rows:
+        if row["comparison"] == "c1" and row["contender"] == "linear" and row["seed"] < 3:
+            row["error"] = "RuntimeError: no"
+    linear = {one.contender: one for one in aggregate(rows)}["linear"]
+    assert linear.difference.n == 5 + 8
+    by_seed = {
+        (row["comparison"], row["contender"], row["seed"]): row["test_score"] for row in rows
+    }
+    expected = [
+        np.mean(
+            [
+                by_seed[name, "hybrid", seed] - by_seed[name, "linear", seed]
+                for name in those
+                for seed in seeds
+            ]
+        )
+        for those, seeds in ((("c0", "c1"), range(3, 8)), (("c2",), range(8)))
+    ]
+    assert linear.difference.mean == pytest.approx(np.mean(expected))
+
+
+def test_variants_of_one_data_set_are_one_block_of_the_ranks() -> None:
+    assert ranks(variants_of(many(11), 3, 4, 5)) == []  # nine data sets
+    rows = variants_of(many(12), 3, 4, 5)
+    (found,) = ranks(rows)
+    assert found.data_sets == 10
+    # A variant that one contender lacks would compare contenders on different data.
+    for row in rows:
+        if row["comparison"] == "c4" and row["contender"] == "mlp":
+            row["error"] = "RuntimeError: no"
+        if row["comparison"] == "c4" and row["contender"] == "linear":
+            row["test_score"] = 1e3
+    (found,) = ranks(rows)
+    assert (found.data_sets, found.mean["linear"]) == (10, 3.0)
+
+
+def test_tuned_models_are_never_pooled_with_untuned_ones() -> None:
+    untuned, tuned = many(10), many(10, shift=-0.05)
+    for row in untuned:
+        row["tuning"] = None
+    for row in tuned:
+        row["task"] += "t"
+        row["comparison"] += "t"
+    found = {(one.contender, one.tuned): one for one in aggregate(untuned + tuned)}
+    assert {key: one.data_sets for key, one in found.items()} == {
+        (contender, how): 10 for contender in ("linear", "mlp") for how in (False, True)
+    }
+    assert found["linear", False].tally == (10, 0, 0, 0)
+    assert found["linear", True].tally == (0, 0, 10, 0)
+    best = {one.tuned: next(iter(one.mean)) for one in ranks(untuned + tuned)}
+    assert best == {False: "mlp", True: "linear"}
+    # Nine and one are not ten.
+    assert ranks(untuned[:-24] + tuned[-24:]) == []
+
+
+def test_the_parameters_of_a_tuned_model_are_held_against_the_hybrid_of_the_report() -> None:
+    rows = scored({"hybrid": [0.8] * 3, "dense_same_parameters": [0.8] * 3})
+    for row in rows:
+        # Each contender is as large as the hybrid that it was derived from in its own search.
+        row["parameter_mismatch"] = 0.0
+        row["parameters"] = {"hybrid": 100, "dense_same_parameters": 140 + 20 * row["seed"]}[
+            row["contender"]
+        ]
+    by_name = {summary.contender: summary for summary in summarize(rows)}
+    assert by_name["hybrid"].parameter_mismatch == 0
+    dense = by_name["dense_same_parameters"]
+    assert (dense.parameters, dense.parameter_mismatch) == (160, pytest.approx(0.8))
+    (said,) = report.flags(rows)
+    assert "not within 5 % of each other: Dense same parameters has 80.0 % more" in said
 
 
 # Along epochs and axes.
@@ -391,6 +500,26 @@ def test_a_sweep_is_found_along_the_one_number_that_changes() -> None:
     assert (sweep.axis, sweep.title) == ("difficulty", "pqc_dense on hidden_manifold")
     assert [value for value, _ in sweep.series["mlp"]] == [1, 2, 4]
     assert sweeps(rows[:12]) == []
+
+
+def test_tuned_and_untuned_comparisons_are_no_sweep_together() -> None:
+    rows = []
+    for tuned in (True, False):
+        for difficulty in (1, 2, 4):
+            if tuned or difficulty < 4:
+                rows += made_rows.comparison(
+                    data={"difficulty": difficulty}, contenders=["hybrid"], seeds=2, tuned=tuned
+                )
+    (sweep,) = sweeps(rows)
+    tuned_scores = [summarize(rows[2 * n : 2 * n + 2])[0].test_score for n in range(3)]
+    assert [score for _, score in sweep.series["hybrid"]] == tuned_scores
+    rows += made_rows.comparison(
+        data={"difficulty": 4}, contenders=["hybrid"], seeds=2, tuned=False
+    )
+    assert [sweep.title for sweep in sweeps(rows)] == [
+        "pqc_dense on iris (tuning 8 trials, 3 folds)",
+        "pqc_dense on iris (tuning none)",
+    ]
 
 
 def test_sweeps_of_a_grid_are_told_apart() -> None:

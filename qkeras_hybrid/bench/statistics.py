@@ -17,6 +17,7 @@ References:
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import gc
@@ -167,6 +168,36 @@ def comparisons(rows: Iterable[Row]) -> dict[str, list[Row]]:
     return found
 
 
+def data_set(data: Mapping[str, Any]) -> str:
+    """Returns which data set a data table means: what counts as one wherever data sets are counted.
+
+    That is a generator, a bundled data set, or a file. Tables that differ in anything else (size,
+    noise, features, seed, how they are split) are variants of one data set: they share its
+    difficulty, often its samples, and say little more than one of them.
+
+    Example:
+        >>> data_set({"name": "hidden_manifold", "manifold_dimension": 2})
+        'hidden_manifold'
+        >>> data_set({"name": "csv", "path": "mine.csv", "target": "class"})
+        'csv mine.csv'
+    """
+    return f"{data['name']} {data['path']}" if "path" in data else str(data["name"])
+
+
+def is_tuned(rows: Iterable[Row]) -> bool:
+    """Whether the contenders of a comparison were tuned."""
+    return any(row.get("tuning") for row in rows)
+
+
+def tuning_of(rows: Iterable[Row]) -> str:
+    """Returns the budget with which a comparison was tuned: "5 trials, 2 folds", or "none"."""
+    tunings = [row["tuning"] for row in rows if row.get("tuning")]
+    if not tunings:
+        return "none"
+    most = {name: max(t.get(name) or 0 for t in tunings) for name in ("trials", "folds")}
+    return f"{most['trials']} trials, {most['folds']} folds"
+
+
 @dataclasses.dataclass(frozen=True)
 class Summary:
     """What the rows of one contender say.
@@ -176,8 +207,10 @@ class Summary:
         metric: What its scores are: `"accuracy"` or `"r2"`.
         test_score: Over the seeds whose run succeeded.
         train_score: Over the same.
-        parameters: The number of trainable parameters; None if no run succeeded or has any.
-        parameter_mismatch: By which share they exceed the hybrid's; None likewise.
+        parameters: The number of trainable parameters; None if no run succeeded or has any. Where
+            tuning chose other sizes in other seeds, the median.
+        parameter_mismatch: By which share they exceed those of the hybrid of the same seed, in
+            the seed in which they differ most; None if that is not known.
         network: Its layers in a line; empty if no run succeeded.
         engine: The name of the engine, None without one; of all, where "auto" took several.
         first_epoch_seconds: The median over the runs; NaN if there is none.
@@ -220,22 +253,29 @@ def summarize(rows: Iterable[Row]) -> list[Summary]:
     Args:
         rows: The rows of one comparison. Where a task has several, its last one counts.
     """
-    return [_summarize(contender, its) for contender, its in by_contender(rows).items()]
+    contenders = by_contender(rows)
+    hybrid = {
+        row["seed"]: row["parameters"]
+        for row in contenders.get("hybrid", ())
+        if succeeded(row) and row.get("parameters")
+    }
+    return [_summarize(contender, its, hybrid) for contender, its in contenders.items()]
 
 
-def _summarize(contender: str, rows: list[Row]) -> Summary:
+def _summarize(contender: str, rows: list[Row], hybrid: Mapping[int, int]) -> Summary:
     good = [row for row in rows if succeeded(row)]
     one = good[0] if good else {}
     timed, comparable = _timed(good)
     trained = [row["train_score"] for row in good if row.get("train_score") is not None]
     errors = [_error(row) for row in rows if not succeeded(row)]
+    counts = [row["parameters"] for row in good if row.get("parameters") is not None]
     return Summary(
         contender=contender,
         metric=one.get("metric", "accuracy"),
         test_score=t_interval([row["test_score"] for row in good]),
         train_score=t_interval(trained),
-        parameters=one.get("parameters"),
-        parameter_mismatch=one.get("parameter_mismatch"),
+        parameters=statistics.median_low(counts) if counts else None,
+        parameter_mismatch=_mismatch(good, hybrid),
         network=one.get("network") or "",
         engine=", ".join(sorted({row["engine"] for row in good if row.get("engine")})) or None,
         first_epoch_seconds=_median(row.get("first_epoch_seconds") for row in timed),
@@ -256,6 +296,23 @@ def _summarize(contender: str, rows: list[Row]) -> Summary:
         errors=tuple(dict.fromkeys(errors)),
         suspicious=bool(good) and all(row.get("train_score") == row["test_score"] for row in good),
     )
+
+
+def _mismatch(good: list[Row], hybrid: Mapping[int, int]) -> float | None:
+    """Returns by which share parameters exceed the hybrid's, where they differ most.
+
+    From the rows of the hybrid itself, which tuning may have given another size than that from
+    which a control was derived; from what a row says of itself only where there are none.
+    """
+    shares = [
+        row["parameters"] / hybrid[row["seed"]] - 1
+        for row in good
+        if row.get("parameters") is not None and row["seed"] in hybrid
+    ]
+    if not hybrid:
+        own = (row.get("parameter_mismatch") for row in good)
+        shares = [share for share in own if share is not None]
+    return max(shares, key=abs, default=None)
 
 
 def _error(row: Row) -> str:
@@ -283,10 +340,10 @@ def _median(values: Iterable[float | None]) -> float:
 # The hybrid against another contender.
 
 
-def pairs(
+def differences(
     rows: Iterable[Row], first: str, second: str, value: str = "test_score"
-) -> list[tuple[float, float]]:
-    """Returns the values of two contenders in each seed in which neither failed, by seed.
+) -> dict[int, float]:
+    """Returns first minus second by seed, of the seeds in which neither failed.
 
     Both contenders of a seed have the same split and batches, so that what makes one split
     harder than another drops out of the difference.
@@ -301,11 +358,11 @@ def pairs(
     for row in latest(rows).values():
         if succeeded(row):
             by_seed.setdefault(row["seed"], {})[row["contender"]] = row[value]
-    return [
-        (seen[first], seen[second])
-        for _, seen in sorted(by_seed.items())
+    return {
+        seed: seen[first] - seen[second]
+        for seed, seen in sorted(by_seed.items())
         if first in seen and second in seen
-    ]
+    }
 
 
 def paired_difference(
@@ -322,7 +379,7 @@ def paired_difference(
     Returns:
         The interval over the seeds in which neither failed.
     """
-    return t_interval([one - other for one, other in pairs(rows, first, second, value)])
+    return t_interval(list(differences(rows, first, second, value).values()))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -505,7 +562,7 @@ class Contrast:
     p_equivalence: float
     outcome: Outcome
     needed: int
-    cost_ratio: float
+    cost_ratio: float = math.nan
 
 
 def contrasts(rows: Sequence[Row], margin: float = MARGIN) -> list[Contrast]:
@@ -516,36 +573,43 @@ def contrasts(rows: Sequence[Row], margin: float = MARGIN) -> list[Contrast]:
         margin: Up to which difference two contenders count as equivalent.
 
     Returns:
-        A contrast for each contender but the hybrid, in the order of their first rows.
+        A contrast for each contender but the hybrid, in the order of `by_contender`.
     """
     summaries = {summary.contender: summary for summary in summarize(rows)}
-    differences = {
-        name: [one - other for one, other in pairs(rows, "hybrid", name)]
-        for name in summaries
-        if name != "hybrid"
-    }
-    tests = {name: wilcoxon(values) for name, values in differences.items()}
-    tested = {n: p if len(differences[n]) >= MIN_PAIRS else math.nan for n, (p, _) in tests.items()}
+    hybrid = summaries.get("hybrid")
+    found = _contrasts(
+        {name: differences(rows, "hybrid", name) for name in summaries if name != "hybrid"}, margin
+    )
+    return [
+        one
+        if hybrid is None
+        else dataclasses.replace(one, cost_ratio=_cost_ratio(hybrid, summaries[one.contender]))
+        for one in found
+    ]
+
+
+def _contrasts(by_contender: Mapping[str, Mapping[int, float]], margin: float) -> list[Contrast]:
+    """Tests the differences of the hybrid to each contender, given by contender and seed."""
+    values = {name: tuple(by_seed.values()) for name, by_seed in by_contender.items()}
+    tests = {name: wilcoxon(its) for name, its in values.items()}
+    tested = {n: p if len(values[n]) >= MIN_PAIRS else math.nan for n, (p, _) in tests.items()}
     corrected = dict(zip(tested, holm(list(tested.values())), strict=True))
     needed = pairs_needed(sum(not math.isnan(p) for p in tested.values()) or len(tested) or 1)
     found = []
-    for name, values in differences.items():
-        difference = bootstrap_interval([values])
-        p_equivalence = equivalence(values, margin)
+    for name, its in values.items():
+        difference = bootstrap_interval([its])
+        p_equivalence = equivalence(its, margin)
         found.append(
             Contrast(
                 contender=name,
                 difference=difference,
-                values=tuple(values),
+                values=its,
                 p_value=tested[name],
                 p_holm=corrected[name],
                 effect_size=tests[name][1],
                 p_equivalence=p_equivalence,
                 outcome=_outcome(difference, corrected[name], p_equivalence, margin, needed),
                 needed=needed,
-                cost_ratio=_cost_ratio(summaries["hybrid"], summaries[name])
-                if "hybrid" in summaries
-                else math.nan,
             )
         )
     return found
@@ -719,30 +783,30 @@ def times(ratio: float) -> str:
 # Over data sets.
 
 
-def key(part: Mapping[str, Any]) -> str:
-    """Returns a data or model table as text: the same for the same values."""
-    return repr(sorted(part.items(), key=lambda item: item[0]))
-
-
 @dataclasses.dataclass(frozen=True)
 class Aggregate:
-    """A hybrid against one contender over several comparisons.
+    """A hybrid against one contender over several data sets.
+
+    A pair of a data set is a seed: its difference is the mean over the data set's variants, of
+    the seeds that all of them have.
 
     Attributes:
         model: The name of the hybrid model.
         contender: The name of the other.
         metric: What the scores are.
-        difference: The mean over comparisons, each with the same weight, and its stratified
+        tuned: Whether both were tuned.
+        difference: The mean over data sets, each with the same weight, and its stratified
             bootstrap interval: it speaks of these data sets.
-        data_sets: The number of different data sets.
+        data_sets: The number of data sets with a pair; see `data_set`.
         p_value: Of Wilcoxon's test over the mean differences of the data sets, corrected after
             Holm for the number of contenders: it speaks of data sets like these. NaN below six.
-        outcomes: How often each outcome came about.
+        outcomes: On how many data sets each outcome came about.
     """
 
     model: str
     contender: str
     metric: str
+    tuned: bool
     difference: Estimate
     data_sets: int
     p_value: float
@@ -750,7 +814,7 @@ class Aggregate:
 
     @property
     def tally(self) -> tuple[int, int, int, int]:
-        """How often the hybrid was better, equivalent, worse, and how often nothing was told."""
+        """On how many data sets the hybrid was better, equivalent, worse, and nothing was told."""
         better, equal, worse = (
             self.outcomes.get("better", 0),
             self.outcomes.get("equivalent", 0),
@@ -760,45 +824,68 @@ class Aggregate:
 
 
 def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
-    """Holds each hybrid against each contender over all comparisons of the same model and metric.
+    """Holds each hybrid against each contender over all data sets.
+
+    Models are pooled by name; metrics, and tuned and untuned models, are kept apart.
 
     Args:
         rows: Rows of any comparisons.
         margin: Up to which difference of scores two contenders count as equivalent.
 
     Returns:
-        An aggregate for each model, metric and contender with at least two data sets.
+        An aggregate for each model, metric, tuned or not, and contender with at least two data
+        sets.
     """
-    gathered: dict[tuple[str, str], dict[str, list[tuple[str, Contrast]]]] = {}
-    for its_rows in comparisons(rows).values():
-        data, model = its_rows[0]["data"], its_rows[0]["model"]["name"]
-        metric = next((row["metric"] for row in its_rows if row.get("metric")), "accuracy")
-        group = gathered.setdefault((model, metric), {})
-        for contrast in contrasts(its_rows, margin):
-            group.setdefault(contrast.contender, []).append((key(data), contrast))
+    groups: dict[tuple[str, str, bool], dict[str, list[list[Row]]]] = {}
+    for its in comparisons(rows).values():
+        metric = next((row["metric"] for row in its if row.get("metric")), "accuracy")
+        group = groups.setdefault((its[0]["model"]["name"], metric, is_tuned(its)), {})
+        group.setdefault(data_set(its[0]["data"]), []).append(its)
     found = []
-    for (model, metric), group in gathered.items():
+    for (model, metric, tuned), by_data in groups.items():
+        gathered: dict[str, list[Contrast]] = {}
+        for variants in by_data.values():
+            for contrast in _on_data_set(variants, margin):
+                gathered.setdefault(contrast.contender, []).append(contrast)
         p_values, made = [], []
-        for contender, its in group.items():
-            by_data: dict[str, list[float]] = {}
-            for data, contrast in its:
-                if contrast.difference.n:
-                    by_data.setdefault(data, []).append(contrast.difference.mean)
-            if len(by_data) < 2:
+        for contender, its_contrasts in gathered.items():
+            paired = [one for one in its_contrasts if one.difference.n]
+            if len(paired) < 2:
                 continue
-            means = [statistics.fmean(values) for values in by_data.values()]
+            means = [one.difference.mean for one in paired]
             p_values.append(wilcoxon(means)[0] if len(means) >= MIN_PAIRS else math.nan)
-            outcomes: dict[Outcome, int] = {}
-            for _, contrast in its:
-                outcomes[contrast.outcome] = outcomes.get(contrast.outcome, 0) + 1
-            difference = bootstrap_interval([contrast.values for _, contrast in its])
+            outcomes = collections.Counter(one.outcome for one in its_contrasts)
+            difference = bootstrap_interval([one.values for one in paired])
             made.append(
-                Aggregate(model, contender, metric, difference, len(means), math.nan, outcomes)
+                Aggregate(
+                    model, contender, metric, tuned, difference, len(paired), math.nan, outcomes
+                )
             )
         found += [
             dataclasses.replace(one, p_value=p) for one, p in zip(made, holm(p_values), strict=True)
         ]
     return found
+
+
+def _on_data_set(variants: Iterable[Sequence[Row]], margin: float) -> list[Contrast]:
+    """Holds the hybrid against each contender over the comparisons on one data set."""
+    gathered: dict[str, list[Mapping[int, float]]] = {}
+    for its in variants:
+        for name in by_contender(its):
+            if name != "hybrid":
+                gathered.setdefault(name, []).append(differences(its, "hybrid", name))
+    return _contrasts({name: _pooled(those) for name, those in gathered.items()}, margin)
+
+
+def _pooled(those: Iterable[Mapping[int, float]]) -> dict[int, float]:
+    """Returns the mean difference by seed, of the seeds that all have that have any.
+
+    A seed draws the samples and the split of every variant, so that variants are no further
+    pairs; and with a seed that one of them lacks, the others would weigh more.
+    """
+    known = [by_seed for by_seed in those if by_seed]
+    shared = set[int].intersection(*map(set, known)) if known else set()
+    return {seed: statistics.fmean(by_seed[seed] for by_seed in known) for seed in sorted(shared)}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -807,7 +894,8 @@ class Ranks:
 
     Attributes:
         mean: By contender, best first. The hybrid goes by its model's name.
-        data_sets: The number of data sets.
+        data_sets: The number of data sets; see `data_set`.
+        tuned: Whether the contenders were tuned.
         p_value: Of the Friedman test that all are alike.
         p_pairs: Of Nemenyi's test between each two: a pandas DataFrame with the contenders as
             index and columns.
@@ -815,42 +903,69 @@ class Ranks:
 
     mean: Mapping[str, float]
     data_sets: int
+    tuned: bool
     p_value: float
     p_pairs: Any
 
 
-def ranks(rows: Iterable[Row]) -> Ranks | None:
+def ranks(rows: Iterable[Row]) -> list[Ranks]:
     """Ranks the contenders by mean test score on each data set, after Demsar 2006.
 
     Friedman's test is `scipy.stats.friedmanchisquare`, and Nemenyi's follows with
     `scikit_posthocs.posthoc_nemenyi_friedman`. Data sets are blocks, which must be complete:
-    contenders that over half of the data sets lack are left out, then data sets that lack one of
-    the rest. Where contenders have several comparisons on a data set (a sweep over qubits, or one
-    for each hybrid), their mean score counts.
+    contenders that over half of the data sets lack are left out, then variants of data sets that
+    lack one of the rest. On a data set counts the mean over its variants; on a variant with
+    several comparisons (a sweep over qubits, or one for each hybrid), the mean over these.
 
     Args:
         rows: Rows of any comparisons.
 
     Returns:
-        The ranks; None with fewer than `MIN_DATA_SETS` complete data sets or three contenders.
+        The ranks of untuned and of tuned contenders; of neither with fewer than `MIN_DATA_SETS`
+        complete data sets or three contenders.
     """
-    scores: dict[str, dict[str, list[float]]] = {}
-    for row in latest(rows).values():
+    kept = latest(rows).values()
+    by_tuning = (
+        _ranks([row for row in kept if is_tuned([row]) == tuned], tuned) for tuned in (False, True)
+    )
+    return [one for one in by_tuning if one is not None]
+
+
+def _ranks(rows: Iterable[Row], tuned: bool) -> Ranks | None:
+    # By data set, variant and contender.
+    scores: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for row in rows:
         if succeeded(row):
             name = row["model"]["name"] if row["contender"] == "hybrid" else row["contender"]
-            scores.setdefault(key(row["data"]), {}).setdefault(name, []).append(row["test_score"])
-    names = list(dict.fromkeys(name for on_data in scores.values() for name in on_data))
-    names = [n for n in names if 2 * sum(n in on_data for on_data in scores.values()) > len(scores)]
-    complete = [on_data for on_data in scores.values() if all(name in on_data for name in names)]
-    if len(complete) < MIN_DATA_SETS or len(names) < 3:
+            variants = scores.setdefault(data_set(row["data"]), {})
+            on_variant = variants.setdefault(repr(sorted(row["data"].items())), {})
+            on_variant.setdefault(name, []).append(row["test_score"])
+    having = collections.Counter(
+        name
+        for variants in scores.values()
+        for name in dict.fromkeys(name for on_variant in variants.values() for name in on_variant)
+    )
+    names = [name for name, number in having.items() if 2 * number > len(scores)]
+    if len(names) < 3:
         return None
-    table = np.array([[statistics.fmean(on[name]) for name in names] for on in complete])
+    complete = []
+    for variants in scores.values():
+        means = [
+            [statistics.fmean(on_variant[name]) for name in names]
+            for on_variant in variants.values()
+            if all(name in on_variant for name in names)
+        ]
+        if means:
+            complete.append(np.mean(means, axis=0))
+    if len(complete) < MIN_DATA_SETS:
+        return None
+    table = np.array(complete)
     mean = dict(zip(names, scipy_stats.rankdata(-table, axis=1).mean(axis=0).tolist(), strict=True))
     p_value = float(scipy_stats.friedmanchisquare(*table.T).pvalue)
     p_pairs = scikit_posthocs.posthoc_nemenyi_friedman(table)
     p_pairs.index = p_pairs.columns = names
     best_first = dict(sorted(mean.items(), key=lambda item: item[1]))
-    return Ranks(best_first, len(complete), p_value, p_pairs)
+    return Ranks(best_first, len(complete), tuned, p_value, p_pairs)
 
 
 # Over epochs.
@@ -1003,6 +1118,7 @@ def sweeps(rows: Iterable[Row]) -> list[Sweep]:
                     continue
                 rest = {name: one[name] for name in ("data", "model", "training", "backend")}
                 rest[part] = {name: v for name, v in one[part].items() if name != axis}
+                rest["tuning"] = tuning_of(its)
                 title = f"{one['model']['name']} on {one['data']['name']}"
                 groups.setdefault((title, axis, repr(rest)), {})[value] = its
     groups = {group: by_value for group, by_value in groups.items() if len(by_value) > 2}
@@ -1029,7 +1145,8 @@ def _apart_from(
     def settings(by_value: Mapping[float, list[Row]]) -> dict[str, Any]:
         row = next(iter(by_value.values()))[0]
         tables = [*row["data"].items(), *row["model"].items(), *row["training"].items()]
-        return {name: v for name, v in tables if name not in ("name", axis)}
+        kept = {name: v for name, v in tables if name not in ("name", axis)}
+        return kept | {"tuning": tuning_of(next(iter(by_value.values())))}
 
     others = [settings(by_value) for by_value in alike]
     said = [

@@ -31,8 +31,13 @@ def compare(
         str, typer.Option(help="Hybrid model: one of `qkeras-hybrid list models`.")
     ] = "pqc_dense",
     seeds: Annotated[
-        int, typer.Option(min=1, help="Number of seeds: splits, first weights, batch orders.")
-    ] = 5,
+        int,
+        typer.Option(
+            min=1,
+            help="Number of seeds: splits, first weights, batch orders. With fewer than 7 no "
+            "difference can be told.",
+        ),
+    ] = 7,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 8,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples a training step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Step size of Adam, for all.")] = 0.02,

@@ -121,7 +121,8 @@ def aggregates(its: Sequence[Aggregate], margin: float, contenders: Sequence[str
         for one in its
         if one.difference.n
     ]
-    title = f"Differences of test {_metric(its[0].metric)} over data sets, {its[0].model}"
+    model = words.measured(its[0].model, "accuracy", tuned=its[0].tuned)
+    title = f"Differences of test {_metric(its[0].metric)} over data sets, {model}"
     return dots(rows, title, margin, its[0].metric, contenders)
 
 

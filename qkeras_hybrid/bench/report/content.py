@@ -35,6 +35,7 @@ class Comparison:
         title: Model and data in a line.
         model: The name of the model.
         data: The name of the data.
+        data_set: Which data set these are; see `qkeras_hybrid.bench.statistics.data_set`.
         model_title: The model with what tells it apart.
         data_title: The data with what tells it apart.
         metric: What the scores are.
@@ -55,6 +56,7 @@ class Comparison:
     title: str
     model: str
     data: str
+    data_set: str
     model_title: str
     data_title: str
     metric: str
@@ -83,7 +85,7 @@ class Content:
         title: Its title.
         comparisons: In the order of their first rows.
         aggregates: Hybrids against contenders over data sets.
-        ranks: Over data sets, None with too few.
+        ranks: Over data sets, of untuned and of tuned contenders; of neither with too few.
         sweeps: Along axes.
         runs: The number of runs.
         failed: The number of runs that failed.
@@ -95,7 +97,7 @@ class Content:
     title: str
     comparisons: tuple[Comparison, ...]
     aggregates: tuple[Aggregate, ...]
-    ranks: Ranks | None
+    ranks: tuple[Ranks, ...]
     sweeps: tuple[Sweep, ...]
     runs: int
     failed: int
@@ -105,10 +107,10 @@ class Content:
 
     @property
     def aggregate_groups(self) -> list[list[Aggregate]]:
-        """The aggregates of each model and metric."""
-        groups: dict[tuple[str, str], list[Aggregate]] = {}
+        """The aggregates of each model and metric, tuned and untuned apart."""
+        groups: dict[tuple[str, str, bool], list[Aggregate]] = {}
         for one in self.aggregates:
-            groups.setdefault((one.model, one.metric), []).append(one)
+            groups.setdefault((one.model, one.metric, one.tuned), []).append(one)
         return list(groups.values())
 
     @property
@@ -118,8 +120,9 @@ class Content:
             "Every contender of a comparison has the same splits, seeds and order of batches, so "
             "that scores are compared pair by pair. The test set is touched once, at the end.",
             "Intervals of differences: percentile bootstrap over seeds, resampled within each "
-            "comparison. Such intervals are a little narrow with few seeds, and since the splits "
-            "of the seeds share samples, narrower than new data would have them.",
+            "comparison, or within each data set. Such intervals are a little narrow with few "
+            "seeds, and since the splits of the seeds share samples, narrower than new data would "
+            "have them.",
             "p: Wilcoxon's signed-rank test, two-sided, corrected after Holm for the number of "
             "contenders of the comparison, not for the number of comparisons. Effect size: "
             "matched-pairs rank-biserial correlation, from -1 to 1 (Kerby 2014).",
@@ -128,6 +131,10 @@ class Content:
             "the runs allow a difference and its absence.",
             f"Fewer than {statistics.MIN_PAIRS} pairs prove nothing at 5 %, and more contenders "
             "need more of them.",
+            "A data set is a generator, a bundled data set or a file. What differs in size, noise, "
+            "features or split is a variant of it, and does not count as another: over data sets, "
+            "the differences of its variants are averaged seed by seed. Tuned models are never "
+            "pooled with untuned ones.",
             "Times are medians over runs that had the machine to themselves. Cheaper and dearer "
             "are said of the time of the whole fit. Times to a score are to the end of an epoch, "
             "and the score is that in training.",
@@ -136,8 +143,8 @@ class Content:
 
     @property
     def data_sets(self) -> int:
-        """The number of names of data sets."""
-        return len({comparison.data for comparison in self.comparisons})
+        """The number of data sets."""
+        return len({comparison.data_set for comparison in self.comparisons})
 
 
 def cost_heads(comparison: Comparison) -> list[str]:
@@ -206,7 +213,7 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
         title=f"Hybrid and classical models: {', '.join(suites) or 'comparison'}",
         comparisons=made,
         aggregates=tuple(statistics.aggregate(rows, margin)),
-        ranks=statistics.ranks(rows),
+        ranks=tuple(statistics.ranks(rows)),
         sweeps=tuple(statistics.sweeps(rows)),
         runs=len(rows),
         failed=sum(not statistics.succeeded(row) for row in rows),
@@ -231,6 +238,7 @@ def _comparison(
         title=" on ".join(called),
         model=model,
         data=data,
+        data_set=statistics.data_set(rows[0]["data"]),
         model_title=called[0],
         data_title=called[1],
         metric=next((summary.metric for summary in summaries if summary.test_score.n), "accuracy"),

@@ -81,11 +81,14 @@ def write(content: Content, folder: Path) -> list[Path]:
 def _all(content: Content) -> Iterator[tuple[str, Any]]:
     for its in content.aggregate_groups:
         if figure := aggregates(its, content):
-            yield f"over-data-sets-{slug(its[0].model)}-{slug(its[0].metric)}", figure
+            yield (
+                f"over-data-sets-{slug(its[0].model)}-{slug(its[0].metric)}{_tuned(its[0])}",
+                figure,
+            )
     for number, sweep in enumerate(content.sweeps, start=1):
         yield f"sweep-{number:02}-{slug(sweep.title)}-{slug(sweep.axis)}", along(sweep, content)
-    if content.ranks is not None:
-        yield "ranks", ranks(content.ranks)
+    for one in content.ranks:
+        yield f"ranks{_tuned(one)}", ranks(one)
     for comparison in content.comparisons:
         for kind, draw in (
             ("differences", differences),
@@ -94,6 +97,10 @@ def _all(content: Content) -> Iterator[tuple[str, Any]]:
         ):
             if figure := draw(comparison, content):
                 yield f"{comparison.anchor}-{kind}", figure
+
+
+def _tuned(one: Aggregate | Ranks) -> str:
+    return "-tuned" if one.tuned else ""
 
 
 def _new(width: float, height: float) -> tuple[Any, Any]:
@@ -123,7 +130,8 @@ def differences(comparison: Comparison, content: Content) -> Any:
 def aggregates(its: Sequence[Aggregate], content: Content) -> Any:
     """Draws the differences of a hybrid over data sets; None without any."""
     lines = [(one.contender, one.difference, ()) for one in its if one.difference.n]
-    return _dots(lines, f"{its[0].model} over data sets", its[0].metric, content)
+    model = words.measured(its[0].model, "accuracy", tuned=its[0].tuned)
+    return _dots(lines, f"{model} over data sets", its[0].metric, content)
 
 
 def _dots(

@@ -46,7 +46,7 @@ def _over(content: Content, figures: dict[str, Path]) -> list[str]:
         heads += ["Better", "Equivalent", "Worse", "Not told"]
         lines = [
             [
-                words.measured(one.model, one.metric),
+                words.measured(one.model, one.metric, tuned=one.tuned),
                 words.label(one.contender),
                 words.hundredths(one.difference.mean),
                 interval(one.difference),
@@ -58,7 +58,8 @@ def _over(content: Content, figures: dict[str, Path]) -> list[str]:
         ]
         parts += [
             "## Over data sets",
-            "Hybrid minus contender in hundredths, each comparison with the same weight.",
+            "Hybrid minus contender in hundredths, each data set with the same weight: its "
+            "variants are averaged.",
             table(heads, lines, left=2),
         ]
     general = [name for name in figures if name.startswith(("over-", "sweep-", "ranks"))]

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.report.words import METRICS, MISSING, counted, label, score, seconds
-from qkeras_hybrid.bench.statistics import (
-    Interval,
-    Summary,
-    paired_difference,
-    succeeded,
-    summarize,
-)
+from qkeras_hybrid.bench.statistics import is_tuned, judge, succeeded, summarize
 from qkeras_hybrid.bench.task import Row, latest
 
 if TYPE_CHECKING:
@@ -112,10 +105,14 @@ def flags(rows: Sequence[Row]) -> list[str]:
             )
         mismatch = summary.parameter_mismatch
         if "same_parameters" in summary.contender and mismatch is not None and abs(mismatch) > 0.05:
+            share = f"{100 * abs(mismatch):.1f} % {'more' if mismatch > 0 else 'fewer'}"
             said.append(
-                f"No Dense network with one or two hidden layers comes within 5 % of the "
-                f"hybrid's parameters: {label(summary.contender)} has {100 * abs(mismatch):.1f} % "
-                f"{'more' if mismatch > 0 else 'fewer'}."
+                f"Tuning chose sizes that are not within 5 % of each other: "
+                f"{label(summary.contender)} has {share} parameters than the hybrid in the seed "
+                "in which they differ most."
+                if is_tuned(rows)
+                else f"No Dense network with one or two hidden layers comes within 5 % of the "
+                f"hybrid's parameters: {label(summary.contender)} has {share}."
             )
         if summary.suspicious:
             said.append(
@@ -163,60 +160,20 @@ def unfinished(rows: Sequence[Row]) -> str:
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """Says in plain words what the rows show about the hybrid against each other contender.
+    """Says in plain words what the rows show of the hybrid, and what they leave open.
 
-    It claims a difference only where the interval of the paired difference excludes zero, and
-    says what the comparison leaves open.
+    The first line is the sentence of `qkeras_hybrid.bench.statistics.judge`, as `run` and
+    `report` say it too.
 
     Args:
         rows: The rows of one comparison.
     """
-    summaries = {summary.contender: summary for summary in summarize(rows)}
-    hybrid = summaries.get("hybrid")
-    if hybrid is None:
-        return "There are no rows of the hybrid to compare with."
-    sentences = [
-        _against(hybrid, other, paired_difference(rows, "hybrid", name))
-        for name, other in summaries.items()
-        if name != "hybrid"
-    ]
-    sentences += filter(None, [unfinished(rows)])
-    sentences.append(
-        "One data set and one untuned setting say nothing about other circuits, sizes or data, "
-        "and since the splits of the seeds share samples, the intervals are too narrow for new "
-        "data."
+    judged = judge(rows)
+    if not judged.contrasts:
+        return judged.sentence
+    caveat = (
+        f"One data set and one {'budget of tuning' if is_tuned(rows) else 'untuned setting'} say "
+        "nothing about other circuits, sizes or data, and since the splits of the seeds share "
+        "samples, the intervals are too narrow for new data."
     )
-    return "\n".join(sentences)
-
-
-def _against(hybrid: Summary, other: Summary, difference: Interval) -> str:
-    name = label(other.contender)
-    if difference.n == 0:
-        return f"Against {name} there is no pair of runs to compare."
-    points = 100 * difference.mean
-    exactly, more, less, unit = (
-        ("exactly as accurate", "more accurate", "less accurate", "points")
-        if hybrid.metric == "accuracy"
-        else ("exactly as good", "better", "worse", "hundredths of R²")
-    )
-    size = exactly if points == 0 else f"{abs(points):.1f} {unit} {more if points > 0 else less}"
-    if difference.n == 1:
-        said = f"Against {name} the hybrid is {size} in its one seed, which proves nothing."
-    else:
-        said = (
-            f"Against {name} the hybrid is {size} "
-            f"(95 % interval {100 * difference.low:+.1f} to {100 * difference.high:+.1f}, "
-            f"{difference.n} paired seeds): "
-        )
-        if difference.excludes_zero:
-            said += "over these seeds that is more than chance explains."
-        else:
-            said += "these runs don't separate the two."
-    ratio = hybrid.epoch_seconds / other.epoch_seconds if other.epoch_seconds else math.nan
-    if ratio >= 1.5:
-        said += f" Its epochs take {ratio:.2g} times as long."
-    elif ratio <= 1 / 1.5:
-        said += f" Its epochs take {ratio:.2g} of the time."
-    elif not math.isnan(ratio):
-        said += " Its epochs take about as long."
-    return said
+    return "\n".join(filter(None, [judged.sentence, unfinished(rows), caveat]))

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qkeras_hybrid._checks import bytes_text
-from qkeras_hybrid.bench.statistics import Interval
+from qkeras_hybrid.bench.statistics import Interval, is_tuned
 from qkeras_hybrid.bench.task import Row
 
 MISSING = "-"
@@ -36,9 +36,13 @@ def label(contender: str) -> str:
     return _LABELS.get(contender, contender.replace("_", " ").capitalize())
 
 
-def measured(model: str, metric: str) -> str:
-    """Returns a model's name with what its scores are: "pqc_dense, R²"; accuracy goes unsaid."""
-    return model if metric == "accuracy" else f"{model}, {METRICS[metric]}"
+def measured(model: str, metric: str, *, tuned: bool = False) -> str:
+    """Returns a model's name with what sets its scores apart: "pqc_dense, R², tuned".
+
+    Accuracy and fixed settings go unsaid.
+    """
+    said = [model, *([] if metric == "accuracy" else [METRICS[metric]])]
+    return ", ".join([*said, *(["tuned"] if tuned else [])])
 
 
 def score(interval: Interval, metric: str = "accuracy") -> str:
@@ -135,11 +139,15 @@ def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]
     Returns:
         Such as `("pqc_dense", "iris")`; with the arguments in which models or data of the same
         name differ, as in `("pqc_dense (n_qubits 4)", "iris")`. What else tells comparisons
-        apart (training, Keras backend) stands after the data.
+        apart (training, Keras backend) stands after the data, and "tuned" where only some are.
     """
     ones = {name: rows[0] for name, rows in comparisons.items()}
     models = _named((name, one["model"]) for name, one in ones.items())
     made = _named((name, one["data"]) for name, one in ones.items())
+    tuned = [name for name, rows in comparisons.items() if is_tuned(rows)]
+    if len(tuned) < len(ones):
+        for name in tuned:
+            made[name] += ", tuned"
     for part in ("training", "backend"):
         for name in _repeated(models, made):
             said = ones[name][part]
