@@ -79,6 +79,12 @@ def test_the_id_is_the_same_tomorrow() -> None:
     assert hash(turned) == hash(TASK)
 
 
+def test_tuned_tasks_of_the_first_search_run_again() -> None:
+    # It did not try the task's own settings. Rows without tuning stay good: see above.
+    tuned = dataclasses.replace(TASK, tuning={"trials": 2, "seconds": 60, "folds": 2})
+    assert tuned.id != "a647e0e8070bbc29"
+
+
 def test_which_suite_asks_for_a_task_does_not_change_its_id() -> None:
     assert dataclasses.replace(TASK, suite="paper").id == TASK.id
 
@@ -369,6 +375,57 @@ def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
     assert seen[-1]
 
 
+@pytest.mark.parametrize(
+    ("contender", "own"),
+    [
+        ("hybrid", {"learning_rate": 0.0123, "model.n_layers": 3, "model.n_qubits": 2}),
+        ("linear", {"learning_rate": 0.0123, "model.n_layers": 3, "model.n_qubits": 2}),
+        ("rbf_svc", dict(REFERENCES["rbf_svc"].defaults)),
+    ],
+)
+def test_the_own_settings_of_a_task_are_the_first_that_tuning_tries(
+    contender: str, own: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {
+        "learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True},
+        "model.n_layers": {"type": "int", "low": 1, "high": 4},
+        "model.n_qubits": {"type": "categorical", "choices": [1, 2, 3]},
+    }
+    given = {"trials": 2, "seconds": 600, "folds": 2, "search_space": space}
+    # `n_layers` is the builder's own default: the task does not name it.
+    model = {"name": "pqc_dense", "n_qubits": 2}
+    training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.0123}
+    tried = []
+
+    class Seen(runner._Contender):
+        def __init__(self, task: Task, dataset: Any, hyperparameters: Any) -> None:
+            tried.append(dict(hyperparameters))
+            super().__init__(task, dataset, hyperparameters)
+
+    monkeypatch.setattr(runner, "_Contender", Seen)
+    task = dataclasses.replace(
+        TASK, contender=contender, model=model, training=training, tuning=given
+    )
+    row = bench.run_task(task)
+    assert row["error"] is None
+    assert len(tried) == 2 * 2 + 1  # two trials on two folds, and the winner
+    assert tried[0] == tried[1] == own
+    assert tried[2] != own
+
+
+def test_own_settings_outside_the_space_are_left_to_the_search() -> None:
+    space = {
+        "learning_rate": {"type": "float", "low": 1e-3, "high": 1e-2},
+        "batch_size": {"type": "categorical", "choices": [16, 32]},
+    }
+    given = {"trials": 1, "seconds": 600, "folds": 2, "search_space": space}
+    training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.5}
+    row = bench.run_task(dataclasses.replace(TASK, training=training, tuning=given))
+    assert row["error"] is None
+    assert 1e-3 <= row["hyperparameters"]["learning_rate"] <= 1e-2
+    assert row["hyperparameters"]["batch_size"] in (16, 32)
+
+
 def test_tuning_reaches_the_arguments_of_the_model() -> None:
     space = {"model.n_layers": {"type": "categorical", "choices": [2]}}
     given = {"trials": 1, "seconds": 60, "folds": 2, "search_space": space}
@@ -376,6 +433,8 @@ def test_tuning_reaches_the_arguments_of_the_model() -> None:
     assert row["error"] is None
     deeper = models.build({**TASK.model, "n_layers": 2}, datasets.load("iris"))
     assert row["parameters"] == deeper.count_params()
+    # The hybrid that is reported is another row's, and may have another depth.
+    assert row["parameter_mismatch"] is None
 
 
 def test_the_controls_start_from_the_weights_of_the_hybrid(

@@ -439,6 +439,26 @@ def build(model: Mapping[str, Any], dataset: Data) -> keras.Model:
     return MODELS[name](dataset, **arguments)
 
 
+def defaults(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments that a model's builder takes by itself where none are given.
+
+    Args:
+        model: As for `build`, with a name that `build` takes.
+
+    Example:
+        >>> defaults({"name": "reuploading", "n_qubits": 2})
+        {'n_qubits': 4, 'n_layers': 3, 'engine': 'auto'}
+    """
+    name = model["name"]
+    builder = MODELS.get(name)
+    if _is_file(name):
+        path, function = _split(name)
+        builder = getattr(_module(path.resolve(), _content(path)), function)
+    assert builder is not None
+    parameters = inspect.signature(builder).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
 def fingerprint(model: Mapping[str, Any]) -> str | None:
     """Returns the SHA-256 of the file that a model comes from, as hexadecimal digits.
 

@@ -42,6 +42,8 @@ CONTENDERS = ("hybrid", *controls.CONTROLS, *REFERENCES)
 METRICS = {"classification": "accuracy", "regression": "r2"}
 """What a score is, by the kind of problem."""
 
+_MODEL = "model."
+
 
 # What there is to run.
 
@@ -265,7 +267,8 @@ def run_task(task: Task, on_epoch: OnEpoch = lambda task, done: None, *, alone: 
 
         - `"network"`, `"engine"` (None without a quantum layer), `"parameters"` (trainable; None
           where they have no count) and `"parameter_mismatch"`, by which share they exceed the
-          hybrid's (negative: fall short);
+          hybrid's (negative: fall short; None also where tuning chooses the hybrid's size, which
+          is then another row's);
         - `"n_train"`, `"n_test"`, `"metric"` (`"accuracy"` or `"r2"`), `"train_score"`,
           `"test_score"` (None if it is not a finite number), `"loss"` of each epoch (None for
           scikit-learn);
@@ -318,7 +321,9 @@ def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
         "engine": controls.engine_name(model) if isinstance(model, keras.Model) else None,
         "parameters": parameters,
         "parameter_mismatch": (
-            None if parameters is None else parameters / contender.hybrid_parameters - 1
+            None
+            if parameters is None or _tunes_size(task)
+            else parameters / contender.hybrid_parameters - 1
         ),
         "n_train": len(split.y_train),
         "n_test": len(split.y_test),
@@ -377,8 +382,8 @@ class _Contender:
         model, training = dict(task.model), dict(task.training)
         if self.reference is None:
             for name, value in hyperparameters.items():
-                if name.startswith("model."):
-                    model[name.removeprefix("model.")] = value
+                if name.startswith(_MODEL):
+                    model[name.removeprefix(_MODEL)] = value
                 else:
                     training[name] = value
             self.hyperparameters = {**training, **dict(hyperparameters)}
@@ -430,6 +435,20 @@ class _Contender:
         )
 
 
+def _tunes_size(task: Task) -> bool:
+    space = (task.tuning or {}).get("search_space", {})
+    return any(name.startswith(_MODEL) for name in space)
+
+
+def _own_settings(task: Task) -> dict[str, Any]:
+    """Returns the hyperparameters that a task has without tuning, by their names in a space."""
+    reference = REFERENCES.get(task.contender)
+    if reference is not None:
+        return dict(reference.defaults)
+    model = {**models.defaults(task.model), **task.model}
+    return {**task.training, **{f"{_MODEL}{name}": value for name, value in model.items()}}
+
+
 def _tuned(
     task: Task, dataset: datasets.Dataset, split: datasets.Split
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
@@ -451,6 +470,7 @@ def _tuned(
         seconds=task.tuning["seconds"],
         folds=task.tuning["folds"],
         seed=task.seed,
+        defaults=_own_settings(task),
     )
     searched = dataclasses.asdict(found)
     return searched.pop("hyperparameters"), searched

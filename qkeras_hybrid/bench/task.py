@@ -27,8 +27,14 @@ from qkeras_hybrid._checks import shown
 Row = dict[str, Any]
 """What is kept of a run: see `qkeras_hybrid.bench.runner.run_task`."""
 
+OnDamage = Callable[[str], None]
+"""Called with a sentence on what is damaged in a file."""
+
 PROTOCOL = 2
 """Counted up when the same definition comes to mean another training, so that ids change."""
+
+TUNING_PROTOCOL = 3
+"""The same of tasks that are tuned: counted up too when the search changes alone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,7 +114,8 @@ class Task:
 
 
 def _digest(definition: dict[str, Any]) -> str:
-    text = json.dumps([PROTOCOL, definition], sort_keys=True, allow_nan=False)
+    protocol = PROTOCOL if definition["tuning"] is None else TUNING_PROTOCOL
+    text = json.dumps([protocol, definition], sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

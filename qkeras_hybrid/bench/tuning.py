@@ -186,7 +186,8 @@ def tune(
         seconds: After which time no further trial starts.
         folds: The folds of the cross-validation.
         seed: Of the folds and the search.
-        defaults: What is tried first.
+        defaults: What is tried first. For a hyperparameter whose default is missing here or
+            outside the space, the search chooses the value of this trial too.
 
     Returns:
         What was found.
@@ -218,7 +219,13 @@ def tune(
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     study = optuna.create_study(direction="maximize", sampler=optuna.samplers.TPESampler(seed=seed))
     if defaults:
-        study.enqueue_trial({name: value for name, value in defaults.items() if name in space})
+        study.enqueue_trial(
+            {
+                name: value
+                for name, value in defaults.items()
+                if name in space and _holds(space[name], value)
+            }
+        )
     with warnings.catch_warnings():
         # Of choices that are no plain values: they stay in memory, where that is no problem.
         warnings.simplefilter("ignore", UserWarning)
@@ -235,6 +242,17 @@ def tune(
         stopped_by="trials" if len(done) >= trials else "time",
         best_score=study.best_value,
     )
+
+
+def _holds(given: Mapping[str, Any], value: Any) -> bool:
+    """Whether a hyperparameter's range, as `check_space` takes it, has a value in it."""
+    if given["type"] == "categorical":
+        # By type too: True is no 1.
+        return any(type(value) is type(choice) and value == choice for choice in given["choices"])
+    numbers = (int,) if given["type"] == "int" else (int, float)
+    if isinstance(value, bool) or not isinstance(value, numbers):
+        return False
+    return bool(given["low"] <= value <= given["high"])
 
 
 def _suggested(trial: optuna.Trial, name: str, given: Mapping[str, Any]) -> Any:
