@@ -124,18 +124,70 @@ def test_a_file_that_is_not_there_has_no_rows(path: Path) -> None:
     assert read_rows(path) == []
 
 
-@pytest.mark.parametrize("kept", [1, 5, 11, 20, -1])
-def test_a_torn_last_line_is_no_row_and_gives_way_to_the_next(path: Path, kept: int) -> None:
+TORN = json.dumps({"task": "torn", "value": 2}).encode()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        *(TORN[:kept] for kept in (1, 5, 11, 20, -1)),
+        TORN[:20] + b"\n",
+        b"\0" * 200,
+        TORN[:20] + b"\0" * 200,
+        b"\0" * 20 + TORN[20:],
+        b"\0" * 20 + TORN[20:] + b"\n" + b"\0" * 200 + b"\n" + b"\0",
+    ],
+)
+def test_a_damaged_end_is_no_row_is_kept_and_gives_way_to_the_next(
+    path: Path, damage: bytes
+) -> None:
     append(path, {"task": "whole", "value": 1})
-    line = json.dumps({"task": "torn", "value": 2}).encode() + b"\n"
     with path.open("ab") as file:
-        file.write(line[:kept])
-    assert [row["task"] for row in read_rows(path)] == ["whole"]
+        file.write(damage)
+    sentences: list[str] = []
+    assert [row["task"] for row in read_rows(path, sentences.append)] == ["whole"]
+    place = f"{path} is damaged after its 1 whole row ({len(damage)} bytes): "
+    assert sentences == [f"{place}what stood there is left out."]
     with Results(path) as results:
-        assert results.torn == line[:kept].decode()
+        (aside,) = path.parent.glob("*.damaged")
+        assert aside.read_bytes() == damage
+        assert results.damage.startswith(f"{place}that is kept as {aside}")
         assert [row["task"] for row in results.rows] == ["whole"]
         results.append({"task": "torn", "value": 3})
     assert read_rows(path) == [{"task": "whole", "value": 1}, {"task": "torn", "value": 3}]
+    with Results(path) as results:
+        assert results.damage == ""
+
+
+def test_a_whole_row_that_lacks_the_end_of_its_line_is_a_row(path: Path) -> None:
+    append(path, {"task": "whole", "value": 1})
+    with path.open("ab") as file:
+        file.write(TORN)
+    expected = [{"task": "whole", "value": 1}, json.loads(TORN), {"task": "next"}]
+    assert read_rows(path, pytest.fail) == expected[:2]
+    append(path, {"task": "next"})
+    assert read_rows(path) == expected
+
+
+@pytest.mark.parametrize("zeros", [b"\0" * 200, b"\0" * 200 + b"\n", TORN[:20] + b"\0\n"])
+def test_rows_after_damage_are_not_lost(path: Path, zeros: bytes) -> None:
+    append(path, {"task": "a"})
+    before = path.read_bytes()
+    path.write_bytes(before + zeros + b'{"task": "b"}\n')
+    damaged = path.read_bytes()
+    sentences: list[str] = []
+    assert read_rows(path, sentences.append) == [{"task": "a"}, {"task": "b"}]
+    assert sentences == [f"{path} is damaged in line 2: what stood there is left out."]
+    append(path, {"task": "c"})
+    assert path.read_bytes() == damaged + b'{"task": "c"}\n'
+
+
+def test_zeros_alone_are_a_results_file_without_rows(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"\0" * 200)
+    assert read_rows(path) == []
+    append(path, {"task": "a"})
+    assert path.read_bytes() == b'{"task": "a"}\n'
 
 
 @pytest.mark.parametrize(

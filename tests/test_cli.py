@@ -15,6 +15,7 @@ import pytest
 import qkeras_hybrid
 from qkeras_hybrid import cli, datasets, encodings, engines
 from qkeras_hybrid.bench import models, runner
+from qkeras_hybrid.bench.statistics import pairs_needed
 from qkeras_hybrid.bench.task import Results, Row, read_rows
 
 SMALL = ("--dataset", "iris", "--qubits", "2", "--layers", "1", "--epochs", "2")
@@ -39,7 +40,7 @@ def test_compare_trains_prints_and_writes(path: Path, capsys: pytest.CaptureFixt
     assert "pqc_dense on iris: 2 seeds, 2 epochs, batches of 32" in printed
     for line in ("^Hybrid ", "^Dense same parameters ", "^Dense same width "):
         assert re.search(line + r" +\d+\.\d ± \d+\.\d % +\d+ ", printed, re.MULTILINE)
-    assert "Against Dense same parameters the hybrid is" in printed
+    assert "Too few seeds to tell (2 paired seeds, and 7 is the least) for the matched" in printed
     assert f"Rows: {path}" in printed
     rows = read_rows(path)
     assert [row["error"] for row in rows] == [None] * 6
@@ -57,6 +58,13 @@ def test_compare_trains_prints_and_writes(path: Path, capsys: pytest.CaptureFixt
     assert again.out == printed
     assert "6 of 6 runs are in" in again.err
     assert path.read_bytes() == before
+
+
+def test_as_many_seeds_as_compare_takes_by_itself_can_tell_a_difference(
+    path: Path, runs: Runs
+) -> None:
+    assert compare(path) == 0
+    assert len({seed for seed, _ in pairs(path)}) == pairs_needed(2)
 
 
 class Runs:
@@ -113,20 +121,27 @@ def test_ctrl_c_leaves_whole_rows_and_one_line(
 
 
 def test_more_seeds_and_other_settings_append(path: Path, runs: Runs) -> None:
-    for arguments, rows in ((("--seeds", "1"), 3), (("--seeds", "2"), 6), (("--layers", "2"), 21)):
+    for arguments, rows in ((("--seeds", "1"), 3), (("--seeds", "2"), 6), (("--layers", "2"), 27)):
         assert compare(path, *arguments) == 0
         assert len(read_rows(path)) == runs.count == rows
 
 
-def test_a_torn_row_is_said_and_run_again(
-    path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize("kept", ["half a row", "a row and zeros"])
+def test_damage_is_said_in_a_line_and_what_is_missing_runs_again(
+    kept: str, path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert compare(path, "--seeds", "1") == 0
-    path.write_bytes(path.read_bytes()[:-5])
+    capsys.readouterr()
+    whole = path.read_bytes()
+    half = kept == "half a row"
+    path.write_bytes(whole[:-5] if half else whole + b"\0" * 200)
     assert compare(path, "--seeds", "1") == 0
-    assert "was torn" in capsys.readouterr().err
-    assert runs.count == 4
+    said = capsys.readouterr().err.splitlines()[0]
+    assert f"{path} is damaged after its {2 if half else 3} whole rows" in said
+    assert runs.count == (4 if half else 3)
     assert len(read_rows(path)) == 3
+    (aside,) = path.parent.glob("*.damaged")
+    assert (whole[:-5] if half else b"\0" * 200).endswith(aside.read_bytes())
 
 
 def test_fresh_keeps_the_old_rows(

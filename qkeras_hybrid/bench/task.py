@@ -15,7 +15,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -147,17 +147,24 @@ class ResultsError(RuntimeError):
     """A results file can't be read or written."""
 
 
-def read_rows(path: Path) -> list[Row]:
+def read_rows(path: Path, on_damage: OnDamage = lambda sentence: None) -> list[Row]:
     """Reads the rows of a results file; a file that does not exist has none.
 
-    A torn last line, as a crash in the middle of writing leaves it, is no row and is left out.
-    Where a task has several rows (it failed and ran again), all are returned in their order.
+    What a crash or a power cut damaged is no row and is left out: the start of a row at the end of
+    the file, or zeros in place of what had not reached the disk. Where a task has several rows (it
+    failed and ran again), all are returned in their order.
+
+    Args:
+        path: The file, which is only read.
+        on_damage: Called with a sentence on what is damaged, if anything is.
 
     Raises:
         ResultsError: If the file holds something else than rows; the message has the line.
     """
-    rows, _ = _read(path)
-    return rows
+    read = _read(path)
+    if read.damaged:
+        on_damage(f"{path} is damaged {read.places()}: what stood there is left out.")
+    return read.rows
 
 
 def latest(rows: Iterable[Row]) -> dict[str, Row]:
@@ -165,35 +172,78 @@ def latest(rows: Iterable[Row]) -> dict[str, Row]:
     return {row["task"]: row for row in rows}
 
 
-def _read(path: Path) -> tuple[list[Row], int]:
-    """Returns the rows, and how many bytes from the start of the file hold whole rows."""
+@dataclasses.dataclass
+class _Read:
+    """What a results file holds.
+
+    Attributes:
+        rows: Its rows.
+        size: How many bytes from its start hold all that is whole.
+        ended: Whether these end with the end of a line.
+        damaged: The numbers of lines that are damaged.
+        tail: What is damaged at the end.
+    """
+
+    rows: list[Row] = dataclasses.field(default_factory=list)
+    size: int = 0
+    ended: bool = True
+    damaged: list[int] = dataclasses.field(default_factory=list)
+    tail: bytes = b""
+
+    def places(self) -> str:
+        """Returns where it is damaged, in words."""
+        if self.tail:
+            rows = f"{len(self.rows)} whole row{'' if len(self.rows) == 1 else 's'}"
+            return f"after its {rows} ({len(self.tail)} bytes)"
+        return f"in line {', '.join(map(str, self.damaged))}"
+
+
+def _read(path: Path) -> _Read:
+    read = _Read()
     try:
         content = path.read_bytes()
     except FileNotFoundError:
-        return [], 0
+        return read
     except OSError as error:
         raise ResultsError(f"{path} can't be read: {error.strerror}") from error
-    rows: list[Row] = []
-    whole = 0
+    place = 0
     lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line) if line.endswith(b"\n") else None
-        except ValueError:
-            row = None
-        if not isinstance(row, dict) or "task" not in row:
-            # Only what is the start of a row can be a torn one. Anything else means that the
-            # file is not ours to append to, let alone to cut.
-            if number == len(lines) and _ROW_START.startswith(line[: len(_ROW_START)]):
-                break
-            start = shown(line.decode("utf-8", "replace"), 60)
-            raise ResultsError(
-                f"{path} is no results file: its line {number} is {start}. Choose another output "
-                "folder."
-            )
-        rows.append(row)
-        whole += len(line)
-    return rows, whole
+        place += len(line)
+        # Zeros before a row are what a power cut left of a row before it.
+        row = _row(line.lstrip(b"\0"))
+        if row is not None:
+            read.rows.append(row)
+            read.size, read.ended = place, line.endswith(b"\n")
+        if row is None or line.startswith(b"\0"):
+            if row is None and not _is_damage(line, last=number == len(lines), known=read.rows):
+                start = shown(line.decode("utf-8", "replace"), 60)
+                raise ResultsError(
+                    f"{path} is no results file: its line {number} is {start}. Choose another "
+                    "output folder."
+                )
+            read.damaged.append(number)
+    read.tail = content[read.size :]
+    return read
+
+
+def _row(line: bytes) -> Row | None:
+    try:
+        row = json.loads(line)
+    except ValueError:
+        return None
+    return row if isinstance(row, dict) and "task" in row else None
+
+
+def _is_damage(line: bytes, *, last: bool, known: Sequence[Row]) -> bool:
+    """Whether a line that is no row was once one, or part of one.
+
+    Anything else means that the file is not ours to append to, let alone to cut.
+    """
+    if b"\0" in line and known:
+        return True
+    rest = line.strip(b"\0")
+    return (last or rest != line) and _ROW_START.startswith(rest[: len(_ROW_START)])
 
 
 # The key that every row starts with, as `Results.append` writes it.
@@ -218,12 +268,15 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.torn = ""
+        self.damage = ""
         self._rows: list[Row] = []
         self._lock = filelock.FileLock(f"{path}.lock")
 
     def __enter__(self) -> Results:
-        """Locks the file, reads its rows and cuts off a torn last line.
+        """Locks the file and reads its rows.
+
+        What is damaged at its end moves to a file beside it, so that the next row starts on a
+        line of its own; `damage` then has a sentence on it.
 
         Raises:
             ResultsInUseError: If another process holds the file.
@@ -255,12 +308,31 @@ class Results:
         self._lock.release()
 
     def _load(self) -> None:
-        self._rows, whole = _read(self.path)
-        if self.path.exists() and self.path.stat().st_size > whole:
+        read = _read(self.path)
+        self._rows = read.rows
+        if read.tail:
+            aside = self._aside(".damaged")
+            aside.write_bytes(read.tail)
             with self.path.open("r+b") as file:
-                file.seek(whole)
-                self.torn = file.read().decode("utf-8", "replace")
-                file.truncate(whole)
+                file.truncate(read.size)
+            became = f"that is kept as {aside}, and the runs that are missing are repeated."
+        else:
+            became = "that is left out, and the runs that are missing are repeated."
+        if read.damaged:
+            self.damage = f"{self.path} is damaged {read.places()}: {became}"
+        if not read.ended:
+            with self.path.open("ab") as file:
+                file.write(b"\n")
+
+    def _aside(self, suffix: str) -> Path:
+        """Returns a name beside the file that is free, with the time in it."""
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        for attempt in itertools.count():
+            number = f"-{attempt}" if attempt else ""
+            aside = self.path.with_name(f"{self.path.stem}-{stamp}{number}{suffix}")
+            if not aside.exists():
+                break
+        return aside
 
     @property
     def rows(self) -> list[Row]:
@@ -279,12 +351,7 @@ class Results:
         """
         if not self.path.exists():
             return None
-        stamp = time.strftime("%Y%m%d-%H%M%S")
-        for attempt in itertools.count():
-            suffix = f"-{attempt}" if attempt else ""
-            aside = self.path.with_name(f"{self.path.stem}-{stamp}{suffix}{self.path.suffix}")
-            if not aside.exists():
-                break
+        aside = self._aside(self.path.suffix)
         self.path.rename(aside)
         self._rows = []
         return aside

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stopped
+from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, say, stopped
 
 
 @app.command()
@@ -45,7 +45,7 @@ def report(
             from qkeras_hybrid.bench import report as reports
             from qkeras_hybrid.bench import task
 
-        made = reports.render(task.read_rows(path), output or folder, margin / 100)
+        made = reports.render(task.read_rows(path, say), output or folder, margin / 100)
     except KeyboardInterrupt as error:
         raise stopped("before the report was whole.") from error
     except task.ResultsError as error:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import rich.console
 import typer
 
-from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stopped
+from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, say, stopped
 from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
 if TYPE_CHECKING:
@@ -168,7 +168,8 @@ def _say_plan(tasks: Sequence[Task], path: Path) -> None:
     from qkeras_hybrid.bench import task
 
     # Not opened as for writing: a dry run leaves no trace.
-    done = {i for i, row in task.latest(task.read_rows(path)).items() if row["error"] is None}
+    rows = task.read_rows(path, say)
+    done = {i for i, row in task.latest(rows).items() if row["error"] is None}
     missing = sum(one.id not in done for one in tasks)
     comparisons = len({one.comparison for one in tasks})
     print(
