@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -9,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +102,11 @@ def runs(pid: str) -> bool:
         return False
 
 
-def test_ctrl_c_ends_the_workers_and_leaves_whole_rows(tmp_path: Path) -> None:
+@contextlib.contextmanager
+def long_run(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], list[str]]]:
+    """Starts a run that would take for ever on two workers; gives its process and their ids."""
     code = """
-import pathlib, signal, sys
+import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
 from qkeras_hybrid import cli
 if __name__ == "__main__":
@@ -134,23 +138,53 @@ contenders = ["linear"]
         text=True,
         start_new_session=True,
     )
+    children: list[str] = []
     try:
-        children = f"/proc/{process.pid}/task/{process.pid}/children"
-        while process.poll() is None and len(Path(children).read_text().split()) < 3:
+        while process.poll() is None and len(children) < 3:
             time.sleep(0.1)  # the workers, and what tracks their resources
-        workers_of_it = Path(children).read_text().split()
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
         time.sleep(3)
-        os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=60)
+        yield process, children
     finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def gone(pids: list[str], seconds: float = 120) -> bool:
+    """Waits until processes are gone; whether they are. The limit is for a loaded machine."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and any(map(runs, pids)):
+        time.sleep(0.1)
+    return not any(map(runs, pids))
+
+
+@pytest.mark.parametrize(
+    ("number", "group"),
+    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGTERM, True)],
+    ids=["Ctrl-C", "kill", "kill of the group"],
+)
+def test_a_stopped_run_ends_its_workers_and_leaves_whole_rows(
+    number: signal.Signals, group: bool, tmp_path: Path
+) -> None:
+    with long_run(tmp_path) as (process, children):
+        (os.killpg if group else os.kill)(process.pid, number)
+        out, err = process.communicate(timeout=120)
+        assert process.returncode == 130, err
+        assert "Traceback" not in err, err
+        assert "stopped with 0 of 2 runs" in err
+        assert out == ""
+        assert read_rows(tmp_path / "out" / "results.jsonl") == []
+        assert gone(children)
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["while they start", "while they train"])
+def test_workers_end_with_a_parent_that_is_killed(busy: bool, tmp_path: Path) -> None:
+    with long_run(tmp_path) as (process, children):
+        if busy:
+            time.sleep(20)
         process.kill()
-    assert process.returncode == 130, err
-    assert "Traceback" not in err, err
-    assert "stopped with 0 of 2 runs" in err
-    assert out == ""
-    assert read_rows(tmp_path / "out" / "results.jsonl") == []
-    time.sleep(1)
-    assert not [pid for pid in workers_of_it if runs(pid)]
+        process.wait()
+        assert gone(children)
 
 
 def test_a_cluster_that_is_not_there_is_said_in_one_line(tmp_path: Path) -> None:

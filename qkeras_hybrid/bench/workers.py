@@ -2,7 +2,8 @@
 
 Workers train; this process alone writes, so that a row is whole and is there once whatever
 becomes of a worker. A worker that is lost (killed, out of memory, its machine gone) costs what it
-was doing: its task runs again, up to `ATTEMPTS` times, and then has a row with the error.
+was doing: its task runs again, up to `ATTEMPTS` times, and then has a row with the error. If this
+process is lost, its workers end too.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import concurrent.futures
 import contextlib
 import logging
 import multiprocessing
+import multiprocessing.connection
 import os
 import signal
 import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from typing import TYPE_CHECKING, Any
@@ -170,8 +173,22 @@ def _interrupts_kept_off() -> Iterator[None]:
 def _start_worker() -> None:
     # Ctrl-C reaches the whole group of processes: the one that writes decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
     # Not for every new model the advice to retrace less.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
+
+
+def _end_with_parent() -> None:
+    """Ends this process once the one that started it is gone, however that came about.
+
+    A pool's worker would wait for its next task for ever: it holds both ends of the pipe on which
+    tasks come.
+    """
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    # Ready once the parent's end of a pipe closes: the system does that for a killed process.
+    multiprocessing.connection.wait([parent.sentinel])
+    os._exit(1)  # no clean-up: what it was doing has nobody left to take it
 
 
 def _run_alone(task: Task, alone: bool) -> Row:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import signal
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Annotated
 
@@ -36,6 +38,26 @@ def stopped(message: str) -> typer.Exit:
     """Says that Ctrl-C stopped the command and returns what to raise."""
     say(f"stopped {message}")
     return typer.Exit(130)
+
+
+@contextlib.contextmanager
+def terminated_as_interrupted() -> Iterator[None]:
+    """Takes SIGTERM for Ctrl-C, so that a run which a scheduler ends closes its files and workers.
+
+    Only the main thread can be told so; in another, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextlib.contextmanager

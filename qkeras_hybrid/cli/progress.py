@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import rich.console
 import rich.progress
 
-from qkeras_hybrid.cli.base import stopped
+from qkeras_hybrid.cli.base import stopped, terminated_as_interrupted
 
 if TYPE_CHECKING:
     from qkeras_hybrid.bench.runner import OnEpoch
@@ -38,11 +38,8 @@ def run_with_progress(
     """
     from qkeras_hybrid.bench import report, task
 
-    if results.torn:
-        print(
-            f"The last line of {results.path} was torn: it is cut off, and its run is repeated.",
-            file=sys.stderr,
-        )
+    if results.damage:
+        print(results.damage, file=sys.stderr)
     finished = results.finished()
     done = sum(one.id in finished for one in tasks) if n_missing is None else len(tasks) - n_missing
     if done:
@@ -63,7 +60,7 @@ def run_with_progress(
         disable=not console.is_terminal,
     )
     try:
-        with progress:
+        with terminated_as_interrupted(), progress:
             runs = progress.add_task("runs", total=len(tasks), completed=done)
             epochs = progress.add_task("", total=None)
 
