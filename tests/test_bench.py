@@ -21,8 +21,8 @@ import scipy.stats
 from qkeras_hybrid import bench, datasets, engines
 from qkeras_hybrid.bench import controls, models, report, runner
 from qkeras_hybrid.bench.references import REFERENCES
-from qkeras_hybrid.bench.report import content
-from qkeras_hybrid.bench.statistics import judge, paired_difference, summarize, t_interval
+from qkeras_hybrid.bench.report import content, judge
+from qkeras_hybrid.bench.statistics import paired_difference, summarize, t_interval
 from qkeras_hybrid.bench.task import (
     Results,
     ResultsError,

@@ -71,8 +71,10 @@ ORDERED_FAMILIES = {
         "tuner",
     ),
     "layers": ("base", "circuit_inputs", "pqc", "pqc_dense", "quantum_embedding"),
+    "bench.statistics": ("rows", "inference", "paired", "over_data", "curves", "axes"),
     "bench.report": (
         "words",
+        "verdicts",
         "terminal",
         "content",
         "charts",

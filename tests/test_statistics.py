@@ -12,6 +12,7 @@ import scipy.stats
 import made_rows
 from made_rows import Row
 from qkeras_hybrid.bench import report, statistics
+from qkeras_hybrid.bench.report import judge, verdicts
 from qkeras_hybrid.bench.statistics import (
     MIN_PAIRS,
     aggregate,
@@ -20,7 +21,6 @@ from qkeras_hybrid.bench.statistics import (
     data_set,
     equivalence,
     holm,
-    judge,
     learning_curves,
     pairs_needed,
     ranks,
@@ -266,7 +266,7 @@ def test_the_sentence_of_the_made_comparison() -> None:
     mean = -100 * contrast.difference.mean
     assert (
         f"the matched Dense is {mean:.1f} points better [{low:.1f}, {high:.1f}] and "
-        f"{statistics.times(contrast.cost_ratio)} times cheaper to fit" in sentence
+        f"{verdicts.times(contrast.cost_ratio)} times cheaper to fit" in sentence
     )
     assert contrast.cost_ratio == pytest.approx(8, rel=0.15)
 

@@ -228,7 +228,7 @@ def _show(rows: Sequence[Row], folder: Path) -> None:
         console.print()
         for note in report.flags(its):
             console.print(note, markup=False)
-        console.print(statistics.judge(its).sentence, markup=False)
+        console.print(report.judge(its).sentence, markup=False)
         console.print()
     console.print(f"Rows: {folder / RESULTS}", markup=False, soft_wrap=True)
     console.print(f"A page of them: qkeras-hybrid report {folder}", markup=False, soft_wrap=True)

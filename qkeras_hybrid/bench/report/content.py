@@ -9,7 +9,8 @@ from typing import Any
 
 from qkeras_hybrid._checks import shown
 from qkeras_hybrid.bench import statistics
-from qkeras_hybrid.bench.report import terminal, words
+from qkeras_hybrid.bench.report import terminal, verdicts, words
+from qkeras_hybrid.bench.report.verdicts import Verdict
 from qkeras_hybrid.bench.statistics import (
     Aggregate,
     Contrast,
@@ -18,7 +19,6 @@ from qkeras_hybrid.bench.statistics import (
     Summary,
     Sweep,
     TimeToScore,
-    Verdict,
 )
 from qkeras_hybrid.bench.task import Row, latest
 
@@ -226,7 +226,7 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
 def _comparison(
     number: int, name: str, rows: list[Row], called: tuple[str, str], margin: float
 ) -> Comparison:
-    verdict = statistics.judge(rows, margin)
+    verdict = verdicts.judge(rows, margin)
     target = statistics.hybrid_target(rows)
     times = [] if math.isnan(target) else statistics.time_to_score(rows, target)
     summaries = statistics.summarize(rows)
@@ -287,7 +287,7 @@ def _details(rows: list[Row]) -> list[tuple[str, str]]:
         said: dict[str, list[str]] = {}
         for contender, tunings in tuned.items():
             said.setdefault(_tuned(tunings), []).append(words.label(contender))
-        budgets = [f"{text}: {statistics.listed(names)}" for text, names in said.items()]
+        budgets = [f"{text}: {verdicts.listed(names)}" for text, names in said.items()]
         details.append(("Tuning", "; ".join(budgets)))
     else:
         details.append(("Tuning", "none: every contender has the settings above"))

@@ -14,7 +14,8 @@ import numpy as np
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.report import words
 from qkeras_hybrid.bench.report.content import Comparison, Content, slug
-from qkeras_hybrid.bench.statistics import ALPHA, NOUNS, Aggregate, Curve, Ranks, Sweep
+from qkeras_hybrid.bench.report.verdicts import NOUNS
+from qkeras_hybrid.bench.statistics import ALPHA, Aggregate, Curve, Ranks, Sweep
 
 if TYPE_CHECKING:
     import matplotlib as mpl

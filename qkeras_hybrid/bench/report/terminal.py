@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.report.words import METRICS, MISSING, counted, label, score, seconds
-from qkeras_hybrid.bench.statistics import is_tuned, judge, succeeded, summarize
+from qkeras_hybrid.bench.statistics import is_tuned, succeeded, summarize
 from qkeras_hybrid.bench.task import Row, latest
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ def unfinished(rows: Sequence[Row]) -> str:
 def verdict(rows: Sequence[Row]) -> str:
     """Says in plain words what the rows show of the hybrid, and what they leave open.
 
-    The first line is the sentence of `qkeras_hybrid.bench.statistics.judge`, as `run` and
+    The first line is the sentence of `qkeras_hybrid.bench.report.verdicts.judge`, as `run` and
     `report` say it too.
 
     Args:

@@ -1,0 +1,92 @@
+"""What the rows of a comparison say, with the uncertainty of saying it.
+
+The tests are SciPy's, statsmodels' and scikit-posthocs'. Two contenders are compared pair by pair:
+a seed gives both the same split and batches. A difference is claimed where Wilcoxon's signed-rank
+test, corrected after Holm for the number of contenders, is significant and the bootstrap interval
+excludes zero; equivalence where both one-sided t tests against the margin are significant (TOST)
+and the interval lies within the margin. So what is said in words is also what a figure of the
+intervals shows.
+
+References:
+    R. Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice,
+    NeurIPS 2021, arXiv 2108.13264 (stratified bootstrap). J. Demsar, Statistical comparisons of
+    classifiers over multiple data sets, JMLR 7, 2006 (Wilcoxon, Friedman, rank diagram).
+    S. Holm, Scand. J. Statist. 6, 1979. D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987
+    (TOST). D. S. Kerby, Comprehensive Psychology 3, 2014 (matched-pairs rank-biserial).
+"""
+
+from __future__ import annotations
+
+from qkeras_hybrid.bench.statistics.axes import Sweep, sweeps
+from qkeras_hybrid.bench.statistics.curves import (
+    Curve,
+    TimeToScore,
+    hybrid_target,
+    learning_curves,
+    time_to_score,
+)
+from qkeras_hybrid.bench.statistics.inference import (
+    ALPHA,
+    MARGIN,
+    MIN_PAIRS,
+    Estimate,
+    bootstrap_interval,
+    equivalence,
+    holm,
+    pairs_needed,
+    wilcoxon,
+)
+from qkeras_hybrid.bench.statistics.over_data import Aggregate, Ranks, aggregate, ranks
+from qkeras_hybrid.bench.statistics.paired import (
+    Contrast,
+    Outcome,
+    contrasts,
+    paired_difference,
+)
+from qkeras_hybrid.bench.statistics.rows import (
+    COSTS,
+    Interval,
+    Summary,
+    comparisons,
+    data_set,
+    is_tuned,
+    succeeded,
+    summarize,
+    t_interval,
+)
+
+__all__ = [
+    "ALPHA",
+    "COSTS",
+    "MARGIN",
+    "MIN_PAIRS",
+    "Aggregate",
+    "Contrast",
+    "Curve",
+    "Estimate",
+    "Interval",
+    "Outcome",
+    "Ranks",
+    "Summary",
+    "Sweep",
+    "TimeToScore",
+    "aggregate",
+    "bootstrap_interval",
+    "comparisons",
+    "contrasts",
+    "data_set",
+    "equivalence",
+    "holm",
+    "hybrid_target",
+    "is_tuned",
+    "learning_curves",
+    "paired_difference",
+    "pairs_needed",
+    "ranks",
+    "succeeded",
+    "summarize",
+    "sweeps",
+    "t_interval",
+    "time_to_score",
+    "wilcoxon",
+]

@@ -1,0 +1,122 @@
+"""Contenders over the epochs of their training."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from qkeras_hybrid.bench.statistics.rows import by_contender, median, succeeded
+from qkeras_hybrid.bench.task import Row
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """The training score of a contender after each epoch, over the seeds.
+
+    Attributes:
+        contender: Its name.
+        seconds: The median of the seconds of training so far.
+        median: The median score.
+        low: The lower quartile.
+        high: The upper quartile.
+        n: The number of seeds.
+    """
+
+    contender: str
+    seconds: tuple[float, ...]
+    median: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+    n: int
+
+
+def learning_curves(rows: Iterable[Row]) -> list[Curve]:
+    """Returns the learning curve of each contender that was trained in epochs.
+
+    An epoch counts while at least half of the seeds have it: tuning may stop some earlier.
+
+    Args:
+        rows: The rows of one comparison.
+    """
+    found = []
+    for contender, its in by_contender(rows).items():
+        curves = [row["curve"] for row in its if succeeded(row) and row.get("curve")]
+        columns = []
+        for epoch in range(max((len(curve["train_score"]) for curve in curves), default=0)):
+            at = [
+                (curve["seconds"][epoch], curve["train_score"][epoch])
+                for curve in curves
+                if epoch < len(curve["train_score"]) and curve["train_score"][epoch] is not None
+            ]
+            if 2 * len(at) < len(curves):
+                break
+            times, scores = zip(*at, strict=True)
+            columns.append((np.median(times), *np.quantile(scores, [0.5, 0.25, 0.75])))
+        if columns:
+            seconds, median, low, high = (
+                tuple(map(float, column)) for column in zip(*columns, strict=True)
+            )
+            found.append(Curve(contender, seconds, median, low, high, len(curves)))
+    return found
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeToScore:
+    """How long a contender trains until it reaches a training score.
+
+    Attributes:
+        contender: Its name.
+        seconds: The median over the seeds, where a seed that never reaches it counts as
+            infinite; infinite if at least half never do.
+        reached: In how many seeds it does.
+        n: The number of seeds.
+    """
+
+    contender: str
+    seconds: float
+    reached: int
+    n: int
+
+
+def time_to_score(rows: Sequence[Row], target: float) -> list[TimeToScore]:
+    """Returns how long each contender takes to a training score, to the end of that epoch.
+
+    Args:
+        rows: The rows of one comparison.
+        target: The training score to reach.
+    """
+    found = []
+    for contender, its in by_contender(rows).items():
+        curves = [row["curve"] for row in its if succeeded(row) and row.get("curve")]
+        times = [
+            next(
+                (
+                    seconds
+                    for seconds, score in zip(curve["seconds"], curve["train_score"], strict=True)
+                    if score is not None and score >= target
+                ),
+                math.inf,
+            )
+            for curve in curves
+        ]
+        if times:
+            reached = sum(map(math.isfinite, times))
+            found.append(TimeToScore(contender, statistics.median(times), reached, len(times)))
+    return found
+
+
+def hybrid_target(rows: Iterable[Row], share: float = 0.95) -> float:
+    """Returns a share of the training score that the hybrid ends with; NaN if that isn't over 0.
+
+    The test set is touched once, at the end, so that times are to scores in training.
+    """
+    final = median(
+        row.get("train_score")
+        for row in by_contender(rows).get("hybrid", ())
+        if succeeded(row) and row.get("curve")
+    )
+    return share * final if final > 0 else math.nan

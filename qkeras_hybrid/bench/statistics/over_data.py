@@ -1,0 +1,226 @@
+"""Contenders over data sets, whose variants are pooled first."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.statistics.inference import (
+    MARGIN,
+    MIN_PAIRS,
+    Estimate,
+    bootstrap_interval,
+    holm,
+    wilcoxon,
+)
+from qkeras_hybrid.bench.statistics.paired import Contrast, Outcome, contrasts_of, differences
+from qkeras_hybrid.bench.statistics.rows import (
+    by_contender,
+    comparisons,
+    data_set,
+    is_tuned,
+    succeeded,
+)
+from qkeras_hybrid.bench.task import Row, latest
+
+if TYPE_CHECKING:
+    import scikit_posthocs
+    import scipy.stats as scipy_stats
+else:
+    scikit_posthocs = lazy_module("scikit_posthocs")
+    scipy_stats = lazy_module("scipy.stats")
+
+MIN_DATA_SETS = 10
+"""The fewest data sets for a diagram of ranks."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Aggregate:
+    """A hybrid against one contender over several data sets.
+
+    A pair of a data set is a seed: its difference is the mean over the data set's variants, of
+    the seeds that all of them have.
+
+    Attributes:
+        model: The name of the hybrid model.
+        contender: The name of the other.
+        metric: What the scores are.
+        tuned: Whether both were tuned.
+        difference: The mean over data sets, each with the same weight, and its stratified
+            bootstrap interval: it speaks of these data sets.
+        data_sets: The number of data sets with a pair; see `data_set`.
+        p_value: Of Wilcoxon's test over the mean differences of the data sets, corrected after
+            Holm for the number of contenders: it speaks of data sets like these. NaN below six.
+        outcomes: On how many data sets each outcome came about.
+    """
+
+    model: str
+    contender: str
+    metric: str
+    tuned: bool
+    difference: Estimate
+    data_sets: int
+    p_value: float
+    outcomes: Mapping[Outcome, int]
+
+    @property
+    def tally(self) -> tuple[int, int, int, int]:
+        """On how many data sets the hybrid was better, equivalent, worse, and nothing was told."""
+        better, equal, worse = (
+            self.outcomes.get("better", 0),
+            self.outcomes.get("equivalent", 0),
+            self.outcomes.get("worse", 0),
+        )
+        return better, equal, worse, sum(self.outcomes.values()) - better - equal - worse
+
+
+def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
+    """Holds each hybrid against each contender over all data sets.
+
+    Models are pooled by name; metrics, and tuned and untuned models, are kept apart.
+
+    Args:
+        rows: Rows of any comparisons.
+        margin: Up to which difference of scores two contenders count as equivalent.
+
+    Returns:
+        An aggregate for each model, metric, tuned or not, and contender with at least two data
+        sets.
+    """
+    groups: dict[tuple[str, str, bool], dict[str, list[list[Row]]]] = {}
+    for its in comparisons(rows).values():
+        metric = next((row["metric"] for row in its if row.get("metric")), "accuracy")
+        group = groups.setdefault((its[0]["model"]["name"], metric, is_tuned(its)), {})
+        group.setdefault(data_set(its[0]["data"]), []).append(its)
+    found = []
+    for (model, metric, tuned), by_data in groups.items():
+        gathered: dict[str, list[Contrast]] = {}
+        for variants in by_data.values():
+            for contrast in _on_data_set(variants, margin):
+                gathered.setdefault(contrast.contender, []).append(contrast)
+        p_values, made = [], []
+        for contender, its_contrasts in gathered.items():
+            paired = [one for one in its_contrasts if one.difference.n]
+            if len(paired) < 2:
+                continue
+            means = [one.difference.mean for one in paired]
+            p_values.append(wilcoxon(means)[0] if len(means) >= MIN_PAIRS else math.nan)
+            outcomes = collections.Counter(one.outcome for one in its_contrasts)
+            difference = bootstrap_interval([one.values for one in paired])
+            made.append(
+                Aggregate(
+                    model, contender, metric, tuned, difference, len(paired), math.nan, outcomes
+                )
+            )
+        found += [
+            dataclasses.replace(one, p_value=p) for one, p in zip(made, holm(p_values), strict=True)
+        ]
+    return found
+
+
+def _on_data_set(variants: Iterable[Sequence[Row]], margin: float) -> list[Contrast]:
+    """Holds the hybrid against each contender over the comparisons on one data set."""
+    gathered: dict[str, list[Mapping[int, float]]] = {}
+    for its in variants:
+        for name in by_contender(its):
+            if name != "hybrid":
+                gathered.setdefault(name, []).append(differences(its, "hybrid", name))
+    return contrasts_of({name: _pooled(those) for name, those in gathered.items()}, margin)
+
+
+def _pooled(those: Iterable[Mapping[int, float]]) -> dict[int, float]:
+    """Returns the mean difference by seed, of the seeds that all have that have any.
+
+    A seed draws the samples and the split of every variant, so that variants are no further
+    pairs; and with a seed that one of them lacks, the others would weigh more.
+    """
+    known = [by_seed for by_seed in those if by_seed]
+    shared = set[int].intersection(*map(set, known)) if known else set()
+    return {seed: statistics.fmean(by_seed[seed] for by_seed in known) for seed in sorted(shared)}
+
+
+@dataclasses.dataclass(frozen=True)
+class Ranks:
+    """Mean ranks of contenders over data sets; 1 is the best.
+
+    Attributes:
+        mean: By contender, best first. The hybrid goes by its model's name.
+        data_sets: The number of data sets; see `data_set`.
+        tuned: Whether the contenders were tuned.
+        p_value: Of the Friedman test that all are alike.
+        p_pairs: Of Nemenyi's test between each two: a pandas DataFrame with the contenders as
+            index and columns.
+    """
+
+    mean: Mapping[str, float]
+    data_sets: int
+    tuned: bool
+    p_value: float
+    p_pairs: Any
+
+
+def ranks(rows: Iterable[Row]) -> list[Ranks]:
+    """Ranks the contenders by mean test score on each data set, after Demsar 2006.
+
+    Friedman's test is `scipy.stats.friedmanchisquare`, and Nemenyi's follows with
+    `scikit_posthocs.posthoc_nemenyi_friedman`. Data sets are blocks, which must be complete:
+    contenders that over half of the data sets lack are left out, then variants of data sets that
+    lack one of the rest. On a data set counts the mean over its variants; on a variant with
+    several comparisons (a sweep over qubits, or one for each hybrid), the mean over these.
+
+    Args:
+        rows: Rows of any comparisons.
+
+    Returns:
+        The ranks of untuned and of tuned contenders; of neither with fewer than `MIN_DATA_SETS`
+        complete data sets or three contenders.
+    """
+    kept = latest(rows).values()
+    by_tuning = (
+        _ranks([row for row in kept if is_tuned([row]) == tuned], tuned) for tuned in (False, True)
+    )
+    return [one for one in by_tuning if one is not None]
+
+
+def _ranks(rows: Iterable[Row], tuned: bool) -> Ranks | None:
+    # By data set, variant and contender.
+    scores: dict[str, dict[str, dict[str, list[float]]]] = {}
+    for row in rows:
+        if succeeded(row):
+            name = row["model"]["name"] if row["contender"] == "hybrid" else row["contender"]
+            variants = scores.setdefault(data_set(row["data"]), {})
+            on_variant = variants.setdefault(repr(sorted(row["data"].items())), {})
+            on_variant.setdefault(name, []).append(row["test_score"])
+    having = collections.Counter(
+        name
+        for variants in scores.values()
+        for name in dict.fromkeys(name for on_variant in variants.values() for name in on_variant)
+    )
+    names = [name for name, number in having.items() if 2 * number > len(scores)]
+    if len(names) < 3:
+        return None
+    complete = []
+    for variants in scores.values():
+        means = [
+            [statistics.fmean(on_variant[name]) for name in names]
+            for on_variant in variants.values()
+            if all(name in on_variant for name in names)
+        ]
+        if means:
+            complete.append(np.mean(means, axis=0))
+    if len(complete) < MIN_DATA_SETS:
+        return None
+    table = np.array(complete)
+    mean = dict(zip(names, scipy_stats.rankdata(-table, axis=1).mean(axis=0).tolist(), strict=True))
+    p_value = float(scipy_stats.friedmanchisquare(*table.T).pvalue)
+    p_pairs = scikit_posthocs.posthoc_nemenyi_friedman(table)
+    p_pairs.index = p_pairs.columns = names
+    best_first = dict(sorted(mean.items(), key=lambda item: item[1]))
+    return Ranks(best_first, len(complete), tuned, p_value, p_pairs)
