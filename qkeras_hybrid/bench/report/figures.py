@@ -153,9 +153,9 @@ def _dots(
     axes.set_yticks(range(len(lines)), [words.label(name) for name, _, _ in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    unit = "points" if metric == "accuracy" else "hundredths of R²"
-    axes.set_xlabel(f"hybrid minus contender, {unit} of the test score")
-    axes.set_title(_wrapped(title), fontsize=9)
+    unit = "points of test accuracy" if metric == "accuracy" else "hundredths of test R²"
+    axes.set_xlabel(f"hybrid minus contender, {unit}")
+    figure.suptitle(_wrapped(title), fontsize=9)
     return figure
 
 
@@ -177,9 +177,10 @@ def parameters(comparison: Comparison, content: Content) -> Any:
             label=words.label(one.contender),
         )
     axes.set_xscale("log")
+    _round_ticks(axes)
     axes.set_xlabel("trainable parameters")
     axes.set_ylabel(_axis("test", comparison.metric))
-    axes.set_title(_wrapped(comparison.title), fontsize=9)
+    figure.suptitle(_wrapped(comparison.title), fontsize=9)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
@@ -209,13 +210,17 @@ def learning(comparison: Comparison, content: Content) -> Any:
     by_epoch.xaxis.get_major_locator().set_params(integer=True)
     if all(curve.seconds[0] > 0 for curve in curves):
         by_time.set_xscale("log")
-        by_time.xaxis.set_major_locator(mpl_ticker.LogLocator(subs=(1, 2, 5)))
-        by_time.xaxis.set_major_formatter("{x:g}")
-        by_time.xaxis.set_minor_formatter("")
+        _round_ticks(by_time)
     by_time.set_xlabel("seconds of training")
     by_time.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     figure.suptitle(_wrapped(comparison.title, 90), fontsize=9)
     return figure
+
+
+def _round_ticks(axes: Any) -> None:
+    axes.xaxis.set_major_locator(mpl_ticker.LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter("")
 
 
 def along(sweep: Sweep, content: Content) -> Any:
@@ -236,7 +241,7 @@ def along(sweep: Sweep, content: Content) -> Any:
         )
     axes.set_xlabel(sweep.axis)
     axes.set_ylabel(_axis("test", sweep.metric))
-    axes.set_title(_wrapped(sweep.title), fontsize=9)
+    figure.suptitle(_wrapped(sweep.title), fontsize=9)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
 
