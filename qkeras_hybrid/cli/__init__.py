@@ -1,7 +1,7 @@
 """The command line: `qkeras-hybrid compare`, `list` and so on, a module each.
 
 Exit codes: 0, all is done; 1, some runs failed, or a file can't be read or written; 2, the
-command line asks for something that isn't there; 130, stopped with Ctrl-C.
+command line asks for something that isn't there; 130, stopped with Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations

@@ -89,7 +89,8 @@ def compare(
 
     - `qkeras-hybrid compare --dataset mnist_3v6 --seeds 10 --output results/mnist`
 
-    Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C.
+    Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C or
+    SIGTERM.
     """
     asked = {"n_qubits": qubits, "n_layers": layers, "encoding": encoding, "ansatz": ansatz}
     given = {name: value for name, value in asked.items() if value is not None}

@@ -85,7 +85,8 @@ def run(
 
     - `qkeras-hybrid run paper --workers 2`, then `qkeras-hybrid run paper --timing`
 
-    Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C.
+    Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C or
+    SIGTERM.
     """
     if ray is not None and workers > 1:
         raise fail("Options `--workers` and `--ray` exclude each other: give one of them.", 2)
