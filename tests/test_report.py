@@ -277,7 +277,6 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
         ("", "has no rows yet", 1),
         ("my notes\n", "is no results file: its line 1", 1),
         ('{"task": "a"}\n', "row 1 lacks 'comparison', 'data'", 1),
-        ('{"task": "torn', "has no rows yet", 1),
     ],
 )
 def test_bad_results_end_in_one_line(
@@ -288,6 +287,23 @@ def test_bad_results_end_in_one_line(
     assert cli.main(["report", str(tmp_path)]) == code
     assert words in one_line(capsys)
     assert not list(tmp_path.glob("report*"))
+
+
+@pytest.mark.parametrize("damage", [b"\0" * 200, b'{"task": "torn'])
+def test_a_report_of_a_damaged_file_says_so_and_leaves_the_file_alone(
+    damage: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write(tmp_path, made_rows.comparison(contenders=["hybrid"], seeds=2))
+    path = tmp_path / "results.jsonl"
+    content = path.read_bytes() + damage
+    path.write_bytes(content)
+    assert cli.main(["report", str(tmp_path)]) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"is damaged after its 2 whole rows ({len(damage)} bytes)" in line
+    assert path.read_bytes() == content
+    path.write_bytes(damage)
+    assert cli.main(["report", str(tmp_path)]) == 1
+    assert "has no rows yet" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

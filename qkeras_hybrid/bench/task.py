@@ -257,6 +257,10 @@ class Results:
         path: The file; it and its folder are made when the first row comes. Beside it lies
             `<path>.lock`, an empty file by which two processes see each other.
 
+    Attributes:
+        damage: A sentence on what was damaged in the file when it was opened and what became of
+            it; empty if nothing was.
+
     Example:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "results.jsonl"
@@ -294,8 +298,10 @@ class Results:
             raise ResultsError(f"{self.path} can't be written: {error.strerror}") from error
         try:
             self._load()
-        except BaseException:
+        except BaseException as error:
             self._lock.release()
+            if isinstance(error, OSError):
+                raise ResultsError(f"{self.path} can't be mended: {error.strerror}") from error
             raise
         return self
 
@@ -312,7 +318,10 @@ class Results:
         self._rows = read.rows
         if read.tail:
             aside = self._aside(".damaged")
-            aside.write_bytes(read.tail)
+            with aside.open("xb") as file:
+                file.write(read.tail)
+                file.flush()
+                os.fsync(file.fileno())
             with self.path.open("r+b") as file:
                 file.truncate(read.size)
             became = f"that is kept as {aside}, and the runs that are missing are repeated."
