@@ -275,8 +275,9 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "130 Ctrl-C" in shown
 
 
-def test_a_signal_in_the_middle_of_training(path: Path) -> None:
-    """The whole program, stopped as a person stops it, while it trains."""
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_in_the_middle_of_training(number: signal.Signals, path: Path) -> None:
+    """The whole program, stopped as a person or a scheduler stops it, while it trains."""
     # A process that is started in the background may have been told to ignore the signal.
     code = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -299,7 +300,7 @@ def test_a_signal_in_the_middle_of_training(path: Path) -> None:
         # Once is enough, unless Python happens to be in a place (a finalizer) from which no
         # exception gets out; a person would press the keys again.
         for _ in range(4):
-            process.send_signal(signal.SIGINT)
+            process.send_signal(number)
             try:
                 out, err = process.communicate(timeout=20)
                 break
@@ -310,7 +311,7 @@ def test_a_signal_in_the_middle_of_training(path: Path) -> None:
     assert process.returncode == 130, err
     assert out == ""
     assert "Traceback" not in err
-    assert f"stopped with 0 of 15 runs in {path}" in err
+    assert f"stopped with 0 of 21 runs in {path}" in err
     assert read_rows(path) == []
 
 

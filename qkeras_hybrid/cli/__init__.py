@@ -23,7 +23,7 @@ from qkeras_hybrid.cli import listing as _listing  # noqa: F401
 from qkeras_hybrid.cli import perf as _perf  # noqa: F401
 from qkeras_hybrid.cli import report as _report  # noqa: F401
 from qkeras_hybrid.cli import run as _run  # noqa: F401
-from qkeras_hybrid.cli.base import PROGRAM, app, say
+from qkeras_hybrid.cli.base import PROGRAM, app, say, terminated_as_interrupted
 
 __all__ = ["main"]
 
@@ -35,11 +35,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: What stands after the program's name; None for `sys.argv`'s.
     """
     try:
-        code = app(
-            None if arguments is None else list(arguments),
-            prog_name=PROGRAM,
-            standalone_mode=False,
-        )
+        with terminated_as_interrupted():
+            code = app(
+                None if arguments is None else list(arguments),
+                prog_name=PROGRAM,
+                standalone_mode=False,
+            )
     except typer.TyperException as error:
         say(f"error: {error.format_message().rstrip('.')}. See {PROGRAM} --help.")
         return error.exit_code

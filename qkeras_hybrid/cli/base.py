@@ -106,8 +106,8 @@ def _top(
     - `qkeras-hybrid compare`: a hybrid model and two Dense networks on images of digits
     - `qkeras-hybrid run quick`, then `qkeras-hybrid report results/quick`: the whole protocol
 
-    Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 Ctrl-C. Each command has its own
-    `--help`.
+    Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 Ctrl-C or SIGTERM. Each command has
+    its own `--help`.
     """
     if context.invoked_subcommand is None:
         typer.echo(context.get_help())

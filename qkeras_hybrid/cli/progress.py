@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import rich.console
 import rich.progress
 
-from qkeras_hybrid.cli.base import stopped, terminated_as_interrupted
+from qkeras_hybrid.cli.base import stopped
 
 if TYPE_CHECKING:
     from qkeras_hybrid.bench.runner import OnEpoch
@@ -60,7 +60,7 @@ def run_with_progress(
         disable=not console.is_terminal,
     )
     try:
-        with terminated_as_interrupted(), progress:
+        with progress:
             runs = progress.add_task("runs", total=len(tasks), completed=done)
             epochs = progress.add_task("", total=None)
 
