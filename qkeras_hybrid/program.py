@@ -323,15 +323,16 @@ def compile_circuit(
     operations = list(_flat(circuit))
     ordered = _ordered_qubits(circuit, observables, qubits)
     input_symbols = _as_symbols("inputs", inputs)
+    among_inputs = set(input_symbols)
     found = _symbols_of(operations)
     if weights is None:
-        weight_symbols = tuple(s for s in found if s not in set(input_symbols))
+        weight_symbols = tuple(s for s in found if s not in among_inputs)
     else:
         weight_symbols = _as_symbols("weights", weights)
-    both = [s for s in weight_symbols if s in set(input_symbols)]
+    both = [s for s in weight_symbols if s in among_inputs]
     if both:
         raise ValueError(must("weights", "name no symbol that is an input too", both[0]))
-    left_over = set(found) - set(input_symbols) - set(weight_symbols)
+    left_over = set(found) - among_inputs - set(weight_symbols)
     if left_over:
         names = ", ".join(str(s) for s in sorted(left_over, key=_expressions.natural_key))
         raise ValueError(
@@ -408,15 +409,15 @@ def _as_symbols(argument: str, symbols: Iterable[Any]) -> tuple[sympy.Symbol, ..
         symbols = [symbols]
     if not isinstance(symbols, Iterable):
         raise ValueError(must(argument, "hold SymPy symbols or their names", symbols))
-    found: list[sympy.Symbol] = []
+    found: dict[str, sympy.Symbol] = {}
     for symbol in symbols:
         if not isinstance(symbol, (str, sympy.Symbol)):
             raise ValueError(must(argument, "hold SymPy symbols or their names", symbol))
-        symbol = sympy.Symbol(str(symbol))
-        if symbol in found:
-            raise ValueError(must(argument, "name each symbol once", symbol.name))
-        found.append(symbol)
-    return tuple(found)
+        name = str(symbol)
+        if name in found:
+            raise ValueError(must(argument, "name each symbol once", name))
+        found[name] = sympy.Symbol(name)
+    return tuple(found.values())
 
 
 def _symbols_of(operations: Iterable[cirq.Operation]) -> tuple[sympy.Symbol, ...]:
@@ -438,11 +439,17 @@ def _in_order(value: Any) -> list[sympy.Symbol]:
         return []
     # Cirq's JSON form holds an object's parameters, mostly in the order of its constructor.
     fields = value._json_dict_() if hasattr(value, "_json_dict_") else {}
-    order = {name: i for i, name in enumerate(inspect.signature(type(value)).parameters)}
+    kind: Any = type(value)
+    order = _order_of_arguments(kind)
     parts = sorted(fields, key=lambda name: order.get(name, len(order)))
     found = [symbol for name in parts for symbol in _in_order(fields[name])]
     names = set(cirq.parameter_names(value)) - {symbol.name for symbol in found}
     return found + sorted((sympy.Symbol(name) for name in names), key=_expressions.natural_key)
+
+
+@functools.cache
+def _order_of_arguments(cls: type) -> dict[str, int]:
+    return {name: i for i, name in enumerate(inspect.signature(cls).parameters)}
 
 
 # Z = V† P V for these V: the changes of basis in which X and Y are diagonal.
@@ -550,27 +557,14 @@ class _Compiler:
         negative, positive = operation.exponent_neg, operation.exponent_pos
         if complex(string.coefficient).real < 0:
             negative, positive = positive, negative
-        self._power(
-            "".join(pauli for _, pauli in pairs),
-            tuple(i for i, _ in pairs),
-            negative - positive,
-            positive,
-            controls,
-        )
-
-    def _power(
-        self,
-        paulis: str,
-        qubits: tuple[int, ...],
-        exponent: Any,
-        phase: Any,
-        controls: tuple[int, ...],
-    ) -> None:
-        """Adds `exp(i pi phase) P**exponent`, with `P**e = exp(i pi e/2) exp(-i pi e/2 P)`."""
-        if paulis:
-            self._rotation(paulis, qubits, _times_pi(exponent), controls)
-            phase = phase + exponent / 2
-        self._phase((), _times_pi(phase), controls)
+        if not pairs:
+            # The identity has the eigenvalue 1 alone.
+            self._phase((), _times_pi(positive), controls)
+            return
+        paulis = "".join(pauli for _, pauli in pairs)
+        qubits = tuple(i for i, _ in pairs)
+        self._rotation(paulis, qubits, _times_pi(negative - positive), controls)
+        self._phase((), _times_pi((negative + positive) / 2), controls)
 
     def _add_power(
         self,
@@ -580,14 +574,14 @@ class _Compiler:
         operation: cirq.Operation,
     ) -> None:
         """Adds a power of a gate: `exp(i pi exponent global_shift)` times the bare power."""
-        exponent = gate.exponent
-        phase = exponent * gate.global_shift
+        exponent, shift = gate.exponent, gate.global_shift
         family = _family(gate)
         paulis = _pauli_powers().get(family) if family else None
         if paulis:
-            self._power(paulis, qubits, exponent, phase, controls)
-            return
-        if family is cirq.CZPowGate or family is cirq.CCZPowGate:
+            # P**e = exp(i pi e/2) exp(-i pi e/2 P)
+            self._rotation(paulis, qubits, _times_pi(exponent), controls)
+            shift += 0.5
+        elif family is cirq.CZPowGate or family is cirq.CCZPowGate:
             self._phase(qubits, _times_pi(exponent), controls)
         elif family is cirq.CXPowGate or family is cirq.CCXPowGate:
             self._unitary(_H, qubits[-1:])
@@ -613,7 +607,8 @@ class _Compiler:
         else:
             self._add_parts(operation, controls)
             return
-        self._phase((), _times_pi(phase), controls)
+        if shift:
+            self._phase((), _times_pi(exponent * shift), controls)
 
     def _add_fixed(
         self, operation: cirq.Operation, qubits: tuple[int, ...], controls: tuple[int, ...]

@@ -4,6 +4,7 @@ import functools
 import json
 import math
 import os
+import sys
 
 import cirq
 import keras
@@ -839,3 +840,43 @@ def test_pairs_and_terms_beyond_the_qubits_are_refused():
         HamiltonianEncoding(terms=["X5"]).circuit(cirq.LineQubit.range(2), symbols[:1])
     with pytest.raises(ValueError, match=r"one observable a feature.*Write indices"):
         HamiltonianEncoding(terms=["ZZ"]).circuit(cirq.LineQubit.range(3), symbols[:1])
+
+
+def calls_of(function):
+    """Counts the calls, to functions in Python and in C, that one call makes."""
+    count = 0
+
+    def add(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(add)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+@pytest.mark.parametrize("encoding", ["angle", "iqp"])
+def test_work_to_build_a_layer_grows_in_proportion_to_the_features(encoding):
+    def build(n_features):
+        PQCDense(2, n_qubits=4, encoding=encoding, engine="statevector").build((None, n_features))
+
+    build(10)  # imports, and fills caches
+    few, many = (calls_of(lambda n=n: build(n)) for n in (200, 600))
+    # Three times the features are three times the work, but for the constant part and the last,
+    # broken round; work in proportion to the square would tend to nine times.
+    assert many < 3.3 * few
+
+
+def test_work_to_compile_grows_in_proportion_to_the_symbols():
+    def compile_rotations(n):
+        symbols = [sympy.Symbol(f"s{i}") for i in range(n)]
+        circuit = cirq.Circuit(cirq.rx(symbol)(cirq.q(0)) for symbol in symbols)
+        compile_circuit(circuit, "Z", inputs=symbols[: n // 2])
+
+    compile_rotations(10)
+    few, many = (calls_of(lambda n=n: compile_rotations(n)) for n in (200, 600))
+    assert many < 3.3 * few

@@ -102,7 +102,8 @@ class Encoding(abc.ABC):
 def whole(operations: Any, qubits: Sequence[cirq.Qid]) -> cirq.Circuit:
     """Returns a circuit of operations, with an identity on each qubit that they leave out."""
     circuit = cirq.Circuit(operations)
-    missing = [qubit for qubit in qubits if qubit not in circuit.all_qubits()]
+    touched = circuit.all_qubits()
+    missing = [qubit for qubit in qubits if qubit not in touched]
     return cirq.Circuit(cirq.I.on_each(*missing), operations) if missing else circuit
 
 
