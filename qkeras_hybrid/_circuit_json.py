@@ -48,6 +48,8 @@ def _encoder() -> type:
         """Cirq's, which knows SymPy's arithmetic, and SymPy's functions besides."""
 
         def default(self, o: Any) -> Any:
+            if o is sympy.I:
+                return super().default(1j)  # type: ignore[no-untyped-call]
             name = type(o).__name__
             if isinstance(o, sympy.Basic) and name in _expressions.FUNCTION_NAMES:
                 return {"cirq_type": _TYPE, "name": name, "args": list(o.args)}

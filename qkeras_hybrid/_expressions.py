@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cmath
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -88,6 +89,51 @@ def _real(number: Any, expression: Any) -> float:
             f"A circuit parameter must be real and finite, but `{expression}` holds {number}."
         )
     return value.real
+
+
+def phase_angle(expression: sympy.Expr) -> Any:
+    """Returns the angle `t` of an expression that is `exp(i t)` for all values of its symbols.
+
+    Read are numbers, `exp(I*t)` and powers `c**t` of numbers, products and whole powers of those,
+    and sums such as `cos(t) + I*sin(t)` whose modulus SymPy simplifies to 1.
+
+    Raises:
+        ValueError: If its modulus is not 1, or can't be seen to be.
+    """
+    real = {symbol: sympy.Symbol(symbol.name, real=True) for symbol in expression.free_symbols}
+    angle = _phase_angle(expression.xreplace(real))
+    if angle is None:
+        raise ValueError(
+            f"A global phase must have modulus 1 for all values of its symbols, but got "
+            f"`{expression}`. Write it as sympy.exp(sympy.I * angle)."
+        )
+    return angle
+
+
+def _phase_angle(expression: sympy.Expr) -> Any:
+    """Returns the angle of an expression of real symbols, or None if its modulus is not 1."""
+    if expression.is_number:
+        value = complex(expression)
+        return cmath.phase(value) if abs(abs(value) - 1) < 1e-8 else None
+    if isinstance(expression, sympy.Mul):
+        # The numbers together: sqrt(2)/2 * (1 + I) has modulus 1, its factors haven't.
+        number, _ = expression.as_independent(*expression.free_symbols, as_Add=False)
+        factors = [a for a in expression.args if a.free_symbols]
+        angles = [_phase_angle(factor) for factor in (number, *factors)]
+        return None if any(angle is None for angle in angles) else sum(angles)
+    if isinstance(expression, sympy.exp):
+        angle = sympy.expand(-sympy.I * expression.exp)
+        return None if angle.has(sympy.I) else angle
+    if isinstance(expression, sympy.Pow):
+        base, exponent = expression.args
+        angle = _phase_angle(base)
+        if angle is None or exponent.has(sympy.I) or not (base.is_number or exponent.is_Integer):
+            return None
+        return angle * exponent
+    real, imaginary = expression.as_real_imag()
+    square = (real**2 + imaginary**2).trigsimp()
+    is_one = square.is_number and abs(complex(square) - 1) < 1e-8
+    return sympy.atan2(imaginary, real) if is_one else None
 
 
 def check_evaluable(expression: sympy.Expr) -> None:

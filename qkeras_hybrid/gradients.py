@@ -290,7 +290,7 @@ def _along_axes(
     """Returns `factor * sum_o upstream_o (f_o(a + step e_r) - f_o(a - step e_r))` for each r."""
     dtype = keras.backend.standardize_dtype(angles.dtype)
     n_angles = angles.shape[1]
-    # A global phase has the gradient zero: nothing is evaluated for it.
+    # Nothing is evaluated for global phases and constant angles: the gradient is zero.
     rows = list(evaluations.program.observed_rows)
     if not rows:
         return ops.zeros_like(angles)

@@ -111,6 +111,11 @@ class Angle:
     weights: tuple[tuple[int, float], ...] = ()
     expression: sympy.Expr | None = None
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether it is the same for all inputs and weights."""
+        return not self.inputs and not self.weights and self.expression is None
+
 
 @dataclass(frozen=True)
 class Program:
@@ -204,21 +209,31 @@ class Program:
 
     @functools.cached_property
     def observed_rows(self) -> tuple[int, ...]:
-        """The rows of the angle table on which an expectation value can depend.
+        """The rows of the angle table by which inputs and weights change an expectation value.
 
-        All but those of global phases, which no hardware runs and no observable sees.
+        All but constant ones and those of global phases, which no hardware runs and no
+        observable sees.
         """
-        return tuple(sorted(i.angle for i in self.instructions if has_observable_angle(i)))
+        return tuple(
+            sorted(
+                i.angle
+                for i in self.instructions
+                if has_observable_angle(i) and not self.angles[i.angle].is_constant
+            )
+        )
 
     @functools.cached_property
     def rowwise(self) -> Program:
         """The same program with the rows of the angle table as its inputs, and no weights.
 
         `angle_values` computes those inputs. What shifts single angles (the parameter-shift
-        rule, finite differences) runs this program.
+        rule, finite differences) runs this program. Constant rows stay constant.
         """
         symbols = tuple(sympy.Dummy(f"angle_{row}") for row in range(len(self.angles)))
-        angles = tuple(Angle(inputs=((row, 1.0),)) for row in range(len(self.angles)))
+        angles = tuple(
+            angle if angle.is_constant else Angle(inputs=((row, 1.0),))
+            for row, angle in enumerate(self.angles)
+        )
         return replace(self, inputs=symbols, weights=(), angles=angles)
 
     def angle_values(self, inputs: Any, weights: Any) -> Any:
@@ -293,6 +308,20 @@ def compile_circuit(
     own that have a `_unitary_` or a `_decompose_`, with numbers or SymPy expressions as
     parameters.
 
+    Where Cirq 1.5 contradicts itself, the definition in its documentation counts, not its
+    decomposition:
+
+    - `PauliStringPhasor` on more qubits than its Pauli string: on the others it is the identity.
+      Cirq's own simulator takes each of them for a Z, and leaves out the phase of a string of
+      identities alone.
+    - `ThreeQubitDiagonalGate` on qubits in any order: `cirq.decompose` gives another gate on
+      qubits that are not neighbours in that order.
+
+    A symbol in the coefficient of a `GlobalPhaseGate` must keep its modulus 1, as
+    `sympy.exp(sympy.I * a)` does. `BooleanHamiltonianGate` is Cirq's unitary,
+    `exp(-i theta/2 (f - mean of f))` with `f` the number of expressions that are true. Cirq 1.5
+    does not see a symbol in its `theta`: `with_params` and `cirq.resolve_parameters` pass it by.
+
     Args:
         circuit: The circuit.
         observables: What to read: see `qkeras_hybrid.observables`.
@@ -320,6 +349,7 @@ def compile_circuit(
     """
     if not isinstance(circuit, cirq.AbstractCircuit):
         raise ValueError(must("circuit", "be a cirq.Circuit", circuit))
+    circuit = with_visible_symbols(circuit)
     operations = list(_flat(circuit))
     ordered = _ordered_qubits(circuit, observables, qubits)
     input_symbols = _as_symbols("inputs", inputs)
@@ -359,11 +389,71 @@ def _flat(circuit: cirq.AbstractCircuit) -> Iterator[cirq.Operation]:
     Sub-circuits come with their qubits mapped, parameters resolved and repetitions repeated.
     """
     for operation in circuit.all_operations():
-        bare = operation.untagged
-        if isinstance(bare, cirq.CircuitOperation):
-            yield from _flat(bare.mapped_circuit())
-        else:
-            yield bare
+        yield from _unrolled(operation)
+
+
+def _unrolled(operation: cirq.Operation) -> Iterator[cirq.Operation]:
+    """Yields the operations of a sub-circuit, controlled or not; else the operation itself."""
+    bare = operation.untagged
+    if isinstance(bare, cirq.CircuitOperation):
+        yield from _flat(bare.mapped_circuit())
+    elif isinstance(bare, cirq.ControlledOperation) and bare.gate is None:
+        for part in _unrolled(bare.sub_operation):
+            yield cirq.ControlledOperation(bare.controls, part, bare.control_values)
+    else:
+        yield bare
+
+
+def with_visible_symbols(circuit: cirq.AbstractCircuit) -> cirq.AbstractCircuit:
+    """Returns the same circuit in gates whose symbols Cirq sees.
+
+    Cirq 1.5 overlooks a symbol in the angle of a `BooleanHamiltonianGate`: it neither names nor
+    resolves it. Such a gate is replaced with the rotations that Cirq decomposes it into.
+    """
+    hidden = any(_hides_symbols(operation) for operation in circuit.all_operations())
+    return circuit.map_operations(_visible) if hidden else circuit
+
+
+def _hides_symbols(operation: cirq.Operation) -> bool:
+    bare = operation.untagged
+    if isinstance(bare, cirq.CircuitOperation):
+        return any(_hides_symbols(part) for part in bare.circuit.all_operations())
+    if _is_controlled(bare):
+        return _hides_symbols(_controlled_parts(bare)[2])
+    gate = bare.gate
+    return isinstance(gate, cirq.BooleanHamiltonianGate) and bool(
+        _expressions.free_symbols(gate._json_dict_()["theta"])
+    )
+
+
+def _visible(operation: cirq.Operation) -> cirq.OP_TREE:
+    bare = operation.untagged
+    if not _hides_symbols(bare):
+        return operation
+    if isinstance(bare, cirq.CircuitOperation):
+        return bare.replace(circuit=bare.circuit.map_operations(_visible).freeze())
+    if not _is_controlled(bare):
+        return cirq.decompose_once(bare)
+    controls, values, inner = _controlled_parts(bare)
+    return [
+        cirq.ControlledOperation(controls, part, values)
+        for part in cirq.flatten_to_ops(_visible(inner))
+    ]
+
+
+def _is_controlled(operation: cirq.Operation) -> bool:
+    return isinstance(operation, cirq.ControlledOperation) or isinstance(
+        operation.gate, cirq.ControlledGate
+    )
+
+
+def _controlled_parts(operation: Any) -> tuple[Sequence[cirq.Qid], Any, cirq.Operation]:
+    """Returns the controls, their values, and what they control."""
+    if isinstance(operation, cirq.ControlledOperation):
+        return operation.controls, operation.control_values, operation.sub_operation
+    gate, n_controls = operation.gate, operation.gate.num_controls()
+    inner = gate.sub_gate.on(*operation.qubits[n_controls:])
+    return operation.qubits[:n_controls], gate.control_values, inner
 
 
 def _ordered_qubits(
@@ -497,12 +587,14 @@ class _Compiler:
                 "compiled: only operations with a unitary can, not measurements, channels, "
                 "resets or classical control. Remove it; what to read is said by `observables`."
             )
-        if isinstance(operation, cirq.ControlledOperation) or isinstance(gate, cirq.ControlledGate):
+        if _is_controlled(operation):
             self._add_controlled(operation, controls)
-        elif isinstance(operation, cirq.PauliStringPhasor):
-            self._add_phasor(operation, controls)
+        elif isinstance(gate, cirq.PauliStringPhasorGate):
+            self._add_phasor(gate, qubits, controls)
         elif isinstance(gate, cirq.IdentityGate):
             pass
+        elif isinstance(gate, cirq.GlobalPhaseGate) and cirq.is_parameterized(gate):
+            self._phase((), _expressions.phase_angle(gate.coefficient), controls)
         elif isinstance(gate, cirq.EigenGate) and cirq.is_parameterized(gate):
             self._add_power(gate, qubits, controls, operation)
         elif not cirq.is_parameterized(operation) and len(qubits) <= 3:
@@ -515,7 +607,8 @@ class _Compiler:
         parts = _decomposed(operation)
         if parts is not None:
             for part in parts:
-                self.add(part.untagged, controls)
+                for operation in _unrolled(part):
+                    self.add(operation, controls)
         elif isinstance(gate, cirq.EigenGate) and len(operation.qubits) <= 3:
             # exp(i pi exponent (E + shift)) with E the sum of the projectors times their turns.
             turns, basis = np.linalg.eigh(sum(h * p for h, p in gate._eigen_components()))
@@ -530,16 +623,7 @@ class _Compiler:
             )
 
     def _add_controlled(self, operation: Any, controls: tuple[int, ...]) -> None:
-        inner: cirq.Operation
-        if isinstance(operation, cirq.ControlledOperation):
-            own, inner = operation.controls, operation.sub_operation
-            values = operation.control_values
-        else:
-            gate = operation.gate
-            n_controls = gate.num_controls()
-            own = operation.qubits[:n_controls]
-            inner = gate.sub_gate.on(*operation.qubits[n_controls:])
-            values = gate.control_values
+        own, values, inner = _controlled_parts(operation)
         indices = tuple(self.index[qubit] for qubit in own)
         # The assignments of control values exclude each other, so acting for one after the
         # other acts for any of them. A control on 0 is a control on 1 between two X.
@@ -551,19 +635,20 @@ class _Compiler:
             for i in flipped:
                 self._unitary(_X, (i,))
 
-    def _add_phasor(self, operation: cirq.PauliStringPhasor, controls: tuple[int, ...]) -> None:
-        string = operation.pauli_string
-        pairs = sorted((self.index[qubit], str(pauli)) for qubit, pauli in string.items())
-        negative, positive = operation.exponent_neg, operation.exponent_pos
-        if complex(string.coefficient).real < 0:
-            negative, positive = positive, negative
+    def _add_phasor(
+        self, gate: cirq.PauliStringPhasorGate, qubits: tuple[int, ...], controls: tuple[int, ...]
+    ) -> None:
+        # By the definition, not by Cirq 1.5's decomposition, which takes each identity for a Z.
+        letters = ("IXYZ"[k] for k in gate.dense_pauli_string.pauli_mask)
+        pairs = sorted(pair for pair in zip(qubits, letters, strict=True) if pair[1] != "I")
+        negative, positive = gate.exponent_neg, gate.exponent_pos
         if not pairs:
-            # The identity has the eigenvalue 1 alone.
+            # The identity has no eigenvalue but 1.
             self._phase((), _times_pi(positive), controls)
             return
-        paulis = "".join(pauli for _, pauli in pairs)
-        qubits = tuple(i for i, _ in pairs)
-        self._rotation(paulis, qubits, _times_pi(negative - positive), controls)
+        paulis = "".join(letter for _, letter in pairs)
+        on = tuple(i for i, _ in pairs)
+        self._rotation(paulis, on, _times_pi(negative - positive), controls)
         self._phase((), _times_pi((negative + positive) / 2), controls)
 
     def _add_power(
@@ -693,6 +778,12 @@ class _Compiler:
 
     def _row(self, angle: Any) -> int:
         """Adds a row to the angle table and returns its number."""
+        for symbol in getattr(angle, "free_symbols", ()):
+            if symbol.name not in self.inputs and symbol.name not in self.weights:
+                raise ValueError(
+                    f"The circuit parameter `{angle}` holds the symbol {symbol}, which its gate "
+                    "does not name. Give the gate `_is_parameterized_` and `_parameter_names_`."
+                )
         found = _expressions.affine(angle)
         if found is None:
             _expressions.check_evaluable(angle)
@@ -720,14 +811,19 @@ def _decomposed(operation: cirq.Operation) -> list[cirq.Operation] | None:
     with warnings.catch_warnings():
         # Cirq 1.5's own decompositions rely on a default of Cirq's that will change.
         warnings.simplefilter("ignore", FutureWarning)
-        parts = cirq.decompose_once(operation, default=None)
+        if operation.gate is None:
+            parts = cirq.decompose_once(operation, default=None)
+            return None if parts is None else list(cirq.flatten_to_ops(parts))
+        # On line qubits in order: on others, Cirq 1.5 gives another unitary for the Shannon
+        # decomposition and for ThreeQubitDiagonalGate.
+        line = cirq.LineQubit.range(len(operation.qubits))
+        parts = cirq.decompose_once(operation.gate.on(*line), default=None)
         if parts is None and cirq.has_unitary(operation):
-            # On qubits in sorted order: Cirq 1.5 gives another unitary on qubits in any other.
-            line = cirq.LineQubit.range(len(operation.qubits))
-            back = dict(zip(line, operation.qubits, strict=True))
-            found = cirq.quantum_shannon_decomposition(line, cirq.unitary(operation))
-            parts = [part.transform_qubits(back) for part in cirq.flatten_to_ops(found)]
-        return None if parts is None else list(cirq.flatten_to_ops(parts))
+            parts = cirq.quantum_shannon_decomposition(line, cirq.unitary(operation))
+        if parts is None:
+            return None
+        back: dict[cirq.Qid, cirq.Qid] = dict(zip(line, operation.qubits, strict=True))
+        return [part.transform_qubits(back) for part in cirq.flatten_to_ops(parts)]
 
 
 @functools.cache

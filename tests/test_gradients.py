@@ -137,6 +137,39 @@ def test_global_phases_are_not_shifted_and_the_gradient_stays_exact(name):
     np.testing.assert_allclose(found, exact, atol=3e-4)
 
 
+def test_constant_angles_are_not_shifted_and_the_gradient_stays_exact():
+    # Constant rotations about Pauli strings, and a constant phase of four qubits, have rows.
+    four = cirq.LineQubit.range(4)
+    constant = [
+        cirq.PauliStringPhasor(cirq.X(four[0]) * cirq.Y(four[2]), exponent_neg=0.3),
+        cirq.PauliStringPhasor(cirq.PauliString(map(cirq.Z, four)), exponent_neg=0.4),
+        (cirq.Z**0.2)(four[3]).controlled_by(*four[:3]),
+    ]
+    turns = [cirq.ry(A)(four[1]), cirq.rx(B)(four[0])]
+    hadamards = cirq.H.on_each(*four)
+    program = compile_circuit(cirq.Circuit(hadamards, constant, turns, constant), "X0*Z1")
+    assert len(program.angles) > 5
+    assert len(program.observed_rows) == 2
+    sizes = []
+
+    class Counting(engines.StatevectorEngine):
+        def expectation(self, program, inputs, weights, **kwargs):
+            sizes.append(inputs.shape[0])
+            return super().expectation(program, inputs, weights, **kwargs)
+
+    def gradient(engine, name):
+        def value(weights):
+            return gradients.get(name).expectation(engine, program, ops.zeros((1, 0)), weights)
+
+        return value_and_gradients(value, np.array([0.7, -0.4], "float32"))[1][0]
+
+    exact = gradient(engines.StatevectorEngine(), "adjoint")
+    np.testing.assert_allclose(gradient(Counting(), "parameter_shift"), exact, atol=1e-5)
+    assert sum(sizes) == 1 + 2 * 2  # the value, and two shifts of each of the two angles
+    for engine in ENGINES:
+        np.testing.assert_allclose(gradient(engine, "parameter_shift"), exact, atol=1e-5)
+
+
 def test_a_circuit_of_global_phases_alone_has_the_gradient_zero():
     program = compile_circuit(cirq.Circuit(cirq.GlobalPhaseGate(1j).on(), cirq.X(Q[0])), "Z")
     engine = engines.StatevectorEngine()

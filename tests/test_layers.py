@@ -539,6 +539,22 @@ def test_functions_in_parameters_survive_save_and_load(tmp_path):
     np.testing.assert_allclose(loaded.predict(data, verbose=0), before, atol=1e-6)
 
 
+def test_symbols_in_phases_survive_save_and_load(tmp_path):
+    a, b = sympy.symbols("a b")
+    circuit = cirq.Circuit(
+        cirq.H.on_each(*Q),
+        cirq.GlobalPhaseGate(1j * sympy.exp(sympy.I * a * b)).controlled().on(Q[0]),
+        cirq.ThreeQubitDiagonalGate([a, 0.3, b, 0.1, -0.5, a + b, 1.2, 0.7])(Q[2], Q[0], Q[1]),
+        cirq.BooleanHamiltonianGate(["u", "v"], ["u ^ v"], b)(Q[1], Q[2]),
+    )
+    layer = PQC(circuit, ["X", "Y"], inputs=["b"], weight_initializer="ones")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    x = np.array([[0.3], [-0.8]], "float32")
+    np.testing.assert_allclose(model.predict(x), again.predict(x), atol=1e-6)
+
+
 def test_a_saved_function_that_is_not_known_is_not_run():
     config = PQC(cirq.Circuit(cirq.rx(sympy.sin(sympy.Symbol("a")))(Q[0])), "Z").get_config()
     config["circuit"] = config["circuit"].replace('"sin"', '"preview"')

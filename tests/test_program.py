@@ -96,6 +96,195 @@ def test_sub_circuits_are_unrolled_with_qubits_parameters_and_repetitions():
     )
 
 
+def composites():
+    """Circuits of sub-circuits, the names of their parameters, and the same written out."""
+    q0, q1, q2, _ = Q
+    w, v = sympy.symbols("w v")
+    turn = cirq.FrozenCircuit(cirq.rx(A)(q1))
+    once = {"use_repetition_ids": False}
+    resolved = cirq.CircuitOperation(turn, **once).with_params({"a": 2 * w})
+    cases = {
+        "controlled": (cirq.ControlledOperation([q0], resolved), cirq.rx(2 * w)(q1), [q0]),
+        "controlled twice": (resolved.controlled_by(q0).controlled_by(q2), cirq.rx(2 * w)(q1), Q),
+        "tagged": (
+            cirq.ControlledOperation([q0], resolved.with_tags("x")).with_tags("y"),
+            cirq.rx(2 * w)(q1),
+            [q0],
+        ),
+        "mapped": (
+            cirq.ControlledOperation([q0], resolved.with_qubit_mapping({q1: q2})),
+            cirq.rx(2 * w)(q2),
+            [q0],
+        ),
+        "repeated": (
+            cirq.ControlledOperation([q0], resolved.repeat(3)),
+            cirq.rx(6 * w)(q1),
+            [q0],
+        ),
+        "inverse": (
+            cirq.ControlledOperation([q0], resolved**-1),
+            cirq.rx(-2 * w)(q1),
+            [q0],
+        ),
+        "number": (
+            cirq.ControlledOperation(
+                [q0],
+                cirq.CircuitOperation(
+                    cirq.FrozenCircuit(cirq.rx(A)(q1), cirq.ry(B)(q1)), **once
+                ).with_params({"a": 0.3, "b": v}),
+            ),
+            [cirq.rx(0.3)(q1), cirq.ry(v)(q1)],
+            [q0],
+        ),
+        "nested": (
+            cirq.ControlledOperation(
+                [q0],
+                cirq.CircuitOperation(
+                    cirq.FrozenCircuit(
+                        cirq.ControlledOperation(
+                            [q2], cirq.CircuitOperation(turn, **once).with_params({"a": B})
+                        ),
+                        cirq.ry(A)(q2),
+                    ),
+                    **once,
+                ).with_params({"a": w, "b": v}),
+            ),
+            [cirq.rx(v)(q1).controlled_by(q2), cirq.ry(w)(q2)],
+            [q0],
+        ),
+        "hamiltonian": (
+            cirq.ControlledOperation(
+                [q0],
+                cirq.CircuitOperation(
+                    cirq.FrozenCircuit(cirq.BooleanHamiltonianGate(["x"], ["x"], A)(q1)),
+                    param_resolver={"a": 2 * w},
+                    **once,
+                ),
+            ),
+            # exp(-i theta/2 (1 - Z)/2), less its constant
+            cirq.rz(-w)(q1),
+            [q0],
+        ),
+    }
+    for name, (operation, plain, controls) in cases.items():
+        controls = [q for q in controls if q in (q0, q2)]
+        plain = [part.controlled_by(*controls) for part in cirq.flatten_to_ops(plain)]
+        yield pytest.param(operation, plain, id=name)
+
+
+@pytest.mark.parametrize(("operation", "plain"), composites())
+def test_parameters_of_a_controlled_sub_circuit_are_the_resolved_ones(operation, plain):
+    start = [cirq.ry(0.3 + q.x)(q) for q in Q[:3]]
+    program = compile_circuit(cirq.Circuit(start, operation), "Z")
+    expected = compile_circuit(cirq.Circuit(start, plain), "Z")
+    assert {s.name for s in program.weights} == {s.name for s in expected.weights}
+    assert all(any(s in _symbols(program, row) for row in program.angles) for s in program.weights)
+    values = dict(zip(sorted(s.name for s in program.weights), (0.4, -0.7), strict=False))
+    np.testing.assert_allclose(
+        state_of(program.circuit, qubits=Q[:3], **values),
+        cirq_state(cirq.Circuit(start, plain), qubits=Q[:3], **values),
+        atol=1e-6,  # Cirq's simulator rounds some gates to complex64
+    )
+
+
+def _symbols(program, row):
+    return [program.weights[j] for j, _ in row.weights]
+
+
+def test_weights_take_the_order_of_a_controlled_sub_circuit():
+    inner = cirq.FrozenCircuit(cirq.rx(A)(Q[1]), cirq.ry(B)(Q[1]))
+    operation = cirq.CircuitOperation(inner, use_repetition_ids=False)
+    operation = operation.with_params({"a": sympy.Symbol("z"), "b": sympy.Symbol("c")})
+    circuit = cirq.Circuit(operation.controlled_by(Q[0]), cirq.rx(A)(Q[0]))
+    assert [s.name for s in compile_circuit(circuit, "Z").weights] == ["z", "c", "a"]
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "angle"),
+    [
+        (sympy.exp(sympy.I * A), A),
+        (sympy.exp(-2 * sympy.I * A / 3 + 0.25 * sympy.I), 0.25 - 2 * A / 3),
+        (sympy.exp(sympy.I * (A + 1) ** 2), (A + 1) ** 2),
+        (sympy.exp(sympy.I * sympy.sin(A) * sympy.sqrt(A)), sympy.sin(A) * sympy.sqrt(A)),
+        (1j * sympy.exp(sympy.I * A), A + sympy.pi / 2),
+        (-sympy.exp(sympy.I * A), A + sympy.pi),
+        ((1 + sympy.I) / sympy.sqrt(2) * sympy.exp(sympy.I * A), A + sympy.pi / 4),
+        (sympy.exp(sympy.I * A) * 1j**A, A * (1 + sympy.pi / 2)),
+        (sympy.Integer(-1) ** A, sympy.pi * A),
+        (sympy.cos(A) + sympy.I * sympy.sin(A), A),
+        (0.6 * sympy.cos(A) + 0.6j * sympy.sin(A) + 0.4 * sympy.exp(sympy.I * A), A),
+        ((sympy.cos(A) - sympy.I * sympy.sin(A)) ** 3, -3 * A),
+        (sympy.conjugate(sympy.exp(sympy.I * A)), -A),
+    ],
+    ids=str,
+)
+def test_a_symbol_in_a_global_phase_compiles(coefficient, angle):
+    gate = cirq.GlobalPhaseGate(coefficient)
+    start = cirq.H(Q[0])
+    phase = np.exp(1j * complex(sympy.sympify(angle).subs({"a": 0.7})).real)
+    plain = state_of(cirq.Circuit(start, gate.on()), a=0.7)
+    np.testing.assert_allclose(plain, np.array([phase, phase]) / np.sqrt(2), atol=1e-6)
+    controlled = state_of(cirq.Circuit(start, gate.controlled().on(Q[0])), a=0.7)
+    np.testing.assert_allclose(controlled, np.array([1, phase]) / np.sqrt(2), atol=1e-6)
+
+
+def test_a_phase_that_is_affine_is_affine_in_the_program():
+    gate = cirq.GlobalPhaseGate(1j * sympy.exp(2 * sympy.I * A)).controlled()
+    (angle,) = compile_circuit(cirq.Circuit(gate(Q[0])), inputs=[A]).angles
+    assert angle.expression is None
+    assert angle.offset == pytest.approx(np.pi / 2) and angle.inputs == ((0, 2.0),)
+
+
+@pytest.mark.parametrize(
+    "coefficient",
+    [
+        A,
+        2 * sympy.exp(sympy.I * A),
+        sympy.exp(A),
+        sympy.exp((1 + sympy.I) * A),
+        sympy.cos(A) + sympy.I * sympy.sin(2 * A),
+        sympy.exp(sympy.I * A) + 1,
+        sympy.Integer(2) ** (sympy.I * A) * A,
+        sympy.sqrt(sympy.exp(sympy.I * A)),
+    ],
+    ids=str,
+)
+def test_a_global_phase_without_modulus_one_is_refused(coefficient):
+    circuit = cirq.Circuit(cirq.GlobalPhaseGate(coefficient).on(), cirq.X(Q[0]))
+    with pytest.raises(ValueError, match="modulus 1 for all values of its symbols"):
+        compile_circuit(circuit)
+
+
+def test_a_symbol_that_its_gate_does_not_name_is_refused():
+    class Secretive(cirq.Gate):
+        def _num_qubits_(self):
+            return 4
+
+        def _has_unitary_(self):
+            return True
+
+        def _decompose_(self, qubits):
+            yield cirq.rx(A).on_each(*qubits)
+
+    with pytest.raises(ValueError, match="symbol a, which its gate does not name"):
+        compile_circuit(cirq.Circuit(Secretive()(*Q)))
+
+
+def test_a_phasor_with_identities_follows_its_definition():
+    # -1 eigenstates of X I Z turn by pi * 0.4, +1 eigenstates by pi * 0.1; Cirq 1.5 decomposes
+    # it as if the I were a Z.
+    string = cirq.DensePauliString("XIZ")
+    gate = cirq.PauliStringPhasorGate(string, exponent_neg=0.4, exponent_pos=0.1)
+    start = np.kron(np.kron([0.6, 0.8], [0.8, 0.6]), [1.0, 0.0])
+    turns = [cirq.ry(2 * np.arctan2(0.8, 0.6))(Q[0]), cirq.ry(2 * np.arctan2(0.6, 0.8))(Q[1])]
+    p = cirq.unitary(string)
+    minus, plus = ((np.eye(8) - p) / 2 @ start, (np.eye(8) + p) / 2 @ start)
+    expected = np.exp(0.4j * np.pi) * minus + np.exp(0.1j * np.pi) * plus
+    np.testing.assert_allclose(
+        state_of(cirq.Circuit(turns, gate(*Q[:3])), qubits=Q[:3]), expected, atol=1e-6
+    )
+
+
 @pytest.mark.parametrize(
     "operation",
     [

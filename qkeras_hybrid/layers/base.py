@@ -347,8 +347,7 @@ class QuantumLayer(keras.layers.Layer):
             if operation.qubits and not isinstance(operation.gate, cirq.IdentityGate)
         ]
         sizes = [len(operation.qubits) for operation in operations]
-        angles = [program.angles[row] for row in program.observed_rows]
-        n_angles = sum(bool(a.inputs or a.weights or a.expression is not None) for a in angles)
+        n_angles = len(program.observed_rows)
         differentiator = self.differentiator
         if differentiator is None or isinstance(differentiator, gradients.Adjoint):
             differentiator = gradients.ParameterShift()

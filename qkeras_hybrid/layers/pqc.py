@@ -18,7 +18,7 @@ from qkeras_hybrid.layers.base import (
     observables_from_config,
 )
 from qkeras_hybrid.layers.circuit_inputs import CircuitInputs
-from qkeras_hybrid.program import Program, compile_circuit, symbol_names
+from qkeras_hybrid.program import Program, compile_circuit, symbol_names, with_visible_symbols
 
 if TYPE_CHECKING:
     import cirq
@@ -39,7 +39,10 @@ class PQC(CircuitInputs):
     front of the circuit.
 
     Args:
-        circuit: A `cirq.Circuit` of any operations that have a unitary.
+        circuit: A `cirq.Circuit` of any operations that have a unitary. Where Cirq 1.5 gets a
+            gate wrong (`PauliStringPhasor` with identities, `ThreeQubitDiagonalGate`), the layer
+            computes what the gate's documentation says: see
+            `qkeras_hybrid.program.compile_circuit`.
         observables: What to read: see `qkeras_hybrid.observables`.
         inputs: Symbols, or their names, that take the features.
         symbols: All weight symbols in the order their weights shall have; by default in the
@@ -94,6 +97,8 @@ class PQC(CircuitInputs):
         self.encoding = encodings.get(encoding)
         self._observables = observables_from_config(observables)
         given = _read("circuit", circuit)
+        if isinstance(given, cirq.AbstractCircuit):
+            given = with_visible_symbols(given)
         self._inputs, weights = _parameters(given, inputs, symbols)
         self._qubits = None if qubits is None else _as_qubits(_read("qubits", qubits))
         # Compiled here once, so that a mistake shows where it was made.
