@@ -63,16 +63,16 @@ class Differentiator(abc.ABC):
         if isinstance(seed, keras.random.SeedGenerator):
             # Drawn here: inside of the function with a gradient of its own, JAX could not
             # update the generator.
-            seed = _DrawnSeeds(seed.next())
-        evaluations = Evaluations(engine, rowwise, nothing, seed)
+            seed = seed.next()
 
         def forward(angles: Any) -> Any:
             def backward(*args: Any, upstream: Any = None) -> Any:
                 # Backends differ in what they pass: the upstream gradient comes last.
                 gradient = args[-1] if upstream is None else upstream
-                return self.gradient(evaluations, angles, gradient)
+                shifted = Evaluations(engine, rowwise, nothing, Seeds(seed, 1))
+                return self.gradient(shifted, angles, gradient)
 
-            return evaluations(angles), backward
+            return Evaluations(engine, rowwise, nothing, Seeds(seed, 0))(angles), backward
 
         return ops.custom_gradient(forward)(program.angle_values(inputs, weights))
 
@@ -120,6 +120,31 @@ class Differentiator(abc.ABC):
         return cls(**known_arguments(cls, config))
 
 
+class Seeds:
+    """Independent seeds, all from the one that a call was given.
+
+    Args:
+        seed: An integer, what a `keras.random.SeedGenerator` has drawn, or None.
+        stream: 0 or 1. The values of one stream never come in the other.
+    """
+
+    def __init__(self, seed: Any, stream: int = 0) -> None:
+        self._seed = seed
+        self._number = stream
+
+    def next(self) -> Any:
+        """Returns a seed for one evaluation: another one at each call; None without a seed."""
+        self._number += 2
+        if self._seed is None:
+            return None
+        if isinstance(self._seed, (int, np.integer)):
+            words = np.random.SeedSequence((int(self._seed) % 2**32, self._number)).generate_state(
+                1
+            )
+            return int(words[0])
+        return _DrawnSeeds(self._seed + 40503 * self._number)
+
+
 class _DrawnSeeds(keras.random.SeedGenerator):
     """A generator of seeds that starts from one that is drawn already, and keeps no variable."""
 
@@ -130,21 +155,21 @@ class _DrawnSeeds(keras.random.SeedGenerator):
     def next(self, ordered: bool = True) -> Any:
         """Returns a seed that none before was."""
         self._count += 1
-        return self._drawn + 40503 * self._count
+        return self._drawn + 69069 * (self._count - 1)
 
 
 @dataclass(frozen=True)
 class Evaluations:
-    """Expectation values as a function of the angles alone."""
+    """Expectation values as a function of the angles alone; each call has noise of its own."""
 
     engine: Engine
     program: Program
     weights: Any
-    seed: Any
+    seeds: Seeds
 
     def __call__(self, angles: Any) -> Any:
         """Maps angles of shape `(batch, n_angles)` to values `(batch, n_observables)`."""
-        return self.engine.expectation(self.program, angles, self.weights, seed=self.seed)
+        return self.engine.expectation(self.program, angles, self.weights, seed=self.seeds.next())
 
     def differences(self, angles: Any, directions: Any) -> Any:
         """Computes `f(angles + d) - f(angles - d)` for several directions in one evaluation.
@@ -267,7 +292,7 @@ class SPSA(Differentiator):
         dtype = keras.backend.standardize_dtype(angles.dtype)
         n_angles = angles.shape[1]
         shape = (self.samples, ops.shape(angles)[0], n_angles)
-        seed = evaluations.seed if self.seed is None else self.seed
+        seed = evaluations.seeds.next() if self.seed is None else self.seed
         coins = keras.random.uniform(shape, seed=seed, dtype=dtype)
         signs = ops.where(coins < 0.5, -ops.ones_like(coins), ops.ones_like(coins))
         values = evaluations.differences(angles, self.step * signs)

@@ -252,6 +252,25 @@ def test_state_probabilities_and_samples_are_big_endian(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
+def test_samples_of_equal_states_are_independent(engine):
+    program = compile_circuit(cirq.Circuit(cirq.H.on_each(*Q[:2])))
+    seeds = [3, 3, 4, keras.random.SeedGenerator(3)]
+    drawn = [
+        engine.sample(program, tensor(np.zeros((2, 0))), tensor([]), 2000, seed=s) for s in seeds
+    ]
+    one, same, other, more = (ops.convert_to_numpy(bits) for bits in drawn)
+    np.testing.assert_array_equal(one, same)
+    assert np.any(one != other)
+    further = engine.sample(program, tensor(np.zeros((2, 0))), tensor([]), 2000, seed=seeds[-1])
+    assert np.any(more != ops.convert_to_numpy(further))
+    # Two samples, two qubits, two seeds: of independent coins half agree, 0.5 +- 0.5/sqrt(2000).
+    coins = [*one[0].T, *one[1].T, *other[0].T]
+    for i, first in enumerate(coins):
+        for second in coins[:i]:
+            assert np.mean(first == second) == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(2000))
+
+
+@pytest.mark.parametrize("engine", ENGINES)
 def test_wrong_shapes_are_refused(engine):
     program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
     with pytest.raises(ValueError, match=r"inputs.*\(batch, 1\)"):

@@ -119,6 +119,114 @@ def test_the_same_seed_draws_the_same_shots():
     assert np.any(one != three)
 
 
+def plus_states(n, observables, seed, *, shots=64, batch=4000):
+    """Estimates from shots in `|+...+>`, where every Z string has the exact value 0."""
+    qubits = cirq.LineQubit.range(n)
+    program = compile_circuit(cirq.Circuit(cirq.H.on_each(*qubits)), observables)
+    engine = engines.StatevectorEngine(shots=shots)
+    values = engine.expectation(program, ops.zeros((batch, 0)), ops.zeros((0,)), seed=seed)
+    return ops.convert_to_numpy(values)
+
+
+def correlation(first, second):
+    """Pearson's coefficient. Of `N` independent pairs it has the standard deviation 1/sqrt(N)."""
+    return np.corrcoef(first, second)[0, 1]
+
+
+@pytest.mark.parametrize("seed", [7, None], ids=["integer", "generator"])
+def test_each_term_has_noise_of_its_own(seed):
+    # The mean of 64 measurements of a Z string has the standard deviation 1/8 here, and the sum
+    # of four independent ones 1/4. That of 4000 values is estimated to one part in 89.
+    values = plus_states(
+        4, ["Z0 + Z1 + Z2 + Z3", "Z0*Z1 - Z2 + 2.0"], seed or keras.random.SeedGenerator(7)
+    )
+    deviation = np.array([2.0, np.sqrt(2)]) / 8
+    np.testing.assert_allclose(values.std(axis=0), deviation, rtol=5 / np.sqrt(8000))
+    np.testing.assert_allclose(values.mean(axis=0), [0, 2], atol=5 * deviation.max() / 63)
+
+
+@pytest.mark.parametrize("observables", [["Z0", "Z1"], ["Z0", "Z0"], ["Z0 + Z1", "Z1 - Z0"]])
+def test_each_observable_has_noise_of_its_own(observables):
+    one, two = plus_states(2, observables, seed=7).T
+    assert abs(correlation(one, two)) < 5 / np.sqrt(4000)
+
+
+def test_each_sample_has_noise_of_its_own():
+    (values,) = plus_states(1, ["Z0"], seed=7).T
+    assert abs(correlation(values[::2], values[1::2])) < 5 / np.sqrt(2000)
+    assert values.std() == pytest.approx(1 / 8, rel=5 / np.sqrt(8000))
+
+
+@pytest.mark.parametrize("seed", [7, None], ids=["integer", "generator"])
+@pytest.mark.parametrize(
+    "method",
+    [gradients.ParameterShift(), gradients.FiniteDifference(0.5), gradients.SPSA(1, 0.5)],
+    ids=lambda method: type(method).__name__,
+)
+def test_values_and_shifted_values_share_no_noise(method, seed):
+    # For <Z> = cos(a) at a = pi/4 the value and one of the shifted values are equal or close, so
+    # that one stream of random numbers for both would show.
+    n, shots, a = 4000, 64, np.pi / 4
+    program = compile_circuit(cirq.Circuit(cirq.ry(A)(Q[0])), "Z", inputs=["a"])
+    engine = engines.StatevectorEngine(shots=shots)
+    seed = seed or keras.random.SeedGenerator(7)
+
+    def total(x):
+        return method.expectation(engine, program, x, ops.zeros((0,)), seed=seed)
+
+    values, (slopes,) = value_and_gradients(total, np.full((n, 1), a, "float32"))
+    assert abs(correlation(values[:, 0], slopes[:, 0])) < 5 / np.sqrt(n)
+    # A difference of two independent means: their variances (1 - <Z>**2) / shots add up.
+    step = getattr(method, "step", np.pi / 2)
+    scale = 1 / 2 if step == np.pi / 2 else 1 / (2 * step)
+    plus, minus = np.cos(a + step), np.cos(a - step)
+    deviation = scale * np.sqrt((2 - plus**2 - minus**2) / shots)
+    assert slopes.std() == pytest.approx(deviation, rel=5 / np.sqrt(2 * n))
+
+
+def test_shots_and_directions_of_one_seed_are_independent():
+    # With the step pi/2 at a = 0 both shifted values have the exact value 0, and the estimate is
+    # a difference of noises times the direction. Its sign must not tell the direction.
+    n, method = 4000, gradients.SPSA(1, np.pi / 2)
+    seen = []
+
+    class Watched(engines.StatevectorEngine):
+        def expectation(self, program, inputs, weights, *, seed=None):
+            found = super().expectation(program, inputs, weights, seed=seed)
+            seen.append((inputs, found))
+            return found
+
+    program = compile_circuit(cirq.Circuit(cirq.ry(A)(Q[0])), "Z", inputs=["a"])
+    evaluations = gradients.Evaluations(
+        Watched(shots=64), program.rowwise, ops.zeros((0,)), gradients.Seeds(7)
+    )
+    method.gradient(evaluations, ops.zeros((n, 1)), ops.ones((n, 1)))
+    ((inputs, found),) = seen
+    directions = np.sign(ops.convert_to_numpy(inputs)[:n, 0])
+    noise = ops.convert_to_numpy(found)[:n, 0]
+    assert abs(correlation(directions, noise)) < 5 / np.sqrt(n)
+
+
+def test_an_integer_seed_repeats_itself_and_a_generator_goes_on():
+    program = compile_circuit(cirq.Circuit(cirq.ry(A)(Q[0]), cirq.ry(B)(Q[1])), "Z")
+    engine = engines.StatevectorEngine(shots=100)
+
+    def run(seed):
+        x, w = np.zeros((5, 0), "float32"), np.array([0.4, 1.2], "float32")
+        values, (_, found) = value_and_gradients(
+            lambda x, w: gradients.ParameterShift().expectation(engine, program, x, w, seed), x, w
+        )
+        return np.concatenate([values.ravel(), found])
+
+    np.testing.assert_array_equal(run(3), run(3))
+    assert np.any(run(3) != run(4))
+    generator = keras.random.SeedGenerator(3)
+    first, second = (plus_states(1, ["Z0"], generator, batch=20) for _ in range(2))
+    assert np.any(first != second)
+    again = plus_states(1, ["Z0"], keras.random.SeedGenerator(3), batch=20)
+    np.testing.assert_array_equal(first, again)
+
+
 @pytest.mark.parametrize("name", ["parameter_shift", "finite_difference"])
 def test_global_phases_are_not_shifted_and_the_gradient_stays_exact(name):
     # Z**a = exp(i pi a/2) rz(pi a): a global phase, in a row between two others.

@@ -34,9 +34,9 @@ class StatevectorEngine(Engine):
     float64 inputs are computed in complex128, all others in complex64.
 
     Args:
-        shots: If given, each Pauli term is estimated from this many simulated measurements
-            instead of computed exactly; the gradient is then the parameter-shift rule's, from
-            as many shots an evaluation.
+        shots: If given, each Pauli term of each observable is estimated from this many
+            simulated measurements of its own instead of computed exactly; the gradient is then
+            the parameter-shift rule's, from as many shots an evaluation.
 
     Raises:
         ValueError: If `shots` is not a whole number of at least 1.
@@ -79,19 +79,24 @@ class StatevectorEngine(Engine):
 
     def expectation(self, program: Program, inputs: Any, weights: Any, *, seed: Any = None) -> Any:
         state = self._run(program, inputs, weights)
-        n = program.n_qubits
         values: dict[tuple[str, tuple[int, ...]], Any] = {}
+        measured = []
+        for term in (term for observable in program.observables for term in observable.terms):
+            if term.qubits:
+                key = (term.paulis, term.qubits)
+                if key not in values:
+                    values[key] = _pauli_value(state, term, program.n_qubits)
+                measured.append(values[key])
+        if self.shots is not None and measured:
+            estimates = _estimate(ops.stack(measured, axis=1), self.shots, seed)
+            measured = ops.unstack(estimates, len(measured), axis=1)
+        remaining = iter(measured)
         columns = []
         for observable in program.observables:
             column = ops.zeros_like(state[0][:, 0])
             for term in observable.terms:
-                if not term.qubits:
-                    column = column + term.coefficient
-                    continue
-                key = (term.paulis, term.qubits)
-                if key not in values:
-                    values[key] = self._estimate(_pauli_value(state, term, n), seed)
-                column = column + term.coefficient * values[key]
+                factor = next(remaining) if term.qubits else 1.0
+                column = column + term.coefficient * factor
             columns.append(column)
         return ops.stack(columns, axis=1) if columns else state[0][:, :0]
 
@@ -112,20 +117,6 @@ class StatevectorEngine(Engine):
         shots = positive_int("shots", shots)
         probabilities = self.probabilities(program, inputs, weights)
         return sample_bits(probabilities, program.n_qubits, shots, seed)
-
-    def _estimate(self, value: Any, seed: Any) -> Any:
-        """Returns an expectation value in [-1, 1] as it is, or as `shots` measurements see it."""
-        # Keras builds torch models on tensors without values, which can't be sampled.
-        if self.shots is None or str(getattr(value, "device", "")) == "meta":
-            return value
-        # The number of +1 among the shots is binomial with chance (1 + <P>)/2. NaN is kept out
-        # of the sampler, which may not end on it, and put back after it.
-        valid = value == value
-        chance = ops.clip(0.5 + 0.5 * ops.where(valid, value, 0.0), 0.0, 1.0)
-        dtype = keras.backend.standardize_dtype(value.dtype)
-        counts = ops.full_like(chance, float(self.shots))
-        plus = keras.random.binomial(ops.shape(chance), counts, chance, dtype=dtype, seed=seed)
-        return ops.where(valid, 2.0 * plus / self.shots - 1.0, value)
 
     def _run(self, program: Program, inputs: Any, weights: Any) -> Pair:
         """Returns the final state of each sample."""
@@ -153,6 +144,24 @@ class StatevectorEngine(Engine):
             state[0] if trig.used_inputs else ops.broadcast_to(state[0], whole),
             state[1] if trig.used_inputs else ops.broadcast_to(state[1], whole),
         )
+
+
+def _estimate(value: Any, shots: int, seed: Any) -> Any:
+    """Returns expectation values in [-1, 1] as `shots` measurements of each see them.
+
+    All are drawn at once: an integer seed would give the same noise to each draw with it.
+    """
+    # Keras builds torch models on tensors without values, which can't be sampled.
+    if str(getattr(value, "device", "")) == "meta":
+        return value
+    # The number of +1 among the shots is binomial with chance (1 + <P>)/2. NaN is kept out
+    # of the sampler, which may not end on it, and put back after it.
+    valid = value == value
+    chance = ops.clip(0.5 + 0.5 * ops.where(valid, value, 0.0), 0.0, 1.0)
+    dtype = keras.backend.standardize_dtype(value.dtype)
+    counts = ops.full_like(chance, float(shots))
+    plus = keras.random.binomial(ops.shape(chance), counts, chance, dtype=dtype, seed=seed)
+    return ops.where(valid, 2.0 * plus / shots - 1.0, value)
 
 
 class _Trigonometry:
