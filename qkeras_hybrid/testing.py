@@ -192,7 +192,7 @@ def assert_engine_conforms(
     engine: Engine,
     *,
     n_programs: int = 10,
-    n_qubits: int = 4,
+    n_qubits: int = 7,
     n_operations: int = 10,
     dtype: str = "float32",
     value_tolerance: float = 1e-5,
@@ -238,6 +238,8 @@ def assert_matches_reference(
         cirq.PauliSum.from_pauli_strings([cirq.PauliString(cirq.Z(qubits[0]))]),
         0.5 * cirq.X(qubits[0]) * cirq.Y(qubits[1]) - 1.5 * cirq.Z(qubits[-1]) + 0.25,
         cirq.X(qubits[-1]) * cirq.X(qubits[0]) * cirq.Z(qubits[1]) + cirq.Y(qubits[0]),
+        # Gaps between the qubits, as many as there are.
+        _string("Z", qubits[::2]) - 0.5 * _string("XYZ", qubits[::2]) * _string("Z", qubits[1::4]),
     ]
     program = compile_circuit(circuit, observables, inputs=list("ab"), weights=list("cd"))
     reason = engine.supports(program)
@@ -270,6 +272,14 @@ def assert_matches_reference(
         )
         _close(states[i], state.final_state_vector, value_tolerance, "the state", circuit)
     _close(grad_w, expected_w, batch * gradient_tolerance, "gradients of weights", circuit)
+
+
+def _string(letters: str, qubits: Sequence[cirq.Qid]) -> cirq.PauliString:
+    """Returns the Pauli string of `letters`, again and again, on qubits."""
+    paulis = {"X": cirq.X, "Y": cirq.Y, "Z": cirq.Z}
+    return cirq.PauliString(
+        {qubit: paulis[letters[i % len(letters)]] for i, qubit in enumerate(qubits)}
+    )
 
 
 def _close(found: Any, expected: Any, tolerance: float, what: str, shown: Any) -> None:

@@ -19,12 +19,15 @@ from qkeras_hybrid.testing import (
     assert_engine_conforms,
     assert_matches_reference,
     random_gates,
+    reference_expectation,
+    reference_gradients,
     value_and_gradients,
 )
 from systems import SYSTEMS
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 Q = cirq.LineQubit.range(4)
+Q7 = cirq.LineQubit.range(7)
 A, B = sympy.symbols("a b")
 
 # (engine, precision, tolerance of values, tolerance of gradients). complex64 carries 6e-8 a
@@ -111,6 +114,103 @@ def circuits(draw):
 def test_any_circuit_matches_cirq(engine, dtype, atol, gradient_atol, circuit, seed):
     rng = np.random.default_rng(seed)
     assert_matches_reference(engine, circuit, rng, dtype, atol, gradient_atol, batch=1)
+
+
+@st.composite
+def gapped_programs(draw):
+    """Pauli strings and controlled phases on any of up to 8 qubits, with inputs and constants."""
+    n = draw(st.integers(2, 8))
+    qubits = cirq.LineQubit.range(n)
+    some = st.lists(st.sampled_from(qubits), min_size=1, max_size=min(n, 5), unique=True)
+    angle = st.sampled_from([A, B, 0.25, A + 0.5])
+
+    def string():
+        on = draw(some)
+        return cirq.PauliString({q: draw(st.sampled_from([cirq.X, cirq.Y, cirq.Z])) for q in on})
+
+    circuit = cirq.Circuit(cirq.ry(0.4 + 0.3 * q.x)(q) for q in qubits)
+    for _ in range(draw(st.integers(1, 4))):
+        if draw(st.booleans()):
+            circuit.append(cirq.PauliStringPhasor(string(), exponent_neg=draw(angle)))
+        else:
+            *controls, target = draw(some)
+            operation = cirq.ZPowGate(exponent=draw(angle))(target)
+            circuit.append(operation.controlled_by(*controls) if controls else operation)
+    return circuit, [cirq.PauliSum.from_pauli_strings([string()]) for _ in range(2)], qubits
+
+
+@pytest.mark.parametrize(("engine", "dtype", "atol", "gradient_atol"), CASES)
+@settings(max_examples=12)
+@given(drawn=gapped_programs())
+def test_strings_and_phases_on_any_qubits_match_cirq(engine, dtype, atol, gradient_atol, drawn):
+    circuit, observables, qubits = drawn
+    program = compile_circuit(circuit, observables, inputs=["a", "b"], qubits=qubits)
+    x = np.array([[0.3, -0.8], [1.1, 0.2], [-0.4, 0.9]], dtype)
+    values, _ = value_and_gradients(
+        lambda x, w: engine.expectation(program, x, w), x, np.zeros(0, dtype)
+    )
+    exact = [
+        reference_expectation(circuit, observables, {"a": a, "b": b}, qubits)
+        for a, b in x.astype("float64").tolist()
+    ]
+    np.testing.assert_allclose(values, exact, atol=atol)
+
+
+# What TensorFlow can't broadcast along with a batch: factors with gaps between the qubits.
+GAPPED = {
+    "a string of Z": ([], cirq.Z(Q7[0]) * cirq.Z(Q7[2]) * cirq.Z(Q7[4])),
+    "a string of all letters": ([], cirq.Z(Q7[1]) * cirq.X(Q7[3]) * cirq.Y(Q7[5])),
+    "a controlled phase": ([(cirq.CZ**A)(Q7[5], Q7[1])], cirq.X(Q7[1])),
+    "a phase of three": ([(cirq.CCZ**A)(Q7[5], Q7[1], Q7[3])], cirq.X(Q7[1])),
+    "CCZ": ([cirq.CCZ(Q7[4], Q7[0], Q7[2])], cirq.X(Q7[2])),
+    "a diagonal": (
+        [cirq.ThreeQubitDiagonalGate([0.1 * k for k in range(8)])(Q7[1], Q7[3], Q7[5])],
+        cirq.X(Q7[3]),
+    ),
+    "a rotation": (
+        [cirq.PauliStringPhasor(cirq.X(Q7[1]) * cirq.Z(Q7[3]) * cirq.Y(Q7[5]), exponent_neg=A)],
+        cirq.Z(Q7[1]),
+    ),
+    "a matrix": (
+        [cirq.MatrixGate(cirq.testing.random_unitary(8, random_state=3))(Q7[5], Q7[1], Q7[3])],
+        cirq.Z(Q7[1]),
+    ),
+}
+
+
+def assert_gaps_are_right(operations, observables, compiled=lambda run: run):
+    # First on a state that is one for the whole batch, then on one for each sample.
+    start = [cirq.ry(0.4 + 0.3 * q.x)(q) for q in Q7]
+    circuit = cirq.Circuit(start, operations, [cirq.rx(A)(q) for q in Q7], operations)
+    program = compile_circuit(circuit, observables, inputs=["a"])
+    x = np.array([[0.3], [-1.1], [0.7]], "float32")
+    run = compiled(lambda x, w: engines.StatevectorEngine().expectation(program, x, w))
+    values, (slopes, _) = value_and_gradients(run, x, np.zeros(0, "float32"))
+    sums = [cirq.PauliSum.from_pauli_strings([cirq.PauliString(o)]) for o in observables]
+    for value, slope, a in zip(values, slopes[:, 0], x[:, 0].tolist(), strict=True):
+        arguments = (circuit, sums, {"a": a}, Q7)
+        # Some tens of gates in complex64, of 6e-8 each, and up to 30 terms in a slope.
+        np.testing.assert_allclose(value, reference_expectation(*arguments), atol=3e-6)
+        np.testing.assert_allclose(slope, reference_gradients(*arguments)["a"].sum(), atol=1e-4)
+
+
+@pytest.mark.parametrize("name", GAPPED)
+def test_statevector_takes_gaps_between_qubits(name):
+    operations, observable = GAPPED[name]
+    assert_gaps_are_right(operations, [observable])
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="the other backends have no such modes")
+@pytest.mark.parametrize("xla", [False, True], ids=["graph", "XLA"])
+def test_statevector_takes_gaps_between_qubits_in_graphs(xla):
+    import tensorflow as tf
+
+    signature = [tf.TensorSpec((None, 1)), tf.TensorSpec((0,))]
+    options = {"input_signature": signature, "jit_compile": xla, "autograph": False}
+    names = ["a phase of three", "CCZ", "a string of all letters"]
+    operations = [operation for name in names for operation in GAPPED[name][0]]
+    observables = [GAPPED[name][1] for name in names]
+    assert_gaps_are_right(operations, observables, lambda run: tf.function(run, **options))
 
 
 @pytest.mark.parametrize("engine", ENGINES)

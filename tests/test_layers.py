@@ -272,6 +272,17 @@ def test_default_initializer_is_small_and_round_trips():
     assert again.get_config() == {"stddev": 0.2, "seed": 1}
 
 
+def test_shots_are_estimated_on_more_than_a_few_qubits():
+    # 20 units on 5 qubits read every Z and every product of two or more.
+    exact, estimated = (PQCDense(20, n_qubits=5, seed=1, shots=shots) for shots in (None, 400))
+    x = np.random.default_rng(0).uniform(-1, 1, (6, 5)).astype("float32")
+    exact(x), estimated(x)
+    estimated.set_weights(exact.get_weights() + estimated.get_weights()[len(exact.weights) :])
+    difference = ops.convert_to_numpy(estimated(x)) - ops.convert_to_numpy(exact(x))
+    # 400 measurements have a standard deviation of at most 1/20.
+    assert 0 < np.abs(difference).max() < 6 / 20
+
+
 @pytest.mark.parametrize("engine", ENGINES)
 def test_shots_train_and_vary_while_the_seed_repeats(engine):
     del engine

@@ -201,60 +201,88 @@ def _apply(instruction: Instruction, state: Pair, trig: _Trigonometry, n: int) -
     return _unitary(state, instruction, n)
 
 
-def _split_shape(qubits: Sequence[int], n: int) -> tuple[list[int], dict[int, int]]:
-    """Returns the shape of `2**n` amplitudes with an axis of 2 for each of `qubits`.
-
-    Axes between them gather the other qubits. The second result says which axis is a qubit's,
-    counting from 0.
-    """
-    shape, axes, before = [], {}, 0
-    for qubit in sorted(qubits):
-        shape += [2 ** (qubit - before), 2]
-        axes[qubit] = len(shape) - 1
-        before = qubit + 1
-    return [*shape, 2 ** (n - before)], axes
+# TensorFlow multiplies tensors of different shapes only where at most four axes remain after
+# neighbours of equal kind (broadcast or not) are merged: an axis for each qubit would be too many.
+# So states are split and joined at one qubit at a time, and factors span neighbouring qubits.
 
 
-def _per_state(values: np.ndarray, qubits: Sequence[int], n: int) -> tuple[list[int], np.ndarray]:
-    """Lays out values of the basis states of `qubits` so that they broadcast over a state.
-
-    Returns:
-        The shape to give a state, without its batch axis, and the values in a shape that
-        broadcasts over it.
-    """
-    if len(qubits) > 3:
-        # Backends limit the number of axes: many qubits have a value for each basis state.
-        index = np.arange(2**n)
-        bits = sum(
-            (index >> (n - 1 - qubit) & 1) << (len(qubits) - 1 - k)
-            for k, qubit in enumerate(qubits)
-        )
-        return [2**n], values[bits][None]
-    shape, axes = _split_shape(qubits, n)
-    order = np.argsort(qubits)
-    broadcast = [1] * (len(shape) + 1)
-    for qubit in qubits:
-        broadcast[axes[qubit] + 1] = 2
-    return shape, values.reshape([2] * len(qubits)).transpose(order).reshape(broadcast)
-
-
-def _multiplied(state: Pair, re: Any, im: Any, shape: list[int], n: int) -> Pair:
-    """Multiplies a state by factors that broadcast over it in a shape."""
-    a, b = (ops.reshape(part, (-1, *shape)) for part in state)
-    return (
-        ops.reshape(a * re - b * im, (-1, 2**n)),
-        ops.reshape(a * im + b * re, (-1, 2**n)),
+def _split(state: Pair, qubit: int, n: int) -> tuple[Pair, Pair]:
+    """Returns the states of the other `n - 1` qubits that go with the values 0 and 1 of one."""
+    shape = (-1, 2**qubit, 2, 2 ** (n - 1 - qubit))
+    halves = [ops.unstack(ops.reshape(part, shape), 2, axis=2) for part in state]
+    low, high = (
+        tuple(ops.reshape(half[bit], (-1, 2 ** (n - 1))) for half in halves) for bit in (0, 1)
     )
+    return low, high
+
+
+def _joined(low: Pair, high: Pair, qubit: int, n: int) -> Pair:
+    """Returns the state of `n` qubits that `_split` splits into these two."""
+    shape = (-1, 2**qubit, 2 ** (n - 1 - qubit))
+    re, im = (
+        ops.reshape(
+            ops.stack([ops.reshape(part, shape) for part in both], axis=2),
+            (-1, 2**n),
+        )
+        for both in zip(low, high, strict=True)
+    )
+    return re, im
 
 
 def _phase(state: Pair, cosine: Any, sine: Any, qubits: tuple[int, ...], n: int) -> Pair:
-    mask = np.zeros(2 ** len(qubits))
-    mask[-1] = 1.0
-    shape, mask = _per_state(mask, qubits, n)
-    on = ops.convert_to_tensor(mask, keras.backend.standardize_dtype(cosine.dtype))
-    ones = [-1] + [1] * (mask.ndim - 1)
-    cosine, sine = ops.reshape(cosine, ones), ops.reshape(sine, ones)
-    return _multiplied(state, 1.0 + on * (cosine - 1.0), on * sine, shape, n)
+    """Multiplies by `cosine + i sine`, of shape `(batch or 1, 1)`, where all `qubits` are 1."""
+    re, im = state
+    if not qubits:
+        return cosine * re - sine * im, cosine * im + sine * re
+    qubit, *others = qubits
+    low, high = _split(state, qubit, n)
+    rest = tuple(other - (other > qubit) for other in others)
+    high = _phase(high, cosine, sine, rest, n - 1)
+    if re.shape[0] == 1:
+        # The angle may be the first that depends on the samples.
+        whole = ops.shape(high[0])
+        low = (ops.broadcast_to(low[0], whole), ops.broadcast_to(low[1], whole))
+    return _joined(low, high, qubit, n)
+
+
+def _scaled(state: Pair, values: np.ndarray, qubits: Sequence[int], n: int) -> Pair:
+    """Multiplies each amplitude by the one of `2**len(qubits)` values that its bits name."""
+    dtype = keras.backend.standardize_dtype(state[0].dtype)
+    first, end = min(qubits), max(qubits) + 1
+    middle = (first + end) // 2
+    order = np.argsort(qubits)
+    left = [qubits[k] for k in order if qubits[k] < middle]
+    right = [qubits[k] for k in order if qubits[k] >= middle]
+    table = values.reshape([2] * len(qubits)).transpose(order)
+    table = table.reshape(2 ** len(left), 2 ** len(right))
+
+    def factor(part: np.ndarray) -> Any:
+        found = ops.convert_to_tensor(part, dtype)
+        # Gathered in two steps, so that no constant is as long as a state.
+        if len(left) < middle - first:
+            found = ops.take(found, _values(left, first, middle), axis=0)
+        if len(right) < end - middle:
+            found = ops.take(found, _values(right, middle, end), axis=1)
+        return ops.reshape(found, (-1, 1))
+
+    shape = (-1, 2**first, 2 ** (end - first), 2 ** (n - end))
+    a, b = (ops.reshape(part, shape) for part in state)
+    re = factor(table.real)
+    if np.any(table.imag):
+        im = factor(table.imag)
+        a, b = a * re - b * im, a * im + b * re
+    else:
+        a, b = a * re, b * re
+    return ops.reshape(a, (-1, 2**n)), ops.reshape(b, (-1, 2**n))
+
+
+def _values(qubits: Sequence[int], first: int, end: int) -> np.ndarray:
+    """Returns what the bits of `qubits` say, in each basis state of the qubits `first` to `end`."""
+    index = np.arange(2 ** (end - first))
+    found = np.zeros(len(index), "int32")
+    for qubit in qubits:
+        found = 2 * found + (index >> (end - 1 - qubit) & 1).astype("int32")
+    return found
 
 
 def _pauli(state: Pair, paulis: str, qubits: tuple[int, ...], n: int) -> Pair:
@@ -272,50 +300,31 @@ def _pauli(state: Pair, paulis: str, qubits: tuple[int, ...], n: int) -> Pair:
     for pauli in paulis:
         sign = np.kron(sign, {"X": [1, 1], "Y": [-1, 1], "Z": [1, -1]}[pauli])
     if set(paulis) != {"X"}:
-        split, sign = _per_state(sign, qubits, n)
-        factor = ops.convert_to_tensor(sign, keras.backend.standardize_dtype(re.dtype))
-        re, im = (
-            ops.reshape(ops.reshape(part, (-1, *split)) * factor, (-1, 2**n)) for part in (re, im)
-        )
+        re, im = _scaled((re, im), sign, qubits, n)
     return [(re, im), (-im, re), (-re, -im), (im, -re)][paulis.count("Y") % 4]
 
 
 def _unitary(state: Pair, instruction: Unitary, n: int) -> Pair:
     matrix, qubits = instruction.array, instruction.qubits
-    dtype = keras.backend.standardize_dtype(state[0].dtype)
     if not np.any(matrix[~np.eye(len(matrix), dtype=bool)]):
-        shape, diagonal = _per_state(np.diag(matrix), qubits, n)
-        re, im = (ops.convert_to_tensor(part, dtype) for part in (diagonal.real, diagonal.imag))
-        return _multiplied(state, re, im, shape, n)
-    shape, axes = _split_shape(qubits, n)
-    tensors = [ops.reshape(part, (-1, *shape)) for part in state]
-
-    def picked(tensor: Any, bits: int) -> Any:
-        index: list[Any] = [slice(None)] * (len(shape) + 1)
-        for k, qubit in enumerate(qubits):
-            index[axes[qubit] + 1] = bits >> (len(qubits) - 1 - k) & 1
-        return tensor[tuple(index)]
-
-    columns = [tuple(picked(tensor, bits) for tensor in tensors) for bits in range(len(matrix))]
+        return _scaled(state, np.diag(matrix), qubits, n)
+    k = len(qubits)
+    order = np.argsort(qubits).tolist()
+    axes = order + [k + i for i in order]
+    matrix = matrix.reshape([2] * 2 * k).transpose(axes).reshape(matrix.shape)
+    # The last qubit is split first and joined last: those before it keep their places.
+    columns = [state]
+    for done, qubit in enumerate(sorted(qubits, reverse=True)):
+        halves = [_split(part, qubit, n - done) for part in columns]
+        columns = [low for low, _ in halves] + [high for _, high in halves]
     rows = [_combination(row, columns) for row in matrix]
-    # The rows are put together along the axis of one qubit after the other, the last first,
-    # so that each axis of 2 comes back where it was.
-    for qubit in sorted(qubits, reverse=True):
-        k = qubits.index(qubit)
-        step = 2 ** (len(qubits) - 1 - k)
-        # The axes of the earlier qubits are still missing.
-        axis = axes[qubit] + 1 - sum(other < qubit for other in qubits)
-        merged: list[Any] = list(rows)
-        for i in range(len(rows)):
-            if rows[i] is not None and not i & step:
-                merged[i] = tuple(
-                    ops.stack([low, high], axis=axis)
-                    for low, high in zip(rows[i], rows[i | step], strict=True)
-                )
-                merged[i | step] = None
-        rows = merged
-    re, im = rows[0]
-    return ops.reshape(re, (-1, 2**n)), ops.reshape(im, (-1, 2**n))
+    for done, qubit in enumerate(sorted(qubits), 1):
+        half = len(rows) // 2
+        rows = [
+            _joined(low, high, qubit, n - k + done)
+            for low, high in zip(rows[:half], rows[half:], strict=True)
+        ]
+    return rows[0]
 
 
 def _combination(coefficients: np.ndarray, pairs: Sequence[Pair]) -> Pair:
