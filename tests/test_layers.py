@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import cirq
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -616,6 +617,61 @@ def test_saved_weights_keep_their_order_whatever_the_file_makes_of_the_gate():
     gate = cirq.PhasedXZGate(x_exponent=names[0], z_exponent=names[1], axis_phase_exponent=names[2])
     layer = PQC(cirq.Circuit(gate(Q[0])), "Z")
     assert layer.get_config()["symbols"] == ["r", "q", "p"]
+
+
+def one_layer(*names, **arguments):
+    circuit = cirq.Circuit(cirq.rx(sympy.Symbol(name))(Q[0]) for name in names)
+    layer = PQC(circuit, "Z", name="pqc", **arguments)
+    return keras.Sequential([keras.Input((1,)), layer])
+
+
+@pytest.mark.parametrize("others", [("b", "a"), ("a", "c")], ids=["another order", "others"])
+def test_weights_of_other_symbols_are_refused_with_both_orders(tmp_path, others):
+    path = tmp_path / "saved.weights.h5"
+    one_layer("a", "b").save_weights(path)
+    with pytest.raises(ValueError) as caught:
+        one_layer(*others).load_weights(path)
+    assert "layer 'pqc'" in str(caught.value)
+    assert json.dumps(["a", "b"]) in str(caught.value)
+    assert json.dumps(list(others)) in str(caught.value)
+
+
+def test_weights_load_into_the_same_symbols(tmp_path):
+    path = tmp_path / "saved.weights.h5"
+    saved = one_layer("a", "b")
+    saved.save_weights(path)
+    # The same order, though the circuit names the symbols the other way round.
+    for again in (one_layer("a", "b"), one_layer("b", "a", symbols=["a", "b"])):
+        again.load_weights(path)
+        np.testing.assert_array_equal(again.get_weights()[0], saved.get_weights()[0])
+
+
+@pytest.mark.parametrize(
+    ("layer", "place"),
+    [
+        (PQCDense(2), "pqc_dense"),
+        (QuantumEmbedding(2, encoding="reuploading"), "quantum_embedding"),
+    ],
+    ids=["pqc_dense", "quantum_embedding"],
+)
+def test_weights_of_every_layer_come_with_their_symbols(tmp_path, layer, place):
+    path = tmp_path / "saved.weights.h5"
+    keras.Sequential([keras.Input((2,)), layer]).save_weights(path)
+    with h5py.File(path) as file:
+        text = bytes(file[f"layers/{place}/vars/symbols"][()]).decode()
+    assert json.loads(text) == [symbol.name for symbol in layer.symbols]
+
+
+def test_weights_without_symbols_load_by_their_number(tmp_path):
+    # As version 0.1.0 wrote them.
+    path = tmp_path / "saved.weights.h5"
+    saved = one_layer("a", "b")
+    saved.save_weights(path)
+    with h5py.File(path, "a") as file:
+        del file["layers/pqc/vars/symbols"]
+    again = one_layer("b", "a")
+    again.load_weights(path)
+    np.testing.assert_array_equal(again.get_weights()[0], saved.get_weights()[0])
 
 
 def test_drawing_shows_qubits_that_no_gate_touches():

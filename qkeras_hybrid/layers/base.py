@@ -5,16 +5,18 @@ from __future__ import annotations
 import abc
 import html
 import inspect
+import json
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import keras
+import numpy as np
 from keras import ops
 
 from qkeras_hybrid import engines, gradients, observables
-from qkeras_hybrid._checks import known_arguments, must, one_of
+from qkeras_hybrid._checks import known_arguments, must, one_of, shown
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.engines import Engine
@@ -30,6 +32,8 @@ else:
     cirq = lazy_module("cirq")
     sympy = lazy_module("sympy")
 
+
+_SYMBOLS = "symbols"  # the entry of saved weights that holds their symbols' names
 
 MOST_DRAWN = 400
 """The most operations of a circuit that a notebook draws unasked."""
@@ -229,6 +233,35 @@ class QuantumLayer(keras.layers.Layer):
         return differentiator.expectation(
             engine, program, angles, weights, seed=self._seed_generator
         )
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the weights, and the names of their symbols beside them."""
+        super().save_own_variables(store)
+        if self.circuit_weights is not None:
+            store[_SYMBOLS] = np.frombuffer(self._symbols_text().encode(), "uint8")
+
+    def load_own_variables(self, store: Any) -> None:
+        """Loads the weights.
+
+        Raises:
+            ValueError: If they belong to other symbols than this layer's, or come in another
+                order. A file of version 0.1.0 names no symbols: its weights load by their number.
+        """
+        stored = {key: store[key] for key in store.keys()}  # noqa: SIM118 (no mapping of Keras's)
+        text = stored.pop(_SYMBOLS, None)
+        if text is not None and self.circuit_weights is not None:
+            saved, own = bytes(text).decode(errors="replace"), self._symbols_text()
+            if saved != own:
+                raise ValueError(
+                    f"The saved weights of layer {self.name!r} must belong to its symbols in their "
+                    f"order, {shown(own)}, but got those of {shown(saved)}. Load them into a layer "
+                    "with the circuit that they were trained in; if only the order differs, a PQC "
+                    "takes it in `symbols`."
+                )
+        super().load_own_variables(stored)
+
+    def _symbols_text(self) -> str:
+        return json.dumps([symbol.name for symbol in self.symbols])
 
     def get_config(self) -> dict[str, Any]:
         """Returns every argument of the constructor, in a form that JSON holds."""
