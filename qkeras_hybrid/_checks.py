@@ -9,6 +9,20 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+# What a saved layer may ask for, far above what can be simulated: a config of one line must not
+# keep a machine busy for days.
+MOST_QUBITS = 1_000
+"""The most qubits of a layer that builds its own circuit."""
+
+MOST_REPEATS = 10_000
+"""The most layers, repetitions and steps of a template."""
+
+MOST_PARAMETERS = 300_000
+"""The most inputs, weights or outputs of a layer that builds its own circuit."""
+
+MOST_TEMPLATE_OPERATIONS = 2_000_000
+"""The most operations of a template, counted as a gate on each pair of qubits, repeated."""
+
 
 def shown(value: Any, limit: int = 200) -> str:
     """Returns `repr(value)`, cut to `limit` characters so that an error stays readable."""
@@ -22,15 +36,26 @@ def must(argument: str, requirement: str, got: Any, fix: str = "") -> str:
     return f"{sentence} {fix}" if fix else sentence
 
 
-def positive_int(argument: str, value: Any) -> int:
+def positive_int(argument: str, value: Any, most: int | None = None) -> int:
     """Returns `value` as an `int` of at least 1.
 
     Raises:
-        ValueError: If `value` is not a whole number of at least 1.
+        ValueError: If `value` is not a whole number of at least 1, or over `most`.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
         raise ValueError(must(argument, "be a whole number of at least 1", value))
-    return int(value)
+    return int(value) if most is None else at_most(argument, int(value), most)
+
+
+def at_most(argument: str, value: int, most: int) -> int:
+    """Returns `value`.
+
+    Raises:
+        ValueError: If it is over `most`.
+    """
+    if value > most:
+        raise ValueError(must(argument, f"be at most {most:,}", value))
+    return value
 
 
 def finite_number(argument: str, value: Any) -> float:

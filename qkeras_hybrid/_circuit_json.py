@@ -1,15 +1,19 @@
 """Circuits, qubits and observables as text, for saved layers.
 
 Cirq's JSON, and in it also the SymPy functions that Cirq does not write but that circuits here may
-have as parameters: `sin`, `Max` and the like, by name. No code is stored, and none run on reading.
+have as parameters: `sin`, `Max` and the like, by name. No code is stored, and none runs on reading:
+`_circuit_check` looks through a text before Cirq sees it.
 """
 
 from __future__ import annotations
 
 import functools
+import json
 from typing import TYPE_CHECKING, Any
 
-from qkeras_hybrid import _expressions
+from qkeras_hybrid import _circuit_check, _expressions
+from qkeras_hybrid._checks import shown
+from qkeras_hybrid._expression_size import FUNCTION_TYPE, too_deep
 from qkeras_hybrid._lazy import lazy_module
 
 if TYPE_CHECKING:
@@ -19,27 +23,41 @@ else:
     cirq = lazy_module("cirq")
     sympy = lazy_module("sympy")
 
-_TYPE = "qkeras_hybrid.function"
-
 
 def write(value: Any) -> str:
     """Returns a circuit, or whatever else Cirq writes as JSON, as text.
 
     Raises:
         TypeError: If it holds something that neither Cirq nor `_expressions` knows.
-        ValueError: Likewise, for objects that look like Cirq's.
+        ValueError: Likewise, for objects that look like Cirq's, and if `read` would refuse it.
     """
-    return cirq.to_json(value, cls=_encoder())
+    text: str = cirq.to_json(value, cls=_encoder())
+    _circuit_check.check_text(json.loads(text))
+    return text
 
 
 def read(text: str) -> Any:
     """Returns what `write` wrote.
 
     Raises:
-        ValueError: If it is no such text.
+        ValueError: If it is no such text, or one that is unsafe: see `_circuit_check`.
     """
     resolvers = cirq.protocols.json_serialization.DEFAULT_RESOLVERS
-    return cirq.read_json(json_text=text, resolvers=[_resolve, *resolvers])
+    try:
+        tree = json.loads(text)
+        _circuit_check.check_text(tree)
+        # Written again from what was looked through: of a key that stands twice in a table,
+        # Cirq's reader would make both values, and a look sees the last.
+        return cirq.read_json(json_text=json.dumps(tree), resolvers=[_resolve, *resolvers])
+    except RecursionError as error:
+        raise ValueError(too_deep()) from error
+    except ValueError:
+        raise
+    except Exception as error:
+        # Cirq's constructors take values as they come: what a wrong one leads to is any error.
+        raise ValueError(
+            f"It is no circuit: {shown(str(error) or type(error).__name__)}"
+        ) from error
 
 
 @functools.cache
@@ -52,17 +70,23 @@ def _encoder() -> type:
                 return super().default(1j)  # type: ignore[no-untyped-call]
             name = type(o).__name__
             if isinstance(o, sympy.Basic) and name in _expressions.FUNCTION_NAMES:
-                return {"cirq_type": _TYPE, "name": name, "args": list(o.args)}
+                return {"cirq_type": FUNCTION_TYPE, "name": name, "args": list(o.args)}
             return super().default(o)  # type: ignore[no-untyped-call]
 
     return Encoder
 
 
 def _resolve(cirq_type: str) -> Any:
-    return _function if cirq_type == _TYPE else None
+    return _function if cirq_type == FUNCTION_TYPE else None
 
 
 def _function(name: str, args: list[Any]) -> Any:
-    if name not in _expressions.FUNCTION_NAMES:
-        raise ValueError(f"A saved circuit holds the function {name!r}, which is not known here.")
+    # SymPy evaluates text as code. No text comes so far; whoever changes that, stops here.
+    if name not in _expressions.FUNCTION_NAMES or not all(
+        isinstance(argument, (int, float, sympy.Basic)) for argument in args
+    ):
+        raise ValueError(
+            f"A saved circuit holds the function {shown(name, 80)} of {shown(args, 80)}, which is "
+            "not known here."
+        )
     return getattr(sympy, name)(*args)

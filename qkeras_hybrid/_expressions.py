@@ -70,6 +70,8 @@ def affine(expression: Any) -> tuple[float, dict[sympy.Symbol, float]] | None:
         return _real(expression, expression), {}
     if isinstance(expression, sympy.Symbol):
         return 0.0, {expression: 1.0}
+    if math.isinf(_expanded(expression)):
+        return None
     offset, coefficients = 0.0, dict[Any, float]()
     for term in sympy.Add.make_args(sympy.expand(expression)):
         number, rest = term.as_independent(*term.free_symbols, as_Add=False)
@@ -80,6 +82,32 @@ def affine(expression: Any) -> tuple[float, dict[sympy.Symbol, float]] | None:
         else:
             return None
     return offset, coefficients
+
+
+# Sums and their powers, multiplied out, can have more terms than there is memory.
+_MOST_TERMS = 1_000
+
+
+def _expanded(expression: Any) -> float:
+    """Returns a bound of the terms of `sympy.expand(expression)`: infinity if there are too many.
+
+    The expression's parts count too: functions have their arguments multiplied out in their places.
+    """
+    parts = [_expanded(part) for part in expression.args]
+    if isinstance(expression, sympy.Add):
+        return sum(parts)
+    terms = 1.0
+    sums = [count for count in parts if count > 1]
+    if isinstance(expression, sympy.Mul):
+        terms = math.prod(parts)
+        if len(sums) < 2:
+            return terms
+    elif isinstance(expression, sympy.Pow) and parts[0] > 1:
+        # A sum of k terms to the power n has as many terms as there are ways to share n among k.
+        wholes = [abs(int(number)) for number in expression.exp.atoms(sympy.Rational)]
+        power = sum(min(whole, _MOST_TERMS) for whole in wholes)
+        terms = math.comb(int(min(parts[0], _MOST_TERMS)) + power - 1, power)
+    return max([terms, *sums]) if terms <= _MOST_TERMS else math.inf
 
 
 def _real(number: Any, expression: Any) -> float:

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid import _expressions
+from qkeras_hybrid import _circuit_check, _expressions
 from qkeras_hybrid._checks import must
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.observables import Observable, foreign_qubits, parse
@@ -338,7 +338,9 @@ def compile_circuit(
     Raises:
         ValueError: If an operation has no unitary (a measurement, a channel, classical
             control), if a symbol is neither an input nor a weight, if an observable acts on a
-            qubit that is not there, or if there is no qubit.
+            qubit that is not there, if there is no qubit, or if the circuit is too large: more
+            than 50,000 operations of sub-circuits when they are unrolled, more than 200 levels
+            of lists and tables in its JSON, or powers such as `10**10**9`.
 
     Example:
 
@@ -349,6 +351,7 @@ def compile_circuit(
     """
     if not isinstance(circuit, cirq.AbstractCircuit):
         raise ValueError(must("circuit", "be a cirq.Circuit", circuit))
+    _circuit_check.check_circuit(circuit)
     circuit = with_visible_symbols(circuit)
     operations = list(_flat(circuit))
     ordered = _ordered_qubits(circuit, observables, qubits)

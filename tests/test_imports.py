@@ -23,6 +23,8 @@ ROOMS = (
     "encodings",
     "ansatz",
     "_expressions",
+    "_expression_size",
+    "_circuit_check",
     "_circuit_json",
     "program",
     "gradients",

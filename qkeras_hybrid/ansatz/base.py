@@ -6,7 +6,7 @@ import abc
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qkeras_hybrid._checks import known_arguments, must, positive_int
+from qkeras_hybrid._checks import MOST_TEMPLATE_OPERATIONS, known_arguments, must, positive_int
 from qkeras_hybrid._lazy import lazy_module
 
 if TYPE_CHECKING:
@@ -57,6 +57,11 @@ class Ansatz(abc.ABC):
         """
         n_layers = positive_int("n_layers", n_layers)
         self.check_qubits(len(qubits))
+        if n_layers * len(qubits) ** 2 > MOST_TEMPLATE_OPERATIONS:
+            most = MOST_TEMPLATE_OPERATIONS // len(qubits) ** 2
+            raise ValueError(
+                must("n_layers", f"be at most {most} on {len(qubits)} qubits", n_layers)
+            )
         need = self.n_weights(len(qubits), n_layers)
         if len(weights) != need:
             raise ValueError(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid._checks import MOST_REPEATS, one_of, positive_int
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings.base import Encoding, rounds, whole
 
@@ -212,7 +212,7 @@ class ReuploadingEncoding(Encoding):
     name = "reuploading"
 
     def __init__(self, n_layers: int = 2) -> None:
-        self.n_layers = positive_int("n_layers", n_layers)
+        self.n_layers = positive_int("n_layers", n_layers, MOST_REPEATS)
 
     def get_config(self) -> dict[str, Any]:
         return {"n_layers": self.n_layers}

@@ -11,7 +11,14 @@ import keras
 import numpy as np
 
 from qkeras_hybrid import observables
-from qkeras_hybrid._checks import finite_number, must, one_of, positive_int
+from qkeras_hybrid._checks import (
+    MOST_QUBITS,
+    MOST_REPEATS,
+    finite_number,
+    must,
+    one_of,
+    positive_int,
+)
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings.base import Encoding, whole
 
@@ -76,7 +83,7 @@ class HamiltonianEncoding(Encoding):
         if not isinstance(time, (int, float, np.floating)) or not math.isfinite(time):
             raise ValueError(must("time", "be a finite number", time))
         self.time = finite_number("time", time)
-        self.trotter_steps = positive_int("trotter_steps", trotter_steps)
+        self.trotter_steps = positive_int("trotter_steps", trotter_steps, MOST_REPEATS)
         if terms is not None and (not isinstance(terms, (list, tuple)) or not terms):
             raise ValueError(must("terms", "be a list of observables, one a feature", terms))
         self.terms = None if terms is None else tuple(map(_spelling, terms))
@@ -178,6 +185,7 @@ def _spelling(term: Any) -> str:
             must("terms", "hold spellings or Cirq's Pauli sums on line qubits from 0", term)
         )
     last = max((qubit.x for qubit in term.qubits), default=0)
+    _check_width(last + 1, term)
     (observable,) = observables.parse(term, cirq.LineQubit.range(last + 1))
     strings = [
         "*".join([repr(t.coefficient), *map("{}{}".format, t.paulis, t.qubits)])
@@ -190,5 +198,15 @@ def _width(spelling: str) -> int:
     """Returns the number of qubits that a spelling takes: a word's letters, or the last index."""
     text = re.sub(r"\s+", "", spelling)
     if re.fullmatch("[IXYZ]+", text):
-        return len(text)
-    return 1 + max(map(int, re.findall(r"[IXYZ](\d+)", text)), default=0)
+        width = len(text)
+    else:
+        # A longer index is over the bound whatever its digits are.
+        indices = [int(digits[:20]) for digits in re.findall(r"[IXYZ](\d+)", text)]
+        width = 1 + max(indices, default=0)
+    _check_width(width, spelling)
+    return width
+
+
+def _check_width(width: int, term: Any) -> None:
+    if width > MOST_QUBITS:
+        raise ValueError(must("terms", f"act on at most {MOST_QUBITS:,} qubits", term))

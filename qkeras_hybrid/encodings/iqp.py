@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
-from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._checks import MOST_REPEATS, must, positive_int
 from qkeras_hybrid._entanglement import (
     check_entanglement,
     entanglement_config,
@@ -99,7 +99,7 @@ class IQPEncoding(_Diagonal):
     name = "iqp"
 
     def __init__(self, n_repeats: int = 1, entanglement: Any = "full") -> None:
-        self.n_repeats = positive_int("n_repeats", n_repeats)
+        self.n_repeats = positive_int("n_repeats", n_repeats, MOST_REPEATS)
         self.entanglement = check_entanglement(entanglement)
 
     def get_config(self) -> dict[str, Any]:
@@ -173,7 +173,7 @@ class ZZEncoding(_Diagonal):
         entanglement: Any = "full",
         pair: Callable[[Any, Any], Any] | dict[str, Any] | str | None = None,
     ) -> None:
-        self.reps = positive_int("reps", reps)
+        self.reps = positive_int("reps", reps, MOST_REPEATS)
         self.entanglement = check_entanglement(entanglement)
         if isinstance(pair, (dict, str)):
             pair = keras.saving.deserialize_keras_object(pair)

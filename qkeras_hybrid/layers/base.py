@@ -6,6 +6,7 @@ import abc
 import html
 import inspect
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,8 +16,16 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid import engines, gradients, observables
-from qkeras_hybrid._checks import known_arguments, must, one_of, shown
+from qkeras_hybrid import _circuit_json, engines, gradients, observables
+from qkeras_hybrid._checks import (
+    MOST_PARAMETERS,
+    MOST_QUBITS,
+    MOST_TEMPLATE_OPERATIONS,
+    known_arguments,
+    must,
+    one_of,
+    shown,
+)
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.engines import Engine
@@ -34,6 +43,9 @@ else:
 
 
 _SYMBOLS = "symbols"  # the entry of saved weights that holds their symbols' names
+
+# What encodings call the number of times that their circuit is repeated.
+_REPEATS = ("n_layers", "n_repeats", "reps", "trotter_steps")
 
 MOST_DRAWN = 400
 """The most operations of a circuit that a notebook draws unasked."""
@@ -283,12 +295,30 @@ class QuantumLayer(keras.layers.Layer):
         """Makes a layer from what `get_config` returned.
 
         Raises:
-            ValueError: If the config has a key that the layer doesn't know.
+            ValueError: If the config is not one of the layer's; with the layer's name.
         """
         more = {"name", "dtype", "trainable", "activity_regularizer"}
         for ancestor in cls.__mro__[1 : cls.__mro__.index(QuantumLayer) + 1]:
             more |= set(inspect.signature(ancestor).parameters) - {"kwargs"}
-        return cls(**known_arguments(cls, config, more))
+        try:
+            return cls(**known_arguments(cls, config, more))
+        except SavedLayerError:
+            raise
+        except Exception as error:
+            raise _unreadable(cls, config.get("name"), error) from error
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the layer for the shape it had when it was saved.
+
+        Raises:
+            ValueError: If it can't be built for that; with the layer's name.
+        """
+        try:
+            super().build_from_config(config)
+        except SavedLayerError:
+            raise
+        except Exception as error:
+            raise _unreadable(type(self), self.name, error) from error
 
     # What users read.
 
@@ -456,7 +486,16 @@ class QuantumLayer(keras.layers.Layer):
 
 
 def fresh_symbols(prefix: str, count: int, circuit: cirq.Circuit | None) -> list[sympy.Symbol]:
-    """Returns symbols `prefix0, prefix1, ...` that a circuit does not use yet."""
+    """Returns symbols `prefix0, prefix1, ...` that a circuit does not use yet.
+
+    Raises:
+        ValueError: If there would be more than `MOST_PARAMETERS`.
+    """
+    if count > MOST_PARAMETERS:
+        raise ValueError(
+            f"A layer must have at most {MOST_PARAMETERS:,} inputs and as many weights, but this "
+            "one's circuit has more. Give it fewer features, qubits or layers."
+        )
     taken = set() if circuit is None else cirq.parameter_names(circuit)
     while any(f"{prefix}{i}" in taken for i in range(count)):
         prefix += "_"
@@ -467,13 +506,21 @@ def check_encoding(encoding: Encoding, n_features: int, n_qubits: int) -> None:
     """Makes sure that the features fit in the qubits.
 
     Raises:
-        ValueError: If the encoding needs more qubits.
+        ValueError: If the encoding needs more qubits, or would have too many gates.
     """
     need = encoding.min_qubits(n_features)
     if need > n_qubits:
         raise ValueError(
             must("encoding", f"fit {n_features} features in {n_qubits} qubits", encoding.name)
             + f" It needs {need} qubits, or fewer features."
+        )
+    counts = [n for name, n in encoding.get_config().items() if name in _REPEATS]
+    if n_qubits > MOST_QUBITS or (
+        math.prod(counts) * (n_qubits**2 + n_features) > MOST_TEMPLATE_OPERATIONS
+    ):
+        raise ValueError(
+            must("encoding", f"have at most {MOST_TEMPLATE_OPERATIONS:,} gates", encoding)
+            + f" It may have more for {n_features} features on {n_qubits} qubits: repeat less."
         )
 
 
@@ -482,7 +529,8 @@ def observables_config(given: Any) -> Any:
     if given is None or isinstance(given, str):
         return given
     return [
-        o if isinstance(o, str) else {"cirq": cirq.to_json(o)} for o in observables.as_list(given)
+        o if isinstance(o, str) else {"cirq": _circuit_json.write(o)}
+        for o in observables.as_list(given)
     ]
 
 
@@ -490,10 +538,28 @@ def observables_from_config(given: Any) -> Any:
     """Reads observables back that `observables_config` wrote; others stay as they are."""
     if not isinstance(given, list):
         return given
-    return [
-        cirq.read_json(json_text=o["cirq"]) if isinstance(o, dict) and "cirq" in o else o
-        for o in given
-    ]
+    return [_observable(o["cirq"]) if isinstance(o, dict) and "cirq" in o else o for o in given]
+
+
+def _observable(text: Any) -> Any:
+    try:
+        return _circuit_json.read(text)
+    except ValueError as error:
+        raise ValueError(f"{must('observables', 'be readable', text)} ({error})") from error
+
+
+class SavedLayerError(ValueError):
+    """A saved config does not describe a layer; the message has the layer's name."""
+
+
+def _unreadable(cls: type, name: Any, error: Exception) -> SavedLayerError:
+    """Returns the error of a layer that a saved config does not describe."""
+    # A foreign file may hold any value in any place, and so cause any error: the layer's name and
+    # what was wrong say more than Keras's "could not be deserialized".
+    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+    return SavedLayerError(
+        f"Layer {shown(name, 80)} ({cls.__name__}) can't be made from what was saved: {kind}{error}"
+    )
 
 
 def _measurement_settings(observables: Sequence[Observable]) -> int:

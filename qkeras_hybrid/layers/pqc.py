@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
-from qkeras_hybrid import _circuit_json, encodings
+from qkeras_hybrid import _circuit_check, _circuit_json, encodings
 from qkeras_hybrid._checks import must
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings import Encoding
@@ -98,6 +98,9 @@ class PQC(CircuitInputs):
         self._observables = observables_from_config(observables)
         given = _read("circuit", circuit)
         if isinstance(given, cirq.AbstractCircuit):
+            # First of all: to name a circuit's parameters, Cirq resolves those of sub-circuits,
+            # and taking a gate apart evaluates its formulas.
+            _circuit_check.check_circuit(given)
             given = with_visible_symbols(given)
         self._inputs, weights = _parameters(given, inputs, symbols)
         self._qubits = None if qubits is None else _as_qubits(_read("qubits", qubits))
@@ -175,7 +178,7 @@ class PQC(CircuitInputs):
             # Named in full: a saved model keeps its weights' order whatever the circuit's file,
             # or a later version of Cirq, makes of it.
             "symbols": [symbol.name for symbol in self._own.weights],
-            "qubits": None if self._qubits is None else cirq.to_json(list(self._qubits)),
+            "qubits": None if self._qubits is None else _circuit_json.write(list(self._qubits)),
             "encoding": keras.saving.serialize_keras_object(self.encoding),
         }
 

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from qkeras_hybrid import ansatz, encodings, observables
-from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._checks import (
+    MOST_PARAMETERS,
+    MOST_QUBITS,
+    MOST_REPEATS,
+    at_most,
+    must,
+    positive_int,
+)
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.ansatz import Ansatz
 from qkeras_hybrid.encodings import Encoding
@@ -56,9 +63,9 @@ class PQCDense(QuantumLayer):
         `(batch, ..., units)`.
 
     Raises:
-        ValueError: If a count is not positive, a name unknown, or there are not `units`
-            observables; when it is built: if the features don't fit in the qubits, or no engine
-            can compute the circuit.
+        ValueError: If a count is not positive or over its bound, a name unknown, or there are not
+            `units` observables; when it is built: if the features don't fit in the qubits, or no
+            engine can compute the circuit.
 
     Example:
 
@@ -81,9 +88,11 @@ class PQCDense(QuantumLayer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.units = positive_int("units", units)
-        self.n_qubits = None if n_qubits is None else positive_int("n_qubits", n_qubits)
-        self.n_layers = positive_int("n_layers", n_layers)
+        self.units = positive_int("units", units, MOST_PARAMETERS)
+        self.n_qubits = (
+            None if n_qubits is None else positive_int("n_qubits", n_qubits, MOST_QUBITS)
+        )
+        self.n_layers = positive_int("n_layers", n_layers, MOST_REPEATS)
         self.encoding = encodings.get(encoding)
         self.ansatz = _get_ansatz(ansatz)
         self._observables = observables_from_config(observables)
@@ -131,7 +140,7 @@ class PQCDense(QuantumLayer):
     def _n_qubits(self, n_features: int) -> int:
         if self.n_qubits is not None:
             return self.n_qubits
-        return max(self.units, self.encoding.min_qubits(n_features))
+        return max(at_most("units", self.units, MOST_QUBITS), self.encoding.min_qubits(n_features))
 
     def _readout(self, n_qubits: int) -> Any:
         """Returns the observables, and makes sure that there are `units` of them."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 
 from qkeras_hybrid import encodings, observables
-from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid._checks import MOST_QUBITS, one_of, positive_int
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.layers.base import (
@@ -78,7 +78,7 @@ class QuantumEmbedding(QuantumLayer):
             kwargs["engine"] = "tfq"
         shots, differentiator = kwargs.get("shots"), kwargs.get("differentiator")
         super().__init__(**kwargs)
-        self.n_qubits = positive_int("n_qubits", n_qubits)
+        self.n_qubits = positive_int("n_qubits", n_qubits, MOST_QUBITS)
         self.output_name = one_of("output", output, _OUTPUTS)
         self.encoding = encodings.get(encoding)
         self._observables = observables_from_config(observables)

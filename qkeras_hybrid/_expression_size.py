@@ -1,0 +1,299 @@
+"""How large a SymPy expression becomes, known before SymPy works it out.
+
+SymPy computes powers of whole numbers exactly: `10**10**9` takes all memory there is. So the size
+is added up first, on a SymPy expression or on the JSON of one that is yet to be made.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qkeras_hybrid import _expressions
+from qkeras_hybrid._checks import shown
+from qkeras_hybrid._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import sympy
+else:
+    sympy = lazy_module("sympy")
+
+FUNCTION_TYPE = "qkeras_hybrid.function"
+"""The JSON type of a SymPy function, which Cirq's JSON has no form for."""
+
+MOST_BITS = 20_000
+"""The most bits of whole numbers and fractions that SymPy may make of one expression."""
+
+MOST_NODES = 10_000
+"""The most parts of one expression, with the parameters of sub-circuits in their places."""
+
+MOST_COMPARISONS = 20_000
+"""What the arguments of all `Max` and `Min` of a circuit may take to compare, about 1 ms each."""
+
+MOST_DEPTH = 200
+"""How deep lists and tables may lie in each other; each level of an expression takes two."""
+
+# An integer that a float can hold, or the denominator of a float, is shorter.
+_LONGEST_INTEGER = 1_100
+
+# The fields of SymPy's types; all must be there, and no others.
+_FIELDS = {
+    "sympy.Symbol": {"name"},
+    "sympy.Integer": {"i"},
+    "sympy.Float": {"approx"},
+    "sympy.Rational": {"p", "q"},
+    "sympy.pi": set[str](),
+    "sympy.E": set[str](),
+    "sympy.EulerGamma": set[str](),
+    "sympy.Add": {"args"},
+    "sympy.Mul": {"args"},
+    "sympy.Pow": {"args"},
+    FUNCTION_TYPE: {"name", "args"},
+}
+
+_ARITY = {"Pow": 2, "atan2": 2}
+_ANY_ARITY = ("Add", "Mul", "Max", "Min")
+
+
+@dataclass(frozen=True)
+class Size:
+    """How large an expression becomes where SymPy works it out exactly.
+
+    Attributes:
+        bits: Of the whole numbers and fractions in it, which SymPy keeps exact.
+        factor: A bound of its constants: by so much they multiply what they are an exponent of.
+        logarithms: Bits of the numbers under logarithms, which `exp` turns back into powers.
+        nodes: The number of its parts.
+        extremes: The number of arguments of `Max` and `Min` that are compared with each other.
+        comparisons: What their comparisons take, the size of the arguments counted.
+        constant: Whether it holds no symbol.
+    """
+
+    bits: float
+    factor: float = 1.0
+    logarithms: float = 0.0
+    nodes: int = 1
+    extremes: int = 0
+    comparisons: float = 0.0
+    constant: bool = True
+
+
+_SYMBOL = Size(0, constant=False)
+
+
+def kind_of(value: Any) -> Any:
+    """Returns the type of decoded JSON; None for what has none."""
+    if not isinstance(value, dict) or value.get("cirq_type") is None:
+        return None
+    kind = value["cirq_type"]
+    if not isinstance(kind, str):
+        raise ValueError(f"A circuit's text holds the type {shown(kind, 80)}, which is no name.")
+    return kind
+
+
+def is_expression(value: Any) -> bool:
+    """Tells whether a value is a SymPy expression, or the JSON of one."""
+    kind = kind_of(value)
+    return kind in _FIELDS or (kind is None and isinstance(value, sympy.Basic))
+
+
+def check_integer(value: int) -> None:
+    """Makes sure that a whole number is one that a float can hold.
+
+    Raises:
+        ValueError: If it is longer.
+    """
+    if value.bit_length() > _LONGEST_INTEGER:
+        raise ValueError(
+            "A circuit must have numbers that a float can hold, but this one holds an integer of "
+            f"{value.bit_length()} bits."
+        )
+
+
+def check_size(size: Size, value: Any) -> None:
+    """Makes sure that SymPy can work with an expression of a size.
+
+    Raises:
+        ValueError: If it can't.
+    """
+    if not (
+        size.bits <= MOST_BITS
+        and size.nodes <= MOST_NODES
+        and size.comparisons <= MOST_COMPARISONS
+        and (size.factor < math.inf or not size.constant)
+    ):
+        # Not shown where SymPy has it: writing it out can be what takes forever.
+        said = shown(value, 80) if isinstance(value, dict) else "one of its expressions"
+        raise ValueError(
+            "A circuit's parameters must be numbers that a float can hold, and expressions of at "
+            f"most {MOST_NODES:,} parts whose powers, Max and Min SymPy can work out, but {said} "
+            "is larger. Scale the parameters, or make several gates of the expression's parts."
+        )
+
+
+def size(value: Any, sizes: Mapping[str, Size], depth: int) -> Size:
+    """Returns how large an expression becomes with its symbols replaced.
+
+    Args:
+        value: A number, a SymPy expression, or the JSON of one.
+        sizes: The sizes of what its symbols are replaced by, by name.
+        depth: How many lists and tables it lies in.
+
+    Raises:
+        ValueError: If it is too large or too deep, or holds anything but numbers and expressions.
+    """
+    if depth > MOST_DEPTH:
+        raise ValueError(too_deep())
+    kind, arguments = _expression(value)
+    if kind == "number":
+        return _number(*arguments)
+    if kind == "Symbol":
+        return sizes.get(arguments[0], _SYMBOL)
+    parts = [size(argument, sizes, depth + 2) for argument in arguments]
+    nodes = 1 + sum(part.nodes for part in parts)
+    bits = sum(part.bits for part in parts)
+    logarithms = sum(part.logarithms for part in parts)
+    factors = [part.factor for part in parts]
+    constant = all(part.constant for part in parts)
+    if kind == "Add":
+        factor = sum(factors)
+    elif kind == "Mul":
+        factor = math.prod(factors)
+    elif kind == "Pow":
+        bits += _times(factors[1], parts[0].bits + logarithms)
+        factor = _power(factors[0], factors[1])
+    elif kind == "log":
+        logarithms += bits
+        factor = max(1.0, bits)
+    elif not constant:
+        if kind == "exp":
+            bits += _times(factors[0], logarithms)
+        factor = 1.0
+    elif kind in ("exp", "sinh", "cosh"):
+        bits += _times(factors[0], logarithms)
+        factor = _power(math.e, factors[0])
+    else:
+        factor = max([1.0, *factors])
+    comparisons = sum(part.comparisons for part in parts)
+    extremes = 0
+    if kind in ("Max", "Min"):
+        # SymPy compares each with each, those of a `Max` in a `Max` too.
+        extremes = sum(max(1, part.extremes) for part in parts)
+        comparisons += extremes * nodes
+    found = Size(
+        bits, max(1.0, factor), logarithms, nodes, extremes, comparisons, constant=constant
+    )
+    check_size(found, value)
+    return found
+
+
+def _times(a: float, b: float) -> float:
+    return a * b if b else 0.0
+
+
+def _power(base: float, exponent: float) -> float:
+    try:
+        return float(base**exponent)
+    except OverflowError:
+        return math.inf
+
+
+def _number(*parts: float) -> Size:
+    """Returns the size of an integer, a float or a fraction."""
+    for part in parts:
+        if isinstance(part, int):
+            check_integer(part)
+    bits = sum(part.bit_length() if isinstance(part, int) else 1 for part in parts)
+    try:
+        value = abs(float(parts[0])) if len(parts) == 1 else abs(parts[0] / parts[1])
+    except OverflowError:
+        value = math.inf
+    except ZeroDivisionError as error:
+        raise ValueError("A circuit must hold no fraction with the denominator 0.") from error
+    # NaN and infinity are refused later, with their place in the circuit.
+    finite = isinstance(parts[0], int) or math.isfinite(value)
+    return Size(max(1, bits), max(1.0, value) if finite else 1.0)
+
+
+def _expression(value: Any) -> tuple[str, tuple[Any, ...]]:
+    """Returns an expression's kind and arguments, from decoded JSON or from an object."""
+    if isinstance(value, dict):
+        return _decoded(value)
+    if isinstance(value, (bool, np.bool_)):
+        return "number", (int(value),)
+    if isinstance(value, (int, np.integer, sympy.Integer)):
+        return "number", (int(value),)
+    if isinstance(value, sympy.Rational):
+        return "number", (int(value.p), int(value.q))
+    if isinstance(value, (float, np.floating, sympy.Float)):
+        return "number", (float(value),)
+    if isinstance(value, (complex, np.complexfloating)):
+        return "number", (abs(complex(value)),)
+    if isinstance(value, sympy.Symbol):
+        return "Symbol", (value.name,)
+    if isinstance(value, sympy.Basic):
+        if not value.args:
+            return "number", (4,)  # pi and the like; infinities are refused later
+        return type(value).__name__, value.args
+    raise ValueError(
+        f"An expression must hold numbers and expressions only, but holds {shown(value, 80)}."
+    )
+
+
+def _decoded(value: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
+    kind = kind_of(value)
+    fields = {name: part for name, part in value.items() if name != "cirq_type"}
+    if kind == "complex":
+        parts = (fields.get("real"), fields.get("imag"))
+        if all(type(part) in (int, float) for part in parts):
+            return "number", (abs(complex(*parts)),)  # type: ignore[arg-type]
+    if kind not in _FIELDS or set(fields) != _FIELDS[kind]:
+        raise ValueError(
+            f"An expression must be one that was saved here, but holds {shown(value, 80)}."
+        )
+    name = kind.removeprefix("sympy.")
+    if name == "Symbol" and isinstance(fields["name"], str):
+        return name, (fields["name"],)
+    if name in ("pi", "E", "EulerGamma"):
+        return "number", (4,)
+    numbers: dict[str, tuple[type, ...]] = {
+        "Integer": (int,),
+        "Rational": (int,),
+        "Float": (int, float),
+    }
+    if name in numbers:
+        if all(type(part) in numbers[name] for part in fields.values()):
+            return "number", tuple(
+                fields[key] for key in ("i", "approx", "p", "q") if key in fields
+            )
+        raise ValueError(f"A number must be a number, but is {shown(value, 80)}.")
+    if kind == FUNCTION_TYPE:
+        name = fields["name"]
+        if not isinstance(name, str) or name not in _expressions.FUNCTION_NAMES:
+            raise ValueError(
+                f"A saved circuit holds the function {shown(name, 80)}, which is not known here."
+            )
+    arguments = fields.get("args")
+    if isinstance(arguments, list) and all(type(a) in (int, float, dict) for a in arguments):
+        arity = len(arguments) if name in _ANY_ARITY and arguments else _ARITY.get(name, 1)
+        if len(arguments) == arity:
+            return name, tuple(arguments)
+    raise ValueError(
+        f"The arguments of {name} must be {_ARITY.get(name, 1)} or more numbers and expressions, "
+        f"but are {shown(arguments, 80)}."
+        if name in _ANY_ARITY
+        else f"The arguments of {name} must be {_ARITY.get(name, 1)} numbers and expressions, but "
+        f"are {shown(arguments, 80)}."
+    )
+
+
+def too_deep() -> str:
+    """Returns the sentence of the error about `MOST_DEPTH`."""
+    return (
+        f"A circuit and its parameters must be nested at most {MOST_DEPTH} levels deep, but this "
+        "one is deeper. Write it flatter."
+    )
