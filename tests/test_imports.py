@@ -16,6 +16,7 @@ from sources import PACKAGE, imports_of, package_modules
 ROOMS = (
     "_lazy",
     "_checks",
+    "_files",
     "_double",
     "_entanglement",
     "datasets",

@@ -120,6 +120,9 @@ def read(name: str) -> Suite:
             known = ", ".join(map(repr, names()))
             raise SuiteError(must("SUITE", f"be one of {known}, or a TOML file", name))
         path = _shipped() / f"{name}.toml"
+    if not path.stem.strip("."):
+        # Its results would lie in `results/..`.
+        raise SuiteError(must("SUITE", "have a name before .toml", name, "Rename the file."))
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:

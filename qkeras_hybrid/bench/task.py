@@ -22,6 +22,7 @@ from typing import Any
 
 import filelock
 
+from qkeras_hybrid import _files
 from qkeras_hybrid._checks import shown
 
 Row = dict[str, Any]
@@ -288,6 +289,9 @@ class Results:
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
+            # Rows, or an emptied lock file, would land where a link points to.
+            for path in (self.path, Path(self._lock.lock_file)):
+                _files.not_a_link(path)
             self._lock.acquire(timeout=0)
         except filelock.Timeout as error:
             raise ResultsInUseError(

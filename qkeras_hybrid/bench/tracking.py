@@ -6,10 +6,12 @@ A tracker takes a row, so that it serves runs of this process, of workers and of
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qkeras_hybrid import _files
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.task import Row
 
@@ -40,10 +42,11 @@ def csv_tracker(folder: Path) -> Tracker:
         lines = list(_epochs(row))
         if lines:
             folder.mkdir(parents=True, exist_ok=True)
-            with (folder / f"{row['task']}.csv").open("w", newline="", encoding="utf-8") as file:
-                writer = csv.DictWriter(file, fieldnames=list(lines[0]))
-                writer.writeheader()
-                writer.writerows(lines)
+            file = io.StringIO(newline="")
+            writer = csv.DictWriter(file, fieldnames=list(lines[0]))
+            writer.writeheader()
+            writer.writerows(lines)
+            _files.write(folder / f"{row['task']}.csv", file.getvalue())
 
     return track
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from qkeras_hybrid import _files
 from qkeras_hybrid._checks import must
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.perf.base import Timing
@@ -298,16 +298,4 @@ def check_writable(path: Path) -> None:
 
 def write(path: Path, content: dict[str, Any]) -> None:
     """Writes a JSON file, all of it or nothing."""
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as file:
-        try:
-            json.dump(content, file, indent=1, allow_nan=False)
-            file.write("\n")
-            file.flush()
-            # A temporary file is its owner's alone; this one is a result like any other.
-            os.chmod(file.name, 0o644)
-            os.replace(file.name, path)
-        except BaseException:
-            os.unlink(file.name)
-            raise
+    _files.write(path, json.dumps(content, indent=1, allow_nan=False) + "\n")

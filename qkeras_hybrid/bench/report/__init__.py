@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from qkeras_hybrid import _files
 from qkeras_hybrid.bench.report import content, figures, html, latex, markdown
 from qkeras_hybrid.bench.report.content import Content
 from qkeras_hybrid.bench.report.terminal import flags, notes, table, verdict
@@ -22,7 +23,8 @@ def render(rows: Sequence[Row], folder: Path, margin: float = MARGIN) -> Content
     Args:
         rows: The rows of a results file.
         folder: Takes `report.html`, `report.md`, `tables.tex` and `figures/` with a PNG and an
-            SVG file for each figure. Files of these names are replaced.
+            SVG file for each figure. Files of these names are replaced, links too: what they
+            point to stays as it is.
         margin: Up to which difference of test scores two contenders count as equivalent.
 
     Returns:
@@ -36,8 +38,8 @@ def render(rows: Sequence[Row], folder: Path, margin: float = MARGIN) -> Content
     # All that can fail for the rows' sake does so before a file is touched.
     page, tables = html.page(made), latex.tables(made)
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = figures.write(made, folder / "figures")
-    (folder / "report.html").write_text(page, encoding="utf-8")
-    (folder / "report.md").write_text(markdown.page(made, drawn), encoding="utf-8")
-    (folder / "tables.tex").write_text(tables, encoding="utf-8")
+    drawn = figures.write(made, _files.not_a_link(folder / "figures"))
+    _files.write(folder / "report.html", page)
+    _files.write(folder / "report.md", markdown.page(made, drawn))
+    _files.write(folder / "tables.tex", tables)
     return made

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from qkeras_hybrid import _files
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.report import words
 from qkeras_hybrid.bench.report.content import Comparison, Content, slug
@@ -73,10 +74,16 @@ def write(content: Content, folder: Path) -> list[Path]:
     with mpl.rc_context(_STYLE):
         for name, figure in _all(content):
             path = folder / f"{name}.png"
-            figure.savefig(path, dpi=160, metadata={"Software": None})
-            figure.savefig(path.with_suffix(".svg"), metadata={"Date": None})
+            _files.write(path, _drawn(figure, "png", dpi=160, metadata={"Software": None}))
+            _files.write(path.with_suffix(".svg"), _drawn(figure, "svg", metadata={"Date": None}))
             written.append(path)
     return written
+
+
+def _drawn(figure: Any, form: str, **more: Any) -> bytes:
+    file = io.BytesIO()
+    figure.savefig(file, format=form, **more)
+    return file.getvalue()
 
 
 def _all(content: Content) -> Iterator[tuple[str, Any]]:
