@@ -386,6 +386,47 @@ def compile_circuit(
     )
 
 
+@dataclass(frozen=True)
+class Source:
+    """An operation of a program's circuit, and what it was compiled to.
+
+    Attributes:
+        operation: The operation, without tags, of the circuit with sub-circuits in their place.
+        instructions: Its instructions.
+        unchanged: Whether the program's angles of these are still the circuit's.
+        global_phase: Its part of the constant global phase that ends the program, in radians.
+    """
+
+    operation: cirq.Operation
+    instructions: tuple[Instruction, ...]
+    unchanged: bool
+    global_phase: float
+
+
+def sources(program: Program) -> list[Source]:
+    """Returns which operation of a program's circuit became which of its instructions.
+
+    Found by compiling the circuit once more: empty where that doesn't give the program's
+    instructions, since the program was made in another way.
+    """
+    if not program.circuit.all_qubits() <= set(program.qubits):
+        return []
+    compiler = _Compiler(program.qubits, program.inputs, program.weights)
+    found = []
+    for operation in _flat(program.circuit):
+        start, row, phase = len(compiler.instructions), len(compiler.angles), compiler.global_phase
+        compiler.add(operation)
+        found.append(
+            Source(
+                operation,
+                tuple(compiler.instructions[start:]),
+                tuple(compiler.angles[row:]) == program.angles[row : len(compiler.angles)],
+                compiler.global_phase - phase,
+            )
+        )
+    return found if compiler.finished() == program.instructions else []
+
+
 def _flat(circuit: cirq.AbstractCircuit) -> Iterator[cirq.Operation]:
     """Yields a circuit's operations with sub-circuits in their place.
 

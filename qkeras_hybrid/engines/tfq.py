@@ -1,16 +1,17 @@
 """TensorFlow Quantum's simulator, by its ops called directly.
 
-The program is written as a circuit that TFQ's serializer takes, with one symbol for each row of
-the angle table. Inputs, weights, coefficients and expressions stay outside of it, so that
-TFQ's traps have nothing to catch: it sees no scaled symbol, no order of names that matters, no
-numeric constant that its rounding to 1e-6 would change, no qubit without a gate.
+Operations of the program's circuit that TFQ has are written as they are, all others by their
+instructions. Each parameter is a symbol of its own. Inputs, weights, coefficients and
+expressions stay outside of the circuit, so that TFQ's traps have nothing to catch: it sees no
+scaled symbol, no order of names that matters, no numeric constant that its rounding to 1e-6 would
+change, no qubit without a gate.
 
 TFQ's adjoint gradient takes central differences of single gates, in float32: its relative error
 is of the order 1e-5 to 1e-4, which the other engines don't have.
 
 qsim computes in float32, with gate matrices rounded to it, and a fixed unitary of two or three
-qubits becomes some twenty of its gates: each such unitary takes about 3e-7 off the norm of the
-state (1e-5 after forty). The other engines apply it as one matrix.
+qubits that is none of TFQ's gates becomes some twenty of them: each such unitary takes about 3e-7
+off the norm of the state (1e-5 after forty). The other engines apply it as one matrix.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import math
 import warnings
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -28,7 +29,15 @@ import numpy as np
 from qkeras_hybrid._checks import must, one_of, positive_int
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.engines.base import Engine, check_shapes, memory_refusal, sample_bits
-from qkeras_hybrid.program import PauliRotation, Phase, Program
+from qkeras_hybrid.program import (
+    Instruction,
+    PauliRotation,
+    Program,
+    Source,
+    Unitary,
+    compile_circuit,
+    sources,
+)
 
 if TYPE_CHECKING:
     import cirq
@@ -145,9 +154,9 @@ class TFQEngine(Engine):
         states = tf.reshape(states, (batch, 2**program.n_qubits))
         # What the circuit written for TFQ leaves out of the global phase.
         phase = written.phase + tf.zeros((batch,), values.dtype)
-        for instruction in program.instructions:
-            if isinstance(instruction, Phase) and not instruction.qubits:
-                phase += math.pi * values[:, instruction.angle]
+        if written.phase_rows:
+            angles = program.angle_values(*map(tf.convert_to_tensor, (inputs, weights)))
+            phase += tf.reduce_sum(tf.gather(angles, written.phase_rows, axis=1), axis=1)
         return states * tf.exp(tf.complex(tf.zeros_like(phase), phase))[:, None]
 
     def probabilities(self, program: Program, inputs: Any, weights: Any) -> Any:
@@ -186,20 +195,33 @@ class TFQEngine(Engine):
         """Returns the symbols' values in half turns: shape `(batch, n_symbols)`, float32."""
         inputs, weights = tf.convert_to_tensor(inputs), tf.convert_to_tensor(weights)
         check_shapes(program, inputs, weights)
-        angles = program.angle_values(inputs, weights) / math.pi
+        angles = written.table.angle_values(inputs, weights) / math.pi
         constants = tf.constant(written.constants, angles.dtype)[None]
         return tf.concat([angles, tf.repeat(constants, tf.shape(angles)[0], axis=0)], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
 class _Written:
-    """A program as TFQ takes it: serialized, with the values of symbols that stay constant."""
+    """A program as TFQ takes it.
+
+    Attributes:
+        circuit: The serialized circuit.
+        symbols: The names of its symbols: first those with a row in `table`, then the constants.
+        table: A program whose angles are those symbols' values times pi.
+        constants: The values of the symbols that stay constant.
+        observables: The serialized observables.
+        phase: A constant global phase that the circuit leaves out, in radians.
+        phase_rows: The rows of the program's angle table that are such phases.
+        expectation: TFQ's op, with a gradient.
+    """
 
     circuit: np.ndarray
     symbols: list[str]
+    table: Program
     constants: list[float]
     observables: np.ndarray
     phase: float
+    phase_rows: list[int]
     expectation: Any
 
 
@@ -223,7 +245,7 @@ def check_qubits(qubits: Sequence[cirq.Qid]) -> tuple[cirq.Qid, ...]:
 
 
 def _write(program: Program, qubits: Sequence[cirq.Qid], gradient: str) -> _Written:
-    writer = _Writer(program, qubits)
+    writer = _Writer(program, qubits, gradient)
     sums = []
     for observable in program.observables:
         total = cirq.PauliSum()
@@ -237,35 +259,114 @@ def _write(program: Program, qubits: Sequence[cirq.Qid], gradient: str) -> _Writ
     differentiator = getattr(tfq.differentiators, _GRADIENTS[gradient])()
     return _Written(
         circuit=tfq.convert_to_tensor([writer.circuit]).numpy(),
-        symbols=writer.symbols,
-        constants=writer.constants,
+        symbols=[*writer.rows, *writer.parameters, *writer.constants],
+        table=writer.table(),
+        constants=list(writer.constants.values()),
         observables=tfq.convert_to_tensor([sums]).numpy()[0] if sums else np.array([], object),
         phase=writer.phase,
+        phase_rows=writer.phase_rows,
         expectation=differentiator.generate_differentiable_op(analytic_op=tfq.get_expectation_op()),
     )
 
 
 class _Writer:
-    """Writes instructions as operations that TFQ's serializer takes."""
+    """Writes a program as operations that TFQ's serializer takes.
 
-    def __init__(self, program: Program, qubits: Sequence[cirq.Qid]) -> None:
+    Attributes:
+        circuit: The circuit.
+        rows: Symbols of rows of the angle table, in half turns, and the rows.
+        parameters: Symbols of the gates' own parameters, and these.
+        constants: Symbols of constants, and their values.
+        phase, phase_rows: As in `_Written`.
+    """
+
+    def __init__(self, program: Program, qubits: Sequence[cirq.Qid], gradient: str) -> None:
+        self.program = program
         self.qubits = qubits
-        # In half turns, as Cirq's exponents: no factor is left in the circuit.
-        self.symbols = [f"a{row}" for row in range(len(program.angles))]
-        self.constants: list[float] = []
+        self.place = dict(zip(program.qubits, qubits, strict=True))
+        self.rows: dict[str, int] = {}
+        self.parameters: dict[str, sympy.Expr] = {}
+        self.constants: dict[str, float] = {}
         self.phase = 0.0
+        self.phase_rows: list[int] = []
         # An identity on each qubit: TFQ's circuits have just the qubits that are acted on.
         self.circuit = cirq.Circuit(cirq.I(qubit) for qubit in self.qubits)
-        for instruction in program.instructions:
-            on = [self.qubits[i] for i in instruction.qubits]
-            if isinstance(instruction, PauliRotation):
-                symbol = sympy.Symbol(self.symbols[instruction.angle])
-                self._rotation(instruction.paulis, on, symbol)
-            elif isinstance(instruction, Phase):
-                if on:
-                    self._controlled_z(on, sympy.Symbol(self.symbols[instruction.angle]))
+        done = 0
+        for source in sources(program):
+            if self._may_be_as_it_is(source, gradient) and self._as_it_is(source.operation):
+                self.phase -= source.global_phase
             else:
+                self._instructions(source.instructions)
+            done += len(source.instructions)
+        self._instructions(program.instructions[done:])
+
+    def _may_be_as_it_is(self, source: Source, gradient: str) -> bool:
+        if not cirq.is_parameterized(source.operation):
+            return source.unchanged
+        # TFQ's shift rule has two terms, which is right for the instructions only. And where there
+        # is one instruction, it is the gate.
+        acting = [i for i in source.instructions if i.qubits]
+        single = len(acting) == 1 and not isinstance(acting[0], Unitary)
+        return source.unchanged and gradient != "parameter_shift" and not single
+
+    def table(self) -> Program:
+        """Returns a program whose angles are the values of rows and parameters times pi."""
+        angles = [self.program.angles[row] for row in self.rows.values()]
+        if self.parameters:
+            qubit = self.program.qubits[0]
+            turns = [
+                cirq.XPowGate(exponent=value, global_shift=-0.5)(qubit)
+                for value in self.parameters.values()
+            ]
+            compiled = compile_circuit(
+                cirq.Circuit(turns), inputs=self.program.inputs, weights=self.program.weights
+            )
+            angles += compiled.angles
+        return replace(self.program, angles=tuple(angles))
+
+    def _parameter(self, value: Any) -> Any:
+        """Returns a gate's parameter as TFQ takes it without changing its value."""
+        if cirq.is_parameterized(value):
+            return _named(self.parameters, "p", value)
+        # TFQ rounds numbers to six digits after the point, but not the values of symbols.
+        number = float(value)
+        return number if number == round(number, 6) else _named(self.constants, "c", number)
+
+    def _as_it_is(self, operation: cirq.Operation) -> bool:
+        """Adds an operation if it is one of TFQ's gates, controlled or not; tells whether it is."""
+        found = _without_controls(operation)
+        kind = None if found is None else _kind(found[2].gate)
+        if found is None or kind is None:
+            return False
+        controls, values, bare = found
+        gate: Any = bare.gate
+        if kind == "PhasedISwapPowGate" and cirq.is_parameterized(gate.phase_exponent):
+            # It turns twice as fast as other parameters, and TFQ's differences would show it.
+            return False
+        arguments = {name: self._parameter(getattr(gate, name)) for name in _PARAMETERS[kind]}
+        if kind not in ("FSimGate", "PhasedISwapPowGate"):
+            arguments["global_shift"] = gate.global_shift
+        made = getattr(cirq, kind)(**arguments).on(*(self.place[qubit] for qubit in bare.qubits))
+        if controls:
+            # Not `controlled_by`: that would make a CCZ, which TFQ does not take.
+            on = [self.place[qubit] for qubit in controls]
+            made = cirq.ControlledOperation(on, made, control_values=values)
+        self.circuit.append(made)
+        return True
+
+    def _instructions(self, instructions: Sequence[Instruction]) -> None:
+        for instruction in instructions:
+            on = [self.qubits[i] for i in instruction.qubits]
+            if isinstance(instruction, Unitary):
                 self._fixed(instruction.array, on)
+            elif not on:
+                self.phase_rows.append(instruction.angle)
+            else:
+                symbol = _named(self.rows, "a", instruction.angle)
+                if isinstance(instruction, PauliRotation):
+                    self._rotation(instruction.paulis, on, symbol)
+                else:
+                    self._controlled_z(on, symbol)
 
     def _rotation(self, paulis: str, on: list[cirq.Qid], exponent: Any) -> None:
         gates = {
@@ -343,10 +444,73 @@ class _Writer:
         ):
             exponent = angle / math.pi
             if exponent:
-                symbol = f"c{len(self.constants)}"
-                self.symbols = [*self.symbols, symbol]
-                self.constants.append(float(exponent))
-                self.circuit.append(gate(exponent=sympy.Symbol(symbol), global_shift=-0.5)(qubit))
+                self.circuit.append(
+                    gate(exponent=self._parameter(exponent), global_shift=-0.5)(qubit)
+                )
+
+
+def _named(symbols: dict[str, Any], letter: str, value: Any) -> sympy.Symbol:
+    """Adds a symbol for a value."""
+    name = f"{letter}{len(symbols)}"
+    symbols[name] = value
+    return sympy.Symbol(name)
+
+
+# TFQ's gates and their parameters. Those that turn two qubits by two parameters have no phase.
+_PARAMETERS = {
+    **dict.fromkeys(
+        ("XPowGate", "YPowGate", "ZPowGate", "HPowGate", "XXPowGate", "YYPowGate", "ZZPowGate"),
+        ("exponent",),
+    ),
+    **dict.fromkeys(("CXPowGate", "CZPowGate", "SwapPowGate", "ISwapPowGate"), ("exponent",)),
+    "PhasedXPowGate": ("phase_exponent", "exponent"),
+    "PhasedISwapPowGate": ("phase_exponent", "exponent"),
+    "FSimGate": ("theta", "phi"),
+}
+
+
+def _kind(gate: Any) -> str | None:
+    """Returns which of TFQ's gates a gate is, or None."""
+    # A class from elsewhere may have another unitary than the one of Cirq's it is derived from.
+    if not type(gate).__module__.startswith("cirq.ops."):
+        return None
+    return next((name for name in _PARAMETERS if isinstance(gate, getattr(cirq, name))), None)
+
+
+def _without_controls(
+    operation: cirq.Operation,
+) -> tuple[list[cirq.Qid], list[int], cirq.Operation] | None:
+    """Returns an operation's controls, the values they must have, and what they control.
+
+    None where they may have several values.
+    """
+    controls: list[cirq.Qid] = []
+    required: list[int] = []
+    while True:
+        operation = operation.untagged
+        gate: Any = operation.gate
+        values: Any = ((1,),)
+        if isinstance(operation, cirq.ControlledOperation):
+            own, inner = operation.controls, operation.sub_operation
+            values = operation.control_values.expand()
+        elif isinstance(gate, cirq.ControlledGate):
+            own = operation.qubits[: gate.num_controls()]
+            inner = gate.sub_gate.on(*operation.qubits[gate.num_controls() :])
+            values = gate.control_values.expand()
+        elif isinstance(gate, (cirq.CCXPowGate, cirq.CCZPowGate)) and not gate.global_shift:
+            own = operation.qubits[:1]
+            family = cirq.CXPowGate if isinstance(gate, cirq.CCXPowGate) else cirq.CZPowGate
+            inner = family(exponent=gate.exponent).on(*operation.qubits[1:])
+        elif isinstance(gate, cirq.CSwapGate):
+            own, inner = operation.qubits[:1], cirq.SWAP(*operation.qubits[1:])
+        else:
+            return controls, required, operation
+        assignments = list(values)
+        if len(assignments) != 1:
+            return None
+        controls += own
+        required += assignments[0]
+        operation = inner
 
 
 def _known_gates(n_qubits: int) -> list[tuple[cirq.Gate, np.ndarray]]:
