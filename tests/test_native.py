@@ -459,7 +459,10 @@ def test_inside_a_data_pipeline(case: Any) -> None:
         .batch(2)
         .map(lambda rows: NativeEngine().expectation(program, rows, w), num_parallel_calls=2)
     )
-    np.testing.assert_array_equal(np.concatenate([rows.numpy() for rows in data]), wanted)
+    # Batches of two take other kernels than the batch of six does: they round differently, by
+    # 6e-8 a gate.
+    found = np.concatenate([rows.numpy() for rows in data])
+    np.testing.assert_allclose(found, wanted, atol=2e-6)
 
 
 def test_inside_a_vectorized_map(case: Any) -> None:
