@@ -464,6 +464,88 @@ def test_tfq_takes_its_other_differentiators(gradient):
     assert found[0, 0] == pytest.approx(-2 * np.sin(0.8), abs=2e-2)
 
 
+def forward_derivative(engine, what, graph=False):
+    """The derivative of `<Z>` or the state by the input and the weight together, by TensorFlow."""
+    import tensorflow as tf
+
+    circuit = cirq.Circuit(cirq.rx(A)(Q[0]), cirq.rx(B)(Q[0]))
+    program = compile_circuit(circuit, "Z", inputs=["a"])
+
+    def run():
+        x, w = tf.constant([[0.3]]), tf.constant([0.4])
+        with tf.autodiff.ForwardAccumulator([x, w], [tf.ones_like(x), tf.ones_like(w)]) as moving:
+            values = getattr(engine, what)(program, x, w)
+        return moving.jvp(values)
+
+    return (tf.function(run) if graph else run)()
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="TensorFlow's forward mode")
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+def test_statevector_has_forward_mode_derivatives(graph):
+    found = forward_derivative(engines.StatevectorEngine(), "expectation", graph)
+    np.testing.assert_allclose(found, [[-2 * np.sin(0.7)]], atol=1e-6)
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="TensorFlow's forward mode")
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize(
+    ("name", "what", "said"),
+    [
+        ("native", "expectation", r"Forward-mode derivatives.*not available with engine='native'"),
+        ("native", "state", r"Forward-mode derivatives.*not available with engine='native'"),
+        ("tfq", "expectation", r"tfq engine has neither.* nor forward-mode derivatives"),
+        ("tfq", "state", r"tfq engine does not differentiate states"),
+    ],
+)
+def test_forward_mode_is_refused_with_the_engine_that_has_it(name, what, said, graph):
+    if name not in AVAILABLE:
+        pytest.skip(f"{name} is not available")
+    with pytest.raises(NotImplementedError, match=said + r".*[Uu]se engine='statevector'"):
+        forward_derivative(engines.get(name), what, graph)
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="TensorFlow's tapes")
+@pytest.mark.parametrize("graph", [False, True], ids=["eager", "graph"])
+@pytest.mark.parametrize("name", ["native", "tfq"])
+def test_second_derivatives_are_refused_with_the_engine_that_has_them(name, graph):
+    if name not in AVAILABLE:
+        pytest.skip(f"{name} is not available")
+    import tensorflow as tf
+
+    engine, x, w = engines.get(name), tf.zeros((1, 0)), tf.constant([0.4])
+    program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z")
+
+    def run():
+        with tf.GradientTape() as outer:
+            outer.watch(w)
+            with tf.GradientTape() as inner:
+                inner.watch(w)
+                values = engine.expectation(program, x, w)
+            gradient = inner.gradient(values, w)
+        return outer.gradient(gradient, w)
+
+    said = r"(has no|has neither) second derivatives.*[Uu]se engine='statevector'"
+    with pytest.raises(NotImplementedError, match=said):
+        (tf.function(run) if graph else run)()
+
+
+@pytest.mark.skipif(not TENSORFLOW, reason="TensorFlow's tapes")
+@pytest.mark.parametrize("engine", ENGINES)
+def test_jacobians_walk_back_several_times(engine):
+    import tensorflow as tf
+
+    program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0]), cirq.rx(B)(Q[1])), "Z")
+    w = tf.constant([0.4, -0.9])
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(w)
+        values = engine.expectation(program, tf.zeros((1, 0)), w)
+    for vectorized in (False, True):
+        found = tape.jacobian(values, w, experimental_use_pfor=vectorized)
+        # TFQ's differences leave up to 1e-4.
+        np.testing.assert_allclose(found[0], np.diag(-np.sin([0.4, -0.9])), atol=2e-4)
+
+
 def test_expressions_keep_double_precision():
     a, b = sympy.symbols("a b")
     angle = sympy.Max(a, b) + sympy.Min(a, b / 3) + sympy.Abs(a) ** sympy.Rational(1, 3)

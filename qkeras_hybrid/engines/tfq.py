@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import warnings
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -103,15 +103,10 @@ class TFQEngine(Engine):
     def expectation(self, program: Program, inputs: Any, weights: Any, *, seed: Any = None) -> Any:
         written = self._write(program)
         values = self._values(program, written, inputs, weights)
-        batch = tf.shape(values)[0]
         if not program.observables:
             return values[:, :0]
-        return written.expectation(
-            tf.repeat(tf.constant(written.circuit), batch),
-            tf.constant(written.symbols, tf.string),
-            values,
-            tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1])),
-        )
+        circuits = tf.repeat(tf.constant(written.circuit), tf.shape(values)[0])
+        return _expectation(written, circuits, values)
 
     def expectation_after(self, circuits: Any, program: Program, inputs: Any, weights: Any) -> Any:
         """Returns expectation values of the program, run after each sample's own circuit.
@@ -134,24 +129,24 @@ class TFQEngine(Engine):
 
         written = self._write(program, after_circuits=True)
         values = self._values(program, written, inputs, weights)
-        batch = tf.shape(circuits)[0]
-        return written.expectation(
-            tfq_utility_ops.append_circuit(
-                circuits, tf.repeat(tf.constant(written.circuit), batch)
-            ),
-            tf.constant(written.symbols, tf.string),
-            values,
-            tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1])),
-        )
+        own = tf.repeat(tf.constant(written.circuit), tf.shape(circuits)[0])
+        return _expectation(written, tfq_utility_ops.append_circuit(circuits, own), values)
 
     def state(self, program: Program, inputs: Any, weights: Any) -> Any:
         written = self._write(program)
         values = self._values(program, written, inputs, weights)
         batch = tf.shape(values)[0]
         circuits = tf.repeat(tf.constant(written.circuit), batch)
-        found = tfq.get_state_op()(circuits, tf.constant(written.symbols, tf.string), values)
-        states = found.to_tensor() if isinstance(found, tf.RaggedTensor) else found
-        states = tf.reshape(states, (batch, 2**program.n_qubits))
+
+        def simulate(values: Any) -> Any:
+            found = tfq.get_state_op()(circuits, tf.constant(written.symbols, tf.string), values)
+            states = found.to_tensor() if isinstance(found, tf.RaggedTensor) else found
+            return tf.reshape(states, (batch, 2**program.n_qubits))
+
+        states = _without_gradient(
+            simulate,
+            "The tfq engine does not differentiate states. Use engine='statevector' or 'native'.",
+        )(values)
         # What the circuit written for TFQ leaves out of the global phase.
         phase = written.phase + tf.zeros((batch,), values.dtype)
         if written.phase_rows:
@@ -223,6 +218,54 @@ class _Written:
     phase: float
     phase_rows: list[int]
     expectation: Any
+
+
+def _expectation(written: _Written, circuits: Any, values: Any) -> Any:
+    """Computes expectation values with TFQ's gradient, which can't be differentiated again."""
+
+    def simulate(values: Any) -> Any:
+        batch = tf.shape(circuits)[0]
+        return written.expectation(
+            circuits,
+            tf.constant(written.symbols, tf.string),
+            values,
+            tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1])),
+        )
+
+    @tf.custom_gradient  # type: ignore[untyped-decorator]
+    def differentiable(values: Any) -> tuple[Any, Any]:
+        # Persistent, since a Jacobian walks back once for each value.
+        with tf.GradientTape(persistent=True) as tape:
+            # Forward mode would ask TFQ's op itself, which is not in TensorFlow's registry.
+            inner = tf.stop_gradient(values)
+            tape.watch(inner)
+            found = simulate(inner)
+
+        def backward(upstream: Any) -> Any:
+            gradient = _without_gradient(
+                lambda upstream, _: tape.gradient(found, inner, upstream),
+                "The tfq engine has neither second derivatives nor forward-mode derivatives "
+                "(`tf.autodiff.ForwardAccumulator`). Use engine='statevector' for both, or reverse "
+                "mode (`tf.GradientTape`), once, with this engine.",
+            )
+            return gradient(upstream, values)
+
+        return found, backward
+
+    return differentiable(values)
+
+
+def _without_gradient(function: Callable[..., Any], message: str) -> Callable[..., Any]:
+    """Returns a function of tensors whose derivatives, in any mode, raise NotImplementedError."""
+
+    def computed(*tensors: Any) -> tuple[Any, Any]:
+        def refuse(*_: Any) -> None:
+            raise NotImplementedError(message)
+
+        return function(*map(tf.stop_gradient, tensors)), refuse
+
+    wrapped: Callable[..., Any] = tf.custom_gradient(computed)
+    return wrapped
 
 
 def check_qubits(qubits: Sequence[cirq.Qid]) -> tuple[cirq.Qid, ...]:

@@ -58,8 +58,9 @@ class NativeEngine(Engine):
 
     float64 inputs are computed in float64, all others in float32. Gradients with respect to
     inputs and weights are exact (adjoint differentiation, https://arxiv.org/abs/2009.02823);
-    they are the same on every run with the same number of threads. Second derivatives are
-    refused. `tf.vectorized_map` runs the operation once for each element.
+    they are the same on every run with the same number of threads. Second derivatives and
+    forward-mode derivatives are refused. `tf.vectorized_map` runs the operation once for each
+    element.
 
     The environment variable `QKERAS_HYBRID_ISA` (avx512, avx2 or baseline) picks an instruction
     set other than the best.

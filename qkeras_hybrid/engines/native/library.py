@@ -181,6 +181,15 @@ def _register_gradients(operations: Any) -> None:
         return [d_inputs if need else None, d_weights]
 
     def refuse(op: Any, *_: Any) -> None:
+        # TensorFlow's forward mode differentiates a gradient by its upstream gradient alone, and
+        # so leaves out the inputs and the weights. Without a tape, TensorFlow does not say.
+        left_out = set(getattr(op, "skip_input_indices", None) or ())
+        if {0, 1} <= left_out:
+            raise NotImplementedError(
+                "Forward-mode derivatives (`tf.autodiff.ForwardAccumulator`) are not available "
+                "with engine='native'. Use engine='statevector', or reverse mode "
+                "(`tf.GradientTape`)."
+            )
         raise NotImplementedError(
             "The native engine has no second derivatives. Use engine='statevector' where a "
             "gradient is differentiated again."
