@@ -364,7 +364,8 @@ class _Writer:
             compiled = compile_circuit(
                 cirq.Circuit(turns), inputs=self.program.inputs, weights=self.program.weights
             )
-            angles += compiled.angles
+            turning = (i for i in compiled.instructions if isinstance(i, PauliRotation))
+            angles += [compiled.angles[instruction.angle] for instruction in turning]
         return replace(self.program, angles=tuple(angles))
 
     def _parameter(self, value: Any) -> Any:
