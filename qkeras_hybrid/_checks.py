@@ -14,10 +14,10 @@ from typing import Any
 MOST_QUBITS = 1_000
 """The most qubits of a layer that builds its own circuit."""
 
-MOST_REPEATS = 10_000
+MOST_REPEATS = 1_000
 """The most layers, repetitions and steps of a template."""
 
-MOST_PARAMETERS = 300_000
+MOST_PARAMETERS = 100_000
 """The most inputs, weights or outputs of a layer that builds its own circuit."""
 
 MOST_TEMPLATE_OPERATIONS = 2_000_000

@@ -405,7 +405,7 @@ def test_a_gate_of_too_many_qubits_is_refused(kind: str, fields: dict[str, Any])
         lambda: PQCDense(10**9).build((None, 2)),
         lambda: PQCDense(3, n_qubits=10**9),
         lambda: PQCDense(3, n_layers=10**9),
-        lambda: PQCDense(3, n_qubits=900, n_layers=9_000).build((None, 2)),
+        lambda: PQCDense(3, n_qubits=900, n_layers=900).build((None, 2)),
         lambda: PQCDense(3).build((None, 10**9)),
         lambda: QuantumEmbedding(10**9),
         lambda: QuantumEmbedding(40, encoding="amplitude").build((None, 2)),
@@ -469,10 +469,10 @@ def test_a_broken_config_is_one_sentence_with_the_layer(
     assert len(str(raised.value)) < 1000
 
 
-@pytest.mark.parametrize("build_config", [{"input_shape": "x"}, {"input_shape": [None, 10**12]}])
-def test_a_broken_shape_is_one_sentence_with_the_layer(
-    build_config: dict[str, Any], tmp_path: Path
-) -> None:
+@pytest.mark.parametrize(
+    "build_config", ["x", {"input_shape": "x"}, {"input_shape": [None, 10**12]}]
+)
+def test_a_broken_shape_is_one_sentence_with_the_layer(build_config: Any, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"Layer 'pqc' \(PQC\) can't be made from what was saved"):
         keras.models.load_model(saved_with(tmp_path, {}, build_config=build_config))
 

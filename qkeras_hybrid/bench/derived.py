@@ -16,11 +16,11 @@ import numpy.typing as npt
 from keras import ops
 
 from qkeras_hybrid import _expressions
-from qkeras_hybrid._checks import must
+from qkeras_hybrid._checks import known_arguments, must
 from qkeras_hybrid._double import cos, sin
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings.base import whole
-from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.base import QuantumLayer, SavedLayerError, unreadable
 from qkeras_hybrid.program import Angle, AngleTable, Program, Unitary, compile_circuit
 
 if TYPE_CHECKING:
@@ -332,6 +332,31 @@ class FourierFeatures(keras.layers.Layer):
             **super().get_config(),
             "layer": keras.saving.serialize_keras_object(self._like.layer),
         }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FourierFeatures:
+        """Makes a layer from what `get_config` returned.
+
+        Raises:
+            ValueError: If the config is not one of the layer's; with the layer's name.
+        """
+        try:
+            return cls(**known_arguments(cls, config, ("name", "dtype", "trainable")))
+        except SavedLayerError:
+            raise
+        except Exception as error:
+            raise unreadable(cls, config.get("name"), error) from error
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the layer for the shape it had when it was saved.
+
+        Raises:
+            ValueError: If it can't be built for that; with the layer's name.
+        """
+        try:
+            super().build_from_config(config)
+        except Exception as error:
+            raise unreadable(type(self), self.name, error) from error
 
     @property
     def _precision(self) -> str:

@@ -305,7 +305,7 @@ class QuantumLayer(keras.layers.Layer):
         except SavedLayerError:
             raise
         except Exception as error:
-            raise _unreadable(cls, config.get("name"), error) from error
+            raise unreadable(cls, config.get("name"), error) from error
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the layer for the shape it had when it was saved.
@@ -318,7 +318,7 @@ class QuantumLayer(keras.layers.Layer):
         except SavedLayerError:
             raise
         except Exception as error:
-            raise _unreadable(type(self), self.name, error) from error
+            raise unreadable(type(self), self.name, error) from error
 
     # What users read.
 
@@ -552,8 +552,8 @@ class SavedLayerError(ValueError):
     """A saved config does not describe a layer; the message has the layer's name."""
 
 
-def _unreadable(cls: type, name: Any, error: Exception) -> SavedLayerError:
-    """Returns the error of a layer that a saved config does not describe."""
+def unreadable(cls: type, name: Any, error: Exception) -> SavedLayerError:
+    """Returns the error of a layer that a saved config does not describe, with its name."""
     # A foreign file may hold any value in any place, and so cause any error: the layer's name and
     # what was wrong say more than Keras's "could not be deserialized".
     kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "

@@ -76,8 +76,10 @@ class CircuitInputs(QuantumLayer):
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the layer for what it was built for when it was saved."""
-        self._takes_circuits = config.get("circuits", False)
-        super().build_from_config({k: v for k, v in config.items() if k != "circuits"})
+        if isinstance(config, dict):
+            self._takes_circuits = config.get("circuits", False)
+            config = {k: v for k, v in config.items() if k != "circuits"}
+        super().build_from_config(config)
 
     def _check_shape(self, input_shape: Any) -> int:
         """Returns the number of features that come with the circuits."""
