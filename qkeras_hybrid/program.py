@@ -411,7 +411,11 @@ def sources(program: Program) -> list[Source]:
     """
     if not program.circuit.all_qubits() <= set(program.qubits):
         return []
-    compiler = _Compiler(program.qubits, program.inputs, program.weights)
+    names = cirq.parameter_names(program.circuit)
+    # A program in angles (`rowwise`) has other symbols than its circuit.
+    own = names <= {symbol.name for symbol in (*program.inputs, *program.weights)}
+    inputs = program.inputs if own else tuple(map(sympy.Symbol, sorted(names)))
+    compiler = _Compiler(program.qubits, inputs, program.weights)
     found = []
     for operation in _flat(program.circuit):
         start, row, phase = len(compiler.instructions), len(compiler.angles), compiler.global_phase
@@ -420,7 +424,8 @@ def sources(program: Program) -> list[Source]:
             Source(
                 operation,
                 tuple(compiler.instructions[start:]),
-                tuple(compiler.angles[row:]) == program.angles[row : len(compiler.angles)],
+                (own or not cirq.is_parameterized(operation))
+                and tuple(compiler.angles[row:]) == program.angles[row : len(compiler.angles)],
                 compiler.global_phase - phase,
             )
         )
