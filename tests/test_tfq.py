@@ -106,9 +106,10 @@ def test_tfqs_random_circuits_keep_the_precision_of_its_op(symbolic):
         values = dict(zip(names, row.astype(float).tolist(), strict=True))
         exact.append(reference_expectation(circuit, sums, values, qubits))
     own, other = (np.abs(np.array(found) - np.array(exact)) for found in (ours, theirs))
-    # The same gates in another arrangement: rounding differs, by chance.
-    assert own.mean() < 1.5 * other.mean()
-    assert own.max() < 2 * other.max()
+    # The same gates, put together in another order: rounding differs by chance, that of the
+    # largest error most. Gates rewritten through matrices had twenty times the error.
+    assert own.mean() < 2 * other.mean()
+    assert own.max() < 4 * other.max()
 
 
 @pytest.mark.parametrize("name", GATES)

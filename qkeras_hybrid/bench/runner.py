@@ -284,8 +284,22 @@ def run_task(task: Task, on_epoch: OnEpoch = lambda task, done: None, *, alone: 
     try:
         row.update(_run(task, on_epoch))
     except Exception as error:
+        if _interrupted(error):
+            raise KeyboardInterrupt from error
         row["error"] = f"{type(error).__name__}: {error}"
     return row
+
+
+def _interrupted(error: BaseException | None) -> bool:
+    """Tells whether an error is Ctrl-C that came while TensorFlow ran a function of Python's.
+
+    TensorFlow makes an error of its own of whatever such a function raises.
+    """
+    while error is not None:
+        if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
 
 
 def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:

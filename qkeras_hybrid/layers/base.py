@@ -314,6 +314,8 @@ class QuantumLayer(keras.layers.Layer):
             ValueError: If it can't be built for that; with the layer's name.
         """
         try:
+            if not isinstance(config, dict):
+                raise ValueError(must("build_config", "be a table", config))
             super().build_from_config(config)
         except SavedLayerError:
             raise
