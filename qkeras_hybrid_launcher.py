@@ -1,39 +1,62 @@
-"""Starts the command line without TensorFlow's start-up messages.
+"""Starts the command line, at once and without TensorFlow's start-up messages.
 
 A module beside the package, because importing anything of the package imports Keras, and with it
-TensorFlow, which must find its log level set; and what its C++ libraries say before they look at
-that level can only be kept from the terminal while they load.
+TensorFlow, which takes seconds and must find its log level set. Here the package stands for itself
+until a command uses it: `--help`, `--version` and `list` never do.
 """
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
 import sys
+import types
+from typing import Any
+
+PACKAGE = "qkeras_hybrid"
+
+
+class _Postponed(types.ModuleType):
+    """The package before it is imported: its modules can be imported past it.
+
+    The first name that is asked of it imports it.
+    """
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # what the import system looks for, such as `__wrapped__`
+            raise AttributeError(name)
+        self.__class__ = types.ModuleType  # type: ignore[assignment]
+        spec = self.__spec__
+        assert spec is not None and spec.loader is not None
+        try:
+            spec.loader.exec_module(self)
+        except BaseException:
+            sys.modules.pop(PACKAGE, None)
+            raise
+        return getattr(self, name)
+
+
+def postpone() -> None:
+    """Puts the package into `sys.modules` without running it, if it is not there."""
+    if PACKAGE in sys.modules:
+        return
+    spec = importlib.util.find_spec(PACKAGE)
+    assert spec is not None and spec.submodule_search_locations is not None
+    package = _Postponed(PACKAGE)
+    package.__spec__, package.__file__ = spec, spec.origin
+    package.__path__ = list(spec.submodule_search_locations)
+    sys.modules[PACKAGE] = package
 
 
 def main() -> int:
     """Runs `qkeras-hybrid` and returns its exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    sys.stderr.flush()
-    terminal = os.dup(2)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
-        os.dup2(nowhere, 2)
-        from qkeras_hybrid import cli
+        postpone()
+        # Not `from qkeras_hybrid import cli`, which would ask the package for a name.
+        cli = importlib.import_module(f"{PACKAGE}.cli")
     except KeyboardInterrupt:
         return 130
-    except (ImportError, ValueError) as error:
-        # What Keras raises of a KERAS_BACKEND that it does not know, or that is not installed.
-        os.dup2(terminal, 2)
-        backend = os.environ.get("KERAS_BACKEND", "not set")
-        print(
-            f"qkeras-hybrid: error: Keras can't start (KERAS_BACKEND is {backend}): {error}. "
-            "Its backends are tensorflow, jax and torch.",
-            file=sys.stderr,
-        )
-        return 2
-    finally:
-        os.dup2(terminal, 2)
-        os.close(terminal)
-        os.close(nowhere)
-    return cli.main()
+    code: int = cli.main()
+    return code

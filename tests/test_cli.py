@@ -17,6 +17,7 @@ from qkeras_hybrid import cli, datasets, encodings, engines
 from qkeras_hybrid.bench import models, runner
 from qkeras_hybrid.bench.statistics import pairs_needed
 from qkeras_hybrid.bench.task import Results, Row, read_rows
+from qkeras_hybrid.cli import listing
 
 SMALL = ("--dataset", "iris", "--qubits", "2", "--layers", "1", "--epochs", "2")
 
@@ -253,10 +254,38 @@ def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
         lines = capsys.readouterr().out.splitlines()
         described = {name: said for name, _, said in (line.partition(": ") for line in lines)}
         assert list(described) == list(names)
-        if kind == "engines":
-            assert described == engines.status()
+        assert described == listing.current()[kind], (
+            "names.json is not what there is: run python -m qkeras_hybrid.cli.listing"
+        )
         if kind == "datasets":
             assert described == datasets.descriptions()
+
+
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["--version"], ["run", "--help"], ["list", "models"]]
+)
+def test_what_needs_no_model_is_said_without_loading_keras(arguments: list[str]) -> None:
+    code = (
+        "import sys, qkeras_hybrid_launcher as launcher; code = launcher.main(); "
+        "print(sorted({'keras', 'tensorflow', 'cirq'} & set(sys.modules)), file=sys.stderr); "
+        "sys.exit(code)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.strip() == "[]"
+    assert done.stdout.strip()
+
+
+def test_the_package_behind_a_command_is_whole() -> None:
+    code = (
+        "import qkeras_hybrid_launcher as launcher; launcher.postpone(); import qkeras_hybrid; "
+        "print(qkeras_hybrid.PQCDense.__name__, qkeras_hybrid.__version__ != '', "
+        "type(qkeras_hybrid).__name__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["PQCDense", "True", "module"]
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -317,7 +346,11 @@ def test_a_signal_in_the_middle_of_training(number: signal.Signals, path: Path) 
 
 def test_a_keras_backend_that_can_not_start_is_one_line(root: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", "import qkeras_hybrid_launcher as l; raise SystemExit(l.main())"],
+        [
+            *(sys.executable, "-c"),
+            "import qkeras_hybrid_launcher as l; raise SystemExit(l.main())",
+            "doctor",
+        ],
         cwd=root,
         env={**os.environ, "KERAS_BACKEND": "foo"},
         capture_output=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.metadata
 import logging
 import os
 import signal
@@ -66,25 +67,52 @@ def native_stderr_muted() -> Iterator[None]:
     """Hides what C++ libraries write to the terminal while they load.
 
     TensorFlow's log level does not reach what it says before its log is set up. Python's own
-    errors are not lost: they are raised.
+    errors are not lost: they are raised. The package itself is loaded first, so that what the
+    commands import of it finds it whole.
+
+    Raises:
+        typer.Exit: If Keras can't start; the reason is said.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     sys.stderr.flush()
     kept = os.dup(2)
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), 2)
+    reason = ""
     try:
-        yield
+        reason = _load_package()
+        if not reason:
+            yield
     finally:
         os.dup2(kept, 2)
         os.close(kept)
+    if reason:
+        raise fail(reason, 2)
+
+
+def _load_package() -> str:
+    """Imports the package and returns why it can't be, or an empty text."""
+    import qkeras_hybrid
+
+    try:
+        qkeras_hybrid.layers  # noqa: B018  (the launcher postpones it until here)
+    except (ImportError, ValueError) as error:
+        # What Keras raises of a KERAS_BACKEND that it does not know, or that is not installed.
+        backend = os.environ.get("KERAS_BACKEND", "not set")
+        return (
+            f"Keras can't start (KERAS_BACKEND is {backend}): {error}. "
+            "Its backends are tensorflow, jax and torch."
+        )
+    return ""
 
 
 def _print_version(asked: bool) -> None:
     if asked:
-        import qkeras_hybrid
-
-        typer.echo(f"{PROGRAM} {qkeras_hybrid.__version__}")
+        try:
+            number = importlib.metadata.version("qkeras_hybrid")
+        except importlib.metadata.PackageNotFoundError:  # a source tree that is not installed
+            number = "0+unknown"
+        typer.echo(f"{PROGRAM} {number}")
         raise typer.Exit
 
 

@@ -1,77 +1,66 @@
-"""`qkeras-hybrid list`: the names that options take."""
+"""`qkeras-hybrid list`: the names that options take.
+
+They stand in `names.json` beside this module, so that a list comes at once and not after TensorFlow
+has loaded. `python -m qkeras_hybrid.cli.listing` writes it, and a test compares it with what is
+there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated
+import json
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from qkeras_hybrid._checks import one_of
-from qkeras_hybrid.cli.base import app, fail, native_stderr_muted, stopped
+from qkeras_hybrid.cli.base import app, fail
+
+NAMES = Path(__file__).with_name("names.json")
+KINDS = ("engines", "encodings", "ansatz", "datasets", "models")
 
 
-def _engines() -> dict[str, str]:
-    from qkeras_hybrid import engines
-
-    return engines.status()
-
-
-def _encodings() -> dict[str, str]:
-    from qkeras_hybrid import encodings
-
-    return {name: _first_line(encodings.get(name)) for name in encodings.names()}
-
-
-def _ansatz() -> dict[str, str]:
-    from qkeras_hybrid import ansatz
-
-    return {name: _first_line(ansatz.get(name)) for name in ansatz.names()}
-
-
-def _datasets() -> dict[str, str]:
-    from qkeras_hybrid import datasets
-
-    return datasets.descriptions()
-
-
-def _models() -> dict[str, str]:
+def current() -> dict[str, dict[str, str]]:
+    """Returns a line about each name of each kind, from the objects themselves."""
+    from qkeras_hybrid import ansatz, datasets, encodings, engines
     from qkeras_hybrid.bench import models
 
-    return {name: _first_line(build) for name, build in models.MODELS.items()}
+    def lines(kind: Any) -> dict[str, str]:
+        return {name: _first_line(kind.get(name)) for name in kind.names()}
+
+    return {
+        "engines": lines(engines),
+        "encodings": lines(encodings),
+        "ansatz": lines(ansatz),
+        "datasets": datasets.descriptions(),
+        "models": {name: _first_line(build) for name, build in models.MODELS.items()},
+    }
 
 
 def _first_line(documented: object) -> str:
     return (documented.__doc__ or "").split("\n")[0]
 
 
-_LISTS: dict[str, Callable[[], dict[str, str]]] = {
-    "engines": _engines,
-    "encodings": _encodings,
-    "ansatz": _ansatz,
-    "datasets": _datasets,
-    "models": _models,
-}
-
-
 @app.command("list")
 def list_names(
-    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(_LISTS)}.")],
+    kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
 ) -> None:
-    """List the names that the options of `compare` take, one a line.
+    """List the names that the options of `compare` take, one per line.
+
+    `qkeras-hybrid doctor` tells which engines run here.
 
     Examples:
     - `qkeras-hybrid list datasets`
 
-    - `qkeras-hybrid list engines` (with what keeps an engine from running here)
+    - `qkeras-hybrid list engines`
     """
     try:
-        names_of = _LISTS[one_of("kind", kind, _LISTS)]
-        with native_stderr_muted():
-            names = names_of()
+        one_of("kind", kind, KINDS)
     except ValueError as error:
         raise fail(str(error), 2) from error
-    except KeyboardInterrupt as error:
-        raise stopped("before the list was made.") from error
-    for name, said in names.items():
-        typer.echo(f"{name}: {said}" if said else name)
+    for name, line in json.loads(NAMES.read_text(encoding="utf-8"))[kind].items():
+        typer.echo(f"{name}: {line}" if line else name)
+
+
+if __name__ == "__main__":
+    NAMES.write_text(json.dumps(current(), indent=1) + "\n", encoding="utf-8")
