@@ -513,6 +513,24 @@ def test_a_loss_that_diverges_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
     json.dumps(row, allow_nan=False)
 
 
+def test_an_interrupt_that_a_library_made_an_error_of_is_still_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def wrapped(*_: object) -> None:
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as error:
+            raise RuntimeError("a function of Python's failed") from error
+
+    def retold(*_: object) -> None:
+        raise RuntimeError("{{function_node}} KeyboardInterrupt: [Op:PyFunc]")
+
+    for failing in (wrapped, retold):
+        monkeypatch.setattr(runner, "_run", failing)
+        with pytest.raises(KeyboardInterrupt):
+            bench.run_task(TASK)
+
+
 def test_an_exception_ends_up_in_the_row() -> None:
     row = bench.run_task(dataclasses.replace(TASK, model={**TASK.model, "engine": "gpu"}))
     assert row["error"].startswith("ValueError: Argument `engine` must be one of")
