@@ -29,6 +29,8 @@ TENSORFLOW = keras.backend.backend() == "tensorflow"
 Q = cirq.LineQubit.range(4)
 Q7 = cirq.LineQubit.range(7)
 A, B = sympy.symbols("a b")
+# JAX compiles anew for each circuit, which takes seconds.
+EXAMPLES = 4 if keras.backend.backend() == "jax" else 12
 
 # (engine, precision, tolerance of values, tolerance of gradients). complex64 carries 6e-8 a
 # gate; gradients in the random circuits reach 30. TFQ's adjoint differentiates each gate by
@@ -115,7 +117,7 @@ def circuits(draw):
 
 
 @pytest.mark.parametrize(("engine", "dtype", "atol", "gradient_atol"), CASES)
-@settings(max_examples=12)
+@settings(max_examples=EXAMPLES)
 @given(circuit=circuits(), seed=st.integers(0, 2**16))
 def test_any_circuit_matches_cirq(engine, dtype, atol, gradient_atol, circuit, seed):
     rng = np.random.default_rng(seed)
@@ -146,7 +148,7 @@ def gapped_programs(draw):
 
 
 @pytest.mark.parametrize(("engine", "dtype", "atol", "gradient_atol"), CASES)
-@settings(max_examples=12)
+@settings(max_examples=EXAMPLES)
 @given(drawn=gapped_programs())
 def test_strings_and_phases_on_any_qubits_match_cirq(engine, dtype, atol, gradient_atol, drawn):
     circuit, observables, qubits = drawn
