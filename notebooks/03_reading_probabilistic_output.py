@@ -55,17 +55,17 @@ print(circuit)
 # %% [markdown]
 # An *engine* computes a compiled circuit. It can give us the probabilities of the four outcomes 00,
 # 01, 10, 11, and it can draw shots. The circuit has neither inputs nor weights, hence the empty
-# tensors.
+# tensor.
 
 # %%
 observables = ["Z0", "Z1", "Z0*Z1", "Z0 + Z1"]
-program = compile_circuit(circuit, observables)
+compiled = compile_circuit(circuit, observables)
 engine = engines.get("statevector")
-no_inputs, no_weights = keras.ops.zeros((1, 0)), keras.ops.zeros((0,))
+no_inputs = keras.ops.zeros((1, 0))
 
-probabilities = engine.probabilities(program, no_inputs, no_weights)
+probabilities = engine.probabilities(compiled, no_inputs)
 probabilities = keras.ops.convert_to_numpy(probabilities)[0]
-bits = engine.sample(program, no_inputs, no_weights, shots=2000, seed=1)
+bits = engine.sample(compiled, no_inputs, shots=2000, seed=1)
 bits = keras.ops.convert_to_numpy(bits)[0]
 print("the first five shots:", *("".join(map(str, shot)) for shot in bits[:5]))
 
@@ -95,7 +95,7 @@ plt.show()
 # %%
 z = 1 - 2 * bits  # 0 to +1, 1 to -1
 in_each_shot = np.stack([z[:, 0], z[:, 1], z[:, 0] * z[:, 1], z[:, 0] + z[:, 1]], axis=1)
-exact = keras.ops.convert_to_numpy(engine.expectation(program, no_inputs, no_weights))[0]
+exact = keras.ops.convert_to_numpy(engine.expectation(compiled, no_inputs))[0]
 
 print("observable   mean of 2000 shots    exact")
 for name, mean, value in zip(observables, in_each_shot.mean(axis=0), exact, strict=True):
@@ -115,7 +115,7 @@ np.testing.assert_allclose(exact[0], np.cos(1.2), atol=1e-5)
 # %%
 print(f"<Z0> <Z1> = {exact[0] * exact[1]:.3f}, but <Z0*Z1> = {exact[2]:.3f}")
 
-runs = [engine.sample(program, no_inputs, no_weights, shots=1000, seed=s) for s in range(6)]
+runs = [engine.sample(compiled, no_inputs, shots=1000, seed=s) for s in range(6)]
 runs = 1 - 2 * np.concatenate([keras.ops.convert_to_numpy(run) for run in runs])[:, :, 0]
 n = np.arange(1, 1001)
 band = 2 * np.sqrt((1 - exact[0] ** 2) / n)

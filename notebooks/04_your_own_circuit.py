@@ -63,7 +63,7 @@ print(circuit)
 # %%
 layer = PQC(circuit, "Z", inputs=[x, y])
 layer.build((None, 2))
-print("inputs: ", layer.program.inputs)
+print("inputs: ", layer.compiled.inputs)
 print("weights:", layer.symbols)
 
 # %% [markdown]

@@ -11,10 +11,11 @@ from qkeras_hybrid import (
     layers,
     observables,
     program,
+    readouts,
 )
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
 from qkeras_hybrid.layers import PQC, PQCDense, QuantumEmbedding, Resources, SmallAngles
-from qkeras_hybrid.program import Program, compile_circuit
+from qkeras_hybrid.program import Compiled, Program, compile_circuit
 
 try:
     __version__ = version("qkeras_hybrid")
@@ -25,6 +26,7 @@ __all__ = [
     "PQC",
     "SPSA",
     "Adjoint",
+    "Compiled",
     "FiniteDifference",
     "PQCDense",
     "ParameterShift",
@@ -42,4 +44,5 @@ __all__ = [
     "layers",
     "observables",
     "program",
+    "readouts",
 ]

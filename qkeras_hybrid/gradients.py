@@ -19,75 +19,68 @@ from __future__ import annotations
 import abc
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import known_arguments, must, one_of, positive_int
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._registry import Registry
+from qkeras_hybrid._value import Value
 
 if TYPE_CHECKING:
-    from qkeras_hybrid.engines.base import Engine
-    from qkeras_hybrid.program import Program
+    from qkeras_hybrid.engines.base import Engine, Run
+    from qkeras_hybrid.program import Job
 
 
-class Differentiator(abc.ABC):
-    """A way to differentiate expectation values.
+class Differentiator(Value, abc.ABC):
+    """A way to differentiate what is linear in the density matrix, such as expectation values."""
 
-    Attributes:
-        needs_exact_values: Whether it can't differentiate an estimate from shots.
-    """
+    def prepare(self, engine: Engine, job: Job) -> Run:
+        """Returns a run whose gradient is this differentiator's.
 
-    needs_exact_values: ClassVar[bool] = False
-
-    def expectation(
-        self, engine: Engine, program: Program, inputs: Any, weights: Any, seed: Any = None
-    ) -> Any:
-        """Computes expectation values whose gradient is this differentiator's.
+        The engine is prepared on the angles alone; from there to inputs and weights the
+        backend's chain rule is exact.
 
         Args:
-            engine: The engine that evaluates.
-            program: A program that the engine supports.
-            inputs: Tensor of shape `(batch, n_inputs)`.
-            weights: Tensor of shape `(n_weights,)`.
-            seed: For engines that sample.
-
-        Returns:
-            Tensor of shape `(batch, n_observables)`.
-        """
-        if not program.angles:
-            return engine.expectation(program, inputs, weights, seed=seed)
-        rowwise = program.rowwise
-        nothing = ops.zeros((0,), dtype=inputs.dtype)
-        if isinstance(seed, keras.random.SeedGenerator):
-            # Drawn here: inside of the function with a gradient of its own, JAX could not
-            # update the generator.
-            seed = seed.next()
-
-        def forward(angles: Any) -> Any:
-            def backward(*args: Any, upstream: Any = None) -> Any:
-                # Backends differ in what they pass: the upstream gradient comes last.
-                gradient = args[-1] if upstream is None else upstream
-                shifted = Evaluations(engine, rowwise, nothing, Seeds(seed, 1))
-                return self.gradient(shifted, angles, gradient)
-
-            return Evaluations(engine, rowwise, nothing, Seeds(seed, 0))(angles), backward
-
-        return ops.custom_gradient(forward)(program.angle_values(inputs, weights))
-
-    def check(self, engine: Engine) -> None:
-        """Makes sure that this can differentiate what an engine computes.
+            engine: The engine that evaluates, and does not refuse the job.
+            job: A job whose readout is linear in the density matrix.
 
         Raises:
-            ValueError: If it needs exact values, and the engine estimates from shots.
+            ValueError: If the readout is not linear.
         """
-        if self.needs_exact_values and not engine.exact:
-            name = type(self).__name__
-            raise ValueError(
-                f"Argument `differentiator` must not be {name} with {engine!r}: an estimate from "
-                "shots has no adjoint gradient. Take ParameterShift or SPSA, or leave out `shots`."
+        if not job.readout.linear:
+            raise ArgumentError(
+                "differentiator",
+                f"be None for the readout {job.readout.name!r}, which shift rules don't hold for",
+                self,
             )
+        bare = job.bare()
+        run = engine.prepare(bare)
+        if not job.angles.rows:
+            return lambda inputs, weights, seed=None: run(inputs[:, :0], weights[:0], seed)
+        rows = job.varying_rows
+
+        def differentiated(inputs: Any, weights: Any, seed: Any = None) -> Any:
+            if isinstance(seed, keras.random.SeedGenerator):
+                # Drawn here: inside of the function with a gradient of its own, JAX could not
+                # update the generator.
+                seed = seed.next()
+
+            def forward(angles: Any) -> Any:
+                def backward(*args: Any, upstream: Any = None) -> Any:
+                    # Backends differ in what they pass: the upstream gradient comes last.
+                    gradient = args[-1] if upstream is None else upstream
+                    shifted = Evaluations(run, rows, Seeds(seed, 1))
+                    return self.gradient(shifted, angles, gradient)
+
+                return Evaluations(run, rows, Seeds(seed, 0))(angles), backward
+
+            return ops.custom_gradient(forward)(job.angles(inputs, weights))
+
+        return differentiated
 
     @abc.abstractmethod
     def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
@@ -105,19 +98,6 @@ class Differentiator(abc.ABC):
     def evaluations(self, n_angles: int) -> int:
         """Returns how many times a circuit runs for the gradient of one sample."""
         return 2 * n_angles
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return dict(vars(self))
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Differentiator:
-        """Makes a differentiator from what `get_config` returned.
-
-        Raises:
-            ValueError: If the config has a key that the constructor does not take.
-        """
-        return cls(**known_arguments(cls, config))
 
 
 class Seeds:
@@ -160,16 +140,22 @@ class _DrawnSeeds(keras.random.SeedGenerator):
 
 @dataclass(frozen=True)
 class Evaluations:
-    """Expectation values as a function of the angles alone; each call has noise of its own."""
+    """What is read, as a function of the angles alone; each call has noise of its own.
 
-    engine: Engine
-    program: Program
-    weights: Any
+    Attributes:
+        run: The engine's run of the bare job.
+        rows: The angles that vary, and that the result can depend on.
+        seeds: For jobs with shots.
+    """
+
+    run: Run
+    rows: tuple[int, ...]
     seeds: Seeds
 
     def __call__(self, angles: Any) -> Any:
-        """Maps angles of shape `(batch, n_angles)` to values `(batch, n_observables)`."""
-        return self.engine.expectation(self.program, angles, self.weights, seed=self.seeds.next())
+        """Maps angles of shape `(batch, n_angles)` to values `(batch, n_values)`."""
+        nothing = ops.zeros((0,), dtype=keras.backend.standardize_dtype(angles.dtype))
+        return self.run(angles, nothing, self.seeds.next())
 
     def differences(self, angles: Any, directions: Any) -> Any:
         """Computes `f(angles + d) - f(angles - d)` for several directions in one evaluation.
@@ -179,15 +165,14 @@ class Evaluations:
             directions: Tensor of shape `(n_directions, batch or 1, n_angles)`.
 
         Returns:
-            Tensor of shape `(n_directions, batch, n_observables)`.
+            Tensor of shape `(n_directions, batch, n_values)`.
         """
         n_directions, n_angles = directions.shape[0], directions.shape[2]
         both = ops.stack([angles[None] + directions, angles[None] - directions])
         values = self(ops.reshape(both, (-1, n_angles)))
-        n_observables = len(self.program.observables)
         batch = ops.shape(angles)[0]
         plus, minus = ops.unstack(
-            ops.reshape(values, (2, n_directions, batch, n_observables)), 2, axis=0
+            ops.reshape(values, (2, n_directions, batch, values.shape[-1])), 2, axis=0
         )
         return plus - minus
 
@@ -197,21 +182,28 @@ class Evaluations:
 class Adjoint(Differentiator):
     """The engine's own exact gradient: reverse mode through the state vector."""
 
-    needs_exact_values: ClassVar[bool] = True
-
-    def expectation(
-        self, engine: Engine, program: Program, inputs: Any, weights: Any, seed: Any = None
-    ) -> Any:
-        """Computes expectation values with the engine's own gradient.
+    def prepare(self, engine: Engine, job: Job) -> Run:
+        """Returns the engine's run of the job, which has its own gradient.
 
         Raises:
-            ValueError: If the engine samples.
+            ValueError: If the engine has none for this job.
         """
-        self.check(engine)
-        return engine.expectation(program, inputs, weights, seed=seed)
+        if not engine.differentiates_itself(job):
+            why = (
+                "an estimate from shots has no adjoint gradient"
+                if job.shots is not None
+                else f"it has no gradient of the {job.readout.name} of its own"
+            )
+            raise ArgumentError(
+                "differentiator",
+                f"not be Adjoint with the engine {engine.name!r}: {why}",
+                self,
+                "Take ParameterShift or SPSA, or leave out `shots`.",
+            )
+        return engine.prepare(job)
 
     def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
-        """Not used: the engine's `expectation` differentiates itself."""
+        """Not used: the engine's run differentiates itself."""
         raise NotImplementedError("Adjoint has the engine's own gradient.")
 
     def evaluations(self, n_angles: int) -> int:
@@ -306,7 +298,7 @@ class SPSA(Differentiator):
 
 def _check_step(step: float) -> None:
     if not (isinstance(step, (int, float)) and 0 < step < math.inf):
-        raise ValueError(must("step", "be a positive, finite number of radians", step))
+        raise ArgumentError("step", "be a positive, finite number of radians", step)
 
 
 def _along_axes(
@@ -315,8 +307,8 @@ def _along_axes(
     """Returns `factor * sum_o upstream_o (f_o(a + step e_r) - f_o(a - step e_r))` for each r."""
     dtype = keras.backend.standardize_dtype(angles.dtype)
     n_angles = angles.shape[1]
-    # Nothing is evaluated for global phases and constant angles: the gradient is zero.
-    rows = list(evaluations.program.observed_rows)
+    # A global phase has the gradient zero, and so has a constant: nothing is evaluated for them.
+    rows = list(evaluations.rows)
     if not rows:
         return ops.zeros_like(angles)
     directions = ops.convert_to_tensor(step * np.eye(n_angles)[rows][:, None, :], dtype)
@@ -330,31 +322,23 @@ def _along_axes(
     return ops.take(padded, position, axis=1)
 
 
-_KNOWN: dict[str, type[Differentiator]] = {
-    "adjoint": Adjoint,
-    "parameter_shift": ParameterShift,
-    "finite_difference": FiniteDifference,
-    "spsa": SPSA,
-}
-
-
-def names() -> tuple[str, ...]:
-    """Returns the names that `get` knows."""
-    return tuple(_KNOWN)
+DIFFERENTIATORS: Registry[Differentiator] = Registry(
+    "differentiator",
+    Differentiator,
+    {
+        "adjoint": Adjoint,
+        "parameter_shift": ParameterShift,
+        "finite_difference": FiniteDifference,
+        "spsa": SPSA,
+    },
+)
+names = DIFFERENTIATORS.names
 
 
 def get(identifier: str | dict[str, Any] | Differentiator | None) -> Differentiator | None:
-    """Returns a differentiator from its name, its Keras-serialized form, or itself.
+    """Returns a differentiator from its name, its Keras-serialized form, or itself; None for None.
 
     Raises:
         ValueError: If the name is unknown, or the identifier is none of these.
     """
-    if identifier is None or isinstance(identifier, Differentiator):
-        return identifier
-    if isinstance(identifier, str):
-        return _KNOWN[one_of("differentiator", identifier, _KNOWN)]()
-    if isinstance(identifier, dict):
-        found = keras.saving.deserialize_keras_object(identifier)
-        if isinstance(found, Differentiator):
-            return found
-    raise ValueError(must("differentiator", "be a name or a Differentiator", identifier))
+    return None if identifier is None else DIFFERENTIATORS.get(identifier)

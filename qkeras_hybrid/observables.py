@@ -8,6 +8,11 @@
 | `"X0*Z1"` | the product of `X` on qubit 0 and `Z` on qubit 1 | 1 |
 | `"0.5*Z0 - X1*X2 + 2"` | a weighted sum; a bare number is a multiple of the identity | 1 |
 | `cirq.Z(q)`, `cirq.PauliString`, `cirq.PauliSum` | as Cirq means it | 1 |
+| `cirq.ProjectorString`, `cirq.ProjectorSum` | the chance of given bits, weighted | 1 |
+| a Hermitian matrix of shape `(8, 8)` | itself; qubit 0 is the most significant bit | 1 |
+
+Projectors and matrices are written as Pauli sums: `|0><0| = (1 + Z) / 2`, and for a matrix `M` the
+coefficient of the Pauli string `P` is `tr(P M) / 2**n`.
 
 A word without indices is read on every run of neighbouring qubits it fits on, so `"Z"` means
 "`Z` of each qubit". Indices count the program's qubits in their order; `"I0"` is an identity.
@@ -15,12 +20,16 @@ A word without indices is read on every run of neighbouring qubits it fits on, s
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from qkeras_hybrid._checks import must
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 
 if TYPE_CHECKING:
@@ -33,9 +42,15 @@ _FACTOR = re.compile(r"([IXYZ])(\d+)")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _HELP = (
     'Write a word such as "Z" or "ZZ" (on every run of neighbouring qubits), indexed Paulis '
-    'such as "X0*Z1", a sum such as "0.5*Z0 - X1*X2", or give a cirq.PauliString or '
-    "cirq.PauliSum."
+    'such as "X0*Z1", a sum such as "0.5*Z0 - X1*X2", or give a cirq.PauliString, a '
+    "cirq.PauliSum, a projector of Cirq's or a Hermitian matrix."
 )
+
+
+MOST_MATRIX_QUBITS = 8
+"""A matrix on n qubits may be a sum of 4**n Pauli strings."""
+MOST_PROJECTED_QUBITS = 12
+"""A projector on n qubits is a sum of 2**n Pauli strings."""
 
 
 @dataclass(frozen=True)
@@ -60,29 +75,32 @@ class Observable:
     terms: tuple[PauliTerm, ...]
 
 
-def is_pauli(observable: Any) -> bool:
-    """Tells whether `observable` is a single Cirq observable (a Pauli string or sum)."""
-    return isinstance(observable, (cirq.PauliString, cirq.PauliSum))
+def is_single(observable: Any) -> bool:
+    """Tells whether `observable` is one observable, and not a spelling: Cirq's, or a matrix."""
+    kinds = (cirq.PauliString, cirq.PauliSum, cirq.ProjectorString, cirq.ProjectorSum)
+    return isinstance(observable, kinds) or (
+        isinstance(observable, np.ndarray) and observable.ndim == 2 and observable.dtype != object
+    )
 
 
 def as_list(observables: Any) -> list[Any]:
     """Returns observables as a list: one alone becomes a list of one.
 
     Args:
-        observables: A spelling, a `cirq.PauliString`, a `cirq.PauliSum`, an identity such as
-            `cirq.I(qubit)`, or an iterable of these.
+        observables: A spelling, one of Cirq's observables, an identity such as `cirq.I(qubit)`,
+            a Hermitian matrix, or an iterable of these.
 
     Raises:
         ValueError: If an element is none of these.
     """
-    alone = isinstance(observables, str) or is_pauli(observables) or _is_identity(observables)
+    alone = isinstance(observables, str) or is_single(observables) or _is_identity(observables)
     if not alone and not isinstance(observables, Iterable):
         raise ValueError(must("observables", "be Pauli sums or spellings", observables, _HELP))
     found = []
     for observable in [observables] if alone else observables:
         if _is_identity(observable):
             observable = cirq.PauliString(observable)
-        if not isinstance(observable, str) and not is_pauli(observable):
+        if not isinstance(observable, str) and not is_single(observable):
             raise ValueError(must("observables", "hold Pauli sums or spellings", observable, _HELP))
         found.append(observable)
     return found
@@ -98,9 +116,17 @@ def foreign_qubits(observables: Any) -> set[cirq.Qid]:
     return {
         qubit
         for observable in as_list(observables)
-        if not isinstance(observable, str)
-        for qubit in observable.qubits
+        if not isinstance(observable, (str, np.ndarray))
+        for qubit in _qubits_of(observable)
     }
+
+
+def _qubits_of(observable: Any) -> list[cirq.Qid]:
+    if isinstance(observable, cirq.ProjectorString):
+        return list(observable.projector_dict)
+    if isinstance(observable, cirq.ProjectorSum):
+        return [qubit for string in observable for qubit in string.projector_dict]
+    return list(observable.qubits)
 
 
 def parse(observables: Any, qubits: Sequence[cirq.Qid]) -> tuple[Observable, ...]:
@@ -127,22 +153,92 @@ def parse(observables: Any, qubits: Sequence[cirq.Qid]) -> tuple[Observable, ...
     for observable in as_list(observables):
         if isinstance(observable, str):
             found += _from_spelling(observable, len(qubits))
+        elif isinstance(observable, np.ndarray):
+            found.append(_from_matrix(observable, len(qubits)))
+        elif isinstance(observable, (cirq.ProjectorString, cirq.ProjectorSum)):
+            found.append(_from_projectors(observable, index))
         else:
             found.append(_from_cirq(observable, index))
     return tuple(found)
+
+
+def _from_matrix(matrix: np.ndarray, n_qubits: int) -> Observable:
+    """Reads a Hermitian matrix: the coefficient of `P` is `tr(P M) / 2**n`."""
+    size = 2**n_qubits
+    if matrix.shape != (size, size):
+        raise ArgumentError(
+            "observables",
+            f"be matrices of shape ({size}, {size}) on {n_qubits} qubits",
+            matrix.shape,
+        )
+    if n_qubits > MOST_MATRIX_QUBITS:
+        raise ArgumentError(
+            "observables",
+            f"be matrices on at most {MOST_MATRIX_QUBITS} qubits",
+            matrix.shape,
+            "Write it as a sum of Pauli strings.",
+        )
+    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.conj().T, atol=1e-8):
+        raise ArgumentError("observables", "be Hermitian, finite matrices", matrix)
+    index = np.arange(size)
+    terms = []
+    for x in range(size):
+        # <j ^ x|M|j> for all j; their Walsh-Hadamard transform has an entry for each Z mask.
+        moved = np.asarray(matrix[index ^ x, index], complex)
+        for k in range(n_qubits):
+            pairs = moved.reshape(-1, 2, 2**k)
+            moved = np.stack([pairs.sum(axis=1), pairs[:, 0] - pairs[:, 1]], axis=1).reshape(-1)
+        for z in range(size):
+            # P|j> = i**|x & z| (-1)**|z & j| |j ^ x> with Y = i X Z.
+            coefficient = (moved[z] * (-1j) ** (x & z).bit_count() / size).real
+            if abs(coefficient) > 1e-15:
+                terms.append(_term_of_masks(float(coefficient), x, z, n_qubits))
+    return Observable(tuple(terms))
+
+
+def _term_of_masks(coefficient: float, x: int, z: int, n_qubits: int) -> PauliTerm:
+    letters = {
+        q: "IXZY"[(x >> (n_qubits - 1 - q) & 1) + 2 * (z >> (n_qubits - 1 - q) & 1)]
+        for q in range(n_qubits)
+    }
+    qubits = tuple(q for q, letter in letters.items() if letter != "I")
+    return PauliTerm(coefficient, "".join(letters[q] for q in qubits), qubits)
+
+
+def _from_projectors(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
+    """Reads products of `|b><b| = (1 + (-1)**b Z) / 2`."""
+    strings = [observable] if isinstance(observable, cirq.ProjectorString) else list(observable)
+    terms = []
+    for string in strings:
+        _check_known(string, list(string.projector_dict), index)
+        bits = sorted((index[qubit], bit) for qubit, bit in string.projector_dict.items())
+        if len(bits) > MOST_PROJECTED_QUBITS:
+            raise ArgumentError(
+                "observables", f"project at most {MOST_PROJECTED_QUBITS} qubits each", string
+            )
+        share = _real(string.coefficient, observable) / 2 ** len(bits)
+        for size in range(len(bits) + 1):
+            for chosen in itertools.combinations(bits, size):
+                sign = (-1) ** sum(bit for _, bit in chosen)
+                terms.append(PauliTerm(sign * share, "Z" * size, tuple(q for q, _ in chosen)))
+    return Observable(tuple(terms))
+
+
+def _check_known(string: Any, qubits: list[cirq.Qid], index: dict[cirq.Qid, int]) -> None:
+    foreign = [qubit for qubit in qubits if qubit not in index]
+    if foreign:
+        raise ValueError(
+            f"Argument `observables` must act on qubits of the circuit, but {string} acts on "
+            f"{foreign[0]!r}, which the circuit {sorted(index)!r} doesn't have. Name it in "
+            "`qubits`, or put cirq.I on it, to read a qubit that no gate touches."
+        )
 
 
 def _from_cirq(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
     strings = [observable] if isinstance(observable, cirq.PauliString) else list(observable)
     terms = []
     for string in strings:
-        foreign = [qubit for qubit in string.qubits if qubit not in index]
-        if foreign:
-            raise ValueError(
-                f"Argument `observables` must act on qubits of the circuit, but {string} acts on "
-                f"{foreign[0]!r}, which the circuit {sorted(index)!r} doesn't have. Name it in "
-                "`qubits`, or put cirq.I on it, to read a qubit that no gate touches."
-            )
+        _check_known(string, list(string.qubits), index)
         if cirq.is_parameterized(string):
             raise ValueError(must("observables", "have numbers as coefficients", observable))
         pairs = sorted((index[qubit], str(pauli)) for qubit, pauli in string.items())

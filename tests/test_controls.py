@@ -16,7 +16,7 @@ import pytest
 import sympy
 from keras import ops
 
-from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, bench, compile_circuit, testing
+from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, bench, compile_circuit, engines, testing
 from qkeras_hybrid.bench import controls, derived
 from qkeras_hybrid.bench.controls import CONTROLS, controls_for, inapplicable, trainable_parameters
 from qkeras_hybrid.bench.derived import (
@@ -27,7 +27,6 @@ from qkeras_hybrid.bench.derived import (
     without_entanglement,
 )
 from qkeras_hybrid.encodings import ReuploadingEncoding
-from qkeras_hybrid.engines.statevector import StatevectorEngine
 
 Layer = keras.layers.Layer
 
@@ -356,10 +355,10 @@ def test_frozen_circuits_have_no_trainable_weight(name: str) -> None:
     frozen = controls.frozen_circuit(model)
     layers = controls.quantum_layers(frozen)
     assert sum(len(layer.trainable_variables) for layer in layers) == 0
-    in_circuits = sum(len(layer.program.weights) for layer in controls.quantum_layers(model))
+    in_circuits = sum(len(layer.symbols) for layer in controls.quantum_layers(model))
     assert trainable_parameters(model) - trainable_parameters(frozen) == in_circuits
     for layer, its in zip(controls.quantum_layers(model), layers, strict=True):
-        assert its.program == layer.program
+        assert its.compiled == layer.compiled
 
 
 def test_frozen_weights_are_uniform_on_the_circle_and_follow_the_seed() -> None:
@@ -386,16 +385,16 @@ def test_frozen_weights_are_uniform_on_the_circle_and_follow_the_seed() -> None:
 
 def purities(layer: Any, n_features: int) -> np.ndarray:
     """The purity of each qubit's state, for random features and weights: 1 in product states."""
-    program = layer.program
+    compiled = layer.compiled
     rng = np.random.default_rng(0)
     features = rng.normal(size=(4, n_features)).astype("float32")
-    weights = rng.uniform(-3, 3, len(program.weights)).astype("float32")
-    angles = layer.angles(ops.convert_to_tensor(features))
-    states = StatevectorEngine().state(program, angles, ops.convert_to_tensor(weights))
+    weights = rng.uniform(-3, 3, len(compiled.weights)).astype("float32")
+    angles = layer.encode(ops.convert_to_tensor(features))
+    states = engines.get("statevector").state(compiled, angles, weights)
     found = []
     for state in ops.convert_to_numpy(states):
-        tensor = state.reshape((2,) * program.n_qubits)
-        for qubit in range(program.n_qubits):
+        tensor = state.reshape((2,) * compiled.n_qubits)
+        for qubit in range(compiled.n_qubits):
             rows = np.moveaxis(tensor, qubit, 0).reshape(2, -1)
             reduced = rows @ rows.conj().T
             found.append(np.trace(reduced @ reduced).real)
@@ -426,9 +425,9 @@ def test_without_entanglement_the_state_is_a_product(name: str) -> None:
     # float32 over some tens of gates.
     np.testing.assert_allclose(purities(apart, 3), 1.0, atol=1e-4)
     assert all(len(operation.qubits) == 1 for operation in apart.circuit.all_operations())
-    assert apart.program.qubits == original.program.qubits
-    assert apart.program.inputs == original.program.inputs
-    assert apart.program.observables == original.program.observables
+    assert apart.compiled.qubits == original.compiled.qubits
+    assert apart.compiled.inputs == original.compiled.inputs
+    assert apart.compiled.readout == original.compiled.readout
     assert set(apart.symbols) <= set(original.symbols)
 
 
@@ -563,7 +562,7 @@ def test_a_circuit_of_one_qubit_is_a_fourier_series_of_its_uploads(repeats: int)
     )
     values = np.linspace(-5, 5, 60)[:, None]
     layer(values)
-    found = list(frequencies(layer.program))
+    found = list(frequencies(layer.compiled))
     assert found == [(float(k),) for k in range(1, repeats + 1)]
     fourier = FourierFeatures(layer, dtype="float64")
     fourier.build((None, 1))
@@ -597,7 +596,7 @@ def test_two_entangled_qubits_fit_in_all_their_frequencies() -> None:
     )
     x = np.random.default_rng(0).uniform(-3, 3, (60, 2))
     layer(x)
-    found = list(frequencies(layer.program))
+    found = list(frequencies(layer.compiled))
     assert found == [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, -1.0)]
     fourier = FourierFeatures(layer, dtype="float64")
     fourier.build((None, 2))
@@ -695,7 +694,7 @@ def test_truncation_leaves_no_feature_out() -> None:
     assert len(fourier.frequencies) == 9
     entering = np.abs(fourier.frequencies).sum(axis=0) > 0
     rows = np.vstack([np.zeros(9), np.eye(9)]).astype("float32")
-    angles = ops.convert_to_numpy(fourier._like.layer.angles(ops.convert_to_tensor(rows)))
+    angles = ops.convert_to_numpy(fourier._like.layer.encode(ops.convert_to_tensor(rows)))
     assert (angles[1:] != angles[0])[:, entering].any(axis=1).all()
 
 

@@ -517,10 +517,9 @@ def test_gradient_of_amplitudes_through_the_state(x):
     encoding = AmplitudeEncoding()
     circuit, qubits, symbols = built(encoding, x.shape[1], n)
     observable = cirq.Z(qubits[0])
-    program = compile_circuit(circuit, observable, inputs=symbols, qubits=qubits)
-    engine = engines.get("statevector")
+    compiled = compile_circuit(circuit, observable, inputs=symbols, qubits=qubits)
     value, (slope,) = value_and_gradients(
-        lambda t: engine.expectation(program, encoding.angles(t, n), tensor([], "float32")), x
+        lambda t: engines.get("statevector").expectation(compiled, encoding.angles(t, n)), x
     )
     exact = x[0].astype(float)
     signs = np.array([1, 1, 1, 1, -1, -1, -1, -1])[: x.shape[1]]

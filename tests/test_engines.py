@@ -21,9 +21,9 @@ from qkeras_hybrid.testing import (
     random_gates,
     reference_expectation,
     reference_gradients,
+    systems,
     value_and_gradients,
 )
-from systems import SYSTEMS
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 Q = cirq.LineQubit.range(4)
@@ -60,7 +60,7 @@ def expectation(engine, circuit, observables="Z", x=((),), w=(), **kwargs):
 
 
 @pytest.mark.parametrize(("engine", "dtype", "atol", "gradient_atol"), CASES)
-@pytest.mark.parametrize("system", SYSTEMS, ids=lambda system: system.name)
+@pytest.mark.parametrize("system", systems(), ids=lambda system: system.name)
 def test_values_and_gradients_match_closed_form(system, engine, dtype, atol, gradient_atol):
     x = np.random.default_rng(1).uniform(-1.5, 1.5, (5, 2)).astype(dtype)
     w = np.array([0.4, -0.9], dtype)
@@ -96,7 +96,7 @@ def test_random_circuits_match_cirq(engine, dtype, atol, gradient_atol):
     assert_engine_conforms(
         engine,
         n_programs=n_programs,
-        dtype=dtype,
+        dtypes=[dtype],
         value_tolerance=atol,
         gradient_tolerance=gradient_atol,
     )
@@ -398,18 +398,26 @@ def test_wrong_shapes_are_refused(engine):
 def test_more_qubits_than_memory_are_refused_with_the_bytes(engine):
     n = int(np.log2(available_memory())) + 1
     circuit = cirq.Circuit(cirq.X.on_each(*cirq.LineQubit.range(n)))
-    reason = engine.supports(compile_circuit(circuit, "Z"))
+    reason = engine.refuses(compile_circuit(circuit, "Z").job())
     assert f"{n} qubits need" in reason and "bytes" in reason
     with pytest.raises(ValueError, match=f"{n} qubits need"):
-        engines.resolve(None, compile_circuit(circuit, "Z"), "float32")
+        engines.choose(compile_circuit(circuit, "Z").job())
 
 
-def test_half_precision_is_refused():
+@pytest.mark.parametrize("engine", ENGINES)
+def test_half_precision_is_computed_in_single_precision(engine):
     program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
+    found = engine.expectation(program, tensor([[1.0]], "float16"), tensor([], "float16"))
+    assert keras.backend.standardize_dtype(found.dtype) == "float16"
+    # float16 has eleven bits: half a unit in the last place is 2.4e-4 here.
+    assert float(found[0, 0]) == pytest.approx(np.cos(1.0), abs=2.5e-4)
+
+
+def test_a_run_refuses_another_precision_than_its_job_s():
+    program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
+    run = engines.StatevectorEngine().prepare(program.job())
     with pytest.raises(ValueError, match="float32 or float64"):
-        engines.StatevectorEngine().expectation(
-            program, tensor([[1.0]], "float16"), tensor([], "float16")
-        )
+        run(tensor([[1.0]], "float16"), tensor([], "float16"))
 
 
 @pytest.mark.parametrize("name", engines.names())
@@ -420,11 +428,12 @@ def test_engines_round_trip(name):
 
 
 def test_shots_round_trip_and_take_the_engine_that_samples():
-    engine = engines.get("auto", shots=50)
-    assert engine == engines.StatevectorEngine(shots=50)
+    program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
+    assert engines.choose(program.job(shots=50)).name == "statevector"
+    engine = engines.StatevectorEngine(shots=50)
     assert engines.get(keras.saving.serialize_keras_object(engine)) == engine
-    with pytest.raises(ValueError, match="unless the engine samples"):
-        engines.get("tfq", shots=50)
+    with pytest.raises(ValueError, match=r"takes `shots` for samples only|Keras backend"):
+        engines.choose(program.job(shots=50), engines.get("tfq"))
 
 
 def test_unknown_engines_are_refused_with_the_known_names():
@@ -438,9 +447,9 @@ def test_unknown_engines_are_refused_with_the_known_names():
 
 def test_auto_takes_one_that_has_the_precision():
     program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
-    assert "float64" in engines.resolve(None, program, "float64").dtypes
+    assert "float64" in engines.choose(program.job("float64")).dtypes
     with pytest.raises(ValueError, match="not float64"):
-        engines.resolve(engines.TFQEngine(), program, "float64")
+        engines.choose(program.job("float64"), engines.TFQEngine())
 
 
 def test_status_says_what_is_available():

@@ -160,10 +160,10 @@ def compiled_matrix(operation, qubits):
     """Returns the unitary of a program of one operation, from its instructions' definitions."""
     program = compile_circuit(cirq.Circuit(operation), qubits=qubits)
     weights = ops.convert_to_tensor(np.full(len(program.weights), VALUE, "float64"))
-    angles = program.angle_values(ops.zeros((1, 0), dtype="float64"), weights)
+    angles = program.angles(ops.zeros((1, 0), dtype="float64"), weights)
     angles = ops.convert_to_numpy(angles)[0]
     whole = np.eye(2 ** len(qubits), dtype=complex)
-    for step in program.instructions:
+    for step in program.program.instructions:
         if isinstance(step, Unitary):
             matrix = step.array
         elif isinstance(step, PauliRotation):

@@ -156,10 +156,10 @@ def test_reuploading_reads_the_fidelities_with_label_states() -> None:
 def test_iqp_reads_the_parity_too() -> None:
     model = small("iqp")
     layer = quantum_layers(model)[0]
-    readout = [term for observable in layer.program.observables for term in observable.terms]
+    readout = [term for observable in layer.compiled.observables for term in observable.terms]
     assert [term.qubits for term in readout] == [(0,), (1,), (2,), (0, 1, 2)]
     assert {term.paulis for term in readout} == {"Z", "ZZZ"}
-    assert len(quantum_layers(small("iqp", n_qubits=1))[0].program.observables) == 1
+    assert len(quantum_layers(small("iqp", n_qubits=1))[0].compiled.observables) == 1
 
 
 @pytest.mark.parametrize("name", ["iqp", "embedding_head"])

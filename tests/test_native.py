@@ -11,6 +11,7 @@ import sys
 import threading
 import zlib
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,8 @@ from qkeras_hybrid.engines.native import (
     lowering,
 )
 from qkeras_hybrid.observables import Observable, PauliTerm
-from qkeras_hybrid.program import Angle, Phase, Program, compile_circuit
+from qkeras_hybrid.program import Angle, AngleMap, Compiled, Phase, Program, compile_circuit
+from qkeras_hybrid.readouts import Expectation
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("the native engine runs under TensorFlow", allow_module_level=True)
@@ -50,7 +52,7 @@ TOLERANCE = {"float64": 1e-11, "float32": 2e-4}
 
 
 def evaluate(
-    program: Program, x: Any, w: Any, upstream: Any, dtype: str, lanes: str = "auto"
+    program: Compiled, x: Any, w: Any, upstream: Any, dtype: str, lanes: str = "auto"
 ) -> tuple[np.ndarray, ...]:
     """Expectations, and gradients of `sum(upstream * expectation)` by inputs and weights."""
     engine = NativeEngine(lanes)
@@ -62,7 +64,11 @@ def evaluate(
     return values.numpy(), gradients[0].numpy(), gradients[1].numpy()
 
 
-def draw(program: Program, batch: int, seed: int = 0) -> tuple[np.ndarray, ...]:
+def lowered(compiled: Compiled) -> bytes:
+    return lowering.lower(compiled.program, compiled.angles.affine, compiled.readout)
+
+
+def draw(program: Compiled, batch: int, seed: int = 0) -> tuple[np.ndarray, ...]:
     """Inputs, weights and an upstream gradient."""
     rng = np.random.default_rng(seed)
     return (
@@ -72,7 +78,7 @@ def draw(program: Program, batch: int, seed: int = 0) -> tuple[np.ndarray, ...]:
     )
 
 
-def assert_agrees(program: Program, batch: int, seed: int = 0) -> None:
+def assert_agrees(program: Compiled, batch: int, seed: int = 0) -> None:
     """Holds all kernels against the dense reference."""
     x, w, upstream = draw(program, batch, seed)
     wanted = (
@@ -180,28 +186,22 @@ def test_one_large_state_on_all_threads_agrees_with_lanes_of_samples() -> None:
 
 
 def test_phases_on_many_qubits() -> None:
-    program = random_program(0, 6, 0)
+    empty = random_program(0, 6, 0)
     turns = tuple(as_unitary((q,), cirq.H) for q in range(6))
-    program = Program(
-        qubits=program.qubits,
-        inputs=program.inputs,
-        weights=program.weights,
-        instructions=(*turns, Phase(tuple(range(6)), 0), Phase((0, 2, 3, 4), 1), *turns),
-        angles=(Angle(inputs=((0, 1.0),)), Angle(weights=((1, 2.0),))),
-        observables=tuple(Observable((PauliTerm(1.0, "Z", (q,)),)) for q in range(6)),
-        circuit=program.circuit,
+    phases = (Phase(tuple(range(6)), 0), Phase((0, 2, 3, 4), 1))
+    rows = (Angle(inputs=((0, 1.0),)), Angle(weights=((1, 2.0),)))
+    program = replace(
+        empty,
+        program=Program(empty.qubits, (*turns, *phases, *turns), 2),
+        angles=AngleMap(empty.inputs, empty.weights, rows),
+        readout=Expectation(tuple(Observable((PauliTerm(1.0, "Z", (q,)),)) for q in range(6))),
     )
     assert_agrees(program, 3)
-    too_many = Program(
-        qubits=tuple(cirq.LineQubit.range(14)),
-        inputs=program.inputs,
-        weights=program.weights,
-        instructions=(Phase(tuple(range(13)), 0),),
-        angles=program.angles,
-        observables=program.observables,
-        circuit=program.circuit,
+    too_many = replace(
+        program,
+        program=Program(tuple(cirq.LineQubit.range(14)), (Phase(tuple(range(13)), 0),), 2),
     )
-    assert "13 qubits" in str(NativeEngine().supports(too_many))
+    assert "13 qubits" in str(NativeEngine().refuses(too_many.job()))
 
 
 @pytest.mark.parametrize("lanes", LANES)
@@ -285,7 +285,7 @@ def test_samples_follow_the_probabilities_and_the_seed() -> None:
 
 def test_shapes_that_disagree_are_invalid_arguments() -> None:
     program = layered_program(3, 1)
-    data = lowering.lower(program)
+    data = lowered(program)
     run = library.load().qkeras_hybrid_expectation
     x, w = tf.zeros((2, 3)), tf.zeros((6,))
     for inputs, weights in ((x[:, :2], w), (x, w[:5]), (x[0], w), (x, w[None])):
@@ -331,16 +331,12 @@ def test_empty_batches_and_no_observables() -> None:
     assert NativeEngine().state(program, tf.zeros((0, 3)), tf.zeros((6,))).shape == (0, 8)
     assert NativeEngine().sample(program, tf.zeros((0, 3)), tf.zeros((6,)), 4).shape == (0, 4, 3)
     for observables in ((), (Observable(()), Observable((PauliTerm(2.5, "", ()),)))):
-        some = Program(**{**vars_of(program), "observables": observables})
+        some = program.reading(Expectation(observables))
         x, w, upstream = draw(some, 4)
         values, d_inputs, d_weights = evaluate(some, x, w, upstream, "float64")
         np.testing.assert_allclose(values, np.tile([0.0, 2.5][: len(observables)], (4, 1)))
         assert not d_inputs.any()
         assert not d_weights.any()
-
-
-def vars_of(program: Program) -> dict[str, Any]:
-    return {name: getattr(program, name) for name in program.__dataclass_fields__}
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
@@ -372,7 +368,7 @@ def expect_refusal(data: bytes) -> None:
 @settings(max_examples=100)
 @given(st.data())
 def test_damaged_programs_are_refused(data: st.DataObject) -> None:
-    whole = lowering.lower(random_program(1, 4, 12))
+    whole = lowered(random_program(1, 4, 12))
     if data.draw(st.booleans()):
         expect_refusal(whole[: data.draw(st.integers(0, len(whole) - 1))])
     else:
@@ -394,7 +390,7 @@ def resealed(data: bytes, place: int, value: int) -> bytes:
 def test_wrong_programs_with_a_right_checksum_never_crash(
     place: int, value: int, seed: int
 ) -> None:
-    changed = resealed(lowering.lower(random_program(seed, 4, 12)), place, value)
+    changed = resealed(lowered(random_program(seed, 4, 12)), place, value)
     try:
         found, _ = library.load().qkeras_hybrid_expectation(
             tf.zeros((1, 3)), tf.zeros((4,)), program=changed
@@ -408,12 +404,12 @@ def test_too_many_qubits_are_refused_before_memory_is_asked_for() -> None:
     program = layered_program(32, 1)
     if available_memory() > 60 * 2**30:
         pytest.skip("this machine has memory for 32 qubits")
-    assert "32 qubits" in str(NativeEngine().supports(program))
+    assert "32 qubits" in str(NativeEngine().refuses(program.job()))
     with pytest.raises(tf.errors.ResourceExhaustedError, match="32 qubits needs"):
-        NativeEngine().expectation(
-            program, tf.zeros((1, 32), "float64"), tf.zeros((64,), "float64")
+        NativeEngine().prepare(program.job("float64"))(
+            tf.zeros((1, 32), "float64"), tf.zeros((64,), "float64")
         )
-    assert "takes 32" in str(lowering.refusal(layered_program(33, 1)))
+    assert "takes 32" in str(lowering.refusal(layered_program(33, 1).program))
 
 
 def test_a_circuit_without_weights_has_a_gradient_in_its_inputs() -> None:
@@ -602,7 +598,7 @@ def test_a_machine_without_a_compiler_installs_and_says_so(tmp_path: Path, root:
     assert printed.splitlines()[-1] == "native: not built (no C++ compiler found)"
 
 
-def driver_case(program: Program, batch: int, threads: int, lanes: int, data: bytes) -> bytes:
+def driver_case(program: Compiled, batch: int, threads: int, lanes: int, data: bytes) -> bytes:
     out = struct.pack("<I", len(data)) + data + struct.pack("<III", batch, threads, lanes)
     for numbers in draw(program, batch):
         out += struct.pack("<I", numbers.size) + numbers.astype("<f8").tobytes()
@@ -631,7 +627,7 @@ def test_kernels_under_sanitizers(sanitizers: str, tmp_path: Path, root: Path) -
     cases, wanted = [], []
     for seed in range(30):
         program = random_program(seed, 1 + seed % 7, 20)
-        data = lowering.lower(program)
+        data = lowered(program)
         x, w, upstream = draw(program, 9)
         for threads, lanes in ((1, 0), (1, 1), (3, 0), (3, 1)):
             cases.append(driver_case(program, 9, threads, lanes, data))
@@ -643,7 +639,7 @@ def test_kernels_under_sanitizers(sanitizers: str, tmp_path: Path, root: Path) -
             wanted.append(None)
     # All threads on one state.
     large = layered_program(14, 1)
-    cases.append(driver_case(large, 1, 4, 1, lowering.lower(large)))
+    cases.append(driver_case(large, 1, 4, 1, lowered(large)))
     wanted.append(evaluate(large, *draw(large, 1), "float64"))
     done = subprocess.run([str(binary)], input=b"".join(cases), capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()[:4000]

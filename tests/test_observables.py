@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import sympy
 
-from qkeras_hybrid import observables
+from qkeras_hybrid import compile_circuit, observables
 from qkeras_hybrid.observables import Observable, PauliTerm
 
 QUBITS = cirq.LineQubit.range(3)
@@ -84,3 +84,46 @@ def test_any_iterable_of_observables_is_read(kind):
 def test_what_can_not_be_read_is_refused(given, words):
     with pytest.raises(ValueError, match=words):
         observables.parse(given, QUBITS)
+
+
+@pytest.mark.parametrize("n_qubits", [1, 2, 3])
+def test_a_hermitian_matrix_has_its_own_expectation_value(n_qubits):
+    rng = np.random.default_rng(n_qubits)
+    size = 2**n_qubits
+    matrix = rng.normal(size=(size, size)) + 1j * rng.normal(size=(size, size))
+    matrix = matrix + matrix.conj().T
+    state = rng.normal(size=size) + 1j * rng.normal(size=size)
+    state /= np.linalg.norm(state)
+    compiled = compile_circuit(cirq.Circuit(), matrix, qubits=cirq.LineQubit.range(n_qubits))
+    found = compiled.readout.of_state(compiled.program, state[None])
+    np.testing.assert_allclose(found, [[(state.conj() @ matrix @ state).real]], atol=1e-12)
+
+
+def test_a_projector_is_the_chance_of_its_bits():
+    q = cirq.LineQubit.range(3)
+    projectors = [
+        cirq.ProjectorString({q[0]: 1, q[2]: 0}, coefficient=0.5),
+        cirq.ProjectorSum.from_projector_strings(
+            [cirq.ProjectorString({q[1]: 0}), cirq.ProjectorString({q[0]: 0}, coefficient=2.0)]
+        ),
+    ]
+    state = np.random.default_rng(0).normal(size=8)
+    state /= np.linalg.norm(state)
+    chance = (state**2).reshape(2, 2, 2)
+    compiled = compile_circuit(cirq.Circuit(), projectors, qubits=q)
+    found = compiled.readout.of_state(compiled.program, state[None])
+    exact = [0.5 * chance[1, :, 0].sum(), chance[:, 0].sum() + 2 * chance[0].sum()]
+    np.testing.assert_allclose(found, [exact], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "words"),
+    [
+        (np.eye(4), r"shape \(2, 2\)"),
+        (np.array([[0, 1], [0, 0]]), "Hermitian"),
+        (np.array([[np.nan, 0], [0, 1]]), "finite"),
+    ],
+)
+def test_a_matrix_that_is_no_observable_is_refused(matrix, words):
+    with pytest.raises(ValueError, match=words):
+        compile_circuit(cirq.Circuit(), matrix, qubits=cirq.LineQubit.range(1))

@@ -19,10 +19,11 @@ import pytest
 import sympy
 
 from qkeras_hybrid import cli, engines
+from qkeras_hybrid.engines import Run
 from qkeras_hybrid.engines.native import library, lowering
 from qkeras_hybrid.perf import base, epochs, peak, peer_runs, peers, report, steps
 from qkeras_hybrid.perf.base import Config, Timing
-from qkeras_hybrid.program import compile_circuit
+from qkeras_hybrid.program import Compiled, Job, compile_circuit
 from sources import imports_of
 
 if keras.backend.backend() != "tensorflow":
@@ -128,6 +129,10 @@ def test_the_peers_script_stands_alone() -> None:
 # The roofline
 
 
+def lowered(compiled: Compiled) -> bytes:
+    return lowering.lower(compiled.program, compiled.angles.affine, compiled.readout)
+
+
 @needs_native
 def test_the_count_of_operations_is_that_by_hand() -> None:
     q = cirq.LineQubit.range(2)
@@ -137,7 +142,7 @@ def test_the_count_of_operations_is_that_by_hand() -> None:
     #   expectation: start 6 * 2; probabilities 3 * 2; z: a difference, and a sum over chunks
     #   gradient: start 6 * 2; lambda 2 * 2 and its one term; the start's gradient 16 * 2
     one = compile_circuit(cirq.Circuit(cirq.rx(a)(q[0])), "Z", inputs=[a])
-    assert library.flops(lowering.lower(one)) == (12 + 6 + 2, 12 + 4 + 1 + 32)
+    assert library.flops(lowered(one)) == (12 + 6 + 2, 12 + 4 + 1 + 32)
 
     # Four amplitudes. The CZ is a stage of phases; two observables notice the last rotation, so
     # that it is not moved into them.
@@ -148,7 +153,7 @@ def test_the_count_of_operations_is_that_by_hand() -> None:
     circuit = cirq.Circuit(cirq.rx(a)(q[0]), cirq.rx(b)(q[1]), cirq.CZ(*q), cirq.ry(c)(q[0]))
     two = compile_circuit(circuit, [cirq.Z(q[0]), cirq.X(q[0])], inputs=[a, b])
     state = 24 + 24 + 16
-    assert library.flops(lowering.lower(two)) == (
+    assert library.flops(lowered(two)) == (
         state + 8 + 12 + 4,
         state + 16 + 9 + 48 + 24 + 64,
     )
@@ -398,8 +403,9 @@ class _Wrong(engines.StatevectorEngine):
         super().__init__()
         self.factor = factor
 
-    def expectation(self, *arguments: Any, **options: Any) -> Any:
-        return self.factor * super().expectation(*arguments, **options)
+    def prepare(self, job: Job) -> Run:
+        run = super().prepare(job)
+        return lambda *arguments: self.factor * run(*arguments)
 
 
 @pytest.mark.parametrize("factor", [1.001, math.nan])

@@ -1,13 +1,26 @@
 """The compile step: order of symbols, what compiles, what is refused."""
 
+import re
+
 import cirq
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from keras import ops
 
+from qkeras_hybrid import engines
 from qkeras_hybrid.engines import StatevectorEngine
-from qkeras_hybrid.program import Angle, PauliRotation, Phase, compile_circuit
+from qkeras_hybrid.program import (
+    Angle,
+    Measurement,
+    PauliRotation,
+    Phase,
+    Reset,
+    compile_circuit,
+)
+from qkeras_hybrid.testing import random_circuit
 
 Q = cirq.LineQubit.range(4)
 A, B = sympy.symbols("a b")
@@ -66,13 +79,13 @@ def test_symbols_with_assumptions_are_the_same_parameter():
 def test_affine_angles_are_read_into_coefficients():
     circuit = cirq.Circuit(cirq.rx(2 * A - B / 2 + 1)(Q[0]))
     program = compile_circuit(circuit, "Z", inputs=[A])
-    (angle,) = program.angles
+    (angle,) = program.angles.rows
     assert angle == Angle(1.0, ((0, 2.0),), ((0, -0.5),))
 
 
 def test_controlled_rotations_become_two_terms_each():
     circuit = cirq.Circuit(cirq.rx(A)(Q[0]).controlled_by(Q[1]))
-    kinds = {type(i) for i in compile_circuit(circuit, "Z").instructions}
+    kinds = {type(i) for i in compile_circuit(circuit, "Z").program.instructions}
     assert PauliRotation not in kinds and Phase in kinds
 
 
@@ -178,7 +191,9 @@ def test_parameters_of_a_controlled_sub_circuit_are_the_resolved_ones(operation,
     program = compile_circuit(cirq.Circuit(start, operation), "Z")
     expected = compile_circuit(cirq.Circuit(start, plain), "Z")
     assert {s.name for s in program.weights} == {s.name for s in expected.weights}
-    assert all(any(s in _symbols(program, row) for row in program.angles) for s in program.weights)
+    assert all(
+        any(s in _symbols(program, row) for row in program.angles.rows) for s in program.weights
+    )
     values = dict(zip(sorted(s.name for s in program.weights), (0.4, -0.7), strict=False))
     np.testing.assert_allclose(
         state_of(program.circuit, qubits=Q[:3], **values),
@@ -230,7 +245,7 @@ def test_a_symbol_in_a_global_phase_compiles(coefficient, angle):
 
 def test_a_phase_that_is_affine_is_affine_in_the_program():
     gate = cirq.GlobalPhaseGate(1j * sympy.exp(2 * sympy.I * A)).controlled()
-    (angle,) = compile_circuit(cirq.Circuit(gate(Q[0])), inputs=[A]).angles
+    (angle,) = compile_circuit(cirq.Circuit(gate(Q[0])), inputs=[A]).angles.rows
     assert angle.expression is None
     assert angle.offset == pytest.approx(np.pi / 2) and angle.inputs == ((0, 2.0),)
 
@@ -362,10 +377,8 @@ def test_programs_are_equal_and_hash_alike_when_compiled_twice():
 @pytest.mark.parametrize(
     ("operation", "words"),
     [
-        (cirq.measure(Q[0]), "measurements"),
-        (cirq.depolarize(0.1)(Q[0]), "channels"),
-        (cirq.reset(Q[0]), "can't be compiled"),
-        (cirq.X(Q[0]).with_classical_controls("m"), "classical control"),
+        (cirq.measure(Q[0], confusion_map={(0,): np.eye(2)}), "neither a unitary"),
+        (cirq.X(Q[0]).with_classical_controls("m"), "measured bits"),
         (
             cirq.X(cirq.LineQid(0, 3)) if False else cirq.IdentityGate(1, (3,))(cirq.LineQid(0, 3)),
             "3 levels",
@@ -373,11 +386,65 @@ def test_programs_are_equal_and_hash_alike_when_compiled_twice():
         (cirq.rx(sympy.gamma(A))(Q[0]), "gamma"),
         (cirq.rx(sympy.I * A)(Q[0]), "real"),
     ],
-    ids=["measurement", "channel", "reset", "classical", "qutrit", "function", "complex"],
+    ids=["confusion", "classical", "qutrit", "function", "complex"],
 )
 def test_what_has_no_unitary_is_refused_by_name(operation, words):
     with pytest.raises(ValueError, match=words):
         compile_circuit(cirq.Circuit(operation))
+
+
+def test_what_is_not_unitary_is_kept_as_an_instruction():
+    circuit = cirq.Circuit(
+        cirq.amplitude_damp(0.3)(Q[1]), cirq.measure(Q[1], Q[0], key="m"), cirq.reset(Q[0])
+    )
+    channel, measurement, reset = compile_circuit(circuit).program.instructions
+    assert channel.qubits == (1,)
+    np.testing.assert_allclose(channel.arrays, cirq.kraus(cirq.amplitude_damp(0.3)))
+    assert measurement == Measurement((1, 0), "m", (False, False))
+    assert reset == Reset((0,))
+
+
+@pytest.mark.parametrize("name", engines.names())
+@pytest.mark.parametrize(
+    "operation",
+    [cirq.measure(Q[0]), cirq.depolarize(0.1)(Q[0]), cirq.reset(Q[0])],
+    ids=["measurement", "channel", "reset"],
+)
+def test_engines_of_ideal_circuits_refuse_what_is_not_unitary(name, operation):
+    job = compile_circuit(cirq.Circuit(cirq.H(Q[0]), operation), "Z").job()
+    reason = engines.get(name).refuses(job)
+    assert re.search("does not execute (Measurement|Channel|Reset)|Keras backend", reason)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**16))
+def test_circuits_written_from_a_program_have_its_state(seed):
+    rng = np.random.default_rng(seed)
+    circuit = random_circuit(rng, 3, 6)
+    compiled = compile_circuit(circuit, inputs=list("abcd"), weights=())
+    values = rng.uniform(-2, 2, (2, 4))
+    angles = compiled.angles(
+        ops.convert_to_tensor(values, dtype="float64"), ops.zeros((0,), "float64")
+    )
+    written = compiled.program.circuits(ops.convert_to_numpy(angles))
+    for one, row in zip(written, values, strict=True):
+        assert not cirq.is_parameterized(one)
+        np.testing.assert_allclose(
+            cirq_state(one, compiled.qubits),
+            cirq_state(circuit, compiled.qubits, **dict(zip("abcd", row, strict=True))),
+            atol=1e-7,  # Cirq's simulator rounds some gates to complex64
+        )
+
+
+def test_written_circuits_have_idle_qubits_channels_and_no_symbols():
+    circuit = cirq.Circuit(cirq.rx(A)(Q[1]), cirq.depolarize(0.2)(Q[1]), cirq.reset(Q[1]))
+    compiled = compile_circuit(circuit, "Z", qubits=Q[:3])
+    (written,) = compiled.program.circuits([[0.3]])
+    assert written.all_qubits() == frozenset(Q[:3])
+    kinds = [type(op.gate) for op in written.all_operations()]
+    assert cirq.KrausChannel in kinds and cirq.ResetChannel in kinds
+    with pytest.raises(ValueError, match=r"angles.*\(batch, 1\)"):
+        compiled.program.circuits([0.3])
 
 
 def test_leftover_symbols_are_named():

@@ -11,6 +11,7 @@ import pytest
 import sympy
 
 from qkeras_hybrid import engines, gradients
+from qkeras_hybrid.engines.tfq import _write
 from qkeras_hybrid.program import compile_circuit
 from qkeras_hybrid.testing import reference_expectation, value_and_gradients
 
@@ -71,7 +72,8 @@ def surrounded(operation, seed=0):
 
 def operations_of(engine, program):
     """The operations of the circuit that TFQ gets, without the identities at its start."""
-    (circuit,) = tfq.from_tensor(tf.constant(engine._write(program).circuit))
+    written = _write(program.job(), cirq.GridQubit.rect(1, program.n_qubits), engine.gradient)
+    (circuit,) = tfq.from_tensor(tf.constant(written.circuit))
     return [o for o in circuit.all_operations() if not isinstance(o.gate, cirq.IdentityGate)]
 
 
@@ -165,7 +167,7 @@ def test_single_angles_may_be_shifted_beside_gates_that_stay():
 
     def run(engine, method):
         return value_and_gradients(
-            lambda x: method.expectation(engine, program, x, tf.zeros((0,))), x
+            lambda x: method.prepare(engine, program.job())(x, tf.zeros((0,))), x
         )
 
     found, (slopes,) = run(engines.TFQEngine(), gradients.ParameterShift())
@@ -177,7 +179,7 @@ def test_single_angles_may_be_shifted_beside_gates_that_stay():
 def test_instructions_that_are_not_the_circuits_are_what_is_computed():
     program = compile_circuit(cirq.Circuit(cirq.H(Q[0]), cirq.FSimGate(0.4, 1)(Q[0], Q[1])), "Z")
     other = compile_circuit(cirq.Circuit(cirq.X(Q[0]), cirq.I(Q[1])), "Z")
-    changed = dataclasses.replace(program, instructions=other.instructions)
+    changed = dataclasses.replace(program, program=other.program)
     found = engines.TFQEngine().expectation(changed, tf.zeros((1, 0)), tf.zeros((0,)))
     np.testing.assert_allclose(found, [[-1, 1]], atol=1e-6)
 

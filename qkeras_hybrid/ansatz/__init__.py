@@ -15,33 +15,38 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
 
-import keras
-
-from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid._registry import Registry
 from qkeras_hybrid.ansatz.base import Ansatz
 from qkeras_hybrid.ansatz.layered import BasicEntangler, RandomLayers, StronglyEntangling
 from qkeras_hybrid.ansatz.sim import Sim
 from qkeras_hybrid.ansatz.tensor_network import QCNN, MatrixProduct, TreeTensor
 from qkeras_hybrid.ansatz.two_local import HardwareEfficient, TwoLocal
 
-_KNOWN: dict[str, type[Ansatz]] = {
-    ansatz.name: ansatz
-    for ansatz in (
-        BasicEntangler,
-        StronglyEntangling,
-        TwoLocal,
-        HardwareEfficient,
-        TreeTensor,
-        MatrixProduct,
-        QCNN,
-        RandomLayers,
-    )
-}
-_SIM = tuple(f"{Sim.name}{number}" for number in range(1, 20))
+_TEMPLATES: tuple[type[Ansatz], ...] = (
+    BasicEntangler,
+    StronglyEntangling,
+    TwoLocal,
+    HardwareEfficient,
+    TreeTensor,
+    MatrixProduct,
+    QCNN,
+    RandomLayers,
+)
+ANSATZE: Registry[Ansatz] = Registry(
+    "ansatz",
+    Ansatz,
+    {
+        **{template.name: template for template in _TEMPLATES},
+        **{f"{Sim.name}{k}": functools.partial(Sim, k) for k in range(1, 20)},
+    },
+)
+get = ANSATZE.get
+names = ANSATZE.names
 
 __all__ = [
+    "ANSATZE",
     "QCNN",
     "Ansatz",
     "BasicEntangler",
@@ -55,27 +60,3 @@ __all__ = [
     "get",
     "names",
 ]
-
-
-def names() -> tuple[str, ...]:
-    """Returns the names of the templates."""
-    return (*_KNOWN, *_SIM)
-
-
-def get(identifier: str | dict[str, Any] | Ansatz) -> Ansatz:
-    """Returns an ansatz from its name, its Keras-serialized form, or itself.
-
-    Raises:
-        ValueError: If the name is unknown, or the identifier is none of these.
-    """
-    if isinstance(identifier, str):
-        one_of("ansatz", identifier, names())
-        if identifier in _SIM:
-            return Sim(int(identifier.removeprefix(Sim.name)))
-        return _KNOWN[identifier]()
-    found = identifier
-    if isinstance(identifier, dict):
-        found = keras.saving.deserialize_keras_object(identifier)
-    if not isinstance(found, Ansatz):
-        raise ValueError(must("ansatz", "be a name or an Ansatz", identifier))
-    return found

@@ -6,8 +6,9 @@ import abc
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qkeras_hybrid._checks import MOST_TEMPLATE_OPERATIONS, known_arguments, must, positive_int
+from qkeras_hybrid._checks import MOST_TEMPLATE_OPERATIONS, must, positive_int
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._value import Value
 
 if TYPE_CHECKING:
     import cirq
@@ -18,7 +19,7 @@ else:
 Weight = Any
 
 
-class Ansatz(abc.ABC):
+class Ansatz(Value, abc.ABC):
     """A template for a circuit of any number of qubits and layers.
 
     An ansatz is a value: its constructor's arguments are all it knows.
@@ -85,29 +86,6 @@ class Ansatz(abc.ABC):
             raise ValueError(
                 must("qubits", f"be at least {self.min_qubits} for {self.name!r}", n_qubits)
             )
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Ansatz:
-        """Makes an ansatz from what `get_config` returned.
-
-        Raises:
-            ValueError: If the config has a key that the constructor does not take.
-        """
-        return cls(**known_arguments(cls, config))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and other.get_config() == self.get_config()
-
-    def __hash__(self) -> int:
-        return hash((type(self), repr(self.get_config())))
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
 
 
 def rotation(axis: str, angle: Weight, qubit: cirq.Qid) -> cirq.Operation:

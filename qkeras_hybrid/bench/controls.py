@@ -25,6 +25,7 @@ from qkeras_hybrid.bench.derived import (
     fresh,
 )
 from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.readouts import Probabilities
 
 TOLERANCE = 0.05
 """How far a control's parameter count may lie from the hybrid's, as a share of the latter."""
@@ -98,7 +99,7 @@ def same_width(hybrid: keras.Model) -> keras.Model:
     """
 
     def twin(layer: QuantumLayer) -> keras.Layer:
-        activation = "softmax" if layer.output_kind == "probabilities" else "tanh"
+        activation = layer.readout.activation
         return keras.layers.Dense(
             _width(layer), activation=activation, name=layer.name, dtype=layer.dtype_policy
         )
@@ -167,19 +168,19 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
         ValueError: If the model has no quantum layer.
     """
     _require_quantum(hybrid)
-    if not any(entangling(layer.program) for layer in quantum_layers(hybrid)):
+    if not any(entangling(layer.compiled) for layer in quantum_layers(hybrid)):
         raise DoesNotApplyError(
             "No circuit has a gate on two or more qubits: without entanglement it is the same."
         )
 
     def apart(layer: QuantumLayer) -> keras.Layer:
-        return WithoutEntanglement(layer) if entangling(layer.program) else fresh(layer)
+        return WithoutEntanglement(layer) if entangling(layer.compiled) else fresh(layer)
 
     def carry(layer: QuantumLayer, new: keras.Layer) -> None:
         if new.circuit_weights is None:
             return
-        place = {symbol.name: i for i, symbol in enumerate(layer.program.weights)}
-        kept = [place[symbol.name] for symbol in new.program.weights]
+        place = {symbol.name: i for i, symbol in enumerate(layer.symbols)}
+        kept = [place[symbol.name] for symbol in new.symbols]
         new.circuit_weights.assign(ops.convert_to_numpy(layer.circuit_weights)[kept])
 
     return _replaced(hybrid, apart, carry)
@@ -486,13 +487,12 @@ def _holds_quantum(layer: keras.Layer) -> bool:
 
 def _width(layer: QuantumLayer) -> int:
     """Returns the number of real values that a built quantum layer returns for a sample."""
-    if layer.output_kind == "expectation":
-        return len(layer.program.observables)
-    if layer.output_kind == "probabilities":
-        return int(2**layer.program.n_qubits)
-    raise DoesNotApplyError(
-        f"Layer {layer.name!r} returns {layer.output_kind}s, which no classical layer does."
-    )
+    readout = layer.compiled.readout
+    if readout.activation is None:
+        raise DoesNotApplyError(
+            f"Layer {layer.name!r} returns {readout.name}s, which no classical layer does."
+        )
+    return math.prod(readout.shape(layer.program))
 
 
 def _n_features(layer: QuantumLayer) -> int:
@@ -512,7 +512,7 @@ def _last_activation(model: keras.Model) -> Any:
     ):
         layer = layer.layers[-1] if isinstance(layer, keras.Model) else layer.layer
     if isinstance(layer, keras.layers.Softmax) or (
-        isinstance(layer, QuantumLayer) and layer.output_kind == "probabilities"
+        isinstance(layer, QuantumLayer) and layer.readout is Probabilities
     ):
         return "softmax"
     return getattr(layer, "activation", "linear")

@@ -12,10 +12,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from qkeras_hybrid.bench.controls import quantum_layers
 from qkeras_hybrid.datasets import Split
-from qkeras_hybrid.layers.base import QuantumLayer
-from qkeras_hybrid.program import Program
+from qkeras_hybrid.layers.base import QuantumLayer, watched_runs
 
 SHOTS = 1000
 """The measurements of a circuit evaluation that `shots_total` counts with."""
@@ -97,27 +95,14 @@ def evaluations_a_sample(model: keras.Model, x: npt.NDArray[Any]) -> int:
         model: A built model.
         x: Samples, of shape `(n, n_features)`; the first is computed.
     """
-    layers = quantum_layers(model)
     total = 0
 
-    def watched(layer: QuantumLayer) -> Callable[..., Any]:
-        compute = layer._computed
+    def add(layer: QuantumLayer, inputs: Any) -> None:
+        nonlocal total
+        total += int(inputs.shape[0]) * layer.resources().evaluations_a_sample
 
-        def looked_on(program: Program, angles: Any, weights: Any) -> Any:
-            nonlocal total
-            total += int(angles.shape[0]) * layer.resources().evaluations_a_sample
-            return compute(program, angles, weights)
-
-        return looked_on
-
-    # Past Keras, which would take the function for a part of the layer.
-    for layer in layers:
-        object.__setattr__(layer, "_computed", watched(layer))
-    try:
+    with watched_runs(add):
         model(x[:1])
-    finally:
-        for layer in layers:
-            object.__delattr__(layer, "_computed")
     return total
 
 

@@ -21,7 +21,17 @@ from qkeras_hybrid._double import cos, sin
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings.base import whole
 from qkeras_hybrid.layers.base import QuantumLayer, SavedLayerError, unreadable
-from qkeras_hybrid.program import Angle, AngleTable, Program, Unitary, compile_circuit
+from qkeras_hybrid.program import (
+    Angle,
+    AngleMap,
+    AngleTable,
+    Compiled,
+    PauliRotation,
+    Phase,
+    Program,
+    compile_circuit,
+)
+from qkeras_hybrid.readouts import Expectation, Readout
 
 if TYPE_CHECKING:
     import cirq
@@ -116,20 +126,17 @@ class WithoutEntanglement(QuantumLayer):
         self._like = _Untracked(like)
 
     @property
-    def output_kind(self) -> str:
-        """What the layer returns."""
-        return self._like.layer.output_kind
+    def readout(self) -> type[Readout]:
+        """The type of what the layer returns."""
+        return self._like.layer.readout
 
-    def compile_program(self, n_features: int) -> Program:
+    def compile(self, n_features: int) -> Compiled:
         """Compiles the layer's circuit and removes its entangling gates."""
-        layer = self._like.layer
-        # The layer is never built; some need their program to compute angles.
-        layer._program = layer.compile_program(n_features)
-        return without_entanglement(layer._program)
+        return without_entanglement(self._like.layer.compile(n_features))
 
-    def angles(self, features: Any) -> Any:
+    def encode(self, features: Any) -> Any:
         """Maps features to the circuit's inputs, as the layer does."""
-        return self._like.layer.angles(features)
+        return self._like.layer.encode(features)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Returns the shape that the layer would return."""
@@ -148,34 +155,34 @@ class WithoutEntanglement(QuantumLayer):
         }
 
 
-def without_entanglement(program: Program) -> Program:
-    """Returns a program without the gates on two or more qubits: see `WithoutEntanglement`."""
-    inputs = {symbol.name for symbol in program.inputs}
+def without_entanglement(compiled: Compiled) -> Compiled:
+    """Returns a circuit without the gates on two or more qubits: see `WithoutEntanglement`."""
+    inputs = {symbol.name for symbol in compiled.inputs}
     operations = [
         single
-        for operation in _operations(program)
+        for operation in _operations(compiled)
         for single in _on_single_qubits(operation, inputs)
     ]
     names = set().union(*map(cirq.parameter_names, operations))
     apart = compile_circuit(
-        whole(operations, program.qubits),
-        inputs=program.inputs,
-        weights=[symbol for symbol in program.weights if symbol.name in names],
-        qubits=program.qubits,
+        whole(operations, compiled.qubits),
+        inputs=compiled.inputs,
+        weights=[symbol for symbol in compiled.weights if symbol.name in names],
+        qubits=compiled.qubits,
     )
-    return dataclasses.replace(apart, observables=program.observables)
+    return apart.reading(compiled.readout)
 
 
-def _operations(program: Program) -> list[cirq.Operation]:
-    circuit = cirq.unroll_circuit_op(program.circuit.unfreeze(), deep=True, tags_to_check=None)
+def _operations(compiled: Compiled) -> list[cirq.Operation]:
+    circuit = cirq.unroll_circuit_op(compiled.circuit.unfreeze(), deep=True, tags_to_check=None)
     return [operation.untagged for operation in circuit.all_operations()]
 
 
-def entangling(program: Program) -> bool:
+def entangling(compiled: Compiled) -> bool:
     """Returns whether a circuit has a gate on two or more qubits."""
     return any(
         len(operation.qubits) > 1 and not isinstance(operation.gate, cirq.IdentityGate)
-        for operation in _operations(program)
+        for operation in _operations(compiled)
     )
 
 
@@ -272,7 +279,7 @@ class FourierFeatures(keras.layers.Layer):
         # Inputs are not rounded to a half precision that angles would not survive.
         super().__init__(autocast=False, **kwargs)
         like = _given(layer)
-        if like.output_kind not in ("expectation", "probabilities"):
+        if like.readout.activation is None:
             raise ValueError(must("layer", "return expectation values or probabilities", layer))
         self._like = _Untracked(like)
         self.supports_jit = True
@@ -281,12 +288,11 @@ class FourierFeatures(keras.layers.Layer):
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Finds the frequencies and makes the weights."""
         layer, n_features = self._like.layer, int(input_shape[-1] or 0)
-        # The layer is never built; some need their program to compute angles.
-        program = layer._program = layer.compile_program(n_features)
+        compiled = layer.compile(n_features)
         self.units = int(layer.compute_output_shape(input_shape)[-1])
-        n_weights = len(program.weights) if layer.trainable else 0
+        n_weights = len(compiled.weights) if layer.trainable else 0
         chosen = _chosen(
-            _ordered(program, read_all=layer.output_kind != "expectation"),
+            _ordered(compiled),
             wanted=round((n_weights / self.units - 1) / 2),
             enters=_enters(layer, n_features, self._precision),
         )
@@ -309,7 +315,7 @@ class FourierFeatures(keras.layers.Layer):
         """
         inputs = ops.cast(inputs, self._precision)
         leading = ops.shape(inputs)[:-1]
-        angles = self._like.layer.angles(ops.reshape(inputs, (-1, inputs.shape[-1])))
+        angles = self._like.layer.encode(ops.reshape(inputs, (-1, inputs.shape[-1])))
         phases = self._table(angles)
         waves = ops.concatenate([cos(phases), sin(phases)], axis=-1)
         return ops.reshape(waves, (*leading, waves.shape[-1]))
@@ -363,16 +369,15 @@ class FourierFeatures(keras.layers.Layer):
         return "float64" if self.compute_dtype == "float64" else "float32"
 
 
-def frequencies(program: Program, *, read_all: bool = False) -> Iterator[Frequency]:
-    """Yields the frequencies that a program's results can have, each once, up to its sign.
+def frequencies(compiled: Compiled) -> Iterator[Frequency]:
+    """Yields the frequencies that a circuit's results can have, each once, up to its sign.
 
     Those of the fewest gates come first, then those of the gates that come first in the
     circuit; zero, the constant, is left out. It ends after `MOST_SUMS` sums of gates if not
     before.
 
     Args:
-        program: The program.
-        read_all: Whether all basis states are read, and not the observables.
+        compiled: The circuit, and what is read of it.
 
     Raises:
         DoesNotApplyError: If an angle is not affine in the inputs.
@@ -384,20 +389,22 @@ def frequencies(program: Program, *, read_all: bool = False) -> Iterator[Frequen
     >>> list(frequencies(qh.compile_circuit(twice, "Z", inputs=[x])))
     [(1.0,), (2.0,)]
     """
-    for _, frequency in _ordered(program, read_all):
+    for _, frequency in _ordered(compiled):
         yield frequency
 
 
-def _ordered(program: Program, read_all: bool) -> Iterator[tuple[int, Frequency]]:
+def _ordered(compiled: Compiled) -> Iterator[tuple[int, Frequency]]:
     """Yields frequencies with the number of gates that they are the sum of."""
+    program, angles = compiled.program, compiled.angles
     vectors = [
-        None if isinstance(i, Unitary) else _vector(program.angles[i.angle], program)
+        _vector(angles.rows[i.angle], angles) if isinstance(i, (PauliRotation, Phase)) else None
         for i in program.instructions
     ]
+    # All basis states are read, where it is not observables.
     read = (
-        [set(range(program.n_qubits))]
-        if read_all
-        else [{q for t in o.terms for q in t.qubits} for o in program.observables]
+        [{q for t in o.terms for q in t.qubits} for o in compiled.observables]
+        if isinstance(compiled.readout, Expectation)
+        else [set(range(program.n_qubits))]
     )
     # Observables that see the same gates have the same frequencies.
     seen = {tuple(_gates(program, vectors, qubits).items()): None for qubits in read}
@@ -410,22 +417,22 @@ def _ordered(program: Program, read_all: bool) -> Iterator[tuple[int, Frequency]
             yield order, frequency
 
 
-def _vector(angle: Angle, program: Program) -> Frequency | None:
+def _vector(angle: Angle, angles: AngleMap) -> Frequency | None:
     """Returns by what each input is multiplied in an angle, None if there is no input in it."""
     found = dict(angle.inputs)
     if angle.expression is not None:
-        found = _at_fixed_weights(angle.expression, program)
-    return _positive(tuple(found.get(i, 0.0) for i in range(len(program.inputs))))
+        found = _at_fixed_weights(angle.expression, angles)
+    return _positive(tuple(found.get(i, 0.0) for i in range(len(angles.inputs))))
 
 
-def _at_fixed_weights(expression: sympy.Expr, program: Program) -> dict[int, float]:
+def _at_fixed_weights(expression: sympy.Expr, angles: AngleMap) -> dict[int, float]:
     """Returns by what each input is multiplied in an expression, with its weights fixed."""
-    index = {symbol: i for i, symbol in enumerate(program.inputs)}
+    index = {symbol: i for i, symbol in enumerate(angles.inputs)}
     inputs = expression.free_symbols & set(index)
     if not inputs:
         return {}
     for value in (0, 1):
-        scaled = expression.subs(dict.fromkeys(program.weights, value))
+        scaled = expression.subs(dict.fromkeys(angles.weights, value))
         if scaled.free_symbols == inputs and not scaled.has(sympy.zoo, sympy.oo, sympy.nan):
             affine = _expressions.affine(scaled)
             if affine is not None:
@@ -489,7 +496,7 @@ def _enters(layer: QuantumLayer, n_features: int, precision: str) -> npt.NDArray
     """Returns which features change which inputs of the circuit, found by changing each."""
     base = np.random.default_rng(0).uniform(0.2, 0.9, n_features)
     rows = np.vstack([base, base + np.eye(n_features)]).astype(precision)
-    angles = ops.convert_to_numpy(layer.angles(ops.convert_to_tensor(rows)))
+    angles = ops.convert_to_numpy(layer.encode(ops.convert_to_tensor(rows)))
     changed: npt.NDArray[np.bool_] = angles[1:] != angles[0]
     return changed
 

@@ -119,20 +119,18 @@ def _step(engine: Engine, x: list[float], w: float) -> tuple[list[float], float,
     import numpy as np
     import sympy
 
-    from qkeras_hybrid import compile_circuit
+    from qkeras_hybrid import compile_circuit, engines
     from qkeras_hybrid.testing import value_and_gradients
 
     qubit = cirq.LineQubit(0)
     symbols = sympy.symbols("x w")
     circuit = cirq.Circuit(cirq.rx(symbols[0])(qubit), cirq.ry(symbols[1])(qubit))
-    program = compile_circuit(circuit, "Z", inputs=["x"])
+    run = engines.prepare(compile_circuit(circuit, "Z", inputs=["x"]).job(), engine)
     inputs = np.array([[value] for value in x], "float32")
     weights = np.array([w], "float32")
 
     def step() -> tuple[Any, Any]:
-        return value_and_gradients(
-            lambda *tensors: engine.expectation(program, *tensors), inputs, weights
-        )
+        return value_and_gradients(run, inputs, weights)
 
     values, (_, gradient) = step()
     seconds = []

@@ -25,13 +25,13 @@ def current() -> dict[str, dict[str, str]]:
     from qkeras_hybrid import ansatz, datasets, encodings, engines
     from qkeras_hybrid.bench import models
 
-    def lines(kind: Any) -> dict[str, str]:
-        return {name: _first_line(kind.get(name)) for name in kind.names()}
+    def lines(registry: Any) -> dict[str, str]:
+        return {name: _first_line(registry.get(name)) for name in registry.names()}
 
     return {
-        "engines": lines(engines),
-        "encodings": lines(encodings),
-        "ansatz": lines(ansatz),
+        "engines": lines(engines.ENGINES),
+        "encodings": lines(encodings.ENCODINGS),
+        "ansatz": lines(ansatz.ANSATZE),
         "datasets": datasets.descriptions(),
         "models": {name: _first_line(build) for name, build in models.MODELS.items()},
     }

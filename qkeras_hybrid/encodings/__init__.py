@@ -15,11 +15,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import keras
-
-from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid._registry import Registry
 from qkeras_hybrid.encodings.amplitude import AmplitudeEncoding, BasisEncoding
 from qkeras_hybrid.encodings.angle import (
     AngleEncoding,
@@ -31,22 +27,29 @@ from qkeras_hybrid.encodings.base import Encoding
 from qkeras_hybrid.encodings.hamiltonian import HamiltonianEncoding
 from qkeras_hybrid.encodings.iqp import IQPEncoding, ZZEncoding
 
-_KNOWN: dict[str, type[Encoding]] = {
-    encoding.name: encoding
-    for encoding in (
-        AngleEncoding,
-        DenseAngleEncoding,
-        AmplitudeEncoding,
-        BasisEncoding,
-        PhaseEncoding,
-        IQPEncoding,
-        ZZEncoding,
-        HamiltonianEncoding,
-        ReuploadingEncoding,
-    )
-}
+ENCODINGS: Registry[Encoding] = Registry(
+    "encoding",
+    Encoding,
+    {
+        encoding.name: encoding
+        for encoding in (
+            AngleEncoding,
+            DenseAngleEncoding,
+            AmplitudeEncoding,
+            BasisEncoding,
+            PhaseEncoding,
+            IQPEncoding,
+            ZZEncoding,
+            HamiltonianEncoding,
+            ReuploadingEncoding,
+        )
+    },
+)
+get = ENCODINGS.get
+names = ENCODINGS.names
 
 __all__ = [
+    "ENCODINGS",
     "AmplitudeEncoding",
     "AngleEncoding",
     "BasisEncoding",
@@ -60,24 +63,3 @@ __all__ = [
     "get",
     "names",
 ]
-
-
-def names() -> tuple[str, ...]:
-    """Returns the names of the encodings."""
-    return tuple(_KNOWN)
-
-
-def get(identifier: str | dict[str, Any] | Encoding) -> Encoding:
-    """Returns an encoding from its name, its Keras-serialized form, or itself.
-
-    Raises:
-        ValueError: If the name is unknown, or the identifier is none of these.
-    """
-    if isinstance(identifier, str):
-        return _KNOWN[one_of("encoding", identifier, _KNOWN)]()
-    found = identifier
-    if isinstance(identifier, dict):
-        found = keras.saving.deserialize_keras_object(identifier)
-    if not isinstance(found, Encoding):
-        raise ValueError(must("encoding", "be a name or an Encoding", identifier))
-    return found

@@ -6,8 +6,8 @@ import abc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qkeras_hybrid._checks import known_arguments
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._value import Value
 
 if TYPE_CHECKING:
     import cirq
@@ -16,7 +16,7 @@ else:
     cirq = lazy_module("cirq")
 
 
-class Encoding(abc.ABC):
+class Encoding(Value, abc.ABC):
     """Maps features to the parameters of a circuit, and says which circuit.
 
     An encoding is a value: its constructor's arguments are all it knows. The circuit has one
@@ -74,29 +74,6 @@ class Encoding(abc.ABC):
         Raises:
             ValueError: As `n_inputs`.
         """
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Encoding:
-        """Makes an encoding from what `get_config` returned.
-
-        Raises:
-            ValueError: If the config has a key that the constructor does not take.
-        """
-        return cls(**known_arguments(cls, config))
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, type(self)) and other.get_config() == self.get_config()
-
-    def __hash__(self) -> int:
-        return hash((type(self), repr(self.get_config())))
-
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
 
 
 def whole(operations: Any, qubits: Sequence[cirq.Qid]) -> cirq.Circuit:

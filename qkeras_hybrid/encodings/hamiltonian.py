@@ -178,7 +178,8 @@ def _spelling(term: Any) -> str:
     if isinstance(term, str):
         observables.parse(term, cirq.LineQubit.range(_width(term)))
         return term
-    if not observables.is_pauli(term) or not all(
+    kinds: tuple[Any, ...] = (cirq.PauliString, cirq.PauliSum)
+    if not isinstance(term, kinds) or not all(
         isinstance(qubit, cirq.LineQubit) and qubit.x >= 0 for qubit in term.qubits
     ):
         raise ValueError(

@@ -9,112 +9,113 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import keras
-
-from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid import gradients
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.engines.base import Engine
+from qkeras_hybrid._registry import Registry
+from qkeras_hybrid.engines._host import host_call
+from qkeras_hybrid.engines.base import Engine, Run
 from qkeras_hybrid.engines.native import NativeEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
-from qkeras_hybrid.program import Program, compile_circuit
+from qkeras_hybrid.gradients import Differentiator
+from qkeras_hybrid.program import Job, compile_circuit
 
 if TYPE_CHECKING:
     import cirq
 else:
     cirq = lazy_module("cirq")
 
-# In the order in which "auto" tries them: the fastest first.
-_KNOWN: dict[str, type[Engine]] = {
-    engine.name: engine for engine in (NativeEngine, TFQEngine, StatevectorEngine)
-}
+ENGINES: Registry[Engine] = Registry(
+    "engine",
+    Engine,
+    # In the order in which "auto" tries them: the fastest first.
+    {engine.name: engine for engine in (NativeEngine, TFQEngine, StatevectorEngine)},
+)
+names = ENGINES.names
 
 __all__ = [
     "Engine",
     "NativeEngine",
+    "Run",
     "StatevectorEngine",
     "TFQEngine",
+    "choose",
     "get",
+    "host_call",
     "names",
-    "resolve",
+    "prepare",
     "status",
 ]
 
 
-def names() -> tuple[str, ...]:
-    """Returns the names of the engines, without "auto"."""
-    return tuple(_KNOWN)
-
-
 def status() -> dict[str, str]:
     """Returns for each engine "available", or the reason why it can't run here."""
-    smallest = compile_circuit(cirq.Circuit(cirq.X(cirq.LineQubit(0))), "Z")
-    return {name: engine().supports(smallest) or "available" for name, engine in _KNOWN.items()}
+    smallest = compile_circuit(cirq.Circuit(cirq.X(cirq.LineQubit(0))), "Z").job()
+    return {name: ENGINES.get(name).refuses(smallest) or "available" for name in names()}
 
 
-def get(identifier: str | dict[str, Any] | Engine, shots: int | None = None) -> Engine | None:
+def get(identifier: str | dict[str, Any] | Engine) -> Engine | None:
     """Returns an engine from its name, its Keras-serialized form, or itself; None for "auto".
 
-    Args:
-        identifier: "auto", an engine's name, its serialized form, or an engine.
-        shots: If given, the engine estimates from this many shots; "auto" then is the
-            statevector engine.
-
     Raises:
-        ValueError: If the name is unknown, the identifier is none of these, or the engine
-            takes no shots.
+        ValueError: If the name is unknown, or the identifier is none of these.
     """
-    engine: Any = identifier
-    if isinstance(identifier, dict):
-        engine = keras.saving.deserialize_keras_object(identifier)
-    elif isinstance(identifier, str):
-        one_of("engine", identifier, ("auto", *_KNOWN))
-        if shots is not None and identifier in ("auto", "statevector"):
-            return StatevectorEngine(shots=shots)
-        engine = None if identifier == "auto" else _KNOWN[identifier]()
-    if engine is not None and not isinstance(engine, Engine):
-        raise ValueError(must("engine", "be a name or an Engine", identifier))
-    if shots is not None and getattr(engine, "shots", None) != shots:
-        raise ValueError(
-            must("shots", "be None unless the engine samples", shots)
-            + ' Take engine="statevector" or an engine that was made with shots.'
-        )
-    return engine
+    if isinstance(identifier, str) and identifier not in ("auto", *ENGINES.known):
+        known = ", ".join(map(repr, ("auto", *ENGINES.known)))
+        raise ArgumentError("engine", f"be one of {known}", identifier)
+    return None if identifier == "auto" else ENGINES.get(identifier)
 
 
-def resolve(
-    engine: Engine | None, program: Program, dtype: str, needs_states: bool = False
-) -> Engine:
-    """Returns the engine that will compute a program.
+def choose(job: Job, engine: Engine | None = None) -> Engine:
+    """Returns the engine that will do a job.
 
     Args:
-        engine: An engine, or None for the fastest that can.
-        program: The program.
-        dtype: "float32" or "float64".
-        needs_states: Whether states or probabilities must be differentiable.
+        job: The job.
+        engine: An engine, or None for the first registered one that can.
 
     Raises:
-        ValueError: If the engine, or no engine, can compute the program; with the reasons.
+        ValueError: If the engine, or no engine, can do it; with the reasons.
     """
-    candidates = [engine] if engine is not None else [known() for known in _KNOWN.values()]
+    job = replace(job, readout=job.readout.source)
     reasons = []
-    for candidate in candidates:
-        reason = _refusal(candidate, program, dtype, needs_states)
+    for candidate in [engine] if engine is not None else map(ENGINES.get, names()):
+        reason = candidate.refuses(job)
         if reason is None:
             return candidate
         reasons.append(f"{candidate.name}: {reason}")
+    if engine is not None:
+        _, reason = reasons[0].split(": ", 1)
+        raise ValueError(f"The engine {engine.name!r} can't compute this circuit: {reason}.")
     raise ValueError(
-        f"No engine can compute this circuit of {program.n_qubits} qubits. " + "; ".join(reasons)
-        if engine is None
-        else f"The engine {candidates[0].name!r} can't compute this circuit: {reason}."
+        f"No engine can compute this circuit of {job.program.n_qubits} qubits. "
+        + "; ".join(reasons)
     )
 
 
-def _refusal(engine: Engine, program: Program, dtype: str, needs_states: bool) -> str | None:
-    if dtype not in engine.dtypes:
-        return f"it computes in {' or '.join(engine.dtypes)}, not {dtype}"
-    if needs_states and not engine.differentiates_states:
-        return "it does not differentiate states and probabilities"
-    return engine.supports(program)
+def prepare(job: Job, engine: Engine, differentiator: Differentiator | None = None) -> Run:
+    """Returns what computes a job on an engine, with a gradient.
+
+    Args:
+        job: A job that the engine does not refuse.
+        engine: The engine.
+        differentiator: None for the engine's own gradient where it has one, and the parameter-
+            shift rule otherwise.
+
+    Raises:
+        ValueError: If the differentiator does not go with the job.
+    """
+    readout = job.readout
+    job = replace(job, readout=readout.source)
+    if differentiator is None and (
+        not job.gradient or not job.readout.linear or engine.differentiates_itself(job)
+    ):
+        run = engine.prepare(job)
+    else:
+        run = (differentiator or gradients.ParameterShift()).prepare(engine, job)
+    if readout.source is readout:
+        return run
+    return lambda inputs, weights, seed=None: readout.finish(run(inputs, weights, seed))

@@ -1,112 +1,204 @@
-"""The contract of an engine: what computes a compiled program."""
+"""The contract of an engine: what runs a compiled program."""
 
 from __future__ import annotations
 
 import abc
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
 
-from qkeras_hybrid._checks import available_memory, bytes_text, known_arguments, must
+from qkeras_hybrid._checks import available_memory, bytes_text, positive_int
+from qkeras_hybrid._value import Value
+from qkeras_hybrid.program import UNITARY, Compiled, Job
+from qkeras_hybrid.readouts import Probabilities, Readout, Samples, State
 
-if TYPE_CHECKING:
-    from qkeras_hybrid.program import Program
+Run = Callable[..., Any]
+"""`run(inputs, weights, seed=None)` computes a job's readout.
+
+`inputs` is a floating tensor of shape `(batch, n_inputs)`, `weights` of `(n_weights,)`, both of the
+job's dtype and the Keras backend in use. `seed` is an integer or a `keras.random.SeedGenerator`,
+for jobs with shots. The result has the shape `(batch, *readout.shape(program, shots))` and the
+readout's dtype, and is differentiable in inputs and weights if the job asked for a gradient.
+"""
 
 
-class Engine(abc.ABC):
-    """Computes programs: expectation values, states, probabilities and samples.
+class Engine(Value, abc.ABC):
+    """Runs programs. What it can do, it declares; how it does it, `prepare` returns.
 
-    An engine is an object without weights; what it is given at construction (precision, shots)
-    round-trips through `get_config`. Tensors are of the Keras backend in use.
+    An engine is a value without weights: what it is given at construction comes back from
+    `get_config`.
 
     Attributes:
         name: The name under which `engine=` finds it.
-        supports_jit: Whether Keras may compile a model with this engine by XLA.
-        exact: Whether expectation values have no sampling error, so that the backend's own
-            gradient of `expectation` is the exact one.
-        dtypes: The precisions that inputs and weights may have.
-        differentiates_states: Whether `state` and `probabilities` have gradients too.
+        instructions: The types of instructions that it executes; others are refused.
+        readouts: The types of readouts that it computes.
+        differentiates: The types of readouts of which it has an exact gradient of its own.
+        samples: Whether it takes `shots`: its values then have a sampling error.
+        exact: Whether it can do without shots.
+        noisy: Whether it takes a noise model.
+        takes_circuits: Whether each sample may bring a circuit of its own.
+        traceable: Whether its run may be compiled (by XLA or JAX's `jit`) as it stands. Others
+            leave the traced graph by `host_call`, which JAX compiles around, and XLA under
+            TensorFlow does not.
+        dtypes: The precisions in which it computes.
+        backends: The Keras backends under which it runs; None for all.
+        shots: The number of shots where a job names none, as a default.
     """
 
     name: ClassVar[str]
-    supports_jit: bool = False
-    exact: bool = True
-    dtypes: tuple[str, ...] = ("float32", "float64")
-    differentiates_states: bool = True
+    instructions: ClassVar[frozenset[type]] = UNITARY
+    readouts: ClassVar[frozenset[type[Readout]]]
+    differentiates: ClassVar[frozenset[type[Readout]]] = frozenset()
+    samples: ClassVar[bool] = False
+    exact: ClassVar[bool] = True
+    noisy: ClassVar[bool] = False
+    takes_circuits: ClassVar[bool] = False
+    traceable: ClassVar[bool] = False
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
+    backends: ClassVar[frozenset[str] | None] = None
+    shots: int | None = None
 
-    @abc.abstractmethod
-    def supports(self, program: Program) -> str | None:
-        """Returns None if this engine can compute the program, else the reason it can't."""
+    def refuses(self, job: Job) -> str | None:
+        """Returns why this engine can't do a job, or None if it can.
 
-    def caution(self, program: Program) -> str | None:
-        """Returns what a user of a supported program should know before training, or None."""
+        By what it declares. An engine with more reasons, such as memory, asks here first.
+        """
+        if self.backends is not None and job.backend not in self.backends:
+            names = " or ".join(sorted(self.backends))
+            return f"it runs under {names}, and the Keras backend is {job.backend}"
+        foreign = sorted(kind.__name__ for kind in job.program.kinds - self.instructions)
+        if foreign:
+            return f"it does not execute {foreign[0]} instructions"
+        if type(job.readout) not in self.readouts:
+            known = ", ".join(sorted(kind.name for kind in self.readouts))
+            return f"it computes {known}, not {job.readout.name}"
+        if job.dtype not in self.dtypes:
+            return f"it computes in {' or '.join(self.dtypes)}, not {job.dtype}"
+        if job.noise is not None and not self.noisy:
+            return "it takes no noise model"
+        if job.shots is not None and not job.readout.estimable:
+            return f"the {job.readout.name} can't be estimated from `shots`"
+        if job.shots is not None and not self.samples:
+            return "it takes no `shots`"
+        if job.shots is None and not (self.exact and job.readout.exact):
+            return f"it needs `shots` for {job.readout.name}"
+        if job.circuits and not self.takes_circuits:
+            return "it takes no circuits as inputs"
+        if job.gradient and not (job.readout.linear or type(job.readout) in self.differentiates):
+            return f"it does not differentiate the {job.readout.name}"
+        return None
+
+    def caution(self, job: Job) -> str | None:
+        """Returns what a user should know before training a job that this engine takes."""
         return None
 
     @abc.abstractmethod
-    def expectation(self, program: Program, inputs: Any, weights: Any, *, seed: Any = None) -> Any:
-        """Computes the expectation values of the program's observables.
+    def prepare(self, job: Job) -> Run:
+        """Returns what computes a job.
+
+        All that can be done once is done here: a circuit written, kernels chosen, a device asked.
 
         Args:
-            program: A program that this engine supports.
-            inputs: Floating tensor of shape `(batch, n_inputs)`.
-            weights: Floating tensor of shape `(n_weights,)`, of the same dtype.
-            seed: A `keras.random.SeedGenerator` or an integer, for engines that sample.
+            job: A job that this engine does not refuse.
+        """
+
+    # For a computation outside of a layer: each call prepares anew.
+
+    def expectation(
+        self, compiled: Compiled, inputs: Any, weights: Any = (), *, seed: Any = None
+    ) -> Any:
+        """Computes the expectation values of a compiled circuit's observables.
+
+        Args:
+            compiled: What `compile_circuit` returned.
+            inputs: Floating values of shape `(batch, n_inputs)`; float64 is computed in float64,
+                all others in float32.
+            weights: Values of shape `(n_weights,)`.
+            seed: An integer or a `keras.random.SeedGenerator`, for an engine with shots.
 
         Returns:
-            Tensor of shape `(batch, n_observables)`, of the dtype of the inputs,
-            differentiable with respect to inputs and weights if the engine is exact.
-        """
-
-    @abc.abstractmethod
-    def state(self, program: Program, inputs: Any, weights: Any) -> Any:
-        """Computes final state vectors: a complex tensor of shape `(batch, 2**n_qubits)`.
-
-        The first qubit is the most significant bit of the index of a basis state.
-        """
-
-    @abc.abstractmethod
-    def probabilities(self, program: Program, inputs: Any, weights: Any) -> Any:
-        """Computes the probabilities of the basis states: shape `(batch, 2**n_qubits)`."""
-
-    @abc.abstractmethod
-    def sample(
-        self, program: Program, inputs: Any, weights: Any, shots: int, *, seed: Any = None
-    ) -> Any:
-        """Draws measurements of all qubits: int32 bits of shape `(batch, shots, n_qubits)`."""
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> Engine:
-        """Makes an engine from what `get_config` returned.
+            Tensor of shape `(batch, n_observables)`, of the dtype of the inputs, with the
+            engine's own gradient if it has one.
 
         Raises:
-            ValueError: If the config has a key that the constructor does not take.
+            ValueError: If the engine refuses, or a shape is wrong.
         """
-        return cls(**known_arguments(cls, config))
+        return self._once(compiled, inputs, weights, self.shots, seed)
 
-    def __eq__(self, other: object) -> bool:
-        return type(other) is type(self) and other.get_config() == self.get_config()
+    def state(self, compiled: Compiled, inputs: Any, weights: Any = ()) -> Any:
+        """Computes final state vectors: a complex tensor of shape `(batch, 2**n_qubits)`.
 
-    def __hash__(self) -> int:
-        return hash((type(self), repr(sorted(self.get_config().items()))))
+        The first qubit is the most significant bit of the index of a basis state. Arguments and
+        errors as for `expectation`.
+        """
+        return self._once(compiled.reading(State()), inputs, weights)
 
-    def __repr__(self) -> str:
-        arguments = ", ".join(f"{k}={v!r}" for k, v in self.get_config().items())
-        return f"{type(self).__name__}({arguments})"
+    def probabilities(self, compiled: Compiled, inputs: Any, weights: Any = ()) -> Any:
+        """Computes the probabilities of the basis states: shape `(batch, 2**n_qubits)`.
+
+        Arguments and errors as for `expectation`.
+        """
+        return self._once(compiled.reading(Probabilities()), inputs, weights)
+
+    def sample(
+        self,
+        compiled: Compiled,
+        inputs: Any,
+        weights: Any = (),
+        shots: int = 1,
+        *,
+        seed: Any = None,
+    ) -> Any:
+        """Draws measurements of all qubits: int32 bits of shape `(batch, shots, n_qubits)`.
+
+        Arguments and errors as for `expectation`.
+        """
+        return self._once(compiled.reading(Samples()), inputs, weights, shots, seed)
+
+    def _once(
+        self,
+        compiled: Compiled,
+        inputs: Any,
+        weights: Any,
+        shots: int | None = None,
+        seed: Any = None,
+    ) -> Any:
+        inputs = ops.convert_to_tensor(inputs)
+        given = keras.backend.standardize_dtype(inputs.dtype)
+        dtype = "float64" if given == "float64" else "float32"
+        if shots is not None:
+            positive_int("shots", shots)
+        # Whether somebody takes a gradient is not known here.
+        job = compiled.job(dtype, shots=shots, gradient=False)
+        reason = self.refuses(job)
+        if reason is not None:
+            raise ValueError(f"The engine {self.name!r} can't compute this circuit: {reason}.")
+        weights = ops.cast(ops.convert_to_tensor(weights), dtype)
+        values = self.prepare(job)(ops.cast(inputs, dtype), weights, seed)
+        return compiled.readout.cast(values, given)
+
+    def traces(self, job: Job) -> bool:
+        """Tells whether a prepared job may be compiled, by XLA under TensorFlow."""
+        if not self.traceable:
+            return job.backend == "jax"
+        # TensorFlow's samplers have no XLA kernels.
+        return job.shots is None or job.backend != "tensorflow"
+
+    def differentiates_itself(self, job: Job) -> bool:
+        """Tells whether the gradient of a job is the engine's own, and exact."""
+        return job.shots is None and type(job.readout) in self.differentiates
 
 
-def memory_refusal(n_qubits: int, bytes_an_amplitude: int) -> str | None:
+def memory_refusal(n_qubits: int, bytes_per_amplitude: float) -> str | None:
     """Returns why the states of `n_qubits` qubits don't fit in memory, or None if they do.
 
     Args:
         n_qubits: The number of qubits.
-        bytes_an_amplitude: What one sample needs for each of the `2**n_qubits` amplitudes.
+        bytes_per_amplitude: What one sample needs for each of the `2**n_qubits` amplitudes.
     """
-    need, have = bytes_an_amplitude * 2**n_qubits, available_memory()
+    need, have = int(bytes_per_amplitude) * 2**n_qubits, available_memory()
     if need <= have:
         return None
     exactly = f" ({need} bytes)" if need < 2**80 else ""
@@ -114,19 +206,6 @@ def memory_refusal(n_qubits: int, bytes_an_amplitude: int) -> str | None:
         f"{n_qubits} qubits need {bytes_text(need)}{exactly} of memory for one sample, "
         f"and {bytes_text(have)} are available"
     )
-
-
-def check_shapes(program: Program, inputs: Any, weights: Any) -> None:
-    """Makes sure that inputs and weights have the shapes that a program needs.
-
-    Raises:
-        ValueError: If the ranks or widths disagree with the program.
-    """
-    n_inputs, n_weights = len(program.inputs), len(program.weights)
-    if len(inputs.shape) != 2 or inputs.shape[1] not in (n_inputs, None):
-        raise ValueError(must("inputs", f"have shape (batch, {n_inputs})", tuple(inputs.shape)))
-    if len(weights.shape) != 1 or weights.shape[0] not in (n_weights, None):
-        raise ValueError(must("weights", f"have shape ({n_weights},)", tuple(weights.shape)))
 
 
 def sample_bits(probabilities: Any, n_qubits: int, shots: int, seed: Any) -> Any:
@@ -137,8 +216,7 @@ def sample_bits(probabilities: Any, n_qubits: int, shots: int, seed: Any) -> Any
     """
     # An amplitude of exactly zero has the logarithm of the smallest normal number: its chance
     # is below 1e-37, and the logarithm stays finite.
-    smallest = 1e-37 if keras.backend.standardize_dtype(probabilities.dtype) != "float16" else 6e-8
-    logits = ops.log(ops.maximum(probabilities, smallest))
+    logits = ops.log(ops.maximum(probabilities, 1e-37))
     index = keras.random.categorical(logits, shots, dtype="int32", seed=seed)
     shifts = ops.arange(n_qubits - 1, -1, -1, dtype="int32")
     return ops.bitwise_and(ops.right_shift(index[..., None], shifts), 1)
@@ -170,3 +248,6 @@ def check_finite(tensor: Any, what: str) -> None:
     real = ops.real(tensor) if "complex" in str(tensor.dtype) else tensor
     if not bool(ops.all(ops.isfinite(real))):
         raise ValueError(message + ". Look at the data, or leave out `check_finite`.")
+
+
+__all__ = ["Engine", "Job", "Readout", "Run", "check_finite", "memory_refusal", "sample_bits"]

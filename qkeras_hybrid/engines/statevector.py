@@ -8,20 +8,32 @@ and compiles them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, assert_never
 
 import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._double import cos, sin
-from qkeras_hybrid.engines.base import Engine, check_shapes, memory_refusal, sample_bits
-from qkeras_hybrid.program import Instruction, PauliRotation, Phase, Program, Unitary
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.engines.base import Engine, Run, memory_refusal, sample_bits
+from qkeras_hybrid.program import (
+    AngleMap,
+    Channel,
+    Instruction,
+    Job,
+    Measurement,
+    PauliRotation,
+    Phase,
+    Reset,
+    Unitary,
+)
+from qkeras_hybrid.readouts import Expectation, Probabilities, Samples, State
 
 if TYPE_CHECKING:
-    from qkeras_hybrid.observables import PauliTerm
+    from qkeras_hybrid.observables import Observable, PauliTerm
 
 # A complex tensor as its real and imaginary parts.
 Pair = tuple[Any, Any]
@@ -44,106 +56,144 @@ class StatevectorEngine(Engine):
     Example:
 
     >>> q = cirq.LineQubit(0)
-    >>> program = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q)), "Z", inputs="x")
-    >>> engine = StatevectorEngine()
-    >>> z = engine.expectation(program, ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
+    >>> compiled = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q)), "Z", inputs="x")
+    >>> run = StatevectorEngine().prepare(compiled.job())
+    >>> z = run(ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
     >>> np.round(ops.convert_to_numpy(z), 5).tolist()
     [[1.0], [-1.0]]
     """
 
     name = "statevector"
+    readouts = frozenset({Expectation, Probabilities, State, Samples})
+    differentiates = frozenset({Expectation, Probabilities, State})
+    samples = True
+    traceable = True
 
     def __init__(self, shots: int | None = None) -> None:
         self.shots = None if shots is None else positive_int("shots", shots)
-        self.exact = shots is None
-        # TensorFlow's binomial sampler has no XLA kernel.
-        self.supports_jit = self.exact or keras.backend.backend() != "tensorflow"
 
     def get_config(self) -> dict[str, Any]:
         return {"shots": self.shots}
 
-    def supports(self, program: Program) -> str | None:
+    def refuses(self, job: Job) -> str | None:
         # A state, the gate's result, and their like. What training needs besides: `caution`.
-        return memory_refusal(program.n_qubits, 4 * 8)
+        need = 4 * _bytes_per_amplitude(job)
+        return super().refuses(job) or memory_refusal(job.program.n_qubits, need)
 
-    def caution(self, program: Program) -> str | None:
-        # The backend's reverse mode keeps what each instruction read: a complex64 state or two.
-        refusal = memory_refusal(program.n_qubits, 8 * len(program.instructions))
+    def caution(self, job: Job) -> str | None:
+        if not job.gradient:
+            return None
+        # The backend's reverse mode keeps what each instruction read: a state or two.
+        n_instructions = len(job.program.instructions)
+        need = _bytes_per_amplitude(job) * n_instructions
+        refusal = memory_refusal(job.program.n_qubits, need)
         if refusal is None:
             return None
         return (
             f"training on the statevector engine keeps a state vector for each of the "
-            f"{len(program.instructions)} instructions: {refusal}. Predicting needs a few states "
+            f"{n_instructions} instructions: {refusal}. Predicting needs a few states "
             'only. Train with engine="native", which keeps three, or with fewer qubits.'
         )
 
-    def expectation(self, program: Program, inputs: Any, weights: Any, *, seed: Any = None) -> Any:
-        state = self._run(program, inputs, weights)
-        values: dict[tuple[str, tuple[int, ...]], Any] = {}
-        measured = []
-        for term in (term for observable in program.observables for term in observable.terms):
-            if term.qubits:
-                key = (term.paulis, term.qubits)
-                if key not in values:
-                    values[key] = _pauli_value(state, term, program.n_qubits)
-                measured.append(values[key])
-        if self.shots is not None and measured:
-            estimates = _estimate(ops.stack(measured, axis=1), self.shots, seed)
-            measured = ops.unstack(estimates, len(measured), axis=1)
-        remaining = iter(measured)
-        columns = []
-        for observable in program.observables:
-            column = ops.zeros_like(state[0][:, 0])
-            for term in observable.terms:
-                factor = next(remaining) if term.qubits else 1.0
-                column = column + term.coefficient * factor
-            columns.append(column)
-        return ops.stack(columns, axis=1) if columns else state[0][:, :0]
-
-    def state(self, program: Program, inputs: Any, weights: Any) -> Any:
-        re, im = self._run(program, inputs, weights)
-        # ops.view_as_complex would round float64 to complex64.
-        double = keras.backend.standardize_dtype(re.dtype) == "float64"
-        dtype = "complex128" if double else "complex64"
-        return ops.cast(re, dtype) + ops.cast(im, dtype) * 1j
-
-    def probabilities(self, program: Program, inputs: Any, weights: Any) -> Any:
-        re, im = self._run(program, inputs, weights)
-        return re * re + im * im
-
-    def sample(
-        self, program: Program, inputs: Any, weights: Any, shots: int, *, seed: Any = None
-    ) -> Any:
-        shots = positive_int("shots", shots)
-        probabilities = self.probabilities(program, inputs, weights)
-        return sample_bits(probabilities, program.n_qubits, shots, seed)
-
-    def _run(self, program: Program, inputs: Any, weights: Any) -> Pair:
-        """Returns the final state of each sample."""
-        inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
-        check_shapes(program, inputs, weights)
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        if dtype not in ("float32", "float64"):
-            raise ValueError(must("inputs", "be of dtype float32 or float64", dtype))
-        trig = _Trigonometry(program, *program.extend(inputs, weights))
+    def prepare(self, job: Job) -> Run:
+        program, angles = job.program, job.angles
+        read = self._reader(job)
         n = program.n_qubits
-        # The batch dimension is one until the first gate that depends on an input: what comes
-        # before is computed once for the batch. `keep` makes it whole at the end in any case,
-        # and makes the result empty where the batch is, NaN in no case.
         start = np.zeros((1, 2**n))
         start[0, 0] = 1.0
-        state: Pair = (
-            ops.convert_to_tensor(start, dtype),
-            ops.zeros((1, 2**n), dtype=dtype),
-        )
-        for instruction in program.instructions:
-            state = _apply(instruction, state, trig, n)
-        batch = ops.shape(inputs)[0]
-        whole = (batch, 2**n)
-        return (
-            state[0] if trig.used_inputs else ops.broadcast_to(state[0], whole),
-            state[1] if trig.used_inputs else ops.broadcast_to(state[1], whole),
-        )
+
+        def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
+            inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
+            angles.check_shapes(inputs, weights)
+            dtype = keras.backend.standardize_dtype(inputs.dtype)
+            if dtype not in ("float32", "float64"):
+                raise ArgumentError("inputs", "be of dtype float32 or float64", dtype)
+            trig = _Trigonometry(angles, *angles.extend(inputs, weights))
+            # The batch dimension is one until the first gate that depends on an input: what
+            # comes before is computed once for the batch.
+            state: Pair = (
+                ops.convert_to_tensor(start, dtype),
+                ops.zeros((1, 2**n), dtype=dtype),
+            )
+            for instruction in program.instructions:
+                state = _apply(instruction, state, trig, n)
+            if not trig.used_inputs:
+                # Made whole at the end: empty where the batch is, NaN in no case.
+                whole = (ops.shape(inputs)[0], 2**n)
+                state = (ops.broadcast_to(state[0], whole), ops.broadcast_to(state[1], whole))
+            return read(state, seed)
+
+        return run
+
+    def _reader(self, job: Job) -> Callable[[Pair, Any], Any]:
+        """Returns what reads a job's readout of the final states, given a seed."""
+        n, shots, readout = job.program.n_qubits, job.shots, job.readout
+
+        def probabilities(state: Pair) -> Any:
+            re, im = state
+            return re * re + im * im
+
+        def bits(state: Pair, seed: Any) -> Any:
+            return sample_bits(probabilities(state), n, positive_int("shots", shots), seed)
+
+        match readout:
+            case Expectation(observables=observables):
+                return lambda state, seed: _expectation(state, observables, n, shots, seed)
+            case Probabilities() if shots is None:
+                return lambda state, seed: probabilities(state)
+            case Probabilities():
+                return lambda state, seed: _frequencies(bits(state, seed), n, state[0].dtype)
+            case Samples():
+                return bits
+            case State():
+                return lambda state, seed: _as_complex(state)
+            case _:
+                raise NotImplementedError(readout)
+
+
+def _bytes_per_amplitude(job: Job) -> int:
+    return 16 if job.dtype == "float64" else 8
+
+
+def _as_complex(state: Pair) -> Any:
+    re, im = state
+    # ops.view_as_complex would round float64 to complex64.
+    double = keras.backend.standardize_dtype(re.dtype) == "float64"
+    dtype = "complex128" if double else "complex64"
+    return ops.cast(re, dtype) + ops.cast(im, dtype) * 1j
+
+
+def _frequencies(bits: Any, n: int, dtype: Any) -> Any:
+    """Returns how often each basis state is among bits of shape `(batch, shots, n)`."""
+    weights = ops.convert_to_tensor(2 ** np.arange(n)[::-1], "int32")
+    index = ops.sum(bits * weights, axis=-1)
+    return ops.mean(ops.one_hot(index, 2**n, dtype=keras.backend.standardize_dtype(dtype)), axis=1)
+
+
+def _expectation(
+    state: Pair, observables: Sequence[Observable], n: int, shots: int | None, seed: Any
+) -> Any:
+    """Returns expectation values, exact or from shots, of shape `(batch, n_observables)`."""
+    values: dict[tuple[str, tuple[int, ...]], Any] = {}
+    measured = []
+    for term in (term for observable in observables for term in observable.terms):
+        if term.qubits:
+            key = (term.paulis, term.qubits)
+            if key not in values:
+                values[key] = _pauli_value(state, term, n)
+            measured.append(values[key])
+    if shots is not None and measured:
+        estimates = _estimate(ops.stack(measured, axis=1), shots, seed)
+        measured = ops.unstack(estimates, len(measured), axis=1)
+    remaining = iter(measured)
+    columns = []
+    for observable in observables:
+        column = ops.zeros_like(state[0][:, 0])
+        for term in observable.terms:
+            factor = next(remaining) if term.qubits else 1.0
+            column = column + term.coefficient * factor
+        columns.append(column)
+    return ops.stack(columns, axis=1) if columns else state[0][:, :0]
 
 
 def _estimate(value: Any, shots: int, seed: Any) -> Any:
@@ -167,9 +217,9 @@ def _estimate(value: Any, shots: int, seed: Any) -> Any:
 class _Trigonometry:
     """Cosines and sines of the program's angles; those of weights alone are computed once."""
 
-    def __init__(self, program: Program, inputs: Any, weights: Any) -> None:
-        of_inputs, of_weights = program.affine.table
-        self._depends = [bool(angle.inputs) for angle in program.affine.angles]
+    def __init__(self, angles: AngleMap, inputs: Any, weights: Any) -> None:
+        of_inputs, of_weights = angles.affine.tables
+        self._depends = [bool(angle.inputs) for angle in angles.affine.rows]
         fixed = of_weights(weights)[None, :]
         self._fixed = fixed
         self._whole = fixed + of_inputs(inputs) if any(self._depends) else fixed
@@ -189,16 +239,22 @@ class _Trigonometry:
 
 
 def _apply(instruction: Instruction, state: Pair, trig: _Trigonometry, n: int) -> Pair:
-    if isinstance(instruction, PauliRotation):
-        # exp(-i a/2 P) = cos(a/2) - i sin(a/2) P
-        cosine, sine = trig(instruction.angle, 0.5)
-        re, im = state
-        p_re, p_im = _pauli(state, instruction.paulis, instruction.qubits, n)
-        return cosine * re + sine * p_im, cosine * im - sine * p_re
-    if isinstance(instruction, Phase):
-        cosine, sine = trig(instruction.angle, 1.0)
-        return _phase(state, cosine, sine, instruction.qubits, n)
-    return _unitary(state, instruction, n)
+    match instruction:
+        case PauliRotation(paulis=paulis, qubits=qubits, angle=row):
+            # exp(-i a/2 P) = cos(a/2) - i sin(a/2) P
+            cosine, sine = trig(row, 0.5)
+            re, im = state
+            p_re, p_im = _pauli(state, paulis, qubits, n)
+            return cosine * re + sine * p_im, cosine * im - sine * p_re
+        case Phase(qubits=qubits, angle=row):
+            cosine, sine = trig(row, 1.0)
+            return _phase(state, cosine, sine, qubits, n)
+        case Unitary():
+            return _unitary(state, instruction, n)
+        case Channel() | Measurement() | Reset():
+            raise NotImplementedError(f"{type(instruction).__name__} is not declared")
+        case _:
+            assert_never(instruction)
 
 
 # TensorFlow multiplies tensors of different shapes only where at most four axes remain after

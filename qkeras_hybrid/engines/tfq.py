@@ -18,26 +18,31 @@ from __future__ import annotations
 
 import math
 import warnings
-import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, assert_never
 
 import keras
 import numpy as np
 
 from qkeras_hybrid._checks import must, one_of, positive_int
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.engines.base import Engine, check_shapes, memory_refusal, sample_bits
+from qkeras_hybrid.engines.base import Engine, Run, memory_refusal, sample_bits
 from qkeras_hybrid.program import (
+    AngleMap,
+    Channel,
     Instruction,
+    Job,
+    Measurement,
     PauliRotation,
-    Program,
+    Phase,
+    Reset,
     Source,
     Unitary,
     compile_circuit,
     sources,
 )
+from qkeras_hybrid.readouts import Circuits, Expectation, Probabilities, Samples, State
 
 if TYPE_CHECKING:
     import cirq
@@ -73,126 +78,116 @@ class TFQEngine(Engine):
     Example:
 
     >>> q = cirq.LineQubit(0)
-    >>> program = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q)), "Z", inputs="x")
-    >>> z = TFQEngine().expectation(program, ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
+    >>> compiled = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q)), "Z", inputs="x")
+    >>> z = TFQEngine().prepare(compiled.job())(ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
     >>> np.round(ops.convert_to_numpy(z), 5).tolist()
     [[1.0], [-1.0]]
     """
 
     name = "tfq"
+    readouts = frozenset({Expectation, Probabilities, State, Samples, Circuits})
+    differentiates = frozenset({Expectation})
+    samples = True
+    takes_circuits = True
     dtypes = ("float32",)
-    differentiates_states = False
+    backends = frozenset({"tensorflow"})
 
     def __init__(self, gradient: str = "adjoint") -> None:
         self.gradient = one_of("gradient", gradient, _GRADIENTS)
-        self._written: weakref.WeakKeyDictionary[Program, _Written] = weakref.WeakKeyDictionary()
-        self._written_after_circuits = self._written.__class__()
 
     def get_config(self) -> dict[str, Any]:
         return {"gradient": self.gradient}
 
-    def supports(self, program: Program) -> str | None:
-        if keras.backend.backend() != "tensorflow":
-            return f"it needs the TensorFlow backend, and Keras runs on {keras.backend.backend()}"
+    def refuses(self, job: Job) -> str | None:
+        reason = super().refuses(job)
+        if reason is not None:
+            return reason
+        if job.shots is not None and not isinstance(job.readout, Samples):
+            return "it takes `shots` for samples only"
+        if job.gradient and isinstance(job.readout, Probabilities):
+            return "it does not differentiate states and probabilities"
         try:
             tfq.get_expectation_op  # noqa: B018  (the first use imports it)
         except ImportError as error:
             return f"tensorflow-quantum can't be imported ({error})"
-        return memory_refusal(program.n_qubits, 2 * 8)
+        return memory_refusal(job.program.n_qubits, 2 * 8)
 
-    def expectation(self, program: Program, inputs: Any, weights: Any, *, seed: Any = None) -> Any:
-        written = self._write(program)
-        values = self._values(program, written, inputs, weights)
-        if not program.observables:
-            return values[:, :0]
-        circuits = tf.repeat(tf.constant(written.circuit), tf.shape(values)[0])
-        return _expectation(written, circuits, values)
+    def prepare(self, job: Job) -> Run:
+        program, n = job.program, job.program.n_qubits
+        # The qubits of circuits that run first are told from one another by name: the program
+        # keeps its own.
+        qubits = check_qubits(program.qubits) if job.circuits else cirq.GridQubit.rect(1, n)
+        # Eager even while a graph is traced: it is done once.
+        with tf.init_scope():
+            written = _write(job, qubits, self.gradient)
+        read = _reader(job, written)
 
-    def expectation_after(self, circuits: Any, program: Program, inputs: Any, weights: Any) -> Any:
-        """Returns expectation values of the program, run after each sample's own circuit.
+        def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
+            circuits, values = inputs if job.circuits else (None, inputs)
+            values = tf.convert_to_tensor(values)
+            weights = tf.convert_to_tensor(weights)
+            turns = written.table(values, weights) / math.pi
+            constants = tf.constant(written.constants, turns.dtype)[None]
+            batch = tf.shape(turns)[0]
+            turns = tf.concat([turns, tf.repeat(constants, batch, axis=0)], axis=1)
+            own = tf.repeat(tf.constant(written.circuit), batch)
+            if circuits is not None:
+                # By its module, since the package's own names leave it out.
+                from tensorflow_quantum.core.ops import tfq_utility_ops
 
-        Args:
-            circuits: String tensor of shape `(batch,)`: circuits without symbols, as
-                `tfq.convert_to_tensor` makes them. They may act on more qubits than the program.
-            program: The program; its qubits, by their names, are those of the circuits.
-            inputs: Tensor of shape `(batch, n_inputs)`.
-            weights: Tensor of shape `(n_weights,)`.
+                own = tfq_utility_ops.append_circuit(circuits, own)
+            return read(own, turns, lambda: written.phases(values, weights), seed)
 
-        Returns:
-            Tensor of shape `(batch, n_observables)`, with gradients of `inputs` and `weights`.
+        return run
 
-        Raises:
-            ValueError: If TFQ can't name one of the program's qubits.
-        """
-        # By its module, since the package's own names leave it out.
-        from tensorflow_quantum.core.ops import tfq_utility_ops
 
-        written = self._write(program, after_circuits=True)
-        values = self._values(program, written, inputs, weights)
-        own = tf.repeat(tf.constant(written.circuit), tf.shape(circuits)[0])
-        return _expectation(written, tfq_utility_ops.append_circuit(circuits, own), values)
+def _reader(job: Job, written: _Written) -> Callable[..., Any]:
+    """Returns what reads a job's readout.
 
-    def state(self, program: Program, inputs: Any, weights: Any) -> Any:
-        written = self._write(program)
-        values = self._values(program, written, inputs, weights)
-        batch = tf.shape(values)[0]
-        circuits = tf.repeat(tf.constant(written.circuit), batch)
+    Of circuits, the values of their symbols, a function that computes the global phases that they
+    leave out, and a seed.
+    """
+    readout, n = job.readout, job.program.n_qubits
 
-        def simulate(values: Any) -> Any:
-            found = tfq.get_state_op()(circuits, tf.constant(written.symbols, tf.string), values)
+    def expectation(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
+        if not len(written.observables):
+            return turns[:, :0]
+        return _expectation(written, circuits, turns)
+
+    def state(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
+        def simulate(turns: Any) -> Any:
+            names = tf.constant(written.symbols, tf.string)
+            found = tfq.get_state_op()(circuits, names, turns)
             states = found.to_tensor() if isinstance(found, tf.RaggedTensor) else found
-            return tf.reshape(states, (batch, 2**program.n_qubits))
+            return tf.reshape(states, (tf.shape(circuits)[0], 2**n))
 
         states = _without_gradient(
             simulate,
             "The tfq engine does not differentiate states. Use engine='statevector' or 'native'.",
-        )(values)
-        # What the circuit written for TFQ leaves out of the global phase.
-        phase = written.phase + tf.zeros((batch,), values.dtype)
-        if written.phase_rows:
-            angles = program.angle_values(*map(tf.convert_to_tensor, (inputs, weights)))
-            phase += tf.reduce_sum(tf.gather(angles, written.phase_rows, axis=1), axis=1)
+        )(turns)
+        phase = written.phase + tf.reduce_sum(phases(), axis=1)
         return states * tf.exp(tf.complex(tf.zeros_like(phase), phase))[:, None]
 
-    def probabilities(self, program: Program, inputs: Any, weights: Any) -> Any:
-        state = self.state(program, inputs, weights)
-        return tf.math.real(state) ** 2 + tf.math.imag(state) ** 2
+    def probabilities(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
+        states = state(circuits, turns, phases, seed)
+        return tf.math.real(states) ** 2 + tf.math.imag(states) ** 2
 
-    def sample(
-        self, program: Program, inputs: Any, weights: Any, shots: int, *, seed: Any = None
-    ) -> Any:
+    def samples(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
         # Sampled here from TFQ's states: its own sampling op takes no seed.
-        shots = positive_int("shots", shots)
-        probabilities = self.probabilities(program, inputs, weights)
-        return sample_bits(probabilities, program.n_qubits, shots, seed)
+        shots = positive_int("shots", job.shots)
+        return sample_bits(probabilities(circuits, turns, phases, seed), n, shots, seed)
 
-    def circuits(self, program: Program, inputs: Any, weights: Any) -> Any:
-        """Returns each sample's circuit, without symbols, as TFQ's string tensor `(batch,)`."""
-        written = self._write(program)
-        values = self._values(program, written, inputs, weights)
-        programs = tf.repeat(tf.constant(written.circuit), tf.shape(values)[0])
-        return tfq.resolve_parameters(programs, tf.constant(written.symbols, tf.string), values)
+    def resolved(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
+        return tfq.resolve_parameters(circuits, tf.constant(written.symbols, tf.string), turns)
 
-    def _write(self, program: Program, after_circuits: bool = False) -> _Written:
-        cache = self._written_after_circuits if after_circuits else self._written
-        if program not in cache:
-            if after_circuits:
-                # Their qubits are told from one another by name: the program keeps its own.
-                qubits = check_qubits(program.qubits)
-            else:
-                qubits = tuple(cirq.GridQubit.rect(1, program.n_qubits))
-            # Eager even while a graph is traced: it is done once.
-            with tf.init_scope():
-                cache[program] = _write(program, qubits, self.gradient)
-        return cache[program]
-
-    def _values(self, program: Program, written: _Written, inputs: Any, weights: Any) -> Any:
-        """Returns the symbols' values in half turns: shape `(batch, n_symbols)`, float32."""
-        inputs, weights = tf.convert_to_tensor(inputs), tf.convert_to_tensor(weights)
-        check_shapes(program, inputs, weights)
-        angles = written.table.angle_values(inputs, weights) / math.pi
-        constants = tf.constant(written.constants, angles.dtype)[None]
-        return tf.concat([angles, tf.repeat(constants, tf.shape(angles)[0], axis=0)], axis=1)
+    known: dict[type, Callable[..., Any]] = {
+        Expectation: expectation,
+        State: state,
+        Probabilities: probabilities,
+        Samples: samples,
+        Circuits: resolved,
+    }
+    return known[type(readout)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,21 +197,21 @@ class _Written:
     Attributes:
         circuit: The serialized circuit.
         symbols: The names of its symbols: first those with a row in `table`, then the constants.
-        table: A program whose angles are those symbols' values times pi.
+        table: The map to those symbols' values, times pi.
         constants: The values of the symbols that stay constant.
         observables: The serialized observables.
         phase: A constant global phase that the circuit leaves out, in radians.
-        phase_rows: The rows of the program's angle table that are such phases.
+        phases: The map to others that depend on inputs and weights.
         expectation: TFQ's op, with a gradient.
     """
 
     circuit: np.ndarray
     symbols: list[str]
-    table: Program
+    table: AngleMap
     constants: list[float]
     observables: np.ndarray
     phase: float
-    phase_rows: list[int]
+    phases: AngleMap
     expectation: Any
 
 
@@ -287,10 +282,10 @@ def check_qubits(qubits: Sequence[cirq.Qid]) -> tuple[cirq.Qid, ...]:
     return tuple(qubits)
 
 
-def _write(program: Program, qubits: Sequence[cirq.Qid], gradient: str) -> _Written:
-    writer = _Writer(program, qubits, gradient)
+def _write(job: Job, qubits: Sequence[cirq.Qid], gradient: str) -> _Written:
+    writer = _Writer(job, qubits, gradient)
     sums = []
-    for observable in program.observables:
+    for observable in job.readout.observables if isinstance(job.readout, Expectation) else ():
         total = cirq.PauliSum()
         for term in observable.terms:
             total += term.coefficient * cirq.PauliString(
@@ -307,7 +302,7 @@ def _write(program: Program, qubits: Sequence[cirq.Qid], gradient: str) -> _Writ
         constants=list(writer.constants.values()),
         observables=tfq.convert_to_tensor([sums]).numpy()[0] if sums else np.array([], object),
         phase=writer.phase,
-        phase_rows=writer.phase_rows,
+        phases=writer.map_of(writer.phase_rows),
         expectation=differentiator.generate_differentiable_op(analytic_op=tfq.get_expectation_op()),
     )
 
@@ -320,13 +315,15 @@ class _Writer:
         rows: Symbols of rows of the angle table, in half turns, and the rows.
         parameters: Symbols of the gates' own parameters, and these.
         constants: Symbols of constants, and their values.
-        phase, phase_rows: As in `_Written`.
+        phase: As in `_Written`.
+        phase_rows: The rows of the angle table that are global phases.
     """
 
-    def __init__(self, program: Program, qubits: Sequence[cirq.Qid], gradient: str) -> None:
-        self.program = program
+    def __init__(self, job: Job, qubits: Sequence[cirq.Qid], gradient: str) -> None:
+        self.angles = job.angles
+        self.own = job.program.qubits
         self.qubits = qubits
-        self.place = dict(zip(program.qubits, qubits, strict=True))
+        self.place = dict(zip(self.own, qubits, strict=True))
         self.rows: dict[str, int] = {}
         self.parameters: dict[str, sympy.Expr] = {}
         self.constants: dict[str, float] = {}
@@ -335,38 +332,42 @@ class _Writer:
         # An identity on each qubit: TFQ's circuits have just the qubits that are acted on.
         self.circuit = cirq.Circuit(cirq.I(qubit) for qubit in self.qubits)
         done = 0
-        for source in sources(program):
+        for source in sources(job):
             if self._may_be_as_it_is(source, gradient) and self._as_it_is(source.operation):
                 self.phase -= source.global_phase
             else:
                 self._instructions(source.instructions)
             done += len(source.instructions)
-        self._instructions(program.instructions[done:])
+        self._instructions(job.program.instructions[done:])
 
     def _may_be_as_it_is(self, source: Source, gradient: str) -> bool:
         if not cirq.is_parameterized(source.operation):
-            return source.unchanged
+            return True
+        if not source.unchanged:
+            return False
         # TFQ's shift rule has two terms, which is right for the instructions only. And where there
         # is one instruction, it is the gate.
         acting = [i for i in source.instructions if i.qubits]
         single = len(acting) == 1 and not isinstance(acting[0], Unitary)
-        return source.unchanged and gradient != "parameter_shift" and not single
+        return gradient != "parameter_shift" and not single
 
-    def table(self) -> Program:
-        """Returns a program whose angles are the values of rows and parameters times pi."""
-        angles = [self.program.angles[row] for row in self.rows.values()]
-        if self.parameters:
-            qubit = self.program.qubits[0]
-            turns = [
-                cirq.XPowGate(exponent=value, global_shift=-0.5)(qubit)
-                for value in self.parameters.values()
-            ]
-            compiled = compile_circuit(
-                cirq.Circuit(turns), inputs=self.program.inputs, weights=self.program.weights
-            )
-            turning = (i for i in compiled.instructions if isinstance(i, PauliRotation))
-            angles += [compiled.angles[instruction.angle] for instruction in turning]
-        return replace(self.program, angles=tuple(angles))
+    def map_of(self, rows: Sequence[int]) -> AngleMap:
+        """Returns the map to some of the program's angles."""
+        return AngleMap(
+            self.angles.inputs, self.angles.weights, tuple(self.angles.rows[row] for row in rows)
+        )
+
+    def table(self) -> AngleMap:
+        """Returns the map to the values of rows and parameters, times pi."""
+        found = self.map_of(list(self.rows.values()))
+        if not self.parameters:
+            return found
+        turns = [
+            cirq.XPowGate(exponent=value, global_shift=-0.5)(self.own[0])
+            for value in self.parameters.values()
+        ]
+        more = compile_circuit(cirq.Circuit(turns), inputs=found.inputs, weights=found.weights)
+        return AngleMap(found.inputs, found.weights, found.rows + more.angles.rows)
 
     def _parameter(self, value: Any) -> Any:
         """Returns a gate's parameter as TFQ takes it without changing its value."""
@@ -401,16 +402,19 @@ class _Writer:
     def _instructions(self, instructions: Sequence[Instruction]) -> None:
         for instruction in instructions:
             on = [self.qubits[i] for i in instruction.qubits]
-            if isinstance(instruction, Unitary):
-                self._fixed(instruction.array, on)
-            elif not on:
-                self.phase_rows.append(instruction.angle)
-            else:
-                symbol = _named(self.rows, "a", instruction.angle)
-                if isinstance(instruction, PauliRotation):
-                    self._rotation(instruction.paulis, on, symbol)
-                else:
-                    self._controlled_z(on, symbol)
+            match instruction:
+                case PauliRotation(paulis=paulis, angle=row):
+                    self._rotation(paulis, on, _named(self.rows, "a", row))
+                case Phase(angle=row) if not on:
+                    self.phase_rows.append(row)
+                case Phase(angle=row):
+                    self._controlled_z(on, _named(self.rows, "a", row))
+                case Unitary():
+                    self._fixed(instruction.array, on)
+                case Channel() | Measurement() | Reset():
+                    raise NotImplementedError(f"{type(instruction).__name__} is not declared")
+                case _:
+                    assert_never(instruction)
 
     def _rotation(self, paulis: str, on: list[cirq.Qid], exponent: Any) -> None:
         gates = {

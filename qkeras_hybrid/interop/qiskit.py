@@ -7,7 +7,8 @@ keep their numbers here, so that a state's bits are reversed and a circuit is no
 from __future__ import annotations
 
 import warnings
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
@@ -15,10 +16,21 @@ from qkeras_hybrid._checks import must
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.interop._gates import with_all_qubits
 from qkeras_hybrid.interop._qiskit_reader import Reader, fixed_gates, other_end
-from qkeras_hybrid.program import Angle, Instruction, PauliRotation, Phase, Program, compile_circuit
+from qkeras_hybrid.program import (
+    Angle,
+    Channel,
+    Instruction,
+    Measurement,
+    PauliRotation,
+    Phase,
+    Reset,
+    Unitary,
+    compile_circuit,
+)
 
 if TYPE_CHECKING:
     import cirq
+    import sympy
 else:
     cirq = lazy_module("cirq")
 
@@ -123,52 +135,62 @@ def to_qiskit(circuit: cirq.AbstractCircuit) -> Any:
     qiskit = _qiskit()
     # All symbols as inputs: what trains is nothing to Qiskit.
     names = sorted(cirq.parameter_names(circuit)) if isinstance(circuit, cirq.Circuit) else ()
-    program = compile_circuit(circuit, (), inputs=names)
-    made = qiskit.QuantumCircuit(program.n_qubits)
-    parameters = {symbol: qiskit.circuit.Parameter(symbol.name) for symbol in program.inputs}
-    for instruction in program.instructions:
-        _append(made, instruction, program, parameters)
+    compiled = compile_circuit(circuit, (), inputs=names)
+    made = qiskit.QuantumCircuit(compiled.n_qubits)
+    parameters = {symbol: qiskit.circuit.Parameter(symbol.name) for symbol in compiled.inputs}
+    angles = [_angle(row, compiled.inputs, parameters) for row in compiled.angles.rows]
+    for instruction in compiled.program.instructions:
+        _append(made, instruction, angles)
     return made
 
 
-def _append(made: Any, instruction: Instruction, program: Program, parameters: Any) -> None:
+def _append(made: Any, instruction: Instruction, angles: list[Any]) -> None:
     qubits = list(instruction.qubits)
-    if isinstance(instruction, PauliRotation):
-        from qiskit.circuit.library import PauliEvolutionGate
-        from qiskit.quantum_info import SparsePauliOp
+    match instruction:
+        case PauliRotation(paulis=paulis, angle=row):
+            _append_rotation(made, paulis, qubits, angles[row])
+        case Phase(angle=row) if not qubits:
+            made.global_phase += angles[row]
+        case Phase(angle=row) if len(qubits) == 1:
+            made.p(angles[row], *qubits)
+        case Phase(angle=row):
+            made.mcp(angles[row], qubits[:-1], qubits[-1])
+        case Unitary():
+            for gate, method in fixed_gates(len(qubits)):
+                if np.allclose(cirq.unitary(gate), instruction.array, atol=1e-14):
+                    getattr(made, method)(*qubits)
+                    return
+            made.unitary(other_end(instruction.array), qubits)
+        case Reset():
+            made.reset(qubits[0])
+        case Channel() | Measurement():
+            raise ValueError(
+                f"Argument `circuit` must have neither channels nor measurements, but has a "
+                f"{type(instruction).__name__.lower()} on {qubits}: Qiskit's circuits hold no "
+                "channels, and measurements are left to you. Remove it."
+            )
+        case _:
+            assert_never(instruction)
 
-        angle = _angle(program.angles[instruction.angle], program, parameters)
-        method = {"X": "rx", "Y": "ry", "Z": "rz", "XX": "rxx", "YY": "ryy", "ZZ": "rzz"}.get(
-            instruction.paulis
-        )
-        if method is not None:
-            getattr(made, method)(angle, *qubits)
-        else:
-            string = SparsePauliOp(instruction.paulis[::-1])
-            made.append(PauliEvolutionGate(string, time=angle / 2), qubits)
-    elif isinstance(instruction, Phase):
-        angle = _angle(program.angles[instruction.angle], program, parameters)
-        if not qubits:
-            made.global_phase += angle
-        elif len(qubits) == 1:
-            made.p(angle, *qubits)
-        else:
-            made.mcp(angle, qubits[:-1], qubits[-1])
+
+def _append_rotation(made: Any, paulis: str, qubits: list[int], angle: Any) -> None:
+    from qiskit.circuit.library import PauliEvolutionGate
+    from qiskit.quantum_info import SparsePauliOp
+
+    methods = {"X": "rx", "Y": "ry", "Z": "rz", "XX": "rxx", "YY": "ryy", "ZZ": "rzz"}
+    if paulis in methods:
+        getattr(made, methods[paulis])(angle, *qubits)
     else:
-        for gate, method in fixed_gates(len(qubits)):
-            if np.allclose(cirq.unitary(gate), instruction.array, atol=1e-14):
-                getattr(made, method)(*qubits)
-                return
-        made.unitary(other_end(instruction.array), qubits)
+        made.append(PauliEvolutionGate(SparsePauliOp(paulis[::-1]), time=angle / 2), qubits)
 
 
-def _angle(angle: Angle, program: Program, parameters: Any) -> Any:
+def _angle(angle: Angle, inputs: Sequence[sympy.Symbol], parameters: Any) -> Any:
     """Returns a row of the angle table as a number or an expression of Qiskit's parameters."""
     if angle.expression is not None:
         return _to_parameters(angle.expression, parameters)
     total: Any = angle.offset
     for index, coefficient in angle.inputs:
-        total = total + coefficient * parameters[program.inputs[index]]
+        total = total + coefficient * parameters[inputs[index]]
     return total
 
 

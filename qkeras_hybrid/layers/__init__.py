@@ -1,8 +1,10 @@
 """Keras layers that compute quantum circuits."""
 
-from qkeras_hybrid.layers.base import QuantumLayer, Resources, SmallAngles
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.initializers import SmallAngles
 from qkeras_hybrid.layers.pqc import PQC
 from qkeras_hybrid.layers.pqc_dense import PQCDense
 from qkeras_hybrid.layers.quantum_embedding import QuantumEmbedding
+from qkeras_hybrid.layers.resources import Resources
 
 __all__ = ["PQC", "PQCDense", "QuantumEmbedding", "QuantumLayer", "Resources", "SmallAngles"]

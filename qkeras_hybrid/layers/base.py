@@ -1,15 +1,15 @@
-"""What all quantum layers share: a program, an engine, and one vector of weights."""
+"""What all quantum layers share: a compiled circuit, an engine, and one vector of weights."""
 
 from __future__ import annotations
 
 import abc
+import contextlib
 import html
 import inspect
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
@@ -23,16 +23,19 @@ from qkeras_hybrid._checks import (
     MOST_TEMPLATE_OPERATIONS,
     known_arguments,
     must,
-    one_of,
     shown,
 )
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.encodings import Encoding
-from qkeras_hybrid.engines import Engine
+from qkeras_hybrid.engines import Engine, Run
 from qkeras_hybrid.engines.base import check_finite as check_tensor_finite
 from qkeras_hybrid.gradients import Differentiator
-from qkeras_hybrid.observables import Observable
-from qkeras_hybrid.program import Program
+from qkeras_hybrid.layers.drawing import drawing, page
+from qkeras_hybrid.layers.initializers import SmallAngles
+from qkeras_hybrid.layers.resources import Resources, resources
+from qkeras_hybrid.program import Compiled, Job, Program
+from qkeras_hybrid.readouts import Expectation, Readout
 
 if TYPE_CHECKING:
     import cirq
@@ -47,64 +50,27 @@ _SYMBOLS = "symbols"  # the entry of saved weights that holds their symbols' nam
 # What encodings call the number of times that their circuit is repeated.
 _REPEATS = ("n_layers", "n_repeats", "reps", "trotter_steps")
 
-MOST_DRAWN = 400
-"""The most operations of a circuit that a notebook draws unasked."""
+_WATCHERS: list[Callable[[Any, Any], None]] = []
 
 
-@keras.saving.register_keras_serializable(package="qkeras_hybrid")
-class SmallAngles(keras.initializers.RandomNormal):
-    """The default initializer of circuit weights: angles near zero, in radians.
-
-    Angles spread over the whole circle make a deep circuit a random one, whose gradient
-    vanishes exponentially with the number of qubits (McClean et al. 2018, arXiv 1803.11173).
-    A normal distribution of a small width starts near the identity instead, where the gradient
-    falls at most polynomially (Zhang et al. 2022, arXiv 2203.09376). Not at zero itself, which
-    in many circuits is a saddle point.
+@contextlib.contextmanager
+def watched_runs(watcher: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Calls a function each time a quantum layer runs its circuit.
 
     Args:
-        stddev: Standard deviation in radians.
-        seed: As in Keras's initializers.
+        watcher: Called with the layer and the circuit's inputs, of shape `(batch, n_inputs)`.
     """
-
-    def __init__(self, stddev: float = 0.1, seed: Any = None) -> None:
-        super().__init__(mean=0.0, stddev=stddev, seed=seed)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments."""
-        return {"stddev": self.stddev, "seed": super().get_config()["seed"]}
-
-
-@dataclass(frozen=True)
-class Resources:
-    """What a layer's circuit would ask of quantum hardware.
-
-    Attributes:
-        qubits: Number of qubits.
-        depth: Number of moments that do something.
-        one_qubit_gates: Number of operations on one qubit.
-        two_qubit_gates: Number of operations on two qubits.
-        larger_gates: Number of operations on three and more qubits, before decomposition.
-        weights: Number of trainable circuit weights.
-        measurement_settings: Number of different measurement bases that the observables need.
-        evaluations_a_sample: Circuits that run for one sample of a training step: the forward
-            pass and the gradient of every angle by the layer's differentiator (parameter shift
-            where it has none that hardware could run), in each measurement setting.
-    """
-
-    qubits: int
-    depth: int
-    one_qubit_gates: int
-    two_qubit_gates: int
-    larger_gates: int
-    weights: int
-    measurement_settings: int
-    evaluations_a_sample: int
+    _WATCHERS.append(watcher)
+    try:
+        yield
+    finally:
+        _WATCHERS.remove(watcher)
 
 
 class QuantumLayer(keras.layers.Layer):
     """A Keras layer that computes a quantum circuit.
 
-    A subclass says what circuit: it implements `compile_program` and `compute_output_shape`.
+    A subclass says what circuit: it implements `compile` and `compute_output_shape`.
 
     Args:
         engine: "auto", the name of an engine, or an engine.
@@ -147,60 +113,63 @@ class QuantumLayer(keras.layers.Layer):
         self.weight_regularizer = keras.regularizers.get(weight_regularizer)
         self.weight_constraint = keras.constraints.get(weight_constraint)
         self._engine_given = engine
-        self._engine = engines.get(engine, shots)
-        if self.differentiator is not None and self._engine is not None:
-            self.differentiator.check(self._engine)
+        self._engine = engines.get(engine)
         # One position of the leading axes is one sample: a mask of them stays true.
         self.supports_masking = True
-        self._program: Program | None = None
+        # What comes before the engine is known; "auto" takes an op under TensorFlow that XLA
+        # does not know.
+        self.supports_jit = keras.backend.backend() != "tensorflow" or (
+            self._engine is not None and self._engine.traceable and self._shots is None
+        )
+        self._compiled: Compiled | None = None
+        self._run: Run | None = None
         self.circuit_weights: Any = None
-        samples = self._engine is not None and not self._engine.exact
-        if samples or isinstance(self.differentiator, gradients.SPSA):
-            self._seed_generator = keras.random.SeedGenerator(seed)
-        else:
-            self._seed_generator = None
-        self._follow_engine()
+        draws = self._shots is not None or isinstance(self.differentiator, gradients.SPSA)
+        self._seed_generator = keras.random.SeedGenerator(seed) if draws else None
 
     # What a subclass says.
 
     @abc.abstractmethod
-    def compile_program(self, n_features: int) -> Program:
-        """Compiles the layer's circuit for inputs with `n_features` features."""
+    def compile(self, n_features: int) -> Compiled:
+        """Compiles the layer's circuit for inputs with `n_features` features.
 
-    def angles(self, features: Any) -> Any:
-        """Maps features `(batch, n_features)` to the program's inputs `(batch, n_inputs)`."""
+        It depends on the constructor's arguments alone: the layer need not be built.
+        """
+
+    def encode(self, features: Any) -> Any:
+        """Maps features `(batch, n_features)` to the circuit's inputs `(batch, n_inputs)`."""
         return features
 
     @property
-    def output_kind(self) -> str:
-        """What the layer returns: "expectation", "probabilities", "state" or "circuit"."""
-        return "expectation"
+    def readout(self) -> type[Readout]:
+        """The type of what the layer returns."""
+        return Expectation
 
     # What Keras asks.
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Compiles the circuit, chooses the engine and makes the weights."""
-        n_features = self._check_shape(input_shape)
-        self._program = self.compile_program(n_features)
-        self._engine = engines.resolve(
-            self._engine,
-            self._program,
-            self._precision,
-            needs_states=self.output_kind in ("probabilities", "state"),
-        )
-        caution = self._engine.caution(self._program)
+        """Compiles the circuit, chooses the engine, prepares it and makes the weights."""
+        compiled = self._compiled = self.compile(self._check_shape(input_shape))
+        job = self.job(compiled)
+        engine = self._engine = engines.choose(job, self._engine)
+        self._run = engines.prepare(job, engine, self.differentiator)
+        self.supports_jit = engine.traces(job)
+        caution = engine.caution(job)
         if caution is not None:
             warnings.warn(f"Layer {self.name!r}: {caution}", stacklevel=2)
-        self._follow_engine()
-        if self._program.weights:
+        if compiled.weights:
             self.circuit_weights = self.add_weight(
                 name="circuit_weights",
-                shape=(len(self._program.weights),),
+                shape=(len(compiled.weights),),
                 initializer=self.weight_initializer,
                 regularizer=self.weight_regularizer,
                 constraint=self.weight_constraint,
             )
         self.built = True
+
+    def job(self, compiled: Compiled) -> Job:
+        """Returns what this layer asks of an engine for a compiled circuit."""
+        return compiled.job(self._precision, shots=self._shots)
 
     def call(self, inputs: Any) -> Any:
         """Computes the circuit for every position of the leading axes.
@@ -211,40 +180,31 @@ class QuantumLayer(keras.layers.Layer):
         Returns:
             Tensor of the shape that `compute_output_shape` says.
         """
-        program = self.program
         features = self._as_features(inputs)
+        rank = len(features.shape)
         leading = ops.shape(features)[:-1]
-        flat = ops.reshape(features, (-1, features.shape[-1]))
-        angles = self.angles(flat)
-        values = self._computed(program, angles, self._weights())
-        if self.output_kind != "circuit" and self.check_finite:
+        if rank > 2:
+            features = ops.reshape(features, (-1, features.shape[-1]))
+        return self._read(self.encode(features), leading if rank > 2 else None)
+
+    def _read(self, inputs: Any, leading: Any = None) -> Any:
+        """Runs the circuit on its inputs, and gives the result the layer's shape and dtype."""
+        assert self._run is not None
+        for watcher in _WATCHERS:
+            watcher(self, inputs)
+        values = self._run(inputs, self._weights(), self._seed_generator)
+        readout = self.compiled.readout
+        if self.check_finite and readout.dtype("float32") != "string":
             check_tensor_finite(values, f"the result of layer {self.name!r}")
-        if len(features.shape) > 2:
+        if leading is not None:
             values = ops.reshape(values, (*leading, *values.shape[1:]))
-        if self.output_kind in ("expectation", "probabilities"):
-            values = ops.cast(values, self.compute_dtype)
-        return values
+        return readout.cast(values, self.compute_dtype)
 
     def _weights(self) -> Any:
         """Returns the circuit's weights in the precision of the computation."""
         if self.circuit_weights is None:
             return ops.zeros((0,), dtype=self._precision)
         return ops.cast(ops.convert_to_tensor(self.circuit_weights), self._precision)
-
-    def _computed(self, program: Program, angles: Any, weights: Any) -> Any:
-        engine: Any = self.engine
-        if self.output_kind == "state":
-            return engine.state(program, angles, weights)
-        if self.output_kind == "probabilities":
-            return engine.probabilities(program, angles, weights)
-        if self.output_kind == "circuit":
-            return engine.circuits(program, angles, weights)
-        differentiator = self.differentiator
-        if differentiator is None:
-            differentiator = gradients.Adjoint() if engine.exact else gradients.ParameterShift()
-        return differentiator.expectation(
-            engine, program, angles, weights, seed=self._seed_generator
-        )
 
     def save_own_variables(self, store: Any) -> None:
         """Saves the weights, and the names of their symbols beside them."""
@@ -330,28 +290,33 @@ class QuantumLayer(keras.layers.Layer):
         return self._engine
 
     @property
-    def program(self) -> Program:
-        """The compiled program.
+    def compiled(self) -> Compiled:
+        """The compiled circuit: program, map to its angles, and readout.
 
         Raises:
             ValueError: If the layer is not built yet.
         """
-        if self._program is None:
+        if self._compiled is None:
             raise ValueError(
                 f"Layer {self.name!r} is not built yet: call it on data, or build it with the "
                 "shape of its input, e.g. layer.build((None, 4))."
             )
-        return self._program
+        return self._compiled
+
+    @property
+    def program(self) -> Program:
+        """The program of the compiled circuit."""
+        return self.compiled.program
 
     @property
     def circuit(self) -> cirq.Circuit:
         """The circuit that runs, encoding included."""
-        return self.program.circuit.unfreeze()
+        return self.compiled.circuit.unfreeze()
 
     @property
     def symbols(self) -> tuple[sympy.Symbol, ...]:
         """The symbols of the circuit's weights, in the order of the weights."""
-        return self.program.weights
+        return self.compiled.weights
 
     def draw(self, format: str = "text") -> str:
         """Returns a drawing of the circuit; a qubit that no gate touches has an identity there.
@@ -362,71 +327,19 @@ class QuantumLayer(keras.layers.Layer):
         Raises:
             ValueError: If the format is neither, or the layer is not built.
         """
-        one_of("format", format, ("text", "svg"))
-        circuit = self.circuit
-        untouched = [qubit for qubit in self.program.qubits if qubit not in circuit.all_qubits()]
-        circuit = cirq.Circuit(cirq.I.on_each(*untouched), circuit)
-        if format == "text":
-            return circuit.to_text_diagram(qubit_order=self.program.qubits)
-        from cirq.contrib.svg import circuit_to_svg
-
-        return circuit_to_svg(circuit)
+        return drawing(self.compiled, format)
 
     def _repr_html_(self) -> str:
         """Shows the layer in a notebook: its circuit, its weights and what it would cost."""
-        head = f"<b>{html.escape(type(self).__name__)}</b> {html.escape(self.name)}"
-        if self._program is None:
-            return f"<p>{head}, not built yet</p>"
-        its = self.resources()
-        said = (
-            f"{its.qubits} qubits, depth {its.depth}, {its.one_qubit_gates} one-qubit and "
-            f"{its.two_qubit_gates} two-qubit gates, engine {html.escape(self._engine.name)}"
-            if self._engine is not None
-            else ""
-        )
-        n_operations = its.one_qubit_gates + its.two_qubit_gates + its.larger_gates
-        drawing = (
-            f'<div style="overflow-x: auto; background: white">{self.draw("svg")}</div>'
-            if n_operations <= MOST_DRAWN
-            else f"<p>{n_operations} operations, too many to draw: see <code>draw()</code>.</p>"
-        )
-        values = [] if self.circuit_weights is None else ops.convert_to_numpy(self.circuit_weights)
-        cells = "".join(
-            f"<tr><td>{html.escape(symbol.name)}</td><td>{value:.4f}</td></tr>"
-            for symbol, value in zip(self.symbols, values, strict=True)
-        )
-        weights = (
-            f"<details><summary>{len(self.symbols)} weights, in radians</summary>"
-            f"<table>{cells}</table></details>"
-        )
-        return f"<p>{head}: {said}</p>{drawing}{weights if cells else ''}"
+        title = f"<b>{html.escape(type(self).__name__)}</b> {html.escape(self.name)}"
+        if self._compiled is None or self._engine is None:
+            return f"<p>{title}, not built yet</p>"
+        weights = [] if self.circuit_weights is None else ops.convert_to_numpy(self.circuit_weights)
+        return page(title, self._compiled, self.resources(), self._engine.name, weights)
 
     def resources(self) -> Resources:
         """Returns what the circuit would ask of quantum hardware."""
-        program = self.program
-        operations = [
-            operation
-            for operation in cirq.Circuit(
-                cirq.unroll_circuit_op(self.circuit, deep=True, tags_to_check=None)
-            ).all_operations()
-            if operation.qubits and not isinstance(operation.gate, cirq.IdentityGate)
-        ]
-        sizes = [len(operation.qubits) for operation in operations]
-        n_angles = len(program.observed_rows)
-        differentiator = self.differentiator
-        if differentiator is None or isinstance(differentiator, gradients.Adjoint):
-            differentiator = gradients.ParameterShift()
-        settings = _measurement_settings(program.observables)
-        return Resources(
-            qubits=program.n_qubits,
-            depth=len(cirq.Circuit(operations)),
-            one_qubit_gates=sizes.count(1),
-            two_qubit_gates=sizes.count(2),
-            larger_gates=sum(size > 2 for size in sizes),
-            weights=len(program.weights),
-            measurement_settings=settings,
-            evaluations_a_sample=settings * (1 + differentiator.evaluations(n_angles)),
-        )
+        return resources(self.compiled, self.differentiator)
 
     # How it is done.
 
@@ -434,13 +347,12 @@ class QuantumLayer(keras.layers.Layer):
     def _precision(self) -> str:
         return "float64" if self.compute_dtype == "float64" else "float32"
 
-    def _follow_engine(self) -> None:
-        """Tells Keras whether XLA can compile this layer, before and after the engine is known."""
-        if self._engine is not None:
-            self.supports_jit = self._engine.supports_jit
-        else:
-            # What "auto" takes under TensorFlow is an op that XLA does not know.
-            self.supports_jit = keras.backend.backend() != "tensorflow"
+    @property
+    def _shots(self) -> int | None:
+        """The number of shots: the layer's, or else the engine's own."""
+        if self.shots is None and self._engine is not None:
+            return self._engine.shots
+        return self.shots
 
     def _check_shape(self, input_shape: Sequence[int | None]) -> int:
         if isinstance(input_shape, Mapping) or any(
@@ -512,9 +424,11 @@ def check_encoding(encoding: Encoding, n_features: int, n_qubits: int) -> None:
     """
     need = encoding.min_qubits(n_features)
     if need > n_qubits:
-        raise ValueError(
-            must("encoding", f"fit {n_features} features in {n_qubits} qubits", encoding.name)
-            + f" It needs {need} qubits, or fewer features."
+        raise ArgumentError(
+            "encoding",
+            f"fit {n_features} features in {n_qubits} qubits",
+            encoding.name,
+            f"It needs {need} qubits, or fewer features.",
         )
     counts = [n for name, n in encoding.get_config().items() if name in _REPEATS]
     if n_qubits > MOST_QUBITS or (
@@ -562,24 +476,6 @@ def unreadable(cls: type, name: Any, error: Exception) -> SavedLayerError:
     return SavedLayerError(
         f"Layer {shown(name, 80)} ({cls.__name__}) can't be made from what was saved: {kind}{error}"
     )
-
-
-def _measurement_settings(observables: Sequence[Observable]) -> int:
-    """Returns a number of measurement bases in which all Pauli terms can be read.
-
-    Terms that have no different Paulis on any qubit are read together; grouped greedily.
-    """
-    groups: list[dict[int, str]] = []
-    for observable in observables:
-        for term in observable.terms:
-            basis = dict(zip(term.qubits, term.paulis, strict=True))
-            for group in groups:
-                if all(group.get(qubit, pauli) == pauli for qubit, pauli in basis.items()):
-                    group.update(basis)
-                    break
-            else:
-                groups.append(basis)
-    return max(1, len(groups))
 
 
 def _serialized(value: Any) -> Any:

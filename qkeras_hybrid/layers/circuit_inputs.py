@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from keras import ops
 
 from qkeras_hybrid import gradients
-from qkeras_hybrid.engines import TFQEngine
 from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.program import Compiled, Job
 
 Shape = Sequence[int | None]
 
@@ -37,37 +38,27 @@ class CircuitInputs(QuantumLayer):
             )
         return super().__call__(inputs, *args, **kwargs)
 
-    def build(self, input_shape: Any) -> None:
-        """Builds as every quantum layer; circuits are for TensorFlow Quantum's simulator."""
-        if self._takes_circuits:
-            if self._engine is None:
-                self._engine = TFQEngine()
-            if not isinstance(self._engine, TFQEngine):
-                raise ValueError(
-                    f"Layer {self.name!r} takes circuits as inputs with the engine 'tfq' and exact "
-                    f"values only, but its engine is {self._engine.name!r}. Leave `engine` and "
-                    "`shots` out."
-                )
-            if not isinstance(self.differentiator, gradients.Adjoint | None):
-                raise ValueError(
-                    f"Layer {self.name!r} takes circuits as inputs with TensorFlow Quantum's own "
-                    f"differentiators only, but got {type(self.differentiator).__name__}. "
-                    "Give it engine=TFQEngine(gradient='parameter_shift'), for example."
-                )
-        super().build(input_shape)
+    def job(self, compiled: Compiled) -> Job:
+        """Returns what to ask of an engine, circuits as inputs included."""
+        job = super().job(compiled)
+        if not self._takes_circuits:
+            return job
+        if not isinstance(self.differentiator, gradients.Adjoint | None):
+            raise ValueError(
+                f"Layer {self.name!r} takes circuits as inputs with the engine's own gradient "
+                f"only, but got {type(self.differentiator).__name__}. "
+                "Give it engine=TFQEngine(gradient='parameter_shift'), for example."
+            )
+        return replace(job, circuits=True)
 
     def call(self, inputs: Any) -> Any:
         """Computes the circuit for every sample."""
         if not self._takes_circuits:
             return super().call(inputs)
         circuits, values = inputs if _is_pair(inputs) else (inputs, None)
-        engine: Any = self.engine
         if values is None:
             values = ops.zeros((ops.shape(circuits)[0], 0), self._precision)
-        found = engine.expectation_after(
-            circuits, self.program, ops.cast(values, self._precision), self._weights()
-        )
-        return ops.cast(found, self.compute_dtype)
+        return self._read((circuits, ops.cast(values, self._precision)))
 
     def get_build_config(self) -> dict[str, Any] | None:
         """Returns the shapes, and whether they are those of circuits."""

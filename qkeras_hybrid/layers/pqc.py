@@ -18,7 +18,7 @@ from qkeras_hybrid.layers.base import (
     observables_from_config,
 )
 from qkeras_hybrid.layers.circuit_inputs import CircuitInputs
-from qkeras_hybrid.program import Program, compile_circuit, symbol_names, with_visible_symbols
+from qkeras_hybrid.program import Compiled, compile_circuit, symbol_names, with_visible_symbols
 
 if TYPE_CHECKING:
     import cirq
@@ -113,7 +113,7 @@ class PQC(CircuitInputs):
             qubits=self._qubits,
         )
 
-    def compile_program(self, n_features: int) -> Program:
+    def compile(self, n_features: int) -> Compiled:
         """Compiles the circuit, with the encoding in front of it where it names no inputs."""
         own = self._own
         if self._takes_circuits and n_features != self._n_values():
@@ -149,7 +149,7 @@ class PQC(CircuitInputs):
             qubits=own.qubits,
         )
 
-    def angles(self, features: Any) -> Any:
+    def encode(self, features: Any) -> Any:
         """Maps features to the circuit's inputs."""
         if self._inputs is not None:
             return features

@@ -27,7 +27,7 @@ from qkeras_hybrid.layers.base import (
     observables_config,
     observables_from_config,
 )
-from qkeras_hybrid.program import Program, compile_circuit
+from qkeras_hybrid.program import Compiled, compile_circuit
 
 if TYPE_CHECKING:
     import cirq
@@ -99,7 +99,7 @@ class PQCDense(QuantumLayer):
         if self.n_qubits is not None:
             self._readout(self.n_qubits)
 
-    def compile_program(self, n_features: int) -> Program:
+    def compile(self, n_features: int) -> Compiled:
         """Compiles the encoding and the ansatz."""
         n_qubits = self._n_qubits(n_features)
         check_encoding(self.encoding, n_features, n_qubits)
@@ -116,9 +116,9 @@ class PQCDense(QuantumLayer):
             qubits=qubits,
         )
 
-    def angles(self, features: Any) -> Any:
+    def encode(self, features: Any) -> Any:
         """Maps features to the circuit's inputs."""
-        return self.encoding.angles(features, self.program.n_qubits)
+        return self.encoding.angles(features, self._n_qubits(features.shape[-1]))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Returns the input's shape with `units` as its last axis."""

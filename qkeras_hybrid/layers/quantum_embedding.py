@@ -18,14 +18,17 @@ from qkeras_hybrid.layers.base import (
     observables_config,
     observables_from_config,
 )
-from qkeras_hybrid.program import Program, compile_circuit
+from qkeras_hybrid.program import Compiled, compile_circuit
+from qkeras_hybrid.readouts import Circuits, Expectation, Probabilities, Readout, Samples, State
 
 if TYPE_CHECKING:
     import cirq
 else:
     cirq = lazy_module("cirq")
 
-_OUTPUTS = ("expectation", "probabilities", "state", "circuit")
+_OUTPUTS: dict[str, type[Readout]] = {
+    readout.name: readout for readout in (Expectation, Probabilities, State, Samples, Circuits)
+}
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -73,10 +76,6 @@ class QuantumEmbedding(QuantumLayer):
         observables: Any = "Z",
         **kwargs: Any,
     ) -> None:
-        # "circuit" is written by TFQ's engine, whichever else is there.
-        if output == "circuit" and kwargs.get("engine", "auto") == "auto":
-            kwargs["engine"] = "tfq"
-        shots, differentiator = kwargs.get("shots"), kwargs.get("differentiator")
         super().__init__(**kwargs)
         self.n_qubits = positive_int("n_qubits", n_qubits, MOST_QUBITS)
         self.output_name = one_of("output", output, _OUTPUTS)
@@ -84,38 +83,29 @@ class QuantumEmbedding(QuantumLayer):
         self._observables = observables_from_config(observables)
         qubits = cirq.LineQubit.range(self.n_qubits)
         self._n_observables = len(_parse(self._observables, qubits))
-        if output != "expectation" and not (shots is None and differentiator is None):
-            raise ValueError(
-                f"Arguments `shots` and `differentiator` must be None for output={output!r}, "
-                f"which is exact and differentiates itself, but got shots={shots!r}, "
-                f"differentiator={differentiator!r}."
-            )
         self.supports_masking = output != "circuit"
-        if output == "circuit" and not hasattr(self.engine, "circuits"):
-            raise ValueError(
-                f'Argument `engine` must be "tfq" for output="circuit", but got {self.engine!r}.'
-            )
 
     @property
-    def output_kind(self) -> str:
-        """What the layer returns."""
-        return self.output_name
+    def readout(self) -> type[Readout]:
+        """The type of what the layer returns."""
+        return _OUTPUTS[self.output_name]
 
-    def compile_program(self, n_features: int) -> Program:
+    def compile(self, n_features: int) -> Compiled:
         """Compiles the encoding."""
         check_encoding(self.encoding, n_features, self.n_qubits)
         qubits = cirq.LineQubit.range(self.n_qubits)
         inputs = fresh_symbols("x", self.encoding.n_inputs(n_features, self.n_qubits), None)
         weights = fresh_symbols("e", self.encoding.n_weights(n_features, self.n_qubits), None)
-        return compile_circuit(
+        compiled = compile_circuit(
             self.encoding.circuit(qubits, inputs, weights),
             self._observables,
             inputs=inputs,
             weights=weights,
             qubits=qubits,
         )
+        return compiled if self.readout is Expectation else compiled.reading(self.readout())
 
-    def angles(self, features: Any) -> Any:
+    def encode(self, features: Any) -> Any:
         """Maps features to the circuit's inputs."""
         return self.encoding.angles(features, self.n_qubits)
 
@@ -123,20 +113,18 @@ class QuantumEmbedding(QuantumLayer):
         """Returns the input's shape with what is read in place of its last axis."""
         self._check_shape(input_shape)
         leading = tuple(input_shape[:-1])
-        if self.output_name == "circuit":
-            return leading
-        width = 2**self.n_qubits
-        return (*leading, self._n_observables if self.output_name == "expectation" else width)
+        if self.readout is Expectation:
+            return (*leading, self._n_observables)
+        if self.readout is Samples:
+            return (*leading, self._shots, self.n_qubits)
+        return leading if self.readout is Circuits else (*leading, 2**self.n_qubits)
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
         """Returns shape and dtype of the output: complex for states, strings for circuits."""
         spec = super().compute_output_spec(*args, **kwargs)
-        if self.output_name == "state":
-            dtype = "complex128" if self._precision == "float64" else "complex64"
-            return keras.KerasTensor(spec.shape, dtype=dtype)
-        if self.output_name == "circuit":
-            return keras.KerasTensor(spec.shape, dtype="string")
-        return spec
+        if self.readout in (Expectation, Probabilities):
+            return spec
+        return keras.KerasTensor(spec.shape, dtype=self.readout().dtype(self._precision))
 
     def get_config(self) -> dict[str, Any]:
         """Returns every argument of the constructor."""

@@ -23,7 +23,7 @@ from qkeras_hybrid import engines
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.engines.native import library, lowering
 from qkeras_hybrid.perf.base import Config, Timing, reason_of, take_turns
-from qkeras_hybrid.program import Program, compile_circuit
+from qkeras_hybrid.program import Compiled, compile_circuit
 
 if TYPE_CHECKING:
     import cirq
@@ -97,7 +97,7 @@ def circuit(
 
 
 @functools.lru_cache(maxsize=1)
-def program(n_qubits: int, n_layers: int) -> Program:
+def workload(n_qubits: int, n_layers: int) -> Compiled:
     """Compiles the standard workload."""
     built, inputs, weights = circuit(n_qubits, n_layers)
     qubits = cirq.LineQubit.range(n_qubits)
@@ -123,25 +123,27 @@ def flops(config: Config) -> tuple[float, float]:
     Returns:
         Those of the expectation values, and those of their gradient.
     """
-    one = library.flops(lowering.lower(program(config.n_qubits, config.n_layers)))
+    made = workload(config.n_qubits, config.n_layers)
+    one = library.flops(lowering.lower(made.program, made.angles.affine, made.readout))
     return one[0] * config.batch, one[1] * config.batch
 
 
 def step(
-    engine: engines.Engine, config: Config, compiled: Program | None = None
+    engine: engines.Engine, config: Config, compiled: Compiled | None = None
 ) -> Callable[[], list[np.ndarray]]:
     """Makes a training step.
 
     Args:
         engine: What computes it.
         config: The configuration.
-        compiled: The program, if it is there already.
+        compiled: The compiled workload, if it is there already.
 
     Returns:
         A function that runs the step and returns the loss, its gradient with respect to the
         inputs, and its gradient with respect to the weights. Its first call traces.
     """
-    compiled = compiled or program(config.n_qubits, config.n_layers)
+    compiled = compiled or workload(config.n_qubits, config.n_layers)
+    run = engines.prepare(compiled.job(), engine)
     import tensorflow as tf  # the backend, as `engines_refused` has made sure
 
     inputs, weights = (tf.constant(array) for array in draw(config))
@@ -150,7 +152,7 @@ def step(
     def traced(inputs: Any, weights: Any) -> tuple[Any, ...]:
         with tf.GradientTape() as tape:
             tape.watch([inputs, weights])
-            loss = tf.reduce_sum(engine.expectation(compiled, inputs, weights) ** 2)
+            loss = tf.reduce_sum(run(inputs, weights) ** 2)
         return loss, *tape.gradient(loss, [inputs, weights])
 
     return lambda: [tensor.numpy() for tensor in traced(inputs, weights)]
@@ -175,7 +177,7 @@ def warm_up(names: Sequence[str]) -> None:
         assert engine is not None
         # What goes wrong here goes wrong in `measure` too, which says so.
         with contextlib.suppress(Exception):
-            if engine.supports(program(2, 1)) is None:
+            if engine.refuses(workload(2, 1).job()) is None:
                 step(engine, tiny)()
 
 
@@ -199,9 +201,9 @@ def measure(config: Config, names: Sequence[str], *, budget_s: float, cap_s: flo
     reference: tuple[str, list[np.ndarray]] | None = None
     for name, timing in timings.items():
         try:
-            engine, compiled = engines.get(name), program(config.n_qubits, config.n_layers)
+            engine, compiled = engines.get(name), workload(config.n_qubits, config.n_layers)
             assert engine is not None
-            timing.reason = _too_many(name, config) or engine.supports(compiled)
+            timing.reason = _too_many(name, config) or engine.refuses(compiled.job())
             if timing.reason is not None:
                 continue
             run = step(engine, config, compiled)

@@ -7,7 +7,8 @@ import numpy as np
 import sympy
 
 from qkeras_hybrid.observables import Observable, PauliTerm
-from qkeras_hybrid.program import Angle, PauliRotation, Phase, Program, Unitary
+from qkeras_hybrid.program import Angle, AngleMap, Compiled, PauliRotation, Phase, Program, Unitary
+from qkeras_hybrid.readouts import Expectation
 
 _GATES = {
     1: (cirq.X, cirq.Y, cirq.H, cirq.S, cirq.T, cirq.X**0.5),
@@ -29,7 +30,7 @@ def random_program(
     n_weights: int = 4,
     n_observables: int = 3,
     max_width: int = 3,
-) -> Program:
+) -> Compiled:
     """A program of rotations, phases, named gates and random unitaries, and Pauli sums."""
     rng = np.random.default_rng(seed)
     angles: list[Angle] = []
@@ -75,20 +76,17 @@ def random_program(
             qubits = tuple(sorted(some(width)[: rng.integers(0, width + 1)]))
             terms.append(PauliTerm(float(rng.normal()), letters(len(qubits)), qubits))
         observables.append(Observable(tuple(terms)))
-    return Program(
-        qubits=tuple(cirq.LineQubit.range(n_qubits)),
-        inputs=sympy.symbols(f"x0:{n_inputs}"),
-        weights=sympy.symbols(f"w0:{n_weights}"),
-        instructions=tuple(instructions),
-        angles=tuple(angles),
-        observables=tuple(observables),
-        circuit=cirq.FrozenCircuit(),
+    return Compiled(
+        Program(tuple(cirq.LineQubit.range(n_qubits)), tuple(instructions), len(angles)),
+        AngleMap(sympy.symbols(f"x0:{n_inputs}"), sympy.symbols(f"w0:{n_weights}"), tuple(angles)),
+        Expectation(tuple(observables)),
+        cirq.FrozenCircuit(),
     )
 
 
 def layered_program(
     n_qubits: int, n_layers: int, *, entangler: str = "CZ", letter: str = "Z"
-) -> Program:
+) -> Compiled:
     """`rx(x_i)`; layers of `ry`, `rz` on each qubit and a ring of entanglers; `letter` of each."""
     angles, instructions = [], []
     for q in range(n_qubits):
@@ -104,12 +102,9 @@ def layered_program(
         for q in range(n_qubits):
             pair = (q, (q + 1) % n_qubits)
             instructions.append(as_unitary(pair, {"CZ": cirq.CZ, "CNOT": cirq.CNOT}[entangler]))
-    return Program(
-        qubits=tuple(cirq.LineQubit.range(n_qubits)),
-        inputs=sympy.symbols(f"x0:{n_qubits}"),
-        weights=sympy.symbols(f"w0:{k}"),
-        instructions=tuple(instructions),
-        angles=tuple(angles),
-        observables=tuple(Observable((PauliTerm(1.0, letter, (q,)),)) for q in range(n_qubits)),
-        circuit=cirq.FrozenCircuit(),
+    return Compiled(
+        Program(tuple(cirq.LineQubit.range(n_qubits)), tuple(instructions), len(angles)),
+        AngleMap(sympy.symbols(f"x0:{n_qubits}"), sympy.symbols(f"w0:{k}"), tuple(angles)),
+        Expectation(tuple(Observable((PauliTerm(1.0, letter, (q,)),)) for q in range(n_qubits))),
+        cirq.FrozenCircuit(),
     )

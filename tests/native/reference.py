@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from qkeras_hybrid.program import PauliRotation, Phase, Program
+from qkeras_hybrid.program import Compiled, PauliRotation, Phase
 
 _PAULIS = {
     "I": np.eye(2),
@@ -34,12 +34,12 @@ def pauli_matrix(paulis: str) -> np.ndarray:
     return matrix
 
 
-def state_of(program: Program, instruction_angles: list[float]) -> np.ndarray:
+def state_of(compiled: Compiled, instruction_angles: list[float]) -> np.ndarray:
     """The final state, given the angle of each instruction (0 where it has none)."""
-    n = len(program.qubits)
+    n = len(compiled.qubits)
     state = np.zeros((2,) * n, dtype=complex)
     state[(0,) * n] = 1
-    for instruction, angle in zip(program.instructions, instruction_angles, strict=True):
+    for instruction, angle in zip(compiled.program.instructions, instruction_angles, strict=True):
         if isinstance(instruction, PauliRotation):
             turned = on_qubits(state, pauli_matrix(instruction.paulis), instruction.qubits)
             state = np.cos(angle / 2) * state - 1j * np.sin(angle / 2) * turned
@@ -52,9 +52,9 @@ def state_of(program: Program, instruction_angles: list[float]) -> np.ndarray:
     return state
 
 
-def expectations_of(program: Program, state: np.ndarray) -> np.ndarray:
+def expectations_of(compiled: Compiled, state: np.ndarray) -> np.ndarray:
     values = []
-    for observable in program.observables:
+    for observable in compiled.observables:
         value = 0.0
         for term in observable.terms:
             turned = on_qubits(state, pauli_matrix(term.paulis), term.qubits)
@@ -63,43 +63,46 @@ def expectations_of(program: Program, state: np.ndarray) -> np.ndarray:
     return np.array(values)
 
 
-def angles_of(program: Program, inputs: np.ndarray, weights: np.ndarray) -> list[float]:
+def angles_of(compiled: Compiled, inputs: np.ndarray, weights: np.ndarray) -> list[float]:
     """The angle of each instruction."""
     rows = [
         row.offset
         + sum(c * inputs[i] for i, c in row.inputs)
         + sum(c * weights[j] for j, c in row.weights)
-        for row in program.angles
+        for row in compiled.angles.rows
     ]
-    return [float(rows[i.angle]) if hasattr(i, "angle") else 0.0 for i in program.instructions]
+    return [
+        float(rows[i.angle]) if hasattr(i, "angle") else 0.0 for i in compiled.program.instructions
+    ]
 
 
-def expectation(program: Program, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def expectation(compiled: Compiled, inputs: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Expectation values, shape (batch, n_observables)."""
     rows = [
-        expectations_of(program, state_of(program, angles_of(program, x, weights))) for x in inputs
+        expectations_of(compiled, state_of(compiled, angles_of(compiled, x, weights)))
+        for x in inputs
     ]
-    return np.array(rows).reshape(len(inputs), len(program.observables))
+    return np.array(rows).reshape(len(inputs), len(compiled.observables))
 
 
 def gradients(
-    program: Program, inputs: np.ndarray, weights: np.ndarray, upstream: np.ndarray
+    compiled: Compiled, inputs: np.ndarray, weights: np.ndarray, upstream: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Gradients of `sum(upstream * expectation)` by inputs and weights."""
     d_inputs, d_weights = np.zeros(inputs.shape), np.zeros(weights.shape)
     for b, x in enumerate(inputs):
-        angles = angles_of(program, x, weights)
-        for position, instruction in enumerate(program.instructions):
+        angles = angles_of(compiled, x, weights)
+        for position, instruction in enumerate(compiled.program.instructions):
             if not hasattr(instruction, "angle"):
                 continue
-            row = program.angles[instruction.angle]
+            row = compiled.angles.rows[instruction.angle]
             if not row.inputs and not row.weights:
                 continue
             shifted = []
             for shift in (np.pi / 2, -np.pi / 2):
                 moved = list(angles)
                 moved[position] += shift
-                shifted.append(expectations_of(program, state_of(program, moved)))
+                shifted.append(expectations_of(compiled, state_of(compiled, moved)))
             slope = float(upstream[b] @ (shifted[0] - shifted[1])) / 2
             for i, c in row.inputs:
                 d_inputs[b, i] += c * slope

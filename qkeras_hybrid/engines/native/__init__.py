@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from qkeras_hybrid._checks import one_of, positive_int
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.engines.base import Engine, check_shapes, memory_refusal
+from qkeras_hybrid.engines.base import Engine, Run, memory_refusal
 from qkeras_hybrid.engines.native import library, lowering
+from qkeras_hybrid.program import Job
+from qkeras_hybrid.readouts import Expectation, Probabilities, Samples, State
 
 if TYPE_CHECKING:
     import tensorflow as tf
-
-    from qkeras_hybrid.program import Program
 else:
     tf = lazy_module("tensorflow")
 
 __all__ = ["NativeEngine", "build_status", "instruction_sets", "load_operations"]
-
-# A task holds psi, lambda and small things; a state of float64 pairs takes 16 bytes an amplitude.
-_BYTES_AN_AMPLITUDE = 2 * 8 + 2
 
 
 def build_status() -> str:
@@ -75,80 +73,102 @@ class NativeEngine(Engine):
     Example:
 
     >>> q = cirq.LineQubit(0)
-    >>> program = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q)), "Z", inputs="x")
-    >>> z = NativeEngine().expectation(program, ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
+    >>> compiled = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q)), "Z", inputs="x")
+    >>> z = NativeEngine().prepare(compiled.job())(ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
     >>> np.round(ops.convert_to_numpy(z), 5).tolist()
     [[1.0], [-1.0]]
     """
 
     name = "native"
-    supports_jit = False
+    readouts = frozenset({Expectation, Probabilities, State, Samples})
+    differentiates = frozenset({Expectation, Probabilities, State})
+    samples = True
+    backends = frozenset({"tensorflow"})
 
     def __init__(self, lanes: str = "auto") -> None:
         self.lanes = one_of("lanes", lanes, ("auto", "samples", "amplitudes"))
 
-    def supports(self, program: Program) -> str | None:
-        if keras.backend.backend() != "tensorflow":
-            return f"it runs under TensorFlow, and the Keras backend is {keras.backend.backend()}"
-        return (
-            library.unavailable()
-            or memory_refusal(len(program.qubits), _BYTES_AN_AMPLITUDE)
-            or lowering.refusal(program)
-        )
-
-    def expectation(self, program: Program, inputs: Any, weights: Any, *, seed: Any = None) -> Any:
-        program, inputs, weights, restore = self._arguments(program, inputs, weights)
-        values, _ = library.load().qkeras_hybrid_expectation(
-            inputs, weights, program=lowering.lower(program), lanes=self.lanes
-        )
-        return restore(values)
-
-    def state(self, program: Program, inputs: Any, weights: Any) -> Any:
-        program, inputs, weights, _ = self._arguments(program, inputs, weights)
-        return library.load().qkeras_hybrid_state(
-            inputs,
-            weights,
-            program=lowering.lower(program, whole_state=True),
-            lanes=self.lanes,
-            Tcomplex=tf.complex128 if inputs.dtype == tf.float64 else tf.complex64,
-        )
-
-    def probabilities(self, program: Program, inputs: Any, weights: Any) -> Any:
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        state = self.state(program, inputs, weights)
-        return keras.ops.cast(
-            tf.math.square(tf.math.real(state)) + tf.math.square(tf.math.imag(state)), dtype
-        )
-
-    def sample(
-        self, program: Program, inputs: Any, weights: Any, shots: int, *, seed: Any = None
-    ) -> Any:
-        shots = positive_int("shots", shots)
-        program, inputs, weights, _ = self._arguments(program, inputs, weights)
-        return library.load().qkeras_hybrid_sample(
-            inputs,
-            weights,
-            shots,
-            _seed(seed),
-            program=lowering.lower(program, whole_state=True),
-            lanes=self.lanes,
-        )
-
     def get_config(self) -> dict[str, Any]:
         return {"lanes": self.lanes}
 
-    def _arguments(self, program: Program, inputs: Any, weights: Any) -> tuple[Any, ...]:
-        """Returns the affine program, its tensors in float32 or float64, and the way back."""
-        inputs, weights = keras.ops.convert_to_tensor(inputs), keras.ops.convert_to_tensor(weights)
-        check_shapes(program, inputs, weights)
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        compute = "float64" if dtype == "float64" else "float32"
-        inputs = keras.ops.cast(inputs, compute)
-        weights = keras.ops.cast(weights, compute)
-        if program.affine is not program:
-            inputs, weights = program.extend(inputs, weights)
-            program = program.affine
-        return program, inputs, weights, lambda values: keras.ops.cast(values, dtype)
+    def refuses(self, job: Job) -> str | None:
+        reason = super().refuses(job)
+        if reason is not None:
+            return reason
+        if job.shots is not None and not isinstance(job.readout, Samples):
+            return "it takes `shots` for samples only"
+        return (
+            library.unavailable()
+            or memory_refusal(job.program.n_qubits, _bytes_per_amplitude(job))
+            or lowering.refusal(job.program)
+        )
+
+    def prepare(self, job: Job) -> Run:
+        affine = job.angles.affine
+        lowered = lowering.lower(job.program, affine, job.readout)
+        read = self._reader(job, lowered)
+        extends = affine is not job.angles
+
+        def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
+            inputs, weights = tf.convert_to_tensor(inputs), tf.convert_to_tensor(weights)
+            job.angles.check_shapes(inputs, weights)
+            if extends:
+                inputs, weights = job.angles.extend(inputs, weights)
+            return read(inputs, weights, seed)
+
+        return run
+
+    def _reader(self, job: Job, lowered: bytes) -> Callable[[Any, Any, Any], Any]:
+        """Returns the operation for a job's readout, as a function of tensors and a seed."""
+        operations, lanes = library.load(), self.lanes
+        complex_dtype = tf.complex128 if job.dtype == "float64" else tf.complex64
+
+        def expectation(inputs: Any, weights: Any, seed: Any) -> Any:
+            return operations.qkeras_hybrid_expectation(
+                inputs, weights, program=lowered, lanes=lanes
+            )[0]
+
+        def state(inputs: Any, weights: Any, seed: Any) -> Any:
+            return operations.qkeras_hybrid_state(
+                inputs, weights, program=lowered, lanes=lanes, Tcomplex=complex_dtype
+            )
+
+        def probabilities(inputs: Any, weights: Any, seed: Any) -> Any:
+            states = state(inputs, weights, seed)
+            return tf.math.square(tf.math.real(states)) + tf.math.square(tf.math.imag(states))
+
+        def samples(inputs: Any, weights: Any, seed: Any) -> Any:
+            return operations.qkeras_hybrid_sample(
+                inputs,
+                weights,
+                positive_int("shots", job.shots),
+                _seed(seed),
+                program=lowered,
+                lanes=lanes,
+            )
+
+        known: dict[type, Callable[[Any, Any, Any], Any]] = {
+            Expectation: expectation,
+            State: state,
+            Probabilities: probabilities,
+            Samples: samples,
+        }
+        return known[type(job.readout)]
+
+
+def _bytes_per_amplitude(job: Job) -> int:
+    """Returns what one sample takes for each amplitude; measured at 20 qubits and more."""
+    amplitude = 16 if job.dtype == "float64" else 8
+    match job.readout:
+        case Expectation():
+            # psi; with a gradient lambda besides.
+            return amplitude * (2 if job.gradient else 1)
+        case State():
+            # The kernel's state, and the result; its gradient is another of that size.
+            return amplitude * (3 if job.gradient else 2)
+        case _:
+            # Those of the state, and real numbers of half its size.
+            return amplitude * (3 if job.gradient else 2) + amplitude // 2
 
 
 def _seed(seed: Any) -> Any:

@@ -23,15 +23,25 @@ Bit `n - 1 - q` of the storage index is qubit `q` at the start (qubit 0 is the m
 
 from __future__ import annotations
 
-import functools
 import struct
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 import numpy as np
 
-from qkeras_hybrid.program import PauliRotation, Phase, Program, Unitary
+from qkeras_hybrid.program import (
+    AngleMap,
+    Channel,
+    Measurement,
+    PauliRotation,
+    Phase,
+    Program,
+    Reset,
+    Unitary,
+)
+from qkeras_hybrid.readouts import Expectation, Readout
 
 MAGIC = b"QHN1"
 MAX_QUBITS = 32
@@ -222,19 +232,22 @@ def _kind(op: _Operation) -> int:
 class _Lowering:
     """Turns instructions into operations over storage bits, in circuit order."""
 
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, angles: AngleMap) -> None:
         self.frame = _Frame(len(program.qubits))
         self.operations: list[_Operation] = []
-        self.rows = [(a.offset, tuple(a.inputs), tuple(a.weights)) for a in program.angles]
+        self.rows = [(a.offset, tuple(a.inputs), tuple(a.weights)) for a in angles.rows]
         for instruction in program.instructions:
-            if isinstance(instruction, PauliRotation):
-                pauli = self.frame.pauli(instruction.paulis, instruction.qubits)
-                self.rotation(pauli, instruction.angle)
-            elif isinstance(instruction, Phase):
-                self.phase(instruction.qubits, 1.0, instruction.angle)
-            else:
-                self.unitary(instruction.qubits, np.array(instruction.matrix, dtype=complex))
+            match instruction:
+                case PauliRotation(paulis=paulis, qubits=qubits, angle=row):
+                    self.rotation(self.frame.pauli(paulis, qubits), row)
+                case Phase(qubits=qubits, angle=row):
+                    self.phase(qubits, 1.0, row)
+                case Unitary(qubits=qubits):
+                    self.unitary(qubits, instruction.array)
+                case Channel() | Measurement() | Reset():
+                    raise NotImplementedError(f"{type(instruction).__name__} is not declared")
+                case _:
+                    assert_never(instruction)
 
     def rotation(self, pauli: Pauli, row: int) -> None:
         if pauli.x:
@@ -457,23 +470,24 @@ def _absorb(
     return result
 
 
-@functools.lru_cache(maxsize=256)
-def lower(program: Program, *, whole_state: bool = False) -> bytes:
+def lower(program: Program, angles: AngleMap, readout: Readout) -> bytes:
     """Returns the bytes that the kernels run.
 
     Args:
-        program: A program whose angle rows are all affine.
-        whole_state: Keep every gate and the order of the basis states, for state vectors;
-            otherwise only what the observables notice is kept.
+        program: A program of unitary instructions.
+        angles: A map whose rows are all affine.
+        readout: What is read. Of expectation values, only what their observables notice is kept;
+            for others every gate, and the order of the basis states.
     """
-    lowering = _Lowering(program)
+    lowering = _Lowering(program, angles)
     operations = lowering.operations
-    lowered = Lowered(len(program.qubits), len(program.inputs), len(program.weights), lowering.rows)
+    lowered = Lowered(program.n_qubits, len(angles.inputs), len(angles.weights), lowering.rows)
     lowered.frame = lowering.frame
     terms = []
-    if not whole_state:
-        lowered.n_observables = len(program.observables)
-        for index, observable in enumerate(program.observables):
+    whole_state = not isinstance(readout, Expectation)
+    if isinstance(readout, Expectation):
+        lowered.n_observables = len(readout.observables)
+        for index, observable in enumerate(readout.observables):
             for term in observable.terms:
                 pauli = lowering.frame.pauli(term.paulis, term.qubits)
                 positive = Pauli(pauli.x, pauli.z)

@@ -1,0 +1,109 @@
+"""The one way out of a traced graph: a NumPy function as a part of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid.program import Job
+
+if TYPE_CHECKING:
+    from qkeras_hybrid.engines.base import Run
+
+Function = Callable[[np.ndarray, int | None], np.ndarray]
+Gradient = Callable[[np.ndarray, np.ndarray, int | None], np.ndarray]
+
+
+def host_call(job: Job, function: Function, gradient: Gradient | None = None) -> Run:
+    """Returns a run that computes a job by a function of NumPy's arrays.
+
+    It works eagerly and in the graphs of every Keras backend: `tf.numpy_function` under
+    TensorFlow (not compiled by XLA), `jax.pure_callback` under JAX, and a call under PyTorch.
+    The angles are computed, and differentiated, by the backend; the function gets those alone.
+
+    Args:
+        job: The job.
+        function: Maps angles of shape `(batch, n_angles)`, float64, in radians, and a seed (an
+            integer, or None for a job without shots) to an array of shape `(batch,
+            *job.readout.shape(job.program, job.shots))`.
+        gradient: Maps angles, the upstream gradient, of the shape of the result, and the seed to
+            the gradient with respect to the angles. Without it the result has no gradient: a
+            differentiator brings one.
+    """
+    shape = job.readout.shape(job.program, job.shots)
+    dtype = job.readout.dtype(job.dtype)
+
+    def computed(angles: Any, seed: Any) -> Any:
+        def forward(angles: np.ndarray, seed: np.ndarray) -> np.ndarray:
+            found = function(np.asarray(angles, "float64"), int(seed))
+            return np.asarray(found, dtype).reshape(len(angles), *shape)
+
+        return _call(forward, (angles, seed), shape, dtype)
+
+    def slope(angles: Any, upstream: Any, seed: Any) -> Any:
+        def backward(angles: np.ndarray, upstream: np.ndarray, seed: np.ndarray) -> np.ndarray:
+            assert gradient is not None
+            found = gradient(np.asarray(angles, "float64"), np.asarray(upstream), int(seed))
+            return np.asarray(found, job.dtype).reshape(angles.shape)
+
+        return _call(backward, (angles, upstream, seed), (job.program.n_angles,), job.dtype)
+
+    def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
+        inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
+        angles = job.angles(inputs, weights)
+        drawn = _drawn(seed)
+        if gradient is None:
+            return computed(angles, drawn)
+
+        def with_gradient(angles: Any) -> Any:
+            def backward(*args: Any, upstream: Any = None) -> Any:
+                # Backends differ in what they pass: the upstream gradient comes last.
+                return slope(angles, args[-1] if upstream is None else upstream, drawn)
+
+            return computed(angles, drawn), backward
+
+        return ops.custom_gradient(with_gradient)(angles)
+
+    return run
+
+
+def _drawn(seed: Any) -> Any:
+    """Returns a seed as one whole number, an int32 tensor."""
+    if isinstance(seed, keras.random.SeedGenerator):
+        pair = ops.cast(seed.next(), "int64")
+        return ops.cast(ops.mod(pair[0] + 40503 * pair[1], 2**31 - 1), "int32")
+    if seed is None:
+        seed = int(np.random.default_rng().integers(2**31 - 1))
+    return ops.convert_to_tensor(int(seed), "int32")
+
+
+def _call(
+    function: Callable[..., np.ndarray], tensors: tuple[Any, ...], shape: Any, dtype: str
+) -> Any:
+    """Calls a function of arrays, the first of which has the batch as its first axis."""
+    backend = keras.backend.backend()
+    batch = tensors[0].shape[0]
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        result = tf.numpy_function(function, list(tensors), tf.as_dtype(dtype), stateful=True)
+        result.set_shape((batch, *shape))
+        return result
+    if backend == "jax":
+        import jax
+
+        kind = jax.dtypes.canonicalize_dtype(dtype)
+        spec = jax.ShapeDtypeStruct((batch, *shape), kind)  # type: ignore[no-untyped-call]
+        return jax.pure_callback(
+            lambda *arrays: np.asarray(function(*map(np.asarray, arrays)), kind), spec, *tensors
+        )
+    import torch
+
+    if tensors[0].device.type == "meta":  # Keras builds models on tensors without values
+        return torch.empty((batch, *shape), dtype=getattr(torch, dtype), device="meta")
+    arrays = [ops.convert_to_numpy(tensor.detach()) for tensor in tensors]
+    return ops.convert_to_tensor(function(*arrays), dtype=dtype)

@@ -1,0 +1,76 @@
+"""What a circuit would ask of quantum hardware."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qkeras_hybrid import gradients
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.gradients import Differentiator
+from qkeras_hybrid.program import Compiled
+
+if TYPE_CHECKING:
+    import cirq
+else:
+    cirq = lazy_module("cirq")
+
+
+@dataclass(frozen=True)
+class Resources:
+    """What a layer's circuit would ask of quantum hardware.
+
+    Attributes:
+        qubits: Number of qubits.
+        depth: Number of moments that do something.
+        one_qubit_gates: Number of operations on one qubit.
+        two_qubit_gates: Number of operations on two qubits.
+        larger_gates: Number of operations on three and more qubits, before decomposition.
+        weights: Number of trainable circuit weights.
+        measurement_settings: Number of different measurement bases that the observables need.
+        evaluations_a_sample: Circuits that run for one sample of a training step: the forward
+            pass and the gradient of every angle by the layer's differentiator (parameter shift
+            where it has none that hardware could run), in each measurement setting.
+    """
+
+    qubits: int
+    depth: int
+    one_qubit_gates: int
+    two_qubit_gates: int
+    larger_gates: int
+    weights: int
+    measurement_settings: int
+    evaluations_a_sample: int
+
+
+def resources(compiled: Compiled, differentiator: Differentiator | None = None) -> Resources:
+    """Counts what a compiled circuit would ask of quantum hardware.
+
+    Args:
+        compiled: The circuit.
+        differentiator: What differentiates it; parameter shift in place of one that hardware
+            can't run.
+    """
+    operations = [
+        operation
+        for operation in cirq.Circuit(
+            cirq.unroll_circuit_op(compiled.circuit.unfreeze(), deep=True, tags_to_check=None)
+        ).all_operations()
+        if operation.qubits and not isinstance(operation.gate, cirq.IdentityGate)
+    ]
+    sizes = [len(operation.qubits) for operation in operations]
+    program = compiled.program
+    if differentiator is None or isinstance(differentiator, gradients.Adjoint):
+        differentiator = gradients.ParameterShift()
+    shifted = differentiator.evaluations(len(compiled.varying_rows))
+    settings = len(compiled.readout.settings(program))
+    return Resources(
+        qubits=program.n_qubits,
+        depth=len(cirq.Circuit(operations)),
+        one_qubit_gates=sizes.count(1),
+        two_qubit_gates=sizes.count(2),
+        larger_gates=sum(size > 2 for size in sizes),
+        weights=len(compiled.weights),
+        measurement_settings=settings,
+        evaluations_a_sample=settings * (1 + shifted),
+    )

@@ -1,0 +1,81 @@
+"""The symbols of operations, in the order in which a reader meets them."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from qkeras_hybrid import _expressions
+from qkeras_hybrid._checks import must
+from qkeras_hybrid._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import cirq
+    import sympy
+else:
+    cirq = lazy_module("cirq")
+    sympy = lazy_module("sympy")
+
+
+def symbol_names(argument: str, symbols: Iterable[Any]) -> tuple[str, ...]:
+    """Returns the names of symbols that are given as symbols or as names.
+
+    Raises:
+        ValueError: If one is neither, or one is there twice; the message names the argument.
+    """
+    return tuple(symbol.name for symbol in as_symbols(argument, symbols))
+
+
+def as_symbols(argument: str, symbols: Iterable[Any]) -> tuple[sympy.Symbol, ...]:
+    """Returns symbols that are given as symbols or as names.
+
+    Raises:
+        ValueError: As `symbol_names`.
+    """
+    if isinstance(symbols, (str, sympy.Symbol)):
+        symbols = [symbols]
+    if not isinstance(symbols, Iterable):
+        raise ValueError(must(argument, "hold SymPy symbols or their names", symbols))
+    found: dict[str, sympy.Symbol] = {}
+    for symbol in symbols:
+        if not isinstance(symbol, (str, sympy.Symbol)):
+            raise ValueError(must(argument, "hold SymPy symbols or their names", symbol))
+        name = str(symbol)
+        if name in found:
+            raise ValueError(must(argument, "name each symbol once", name))
+        found[name] = sympy.Symbol(name)
+    return tuple(found.values())
+
+
+def symbols_of(operations: Iterable[cirq.Operation]) -> tuple[sympy.Symbol, ...]:
+    """Returns the symbols of operations in the order in which they first appear."""
+    found: dict[sympy.Symbol, None] = {}
+    for operation in operations:
+        for symbol in _in_order(operation):
+            found.setdefault(symbol)
+    return tuple(found)
+
+
+def _in_order(value: Any) -> list[sympy.Symbol]:
+    """Returns the symbols in a value, gate or operation, in the order of its own parameters."""
+    if isinstance(value, sympy.Basic):
+        return [sympy.Symbol(symbol.name) for symbol in _expressions.free_symbols(value)]
+    if isinstance(value, (list, tuple)):
+        return [symbol for part in value for symbol in _in_order(part)]
+    if not cirq.is_parameterized(value):
+        return []
+    # Cirq's JSON form holds an object's parameters, mostly in the order of its constructor.
+    fields = value._json_dict_() if hasattr(value, "_json_dict_") else {}
+    kind: Any = type(value)
+    order = _order_of_arguments(kind)
+    parts = sorted(fields, key=lambda name: order.get(name, len(order)))
+    found = [symbol for name in parts for symbol in _in_order(fields[name])]
+    names = set(cirq.parameter_names(value)) - {symbol.name for symbol in found}
+    return found + sorted((sympy.Symbol(name) for name in names), key=_expressions.natural_key)
+
+
+@functools.cache
+def _order_of_arguments(cls: type) -> dict[str, int]:
+    return {name: i for i, name in enumerate(inspect.signature(cls).parameters)}

@@ -1,0 +1,353 @@
+"""What is read of a circuit's final state: a value that knows its shape, its dtype and its bases.
+
+| readout | shape for one sample | can be had from shots | gradient |
+|---|---|---|---|
+| `Expectation(observables)` | `(n_observables,)` | yes | yes |
+| `Probabilities()` | `(2**n_qubits,)` | yes, as frequencies | yes |
+| `State()` | `(2**n_qubits,)`, complex | no | yes |
+| `Samples()` | `(shots, n_qubits)`, integers | only | no |
+| `Circuits()` | `()`, strings of TensorFlow Quantum | no | no |
+
+An engine says which of these it computes. A readout of another kind says by `source` which of them
+it is made from, and by `finish` how, on `keras.ops`, so that every engine has it and it trains.
+
+Bits have the first qubit first, and it is the most significant bit of a basis state.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._value import Value
+from qkeras_hybrid.observables import Observable, PauliTerm
+
+if TYPE_CHECKING:
+    import cirq
+
+    from qkeras_hybrid.program import Program
+else:
+    cirq = lazy_module("cirq")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A basis in which all qubits are measured: a Pauli for each of `qubits`, Z for the others.
+
+    Attributes:
+        paulis: One of "X", "Y", "Z" for each of `qubits`.
+        qubits: Indices of qubits, ascending.
+    """
+
+    paulis: str = ""
+    qubits: tuple[int, ...] = ()
+
+    def reads(self, term: PauliTerm) -> bool:
+        """Tells whether a Pauli string's value is the parity of bits measured in this basis."""
+        own = dict(zip(self.qubits, self.paulis, strict=True))
+        return all(own.get(q, "Z") == p for q, p in zip(term.qubits, term.paulis, strict=True))
+
+    def rotations(self, qubits: Sequence[cirq.Qid]) -> list[cirq.Operation]:
+        """Returns what turns this basis into the computational one, at a circuit's end."""
+        turns = {"X": cirq.ry(-np.pi / 2), "Y": cirq.rx(np.pi / 2)}
+        return [
+            turns[pauli].on(qubits[q])
+            for pauli, q in zip(self.paulis, self.qubits, strict=True)
+            if pauli != "Z"
+        ]
+
+
+class Readout(Value, abc.ABC):
+    """What is read of a final state.
+
+    Attributes:
+        name: The name under which `output=` of a layer finds it.
+        linear: Whether it is linear in the density matrix. Then the shift rules differentiate
+            it, and it can be averaged over noise.
+        differentiable: Whether it has a gradient at all.
+        exact: Whether it can be computed without shots.
+        estimable: Whether it can be estimated from shots.
+        activation: What a classical layer that takes the place of a circuit applies to give
+            values of the same range; None if no classical layer does.
+    """
+
+    name: ClassVar[str]
+    linear: ClassVar[bool] = False
+    differentiable: ClassVar[bool] = True
+    exact: ClassVar[bool] = True
+    estimable: ClassVar[bool] = True
+    activation: ClassVar[str | None] = None
+
+    @abc.abstractmethod
+    def shape(self, program: Program, shots: int | None = None) -> tuple[int, ...]:
+        """Returns the shape of what is read of one sample."""
+
+    def dtype(self, precision: str) -> str:
+        """Returns the dtype of what is read, for a precision "float32" or "float64"."""
+        return precision
+
+    def cast(self, values: Any, dtype: str) -> Any:
+        """Casts what was read to the dtype that a layer returns: real values only."""
+        return ops.cast(values, dtype)
+
+    def settings(self, program: Program) -> tuple[Setting, ...]:
+        """Returns the bases in which a device measures for this readout."""
+        return (Setting(),)
+
+    @property
+    def source(self) -> Readout:
+        """The readout that an engine computes for this one."""
+        return self
+
+    def finish(self, values: Any) -> Any:
+        """Makes this readout from its `source`, with `keras.ops`.
+
+        Args:
+            values: Tensor of the batch and the shape of the source.
+        """
+        return values
+
+    def of_density(self, program: Program, density: np.ndarray) -> np.ndarray:
+        """Reads density matrices.
+
+        Args:
+            program: The program.
+            density: Array of shape `(batch, 2**n_qubits, 2**n_qubits)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} can't be read of a density matrix.")
+
+    def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
+        """Reads state vectors, an array of shape `(batch, 2**n_qubits)`."""
+        raise NotImplementedError(f"{type(self).__name__} can't be read of a state vector.")
+
+    def of_samples(self, program: Program, samples: Sequence[np.ndarray]) -> np.ndarray:
+        """Reads measured bits.
+
+        Args:
+            program: The program.
+            samples: For each of `settings`, an array of shape `(batch, shots, n_qubits)`.
+        """
+        raise NotImplementedError(f"{type(self).__name__} can't be read of measured bits.")
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+@dataclass(frozen=True, repr=False)
+class Expectation(Readout):
+    """Expectation values of observables.
+
+    Args:
+        observables: Sums of Pauli strings; `qkeras_hybrid.observables.parse` makes them.
+    """
+
+    observables: tuple[Observable, ...] = ()
+
+    name: ClassVar[str] = "expectation"
+    linear: ClassVar[bool] = True
+    activation: ClassVar[str | None] = "tanh"
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the observables as lists of `[coefficient, paulis, qubits]`."""
+        return {
+            "observables": [
+                [[term.coefficient, term.paulis, list(term.qubits)] for term in observable.terms]
+                for observable in self.observables
+            ]
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Expectation:
+        """Makes a readout from what `get_config` returned."""
+        return cls(
+            tuple(
+                Observable(tuple(PauliTerm(c, paulis, tuple(on)) for c, paulis, on in terms))
+                for terms in config["observables"]
+            )
+        )
+
+    def shape(self, program: Program, shots: int | None = None) -> tuple[int, ...]:
+        """Returns `(n_observables,)`."""
+        return (len(self.observables),)
+
+    def settings(self, program: Program) -> tuple[Setting, ...]:
+        """Returns bases that read all Pauli terms: those that agree on each qubit share one."""
+        groups: list[dict[int, str]] = []
+        for observable in self.observables:
+            for term in observable.terms:
+                basis = dict(zip(term.qubits, term.paulis, strict=True))
+                for group in groups:
+                    if all(group.get(qubit, pauli) == pauli for qubit, pauli in basis.items()):
+                        group.update(basis)
+                        break
+                else:
+                    groups.append(basis)
+        return tuple(
+            Setting("".join(group[q] for q in sorted(group)), tuple(sorted(group)))
+            for group in groups
+        ) or (Setting(),)
+
+    def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
+        """Returns expectation values of shape `(batch, n_observables)`."""
+
+        def value(term: PauliTerm) -> np.ndarray:
+            flipped, factor = _pauli(term, program.n_qubits)
+            found: np.ndarray = np.sum(states[:, flipped].conj() * factor * states, axis=1).real
+            return found
+
+        return self._summed(value, len(states))
+
+    def of_density(self, program: Program, density: np.ndarray) -> np.ndarray:
+        """Returns expectation values of shape `(batch, n_observables)`."""
+
+        def value(term: PauliTerm) -> np.ndarray:
+            flipped, factor = _pauli(term, program.n_qubits)
+            here = np.arange(len(flipped))
+            found: np.ndarray = np.sum(density[:, here, flipped] * factor, axis=1).real
+            return found
+
+        return self._summed(value, len(density))
+
+    def of_samples(self, program: Program, samples: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns means of parities, of shape `(batch, n_observables)`."""
+        settings = self.settings(program)
+
+        def value(term: PauliTerm) -> np.ndarray:
+            first = next(k for k, setting in enumerate(settings) if setting.reads(term))
+            bits = samples[first][:, :, list(term.qubits)]
+            found: np.ndarray = 1.0 - 2.0 * np.mean(bits.sum(axis=2) % 2, axis=1)
+            return found
+
+        return self._summed(value, len(samples[0]))
+
+    def _summed(self, value: Any, batch: int) -> np.ndarray:
+        """Adds up the observables from the values of their Pauli strings."""
+        known: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
+        result = np.zeros((batch, len(self.observables)))
+        for k, observable in enumerate(self.observables):
+            for term in observable.terms:
+                key = (term.paulis, term.qubits)
+                if term.qubits and key not in known:
+                    known[key] = value(term)
+                result[:, k] += term.coefficient * (known[key] if term.qubits else 1.0)
+        return result
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class Probabilities(Readout):
+    """The probabilities of the basis states, or with shots their frequencies."""
+
+    name = "probabilities"
+    linear = True
+    activation = "softmax"
+
+    def shape(self, program: Program, shots: int | None = None) -> tuple[int, ...]:
+        """Returns `(2**n_qubits,)`."""
+        return (2**program.n_qubits,)
+
+    def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
+        """Returns probabilities of shape `(batch, 2**n_qubits)`."""
+        found: np.ndarray = np.abs(states) ** 2
+        return found
+
+    def of_density(self, program: Program, density: np.ndarray) -> np.ndarray:
+        """Returns probabilities of shape `(batch, 2**n_qubits)`."""
+        found: np.ndarray = np.einsum("bii->bi", density).real
+        return found
+
+    def of_samples(self, program: Program, samples: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns frequencies of shape `(batch, 2**n_qubits)`."""
+        size = 2**program.n_qubits
+        index = samples[0] @ (1 << np.arange(program.n_qubits)[::-1])
+        return np.array([np.bincount(row, minlength=size) / max(1, len(row)) for row in index])
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class State(Readout):
+    """The state vector: complex64, or complex128 in double precision."""
+
+    name = "state"
+    estimable = False
+
+    def shape(self, program: Program, shots: int | None = None) -> tuple[int, ...]:
+        """Returns `(2**n_qubits,)`."""
+        return (2**program.n_qubits,)
+
+    def dtype(self, precision: str) -> str:
+        """Returns the complex dtype."""
+        return "complex128" if precision == "float64" else "complex64"
+
+    def cast(self, values: Any, dtype: str) -> Any:
+        """Returns them as they are: no layer's dtype is complex."""
+        return values
+
+    def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
+        """Returns the state vectors."""
+        return states
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class Samples(Readout):
+    """The bits of all qubits, measured `shots` times."""
+
+    name = "samples"
+    differentiable = False
+    exact = False
+
+    def shape(self, program: Program, shots: int | None = None) -> tuple[int, ...]:
+        """Returns `(shots, n_qubits)`."""
+        return (shots or 0, program.n_qubits)
+
+    def dtype(self, precision: str) -> str:
+        """Returns "int32"."""
+        return "int32"
+
+    def cast(self, values: Any, dtype: str) -> Any:
+        """Returns them as they are, integers."""
+        return values
+
+    def of_samples(self, program: Program, samples: Sequence[np.ndarray]) -> np.ndarray:
+        """Returns the bits, of shape `(batch, shots, n_qubits)`."""
+        return samples[0].astype("int32")
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class Circuits(Readout):
+    """Each sample's circuit without symbols, as a string that TensorFlow Quantum's ops take."""
+
+    name = "circuit"
+    differentiable = False
+    estimable = False
+
+    def shape(self, program: Program, shots: int | None = None) -> tuple[int, ...]:
+        """Returns `()`."""
+        return ()
+
+    def dtype(self, precision: str) -> str:
+        """Returns "string"."""
+        return "string"
+
+    def cast(self, values: Any, dtype: str) -> Any:
+        """Returns them as they are."""
+        return values
+
+
+def _pauli(term: PauliTerm, n_qubits: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns where a Pauli string takes each basis state, and with which factor.
+
+    `P|j> = factor[j] |flipped[j]>`, with `Y|0> = i|1>`, `Y|1> = -i|0>` and `Z|1> = -|1>`.
+    """
+    index = np.arange(2**n_qubits)
+    flipped, factor = index.copy(), np.ones(2**n_qubits, complex)
+    for pauli, qubit in zip(term.paulis, term.qubits, strict=True):
+        bit = index >> (n_qubits - 1 - qubit) & 1
+        if pauli != "Z":
+            flipped ^= 1 << (n_qubits - 1 - qubit)
+        if pauli != "X":
+            factor *= (1 - 2 * bit) * (1j if pauli == "Y" else 1)
+    return flipped, factor
