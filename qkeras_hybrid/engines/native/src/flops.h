@@ -10,7 +10,7 @@
 
 namespace qkeras_hybrid {
 
-// Additions that Fold (runner.h) makes on a chunk.
+// Additions that Fold (trees.h) makes on a chunk.
 inline double FoldAdditions(const Tree& tree, int32_t index, uint32_t level) {
   const TreeNode& node = tree.nodes[index];
   const double size = std::exp2(level);
@@ -21,7 +21,7 @@ inline double FoldAdditions(const Tree& tree, int32_t index, uint32_t level) {
          FoldAdditions(tree, node.one, level - 1);
 }
 
-// Additions that Unfold (runner.h) makes for a chunk.
+// Additions that Unfold (trees.h) makes for a chunk.
 inline double UnfoldAdditions(const Tree& tree, int32_t index, uint32_t level) {
   const TreeNode& node = tree.nodes[index];
   if (node.zero < 0 && node.one < 0) return node.leaf_end - node.leaf_begin - 1;
@@ -36,7 +36,7 @@ struct FlopCount {
 };
 
 // Floating-point operations that one sample takes in each of the two operations; a multiply-add
-// is two. Counted is what is done on vectors of 2^n numbers, as passes.h and runner.h do it:
+// is two. Counted is what is done on vectors of 2^n numbers:
 //
 //   an amplitude of                          operations
 //   the product start                        6, a complex multiplication

@@ -1,8 +1,18 @@
 // The kernels of one instruction set. Compiled once for each, with QH_KERNELS_NAME naming the
 // function that hands them out (baseline, avx2, avx512).
+#include "dense.h"
+#include "groups.h"
+#include "observables.h"
 #include "peak.h"
+#include "phases.h"
+#include "prepare.h"
+#include "product.h"
+#include "rotations.h"
 #include "runner.h"
+#include "samples.h"
+#include "states.h"
 #include "view.h"
+#include "workspace.h"
 
 namespace {
 
@@ -12,12 +22,12 @@ qkeras_hybrid::Kernels<T> Make() {
   qkeras_hybrid::Kernels<T> kernels;
   kernels.lane_bits = kFull;
   kernels.task_bytes = [](const Layout& layout, bool backward) {
-    return layout.lane_bits == 0 ? Runner<T, 0>::TaskBytes(layout, backward)
-                                 : Runner<T, kFull>::TaskBytes(layout, backward);
+    return layout.lane_bits == 0 ? Workspace<T, 0>::TaskBytes(layout, backward)
+                                 : Workspace<T, kFull>::TaskBytes(layout, backward);
   };
   kernels.shared_bytes = [](const Layout& layout, int64_t batch) {
-    return layout.lane_bits == 0 ? Runner<T, 0>::SharedBytes(layout, batch)
-                                 : Runner<T, kFull>::SharedBytes(layout, batch);
+    return layout.lane_bits == 0 ? Workspace<T, 0>::SharedBytes(layout, batch)
+                                 : Workspace<T, kFull>::SharedBytes(layout, batch);
   };
   kernels.run = [](const Request<T>& request) {
     return request.layout->lane_bits == 0 ? Runner<T, 0>::Run(request)

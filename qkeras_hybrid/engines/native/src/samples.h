@@ -1,0 +1,65 @@
+// One sample, or a lane group of them: forward, then backward.
+#ifndef QKERAS_HYBRID_NATIVE_SAMPLES_H_
+#define QKERAS_HYBRID_NATIVE_SAMPLES_H_
+
+#include "runner.h"
+#include "simd.h"
+#include "view.h"
+
+namespace {
+
+using qkeras_hybrid::Stage;
+using qkeras_hybrid::StageKind;
+
+template <class T, int kLaneBits>
+void Runner<T, kLaneBits>::RunSample(int64_t first, int count) {
+  psi_scale_ = Splat(T{1});
+  // A first stage of phases is multiplied to the product as it is made.
+  const bool with_phases =
+      layout_.n_stages > 0 && layout_.stages[0].kind == StageKind::kPhases;
+  StartProduct(with_phases);
+  for (uint32_t s = with_phases ? 1 : 0; s < layout_.n_stages; ++s) {
+    const Stage& stage = layout_.stages[s];
+    if (stage.kind == StageKind::kRotations) {
+      for (uint32_t b = stage.block_begin; b < stage.block_end; ++b) {
+        RotateBlock(layout_.blocks[b]);
+      }
+    } else if (stage.kind == StageKind::kPhases) {
+      ApplyPhases(s);
+    } else {
+      ApplyDense(stage.dense, false, task_.psi);
+    }
+  }
+  if (!backward_) {
+    if (request_.expectations != nullptr) {
+      Measure();
+    } else {
+      StoreState(first, count);
+    }
+    return;
+  }
+  lambda_scale_ = Splat(T{1});
+  if (request_.upstream != nullptr) {
+    StartLambda();
+  } else {
+    LoadLambda(first, count);
+  }
+  for (uint32_t s = layout_.n_stages; s-- > 0;) {
+    const Stage& stage = layout_.stages[s];
+    // Nothing before it has an angle whose gradient is wanted.
+    if (!Needed(stage.needed_by_weights, stage.needed_by_inputs)) return;
+    if (stage.kind == StageKind::kRotations) {
+      for (uint32_t b = stage.block_end; b-- > stage.block_begin;) BackBlock(layout_.blocks[b]);
+    } else if (stage.kind == StageKind::kPhases) {
+      BackPhases(s, s > 0);
+    } else {
+      ApplyDense(stage.dense, true, task_.psi);
+      ApplyDense(stage.dense, true, task_.lambda);
+    }
+  }
+  if (ChainNeeded()) ProductGradient();
+}
+
+}  // namespace
+
+#endif  // QKERAS_HYBRID_NATIVE_SAMPLES_H_
