@@ -248,6 +248,41 @@ def test_a_gradient_of_the_weights_alone() -> None:
     np.testing.assert_allclose(alone, wanted, atol=1e-14)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("lanes", LANES)
+@pytest.mark.parametrize("batch", [1, 9, 32])
+def test_gradients_from_states_that_were_kept_are_those_from_states_made_anew(
+    batch: int, lanes: str, dtype: str
+) -> None:
+    program = random_program(7, 6, 25)
+    operations, data = library.load(), lowered(program)
+    x, w, upstream = (tf.constant(a, dtype) for a in draw(program, batch))
+    _, measured, none = operations.qkeras_hybrid_expectation(x, w, program=data, lanes=lanes)
+    assert none.shape == (0, 0)
+    _, _, kept = operations.qkeras_hybrid_expectation(x, w, program=data, lanes=lanes, keep=True)
+    assert tf.size(kept) >= batch * 2 * 2**6
+    found = [
+        operations.qkeras_hybrid_expectation_grad(
+            x, w, measured, upstream, state, program=data, lanes=lanes
+        )
+        for state in ([], [none], [kept])
+    ]
+    # A state that was kept is the same to the last bit.
+    for a, b, c in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
+        np.testing.assert_array_equal(a, c)
+
+
+def test_large_states_are_not_kept() -> None:
+    program = layered_program(12, 1)
+    x, w, _ = draw(program, 1100)
+    # 1,100 states of 2**12 amplitudes in float64 are 72 MB.
+    _, _, kept = library.load().qkeras_hybrid_expectation(
+        tf.constant(x), tf.constant(w), program=lowered(program), keep=True
+    )
+    assert kept.shape == (0, 0)
+
+
 @pytest.mark.parametrize("batch", [1, 7, 64])
 def test_results_are_the_same_on_every_run(batch: int) -> None:
     program = layered_program(10, 2)
@@ -292,10 +327,13 @@ def test_shapes_that_disagree_are_invalid_arguments() -> None:
         with pytest.raises(tf.errors.InvalidArgumentError, match="must have shape"):
             run(inputs, weights, program=data)
     gradient = library.load().qkeras_hybrid_expectation_grad
-    values, measured = run(x, w, program=data)
+    values, measured, kept = run(x, w, program=data, keep=True)
     for m, u in ((measured[:1], values), (measured, values[:, :2]), (measured[0], values)):
         with pytest.raises(tf.errors.InvalidArgumentError, match="must have shape"):
-            gradient(x, w, m, u, program=data)
+            gradient(x, w, m, u, [kept], program=data)
+    for k in (kept[:, 1:], kept[0], tf.concat([kept, kept], 0)):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="of this batch kept, but has"):
+            gradient(x, w, measured, values, [k], program=data)
     with pytest.raises(ValueError, match="inputs"):
         NativeEngine().expectation(program, x[:, :2], w)
 
@@ -392,7 +430,7 @@ def test_wrong_programs_with_a_right_checksum_never_crash(
 ) -> None:
     changed = resealed(lowered(random_program(seed, 4, 12)), place, value)
     try:
-        found, _ = library.load().qkeras_hybrid_expectation(
+        found, *_ = library.load().qkeras_hybrid_expectation(
             tf.zeros((1, 3)), tf.zeros((4,)), program=changed
         )
     except (tf.errors.InvalidArgumentError, tf.errors.ResourceExhaustedError):

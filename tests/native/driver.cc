@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <iostream>
 #include <string>
 #include <thread>
@@ -61,6 +62,9 @@ void RunCase(const Kernels<T>& kernels, const Plan& plan, int batch, int threads
   Request<T> backward = request;
   request.expectations = expectations.data();
   request.measured = measured.data();
+  std::vector<T> kept(static_cast<size_t>(kernels.kept_places(*request.layout, batch) *
+                                          kernels.kept_numbers(*request.layout)));
+  request.kept = kept.data();
   kernels.run(request);
   backward.given_measured = measured.data();
   backward.upstream = upstream.data();
@@ -69,6 +73,17 @@ void RunCase(const Kernels<T>& kernels, const Plan& plan, int batch, int threads
   T none;
   backward.d_weights = w.empty() ? &none : d_weights.data();
   kernels.run(backward);
+  const std::vector<T> anew[] = {d_inputs, d_weights};
+  backward.given_kept = kept.data();
+  kernels.run(backward);
+  // Bytes, as NaN is not equal to itself.
+  const auto same = [](const std::vector<T>& a, const std::vector<T>& b) {
+    return a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+  };
+  if (!same(anew[0], d_inputs) || !same(anew[1], d_weights)) {
+    std::fprintf(stderr, "the gradient from a state that was kept differs\n");
+    std::exit(1);
+  }
   for (const auto* values : {&expectations, &d_inputs, &d_weights}) {
     for (T value : *values) std::printf("%.17g ", static_cast<double>(value));
   }

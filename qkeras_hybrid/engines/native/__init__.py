@@ -99,9 +99,34 @@ class NativeEngine(Engine):
             return "it takes `shots` for samples only"
         return (
             library.unavailable()
-            or memory_refusal(job.program.n_qubits, _bytes_per_amplitude(job))
+            or memory_refusal(job.program.n_qubits, self.bytes_per_amplitude(job))
             or lowering.refusal(job.program)
         )
+
+    def bytes_per_amplitude(self, job: Job) -> int:
+        """Returns what a sample takes for each of its amplitudes while a job runs.
+
+        The kernels work on a sample per thread while the memory is enough, and on one at a time
+        where it is not. Besides, up to 100 MB are taken that don't grow with the state: for
+        tables that samples share, and for states that are kept for the gradient.
+        """
+        amplitude = 16 if job.dtype == "float64" else 8
+        # The state; going backward, what it is multiplied with besides.
+        kernel = amplitude * (2 if job.gradient else 1)
+        if self.lanes == "samples":
+            kernel *= library.vector_bytes() * 2 // amplitude
+        match job.readout:
+            case Expectation():
+                return kernel
+            case State():
+                # The result; and its gradient, which comes in.
+                return kernel + amplitude * (2 if job.gradient else 1)
+            case Probabilities():
+                # A state, or the gradient of one; and real numbers.
+                return kernel + amplitude + amplitude // 2
+            case _:
+                # A state, and its sums in float64 from which samples are drawn.
+                return kernel + amplitude + 8
 
     def prepare(self, job: Job) -> Run:
         affine = job.angles.affine
@@ -125,7 +150,7 @@ class NativeEngine(Engine):
 
         def expectation(inputs: Any, weights: Any, seed: Any) -> Any:
             return operations.qkeras_hybrid_expectation(
-                inputs, weights, program=lowered, lanes=lanes
+                inputs, weights, program=lowered, lanes=lanes, keep=job.gradient
             )[0]
 
         def state(inputs: Any, weights: Any, seed: Any) -> Any:
@@ -154,21 +179,6 @@ class NativeEngine(Engine):
             Samples: samples,
         }
         return known[type(job.readout)]
-
-
-def _bytes_per_amplitude(job: Job) -> int:
-    """Returns what one sample takes for each amplitude; measured at 20 qubits and more."""
-    amplitude = 16 if job.dtype == "float64" else 8
-    match job.readout:
-        case Expectation():
-            # psi; with a gradient lambda besides.
-            return amplitude * (2 if job.gradient else 1)
-        case State():
-            # The kernel's state, and the result; its gradient is another of that size.
-            return amplitude * (3 if job.gradient else 2)
-        case _:
-            # Those of the state, and real numbers of half its size.
-            return amplitude * (3 if job.gradient else 2) + amplitude // 2
 
 
 def _seed(seed: Any) -> Any:

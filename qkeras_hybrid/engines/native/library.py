@@ -99,6 +99,11 @@ def instruction_set() -> str:
     return os.environ.get("QKERAS_HYBRID_ISA") or instruction_sets()[0]
 
 
+def vector_bytes() -> int:
+    """Returns how long the vectors of the instruction set in use are."""
+    return {"avx512": 64, "avx2": 32}.get(instruction_set(), 16)
+
+
 def multiply_adds(rounds: int, dtype: str = "float32") -> tuple[float, float]:
     """Runs multiply-adds on registers alone, on this thread, without Python's lock.
 
@@ -155,13 +160,14 @@ def _needs_inputs(op: Any) -> bool:
 
 
 def _register_gradients(operations: Any) -> None:
-    def expectation_gradient(op: Any, upstream: Any, _: Any) -> list[Any]:
+    def expectation_gradient(op: Any, upstream: Any, *_: Any) -> list[Any]:
         need = _needs_inputs(op)
         d_inputs, d_weights = operations.qkeras_hybrid_expectation_grad(
             op.inputs[0],
             op.inputs[1],
             op.outputs[1],
             upstream,
+            [op.outputs[2]],
             program=op.get_attr("program"),
             lanes=op.get_attr("lanes"),
             need_inputs=need,

@@ -60,11 +60,10 @@ void Runner<T, kLaneBits>::RunGroup(int64_t group) {
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::GroupAngles(int64_t first, int count) {
   V poison = Splat(static_cast<T>(shared_.poison));
-  for (int i = 0; i < count; ++i) {
-    const T* inputs = request_.inputs + (first + i) * layout_.n_inputs;
-    for (uint32_t k = 0; k < layout_.n_inputs; ++k) {
-      if (!IsFinite(static_cast<double>(inputs[k]))) poison[i] = static_cast<T>(__builtin_nan(""));
-    }
+  LoadColumns(request_.inputs + first * layout_.n_inputs, layout_.n_inputs, count, task_.inputs);
+  // Zero, or NaN where an input is not finite.
+  for (uint32_t k = 0; k < layout_.n_inputs; ++k) {
+    poison = poison + (task_.inputs[k] - task_.inputs[k]);
   }
   for (uint32_t r = 0; r < layout_.n_rows; ++r) {
     const Row& row = layout_.rows[r];
@@ -73,22 +72,19 @@ void Runner<T, kLaneBits>::GroupAngles(int64_t first, int count) {
     for (int i = 0; i < kLanes; ++i) theta[i] = shared_.theta[r];
     for (uint32_t k = 0; k < row.n_inputs; ++k) {
       const double coefficient = row.summands[k].coefficient;
-      const T* input = request_.inputs + first * layout_.n_inputs + row.summands[k].index;
-      for (int i = 0; i < count; ++i) {
-        theta[i] += coefficient * static_cast<double>(input[i * layout_.n_inputs]);
-      }
+      const T* input = reinterpret_cast<const T*>(task_.inputs + row.summands[k].index);
+      for (int i = 0; i < kLanes; ++i) theta[i] += coefficient * static_cast<double>(input[i]);
     }
-    U turns[1];
-    Uint* to = reinterpret_cast<Uint*>(turns);
+    V excess;
+    T* to = reinterpret_cast<T*>(&excess);
     for (int i = 0; i < kLanes; ++i) {
-      // A sum that is not finite though its summands are.
-      if (!IsFinite(theta[i])) {
-        theta[i] = 0;
-        poison[i] = static_cast<T>(__builtin_nan(""));
-      }
-      to[i] = Turns<T>(theta[i] * (0.5 / kTurn));
+      // Not zero where the sum is not finite, be its summands so or not.
+      const double none = theta[i] - theta[i];
+      to[i] = static_cast<T>(none);
+      theta[i] = none == 0 ? theta[i] : 0;
     }
-    CosSin<T>(turns[0], &task_.row_cos[r], &task_.row_sin[r]);
+    poison = poison + excess;
+    CosSin<T>(TurnsOf<T>(theta, 0.5 / kTurn), &task_.row_cos[r], &task_.row_sin[r]);
   }
   *task_.poison = poison;
   for (uint32_t b = 0; b < layout_.n_qubits; ++b) {
@@ -103,13 +99,23 @@ void Runner<T, kLaneBits>::GroupAngles(int64_t first, int count) {
   }
 }
 
-// A column of a matrix, a sample a lane. Through memory: setting lanes one by one is slow.
+// The columns of a matrix, a sample a lane, and back. Through memory: setting lanes one by one is
+// slow.
 template <class T, int kLaneBits>
-Vec<T> Runner<T, kLaneBits>::LoadColumn(const T* from, int64_t stride, int count) {
-  V lanes[1] = {};
-  T* to = reinterpret_cast<T*>(lanes);
-  for (int i = 0; i < count; ++i) to[i] = from[i * stride];
-  return lanes[0];
+void Runner<T, kLaneBits>::LoadColumns(const T* from, uint32_t n, int count, V* columns) {
+  for (uint32_t k = 0; k < n; ++k) columns[k] = V{};
+  T* to = reinterpret_cast<T*>(columns);
+  for (int i = 0; i < count; ++i, from += n) {
+    for (uint32_t k = 0; k < n; ++k) to[k * kLanes + i] = from[k];
+  }
+}
+
+template <class T, int kLaneBits>
+void Runner<T, kLaneBits>::StoreColumns(const V* columns, uint32_t n, int count, T* to) {
+  const T* from = reinterpret_cast<const T*>(columns);
+  for (int i = 0; i < count; ++i, to += n) {
+    for (uint32_t k = 0; k < n; ++k) to[k] = from[k * kLanes + i];
+  }
 }
 
 template <class T, int kLaneBits>
@@ -124,39 +130,32 @@ Vec<T> Runner<T, kLaneBits>::EntryFactor(const Entry& entry, bool derivative) co
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::StoreExpectations(int64_t first, int count) {
   const uint32_t n_measured = layout_.n_measured, n = layout_.n_observables;
-  for (int i = 0; i < count; ++i) {
-    T* to = request_.expectations + (first + i) * n;
-    for (uint32_t o = 0; o < n; ++o) to[o] = (*task_.poison)[i];
-    for (uint32_t m = 0; m < n_measured; ++m) {
-      request_.measured[(first + i) * n_measured + m] = task_.values[m][i];
-    }
-  }
+  StoreColumns(task_.values, n_measured, count, request_.measured + first * n_measured);
+  for (uint32_t o = 0; o < n; ++o) task_.outputs[o] = *task_.poison;
   for (uint32_t e = 0; e < layout_.n_entries; ++e) {
     const Entry& entry = layout_.entries[e];
     const V value = static_cast<T>(entry.coefficient) * EntryFactor(entry, false) *
                     task_.values[entry.measured];
-    for (int i = 0; i < count; ++i) {
-      request_.expectations[(first + i) * n + entry.observable] += value[i];
-    }
+    task_.outputs[entry.observable] = task_.outputs[entry.observable] + value;
   }
+  StoreColumns(task_.outputs, n, count, request_.expectations + first * n);
 }
 
 // The upstream gradient of each measured string, and the gradient of what is multiplied to it.
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::WeighMeasured(int64_t first, int count) {
+  const uint32_t n_measured = layout_.n_measured, n = layout_.n_observables;
+  LoadColumns(request_.upstream + first * n, n, count, task_.outputs);
+  LoadColumns(request_.given_measured + first * n_measured, n_measured, count, task_.measured);
   for (uint32_t e = 0; e < layout_.n_entries; ++e) {
     const Entry& entry = layout_.entries[e];
-    V upstream = LoadColumn(request_.upstream + first * layout_.n_observables + entry.observable,
-                            layout_.n_observables, count);
-    upstream = upstream * static_cast<T>(entry.coefficient);
+    const V upstream = task_.outputs[entry.observable] * static_cast<T>(entry.coefficient);
     task_.values[entry.measured] =
         task_.values[entry.measured] + upstream * EntryFactor(entry, false);
     if (entry.function != 0) {
-      const V measured =
-          LoadColumn(request_.given_measured + first * layout_.n_measured + entry.measured,
-                     layout_.n_measured, count);
       task_.row_gradient[entry.row] =
-          task_.row_gradient[entry.row] + upstream * EntryFactor(entry, true) * measured;
+          task_.row_gradient[entry.row] +
+          upstream * EntryFactor(entry, true) * task_.measured[entry.measured];
     }
   }
 }
@@ -164,26 +163,20 @@ void Runner<T, kLaneBits>::WeighMeasured(int64_t first, int count) {
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::StoreGradients(int64_t group, int64_t first, int count) {
   double* partial = shared_.partial + group * layout_.n_rows;
-  if (request_.d_inputs != nullptr) {
-    T* d_inputs = request_.d_inputs + first * layout_.n_inputs;
-    for (int i = 0; i < count; ++i) {
-      for (uint32_t k = 0; k < layout_.n_inputs; ++k) {
-        d_inputs[i * layout_.n_inputs + k] = (*task_.poison)[i];
-      }
-    }
-  }
+  for (uint32_t k = 0; k < layout_.n_inputs; ++k) task_.inputs[k] = *task_.poison;
   for (uint32_t r = 0; r < layout_.n_rows; ++r) {
     const Row& row = layout_.rows[r];
     const V gradient = task_.row_gradient[r] + *task_.poison;
-    double sum = 0;
-    for (int i = 0; i < count; ++i) sum += static_cast<double>(gradient[i]);
-    partial[r] = sum;
-    if (request_.d_inputs == nullptr) continue;
+    // In the lanes without a sample the gradient is zero.
+    partial[r] = SumLanesInDouble<T>(gradient);
     for (uint32_t k = 0; k < row.n_inputs; ++k) {
-      T* to = request_.d_inputs + first * layout_.n_inputs + row.summands[k].index;
-      const T coefficient = static_cast<T>(row.summands[k].coefficient);
-      for (int i = 0; i < count; ++i) to[i * layout_.n_inputs] += coefficient * gradient[i];
+      V* to = task_.inputs + row.summands[k].index;
+      *to = *to + static_cast<T>(row.summands[k].coefficient) * gradient;
     }
+  }
+  if (request_.d_inputs != nullptr) {
+    const uint32_t n = layout_.n_inputs;
+    StoreColumns(task_.inputs, n, count, request_.d_inputs + first * n);
   }
 }
 

@@ -29,6 +29,14 @@ qkeras_hybrid::Kernels<T> Make() {
     return layout.lane_bits == 0 ? Workspace<T, 0>::SharedBytes(layout, batch)
                                  : Workspace<T, kFull>::SharedBytes(layout, batch);
   };
+  kernels.kept_places = [](const Layout& layout, int64_t batch) {
+    return layout.lane_bits == 0 ? Workspace<T, 0>::KeptPlaces(batch)
+                                 : Workspace<T, kFull>::KeptPlaces(batch);
+  };
+  kernels.kept_numbers = [](const Layout& layout) {
+    return layout.lane_bits == 0 ? Workspace<T, 0>::KeptNumbers(layout)
+                                 : Workspace<T, kFull>::KeptNumbers(layout);
+  };
   kernels.run = [](const Request<T>& request) {
     return request.layout->lane_bits == 0 ? Runner<T, 0>::Run(request)
                                           : Runner<T, kFull>::Run(request);

@@ -1,8 +1,11 @@
 // TensorFlow operations over the kernels.
 #include <algorithm>
+#include <atomic>
 #include <complex>
+#include <condition_variable>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -50,6 +53,10 @@ bool AmplitudeLanesPay(uint32_t n_qubits, int64_t batch, int64_t lanes, int64_t 
   return samples * CostRatio(n_qubits) > static_cast<double>(share(batch, threads));
 }
 
+// What all states of a batch may take to be kept for the gradient: computing them anew takes a
+// quarter of a step, and more memory than this would be felt.
+constexpr int64_t kMaxKeptBytes = int64_t{32} << 20;
+
 // Below this nobody looks how much memory is left.
 constexpr uint64_t kSmallBytes = uint64_t{256} << 20;
 
@@ -96,8 +103,10 @@ REGISTER_OP("QkerasHybridExpectation")
     .Input("weights: T")
     .Output("expectations: T")
     .Output("measured: T")
+    .Output("kept: T")
     .Attr("T: {float, double}")
     .Attr("program: string")
+    .Attr("keep: bool = false")
     .Attr("lanes: {'auto', 'samples', 'amplitudes'} = 'auto'")
     .SetShapeFn([](InferenceContext* c) {
       std::unique_ptr<const Plan> plan;
@@ -105,23 +114,28 @@ REGISTER_OP("QkerasHybridExpectation")
       TF_RETURN_IF_ERROR(CommonShapes(c, &plan, &batch));
       c->set_output(0, c->Matrix(batch, plan->n_observables()));
       c->set_output(1, c->Matrix(batch, plan->n_measured()));
+      c->set_output(2, c->UnknownShapeOfRank(2));
       return absl::OkStatus();
     })
-    .Doc("Expectation values of a compiled program, and of its Pauli strings one by one.");
+    .Doc("Expectation values of a compiled program, and of its Pauli strings one by one; with "
+         "`keep`, the states too unless they are large, for the gradient.");
 
 REGISTER_OP("QkerasHybridExpectationGrad")
     .Input("inputs: T")
     .Input("weights: T")
     .Input("measured: T")
     .Input("upstream: T")
+    .Input("kept: n_kept * T")
     .Output("d_inputs: T")
     .Output("d_weights: T")
     .Attr("T: {float, double}")
+    .Attr("n_kept: int >= 0 = 0")
     .Attr("program: string")
     .Attr("need_inputs: bool = true")
     .Attr("lanes: {'auto', 'samples', 'amplitudes'} = 'auto'")
     .SetShapeFn(GradientShapes)
-    .Doc("The adjoint gradient of QkerasHybridExpectation; d_inputs is empty unless needed.");
+    .Doc("The adjoint gradient of QkerasHybridExpectation; d_inputs is empty unless needed. Graphs "
+         "of version 0.1 have no `kept`; without it, or if it is empty, states are computed anew.");
 
 REGISTER_OP("QkerasHybridState")
     .Input("inputs: T")
@@ -176,16 +190,49 @@ REGISTER_OP("QkerasHybridSample")
     })
     .Doc("Seeded measurements of all qubits of a compiled program.");
 
-// Runs kernels on TensorFlow's own threads.
+// Calls that threads claim one by one. The thread that asks for them claims too, and waits for
+// those alone that others have begun: a thread that wakes up late, or is busy elsewhere, costs no
+// time. It may even come when all is over, so it shares the ownership of this.
+class SharedCalls {
+ public:
+  SharedCalls(int64_t count, void (*body)(void*, int64_t), void* argument)
+      : count_(count), body_(body), argument_(argument) {}
+
+  void Work() {
+    int64_t done = 0;
+    for (int64_t i; (i = next_.fetch_add(1, std::memory_order_relaxed)) < count_; ++done) {
+      body_(argument_, i);
+    }
+    if (done == 0) return;
+    // Under the lock, or the last thread could notify before the one that waits does.
+    std::lock_guard<std::mutex> lock(mutex_);
+    done_ += done;
+    if (done_ == count_) all_done_.notify_one();
+  }
+
+  void Wait() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    all_done_.wait(lock, [this] { return done_ == count_; });
+  }
+
+ private:
+  const int64_t count_;
+  void (*const body_)(void*, int64_t);
+  void* const argument_;
+  std::atomic<int64_t> next_{0};
+  std::mutex mutex_;
+  std::condition_variable all_done_;
+  int64_t done_ = 0;
+};
+
+// Runs kernels on TensorFlow's own threads, and on the calling one.
 void RunOnPool(void* handle, int64_t count, void (*body)(void*, int64_t), void* argument) {
   auto* const threads = static_cast<tensorflow::thread::ThreadPool*>(handle);
-  threads->ParallelFor(
-      count,
-      tensorflow::thread::ThreadPool::SchedulingParams(
-          tensorflow::thread::ThreadPool::SchedulingStrategy::kFixedBlockSize, absl::nullopt, 1),
-      [body, argument](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i) body(argument, i);
-      });
+  const auto calls = std::make_shared<SharedCalls>(count, body, argument);
+  const int64_t helpers = std::min<int64_t>(count, threads->NumThreads()) - 1;
+  for (int64_t i = 0; i < helpers; ++i) threads->Schedule([calls] { calls->Work(); });
+  calls->Work();
+  calls->Wait();
 }
 
 // A kernel with its program.
@@ -210,6 +257,8 @@ class ProgramOp : public OpKernel {
  protected:
   const Plan& plan() const { return *plan_; }
 
+  const Kernels<T>& kernels() const { return *kernels_; }
+
   // Checks the tensors that all operations have and makes a request of them.
   absl::Status Start(OpKernelContext* context, Request<T>* request) const {
     const Tensor& inputs = context->input(0);
@@ -229,7 +278,7 @@ class ProgramOp : public OpKernel {
         (!may_be_samples_ || AmplitudeLanesPay(plan_->n_qubits(), inputs.dim_size(0),
                                                int64_t{1} << full_lane_bits(),
                                                workers->num_threads));
-    request->layout = &plan_->ForLanes(amplitudes ? full_lane_bits() : 0, full_lane_bits());
+    request->layout = &LayoutFor(amplitudes);
     request->pool = {workers->workers, workers->num_threads, RunOnPool};
     request->arena = {
         &MemoryPool::Global(),
@@ -241,19 +290,41 @@ class ProgramOp : public OpKernel {
     return absl::OkStatus();
   }
 
-  absl::Status Run(const Request<T>& request) const {
+  // Gives the states that an expectation has kept to its gradient, which runs with the lanes that
+  // they were made with.
+  absl::Status TakeKept(const Tensor& kept, Request<T>* request) const {
+    if (kept.NumElements() == 0) return absl::OkStatus();
+    for (const bool amplitudes : {false, true}) {
+      if (!(amplitudes ? may_be_amplitudes_ : may_be_samples_)) continue;
+      const Layout& layout = LayoutFor(amplitudes);
+      if (kept.dims() == 2 &&
+          kept.dim_size(0) == kernels_->kept_places(layout, request->batch) &&
+          kept.dim_size(1) == kernels_->kept_numbers(layout)) {
+        request->layout = &layout;
+        request->given_kept = kept.flat<T>().data();
+        return absl::OkStatus();
+      }
+    }
+    return InvalidArgument("Argument `kept` must be what the expectation of this batch kept, but ",
+                           "has shape ", kept.shape().DebugString(), ".");
+  }
+
+  absl::Status Run(Request<T> request) const {
     const bool backward = request.d_weights != nullptr;
     const uint64_t task = kernels_->task_bytes(*request.layout, backward);
+    const uint64_t shared = kernels_->shared_bytes(*request.layout, request.batch);
     const uint64_t tasks = std::max<int64_t>(
         1, std::min<int64_t>(request.pool.threads, request.batch));
-    const uint64_t bytes = kernels_->shared_bytes(*request.layout, request.batch) + tasks * task;
-    if (bytes > kSmallBytes) {
+    const uint64_t bytes = shared + task;
+    if (shared + tasks * task > kSmallBytes) {
       const uint64_t available = AvailableMemory();
       if (bytes > available) {
         return ResourceExhausted("A program of ", plan_->n_qubits(), " qubits needs ", bytes,
-                                 " bytes of memory for ", tasks, " samples at a time, and ",
-                                 available, " are available.");
+                                 " bytes of memory for one sample at a time, and ", available,
+                                 " are available.");
       }
+      // Fewer samples at a time, if the memory is not enough for one on each thread.
+      request.max_tasks = static_cast<int64_t>(std::min(tasks, (available - shared) / task));
     }
     if (kernels_->run(request) == Status::kOutOfMemory) {
       return ResourceExhausted("There is no memory left for ", bytes, " bytes, which a program of ",
@@ -264,6 +335,9 @@ class ProgramOp : public OpKernel {
 
  private:
   uint32_t full_lane_bits() const { return static_cast<uint32_t>(kernels_->lane_bits); }
+  const Layout& LayoutFor(bool amplitudes) const {
+    return plan_->ForLanes(amplitudes ? full_lane_bits() : 0, full_lane_bits());
+  }
 
   std::unique_ptr<const Plan> plan_;
   const Kernels<T>* kernels_;
@@ -273,7 +347,9 @@ class ProgramOp : public OpKernel {
 template <class T>
 class ExpectationOp : public ProgramOp<T> {
  public:
-  using ProgramOp<T>::ProgramOp;
+  explicit ExpectationOp(OpKernelConstruction* context) : ProgramOp<T>(context) {
+    OP_REQUIRES_OK(context, context->GetAttr("keep", &keep_));
+  }
 
   void Compute(OpKernelContext* context) override {
     Request<T> request;
@@ -283,11 +359,22 @@ class ExpectationOp : public ProgramOp<T> {
         0, TensorShape({request.batch, this->plan().n_observables()}), &expectations));
     OP_REQUIRES_OK(context, context->allocate_output(
         1, TensorShape({request.batch, this->plan().n_measured()}), &measured));
+    const int64_t places = this->kernels().kept_places(*request.layout, request.batch);
+    const int64_t numbers = this->kernels().kept_numbers(*request.layout);
+    const bool keep = keep_ && expectations->NumElements() > 0 &&
+                      numbers <= kMaxKeptBytes / static_cast<int64_t>(sizeof(T)) / places;
+    Tensor* kept;
+    OP_REQUIRES_OK(context, context->allocate_output(
+        2, keep ? TensorShape({places, numbers}) : TensorShape({0, 0}), &kept));
     if (expectations->NumElements() == 0) return;
+    if (keep) request.kept = kept->flat<T>().data();
     request.expectations = expectations->flat<T>().data();
     request.measured = measured->flat<T>().data();
     OP_REQUIRES_OK(context, this->Run(request));
   }
+
+ private:
+  bool keep_;
 };
 
 // The outputs of both gradients.
@@ -344,6 +431,9 @@ class ExpectationGradOp : public GradientOp<T> {
                                 upstream.shape().DebugString(), "."));
     request.given_measured = measured.flat<T>().data();
     request.upstream = upstream.flat<T>().data();
+    if (context->num_inputs() > 4) {
+      OP_REQUIRES_OK(context, this->TakeKept(context->input(4), &request));
+    }
     bool done;
     OP_REQUIRES_OK(context,
                    this->Allocate(context, upstream.NumElements() == 0, &request, &done));
@@ -424,7 +514,8 @@ class SampleOp : public ProgramOp<T> {
 
     // Some samples' states at a time.
     const int64_t size = int64_t{1} << n;
-    const int64_t slice = std::min(request.batch, std::max<int64_t>(16, (1 << 22) / size));
+    const int64_t slice =
+        std::min(request.batch, std::max<int64_t>(request.pool.threads, (1 << 22) / size));
     Tensor states;
     OP_REQUIRES_OK(context, context->allocate_temp(
         tensorflow::DataTypeToEnum<T>::value, TensorShape({slice, size, 2}), &states));

@@ -51,7 +51,7 @@ void Runner<T, kLaneBits>::SampleTurns(uint32_t s) {
       const double* theta = task_.row_theta + term.row * kLanes;
       const double factor = term.coefficient / kTurn;
       if (kSampleLanes) {
-        for (int i = 0; i < kLanes; ++i) turns[i] = Turns<T>(theta[i] * factor);
+        turns = TurnsOf<T>(theta, factor);
       } else {
         turns = Turns<T>(theta[sample_] * factor) - U{};
       }

@@ -101,7 +101,7 @@ void Runner<T, kLaneBits>::MakeTable(uint32_t s) {
   const int64_t jobs = chunks >= kTableJobs ? kTableJobs : 1;
   auto job = [&](int64_t j) {
     U out[kMaxChunk];
-    U* leaves = shared_.leaves + j * static_cast<int64_t>(Space::MaxTerms(layout_));
+    U* leaves = shared_.leaves + j * max_terms_;
     for (int64_t chunk = chunks * j / jobs; chunk < chunks * (j + 1) / jobs; ++chunk) {
       FillChunk(tree, shared_.masks, [&](uint32_t t) { return shared_.turns[s][t] - U{}; }, chunk,
                 leaves, out);

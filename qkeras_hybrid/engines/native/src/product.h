@@ -37,8 +37,9 @@ void Runner<T, kLaneBits>::LaneProduct(int without, V* product) const {
   }
 }
 
+// The product over the low half of the bits, and over the high half.
 template <class T, int kLaneBits>
-void Runner<T, kLaneBits>::StartProduct(bool with_phases) {
+void Runner<T, kLaneBits>::StartFactors() {
   for (uint32_t i = 0; i < 4 * layout_.n_qubits; ++i) {
     task_.bits[i] = OfSample(task_.columns[i]);
   }
@@ -47,6 +48,10 @@ void Runner<T, kLaneBits>::StartProduct(bool with_phases) {
   task_.high[0] = Splat(T{1});
   task_.high[1] = V{};
   GrowProduct(task_.bits + 4 * (kLaneBits + low_bits_), high_bits_, task_.high);
+}
+
+template <class T, int kLaneBits>
+void Runner<T, kLaneBits>::StartProduct(bool with_phases) {
   const V* low = ProductStage(task_.low, low_bits_);
   const V* high = ProductStage(task_.high, high_bits_);
   const int64_t n_low = int64_t{1} << low_bits_;

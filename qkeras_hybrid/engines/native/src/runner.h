@@ -24,9 +24,9 @@ using qkeras_hybrid::Status;
 
 // With fewer vectors than this a state is not worth more than one thread.
 constexpr int64_t kMinSplitVectors = 2048;
-// Below about this many vector operations (some 25 microseconds) a second thread costs more than
-// it brings.
-constexpr double kMinThreadedWork = 2e5;
+// Below about this many vector operations (some 80 microseconds with AVX2) a second thread costs
+// more than it brings: to wake it up takes 50, and more where other programs run.
+constexpr double kMinThreadedWork = 4e5;
 constexpr double kTurn = 6.283185307179586;
 constexpr int kMaxChunk = 64;  // vectors; 2^levels of a tree at most
 
@@ -63,7 +63,8 @@ class Runner {
         backward_(request.d_weights != nullptr || request.d_inputs != nullptr),
         n_vectors_(Space::Vectors(*request.layout)),
         low_bits_(Space::LowBits(*request.layout)),
-        high_bits_(Space::HighBits(*request.layout)) {}
+        high_bits_(Space::HighBits(*request.layout)),
+        max_terms_(static_cast<int64_t>(Space::MaxTerms(*request.layout))) {}
 
   Status RunBatch();
   void SumWeights(int64_t groups);
@@ -103,7 +104,8 @@ class Runner {
 
   void RunGroup(int64_t group);
   void GroupAngles(int64_t first, int count);
-  static V LoadColumn(const T* from, int64_t stride, int count);
+  static void LoadColumns(const T* from, uint32_t n, int count, V* columns);
+  static void StoreColumns(const V* columns, uint32_t n, int count, T* to);
   V EntryFactor(const Entry& entry, bool derivative) const;
   void StoreExpectations(int64_t first, int count);
   void WeighMeasured(int64_t first, int count);
@@ -136,6 +138,8 @@ class Runner {
   // --- samples.h
 
   void RunSample(int64_t first, int count);
+  void Forward();
+  void Backward(int64_t first, int count);
   bool Needed(bool by_weights, bool by_inputs) const {
     return by_weights || (by_inputs && request_.d_inputs != nullptr);
   }
@@ -179,6 +183,12 @@ class Runner {
   void ForAmplitudes(int count, F body) const;
   void StoreState(int64_t first, int count) const;
   void LoadLambda(int64_t first, int count);
+  void StoreKept(int64_t first) const;
+  void LoadKept(int64_t first);
+  // Where the state of the sample (or lane group) that starts at `first` is kept.
+  int64_t KeptPlace(int64_t first) const {
+    return (kSampleLanes ? first / kLanes : first) * Space::KeptNumbers(layout_);
+  }
 
   // --- product.h
 
@@ -186,6 +196,7 @@ class Runner {
   static V* ProductStage(V* stages, int j) { return stages + 2 * ((int64_t{1} << j) - 1); }
   static void GrowProduct(const V* bits, int count, V* stages);
   void LaneProduct(int without, V* product) const;
+  void StartFactors();
   void StartProduct(bool with_phases);
   void ProductGradient();
   void StoreEnvironment(int bit, V re0, V im0, V re1, V im1);
@@ -195,14 +206,14 @@ class Runner {
 
   // Clears and returns the sums of a part.
   V* ClearSums(int part, uint32_t count) const {
-    V* sums = task_.sums + part * static_cast<int64_t>(Space::MaxTerms(layout_));
+    V* sums = task_.sums + part * max_terms_;
     for (uint32_t i = 0; i < count; ++i) sums[i] = V{};
     return sums;
   }
   // Adds the parts' sums, in their order, to the first's.
   V* JoinSums(int parts, uint32_t count) const {
     for (int part = 1; part < parts; ++part) {
-      const V* sums = task_.sums + part * static_cast<int64_t>(Space::MaxTerms(layout_));
+      const V* sums = task_.sums + part * max_terms_;
       for (uint32_t i = 0; i < count; ++i) task_.sums[i] = task_.sums[i] + sums[i];
     }
     return task_.sums;
@@ -212,7 +223,7 @@ class Runner {
     return task_.chunk + (int64_t{2 * part} << layout_.measured_tree.levels);
   }
   V* LeafMemory(int part) const {
-    return task_.leaves + part * static_cast<int64_t>(Space::MaxTerms(layout_));
+    return task_.leaves + part * max_terms_;
   }
 
   const Request<T> request_;
@@ -220,6 +231,7 @@ class Runner {
   const bool backward_;
   const int64_t n_vectors_;
   const int low_bits_, high_bits_;
+  const int64_t max_terms_;
   bool split_ = false;
   int sample_ = 0;  // the running sample's place in its group
   V psi_scale_, lambda_scale_;
@@ -239,17 +251,23 @@ Status Runner<T, kLaneBits>::RunBatch() {
   const int64_t threads = request_.pool.threads;
   const double work = static_cast<double>(request_.batch) / (kSampleLanes ? kLanes : 1) *
                       static_cast<double>(n_vectors_) * (12.0 + 8.0 * layout_.n_qubits) *
-                      (backward_ ? 3 : 1);
+                      (!backward_ ? 1 : request_.given_kept != nullptr ? 2 : 3);
   const int64_t rounds = (request_.batch + threads - 1) / threads;
   // Threads share a state where samples don't keep all of them busy.
   split_ = !kSampleLanes && threads > 1 && n_vectors_ >= kMinSplitVectors &&
            (request_.batch < threads || 4 * rounds * threads > 5 * request_.batch);
   int64_t tasks = split_ || work < kMinThreadedWork ? 1 : Min(threads, groups);
+  if (request_.max_tasks > 0) tasks = Min(tasks, request_.max_tasks);
   if (tasks < 1) tasks = 1;
   Prepare();
 
   Status status = Status::kOk;
-  auto run_task = [&](int64_t i) {
+  int64_t next_group = 0;
+  auto claim = [&next_group] { return __atomic_fetch_add(&next_group, 1, __ATOMIC_RELAXED); };
+  // A task that starts late finds nothing left to do.
+  auto run_task = [&](int64_t) {
+    int64_t group = claim();
+    if (group >= groups) return;
     void* memory = request_.arena.take(request_.arena.handle, Space::TaskBytes(layout_, backward_));
     if (memory == nullptr) {
       __atomic_store_n(reinterpret_cast<int*>(&status), static_cast<int>(Status::kOutOfMemory),
@@ -259,7 +277,7 @@ Status Runner<T, kLaneBits>::RunBatch() {
     Runner runner(*this);
     Bump task_bump{reinterpret_cast<uintptr_t>(memory)};
     Space::LayTask(layout_, backward_, &task_bump, &runner.task_);
-    for (int64_t group = i; group < groups; group += tasks) runner.RunGroup(group);
+    for (; group < groups; group = claim()) runner.RunGroup(group);
     request_.arena.give(request_.arena.handle, memory);
   };
   if (tasks == 1) {

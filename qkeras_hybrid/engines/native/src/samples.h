@@ -13,6 +13,24 @@ using qkeras_hybrid::StageKind;
 
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::RunSample(int64_t first, int count) {
+  StartFactors();
+  if (backward_ && request_.given_kept != nullptr) {
+    LoadKept(first);
+  } else {
+    Forward();
+  }
+  if (backward_) {
+    Backward(first, count);
+  } else if (request_.expectations != nullptr) {
+    Measure();
+    if (request_.kept != nullptr) StoreKept(first);
+  } else {
+    StoreState(first, count);
+  }
+}
+
+template <class T, int kLaneBits>
+void Runner<T, kLaneBits>::Forward() {
   psi_scale_ = Splat(T{1});
   // A first stage of phases is multiplied to the product as it is made.
   const bool with_phases =
@@ -30,14 +48,10 @@ void Runner<T, kLaneBits>::RunSample(int64_t first, int count) {
       ApplyDense(stage.dense, false, task_.psi);
     }
   }
-  if (!backward_) {
-    if (request_.expectations != nullptr) {
-      Measure();
-    } else {
-      StoreState(first, count);
-    }
-    return;
-  }
+}
+
+template <class T, int kLaneBits>
+void Runner<T, kLaneBits>::Backward(int64_t first, int count) {
   lambda_scale_ = Splat(T{1});
   if (request_.upstream != nullptr) {
     StartLambda();

@@ -63,6 +63,25 @@ void Runner<T, kLaneBits>::LoadLambda(int64_t first, int count) {
   });
 }
 
+// Through memcpy, as what is kept need not be aligned as vectors are.
+template <class T, int kLaneBits>
+void Runner<T, kLaneBits>::StoreKept(int64_t first) const {
+  T* to = request_.kept + KeptPlace(first);
+  ForParts(2 * n_vectors_, [=](int64_t begin, int64_t end, int) {
+    __builtin_memcpy(to + begin * kLanes, task_.psi + begin, (end - begin) * sizeof(V));
+  });
+  __builtin_memcpy(to + 2 * n_vectors_ * kLanes, &psi_scale_, sizeof(V));
+}
+
+template <class T, int kLaneBits>
+void Runner<T, kLaneBits>::LoadKept(int64_t first) {
+  const T* from = request_.given_kept + KeptPlace(first);
+  ForParts(2 * n_vectors_, [=](int64_t begin, int64_t end, int) {
+    __builtin_memcpy(task_.psi + begin, from + begin * kLanes, (end - begin) * sizeof(V));
+  });
+  __builtin_memcpy(&psi_scale_, from + 2 * n_vectors_ * kLanes, sizeof(V));
+}
+
 }  // namespace
 
 #endif  // QKERAS_HYBRID_NATIVE_STATES_H_

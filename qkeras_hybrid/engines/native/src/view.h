@@ -149,6 +149,7 @@ struct Request {
   const Layout* layout;
   Pool pool;
   Arena arena;
+  int64_t max_tasks;  // that run at a time, each with memory of its own; 0: as many as threads
   int64_t batch;
   const T* inputs;   // (batch, n_inputs)
   const T* weights;  // (n_weights,)
@@ -158,11 +159,15 @@ struct Request {
   T* expectations;
   T* measured;
   T* state;
+  // Where forward keeps the states of an expectation for backward, or null. A place for each lane
+  // group (or sample): its vectors as they lie in memory, then the vector of its scales.
+  T* kept;
 
   // Backward: the upstream gradient of the expectations with what `measured` was, or of the state.
   const T* given_measured;
   const T* upstream;        // (batch, n_observables)
   const T* state_upstream;  // (batch, 2^n, 2)
+  const T* given_kept;      // what forward kept, or null: the states are computed anew
   T* d_inputs;              // (batch, n_inputs), or null: not wanted
   T* d_weights;             // (n_weights,)
 };
@@ -176,6 +181,9 @@ struct Kernels {
   // Bytes that one task takes, and that all tasks share.
   uint64_t (*task_bytes)(const Layout&, bool backward);
   uint64_t (*shared_bytes)(const Layout&, int64_t batch);
+  // How many states `kept` has places for, and the numbers in each place.
+  int64_t (*kept_places)(const Layout&, int64_t batch);
+  int64_t (*kept_numbers)(const Layout&);
   // Backward if the request has d_weights. The layout's lane_bits are 0 (a sample a lane) or the
   // full number (an amplitude a lane).
   Status (*run)(const Request<T>&);

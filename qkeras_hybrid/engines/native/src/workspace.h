@@ -57,6 +57,8 @@ template <class T>
 struct Task {
   Vec<T>* psi;
   Vec<T>* lambda;
+  Vec<T>* inputs;          // [inputs] lanes are samples; backward their gradients
+  Vec<T>* outputs;         // [observables] lanes are samples
   Vec<T>* poison;          // [1] 0, or NaN in the lanes of samples with an input not finite
   double* row_theta;       // [rows][lanes]
   Vec<T>* row_cos;         // [rows] of half the angle; lanes are samples
@@ -76,6 +78,7 @@ struct Task {
   Vec<T>* high_sum;        // [2^high][2]
   Vec<T>* sums;            // [parts][terms]
   Vec<T>* values;          // [measured] lanes are samples
+  Vec<T>* measured;        // [measured] as forward found them
   Vec<T>* term_values;     // [terms]
 };
 
@@ -123,6 +126,8 @@ struct Workspace {
     const uint64_t chunk = Max(uint64_t{1} << layout.measured_tree.levels, 1);
     task->psi = bump->Take<V>(2 * vectors);
     task->lambda = backward ? bump->Take<V>(2 * vectors) : nullptr;
+    task->inputs = bump->Take<V>(layout.n_inputs);
+    task->outputs = bump->Take<V>(layout.n_observables);
     task->poison = bump->Take<V>(1);
     task->row_theta = bump->Take<double>(uint64_t{layout.n_rows} * kLanes);
     task->row_cos = bump->Take<V>(layout.n_rows);
@@ -142,6 +147,7 @@ struct Workspace {
     task->high_sum = bump->Take<V>(uint64_t{2} << HighBits(layout));
     task->sums = bump->Take<V>(kParts * terms);
     task->values = bump->Take<V>(layout.n_measured);
+    task->measured = bump->Take<V>(layout.n_measured);
     task->term_values = bump->Take<V>(terms);
   }
 
@@ -180,6 +186,11 @@ struct Workspace {
         shared->tables[s] = table;
       }
     }
+  }
+
+  static int64_t KeptPlaces(int64_t batch) { return kSampleLanes ? Groups(batch) : batch; }
+  static int64_t KeptNumbers(const Layout& layout) {
+    return (2 * Vectors(layout) + 1) * kLanes;
   }
 
   static uint64_t TaskBytes(const Layout& layout, bool backward) {
