@@ -9,6 +9,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from qkeras_hybrid._errors import ArgumentError
+
 # What a saved layer may ask for, far above what can be simulated: a config of one line must not
 # keep a machine busy for days.
 MOST_QUBITS = 1_000
@@ -24,18 +26,6 @@ MOST_TEMPLATE_OPERATIONS = 2_000_000
 """The most operations of a template, counted as a gate on each pair of qubits, repeated."""
 
 
-def shown(value: Any, limit: int = 200) -> str:
-    """Returns `repr(value)`, cut to `limit` characters so that an error stays readable."""
-    text = repr(value)
-    return text if len(text) <= limit else text[: limit - 3] + "..."
-
-
-def must(argument: str, requirement: str, got: Any, fix: str = "") -> str:
-    """Returns the sentence of an error: what the argument must be, what came, what to do."""
-    sentence = f"Argument `{argument}` must {requirement}, but got {shown(got)}."
-    return f"{sentence} {fix}" if fix else sentence
-
-
 def positive_int(argument: str, value: Any, most: int | None = None) -> int:
     """Returns `value` as an `int` of at least 1.
 
@@ -43,7 +33,7 @@ def positive_int(argument: str, value: Any, most: int | None = None) -> int:
         ValueError: If `value` is not a whole number of at least 1, or over `most`.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
-        raise ValueError(must(argument, "be a whole number of at least 1", value))
+        raise ArgumentError(argument, "be a whole number of at least 1", value)
     return int(value) if most is None else at_most(argument, int(value), most)
 
 
@@ -54,7 +44,7 @@ def at_most(argument: str, value: int, most: int) -> int:
         ValueError: If it is over `most`.
     """
     if value > most:
-        raise ValueError(must(argument, f"be at most {most:,}", value))
+        raise ArgumentError(argument, f"be at most {most:,}", value)
     return value
 
 
@@ -65,7 +55,7 @@ def finite_number(argument: str, value: Any) -> float:
         ValueError: If `value` is not a real, finite number.
     """
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise ValueError(must(argument, "be a finite number", value))
+        raise ArgumentError(argument, "be a finite number", value)
     return float(value)
 
 
@@ -77,7 +67,7 @@ def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
     """
     names = tuple(known)
     if value not in names:
-        raise ValueError(must(argument, f"be one of {', '.join(map(repr, names))}", value))
+        raise ArgumentError(argument, f"be one of {', '.join(map(repr, names))}", value)
     return str(value)
 
 

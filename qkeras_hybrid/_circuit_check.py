@@ -12,11 +12,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from qkeras_hybrid._checks import shown
+from qkeras_hybrid._errors import shown
 from qkeras_hybrid._expression_size import (
     MOST_DEPTH,
     Size,
@@ -27,14 +27,7 @@ from qkeras_hybrid._expression_size import (
     size,
     too_deep,
 )
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._lazy import cirq, sympy
 
 MOST_OPERATIONS = 50_000
 """The most operations of a circuit's sub-circuits, unrolled. Others have a text each: no bound."""

@@ -9,19 +9,12 @@ from __future__ import annotations
 
 import functools
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qkeras_hybrid import _circuit_check, _expressions
-from qkeras_hybrid._checks import shown
+from qkeras_hybrid._errors import shown
 from qkeras_hybrid._expression_size import FUNCTION_TYPE, too_deep
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._lazy import cirq, sympy
 
 
 def write(value: Any) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError
 
 PATTERNS = ("full", "linear", "reverse_linear", "circular", "ring", "pairwise", "sca")
 
@@ -33,7 +34,7 @@ def entanglement_pairs(pattern: Any, n: int, block: int = 0) -> list[tuple[int, 
     if not isinstance(pattern, str):
         outside = [pair for pair in pattern if max(pair) >= n]
         if outside:
-            raise ValueError(must("entanglement", f"name qubits 0 to {n - 1} only", outside[0]))
+            raise ArgumentError("entanglement", f"name qubits 0 to {n - 1} only", outside[0])
         return [(i, j) for i, j in pattern]
     linear = [(i, i + 1) for i in range(n - 1)]
     if pattern == "full":
@@ -68,9 +69,7 @@ def check_entanglement(entanglement: Any) -> Any:
             or any(not isinstance(i, int) or i < 0 for i in pair)
             or pair[0] == pair[1]
         ):
-            raise ValueError(
-                must("entanglement", "hold pairs of two different qubit indices", pair)
-            )
+            raise ArgumentError("entanglement", "hold pairs of two different qubit indices", pair)
         found.append((pair[0], pair[1]))
     return tuple(found)
 

@@ -9,18 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from qkeras_hybrid import _expressions
-from qkeras_hybrid._checks import shown
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import sympy
-else:
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._errors import shown
+from qkeras_hybrid._lazy import sympy
 
 FUNCTION_TYPE = "qkeras_hybrid.function"
 """The JSON type of a SymPy function, which Cirq's JSON has no form for."""

@@ -6,18 +6,13 @@ import cmath
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
 from qkeras_hybrid._double import arctan2, cos, elementwise, maximum, minimum, sin
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import sympy
-else:
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._lazy import sympy
 
 # SymPy's functions of one argument, by class name. Everything here has a derivative almost
 # everywhere, so that an angle made of them trains.

@@ -3,17 +3,21 @@
 Cirq and SymPy take about two seconds to import, and a script that only builds a Keras model
 should not wait for them before its first circuit. Write, at the top of a module::
 
+    from qkeras_hybrid._lazy import cirq, sympy
+
+and for a package that one module alone needs::
+
     if TYPE_CHECKING:
-        import cirq
+        import jinja2
     else:
-        cirq = lazy_module("cirq")
+        jinja2 = lazy_module("jinja2")
 """
 
 from __future__ import annotations
 
 import importlib
 import types
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 
 class _LazyModule(types.ModuleType):
@@ -29,3 +33,15 @@ class _LazyModule(types.ModuleType):
 def lazy_module(name: str) -> types.ModuleType:
     """Returns a stand-in for the module `name` that imports it at its first use."""
     return _LazyModule(name)
+
+
+if TYPE_CHECKING:
+    import cirq
+    import sympy
+    import tensorflow as tf
+else:
+    cirq = lazy_module("cirq")
+    sympy = lazy_module("sympy")
+    tf = lazy_module("tensorflow")
+
+__all__ = ["cirq", "lazy_module", "sympy", "tf"]

@@ -24,18 +24,12 @@ import itertools
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from qkeras_hybrid._checks import must
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
+from qkeras_hybrid._lazy import cirq
 
 _WORD = re.compile(r"[IXYZ]+")
 _FACTOR = re.compile(r"([IXYZ])(\d+)")
@@ -95,13 +89,13 @@ def as_list(observables: Any) -> list[Any]:
     """
     alone = isinstance(observables, str) or is_single(observables) or _is_identity(observables)
     if not alone and not isinstance(observables, Iterable):
-        raise ValueError(must("observables", "be Pauli sums or spellings", observables, _HELP))
+        raise ArgumentError("observables", "be Pauli sums or spellings", observables, _HELP)
     found = []
     for observable in [observables] if alone else observables:
         if _is_identity(observable):
             observable = cirq.PauliString(observable)
         if not isinstance(observable, str) and not is_single(observable):
-            raise ValueError(must("observables", "hold Pauli sums or spellings", observable, _HELP))
+            raise ArgumentError("observables", "hold Pauli sums or spellings", observable, _HELP)
         found.append(observable)
     return found
 
@@ -240,7 +234,7 @@ def _from_cirq(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
     for string in strings:
         _check_known(string, list(string.qubits), index)
         if cirq.is_parameterized(string):
-            raise ValueError(must("observables", "have numbers as coefficients", observable))
+            raise ArgumentError("observables", "have numbers as coefficients", observable)
         pairs = sorted((index[qubit], str(pauli)) for qubit, pauli in string.items())
         terms.append(
             PauliTerm(
@@ -255,9 +249,11 @@ def _from_cirq(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
 def _real(coefficient: Any, observable: Any) -> float:
     value = complex(coefficient)
     if value.imag != 0 or value.real != value.real or abs(value.real) == float("inf"):
-        raise ValueError(
-            must("observables", "have real, finite coefficients", observable)
-            + " An observable must be Hermitian."
+        raise ArgumentError(
+            "observables",
+            "have real, finite coefficients",
+            observable,
+            "An observable must be Hermitian.",
         )
     return value.real
 
@@ -266,8 +262,8 @@ def _from_spelling(spelling: str, n_qubits: int) -> list[Observable]:
     text = re.sub(r"\s+", "", spelling)
     if _WORD.fullmatch(text):
         if len(text) > n_qubits:
-            raise ValueError(
-                must("observables", f"fit on {n_qubits} qubits", spelling, "Use a shorter word.")
+            raise ArgumentError(
+                "observables", f"fit on {n_qubits} qubits", spelling, "Use a shorter word."
             )
         return [
             Observable((_term(1.0, [(p, start + k) for k, p in enumerate(text)], spelling),))
@@ -293,17 +289,17 @@ def _terms(text: str, spelling: str, n_qubits: int) -> list[PauliTerm]:
                 sign *= float(number[0])
                 position = number.end()
             else:
-                raise ValueError(must("observables", "be readable", spelling, _HELP))
+                raise ArgumentError("observables", "be readable", spelling, _HELP)
             if position < len(text) and text[position] == "*":
                 position += 1
             else:
                 break
         if position < len(text) and text[position] not in "+-":
-            raise ValueError(must("observables", "be readable", spelling, _HELP))
+            raise ArgumentError("observables", "be readable", spelling, _HELP)
         for _, qubit in factors:
             if qubit >= n_qubits:
-                raise ValueError(
-                    must("observables", f"name qubits 0 to {n_qubits - 1} only", spelling)
+                raise ArgumentError(
+                    "observables", f"name qubits 0 to {n_qubits - 1} only", spelling
                 )
         terms.append(_term(_real(sign, spelling), factors, spelling))
     return terms
@@ -313,5 +309,5 @@ def _term(coefficient: float, factors: list[tuple[str, int]], spelling: str) -> 
     pairs = sorted((qubit, pauli) for pauli, qubit in factors if pauli != "I")
     qubits = tuple(qubit for qubit, _ in pairs)
     if len(set(qubits)) < len(qubits):
-        raise ValueError(must("observables", "name each qubit of a product once", spelling))
+        raise ArgumentError("observables", "name each qubit of a product once", spelling)
     return PauliTerm(coefficient, "".join(pauli for _, pauli in pairs), qubits)

@@ -25,16 +25,12 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._value import Value
 from qkeras_hybrid.observables import Observable, PauliTerm
 
 if TYPE_CHECKING:
-    import cirq
-
     from qkeras_hybrid.program import Program
-else:
-    cirq = lazy_module("cirq")
 
 
 @dataclass(frozen=True)

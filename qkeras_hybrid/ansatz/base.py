@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from qkeras_hybrid._checks import MOST_TEMPLATE_OPERATIONS, must, positive_int
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._checks import MOST_TEMPLATE_OPERATIONS, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._value import Value
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 # A weight of a circuit: a sympy symbol or expression, or a number.
 Weight = Any
@@ -60,17 +56,13 @@ class Ansatz(Value, abc.ABC):
         self.check_qubits(len(qubits))
         if n_layers * len(qubits) ** 2 > MOST_TEMPLATE_OPERATIONS:
             most = MOST_TEMPLATE_OPERATIONS // len(qubits) ** 2
-            raise ValueError(
-                must("n_layers", f"be at most {most} on {len(qubits)} qubits", n_layers)
-            )
+            raise ArgumentError("n_layers", f"be at most {most} on {len(qubits)} qubits", n_layers)
         need = self.n_weights(len(qubits), n_layers)
         if len(weights) != need:
-            raise ValueError(
-                must(
-                    "weights",
-                    f"be {need} for {len(qubits)} qubits and {n_layers} layers",
-                    len(weights),
-                )
+            raise ArgumentError(
+                "weights",
+                f"be {need} for {len(qubits)} qubits and {n_layers} layers",
+                len(weights),
             )
         circuit = cirq.Circuit(self.operations(qubits, weights, n_layers))
         missing = [qubit for qubit in qubits if qubit not in circuit.all_qubits()]
@@ -83,8 +75,8 @@ class Ansatz(Value, abc.ABC):
             ValueError: If it can't.
         """
         if n_qubits < self.min_qubits:
-            raise ValueError(
-                must("qubits", f"be at least {self.min_qubits} for {self.name!r}", n_qubits)
+            raise ArgumentError(
+                "qubits", f"be at least {self.min_qubits} for {self.name!r}", n_qubits
             )
 
 
@@ -101,4 +93,4 @@ def check_power_of_two(name: str, n_qubits: int) -> None:
         ValueError: If it is not.
     """
     if n_qubits < 2 or n_qubits & (n_qubits - 1):
-        raise ValueError(must("qubits", f"be a power of two, 2 or more, for {name!r}", n_qubits))
+        raise ArgumentError("qubits", f"be a power of two, 2 or more, for {name!r}", n_qubits)

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
-from qkeras_hybrid._checks import must, one_of, positive_int
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.ansatz.base import Ansatz, Weight, rotation
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 _COUPLINGS = ("cnot", "cz")
 
@@ -124,8 +120,8 @@ class StronglyEntangling(Ansatz):
         if self.ranges is not None and (
             len(self.ranges) != n_layers or (n > 1 and max(self.ranges) >= n)
         ):
-            raise ValueError(
-                must("ranges", f"be {n_layers} numbers from 1 to {n - 1}", list(self.ranges))
+            raise ArgumentError(
+                "ranges", f"be {n_layers} numbers from 1 to {n - 1}", list(self.ranges)
             )
         found: list[cirq.Operation] = []
         for layer in range(n_layers):
@@ -174,7 +170,7 @@ class RandomLayers(Ansatz):
     ) -> None:
         self.n_rotations = None if n_rotations is None else positive_int("n_rotations", n_rotations)
         if not 0 <= ratio_coupling < 1:
-            raise ValueError(must("ratio_coupling", "be from 0 to below 1", ratio_coupling))
+            raise ArgumentError("ratio_coupling", "be from 0 to below 1", ratio_coupling)
         self.ratio_coupling = float(ratio_coupling)
         self.seed = seed
 

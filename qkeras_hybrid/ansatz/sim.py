@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
-from qkeras_hybrid._checks import must
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.ansatz.base import Ansatz, Weight
 from qkeras_hybrid.ansatz.base import rotation as turn
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 # A circuit as a sequence of steps, each a gate and where it acts. Gates: "rx", "ry", "rz", "h"
 # on qubits; "cx", "cz", "crx", "crz" on pairs (control, target).
@@ -127,7 +122,7 @@ class Sim(Ansatz):
 
     def __init__(self, number: int = 1) -> None:
         if isinstance(number, bool) or number not in _CIRCUITS:
-            raise ValueError(must("number", "be from 1 to 19", number))
+            raise ArgumentError("number", "be from 1 to 19", number)
         self.number = int(number)
 
     def get_config(self) -> dict[str, Any]:

@@ -5,17 +5,11 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import keras
 
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.ansatz.base import Ansatz, Weight, check_power_of_two
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 
 def _block(first: cirq.Qid, second: cirq.Qid, one: Weight, two: Weight) -> list[cirq.Operation]:

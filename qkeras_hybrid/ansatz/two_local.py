@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
@@ -14,15 +14,8 @@ from qkeras_hybrid._entanglement import (
     entanglement_config,
     entanglement_pairs,
 )
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.ansatz.base import Ansatz, Weight, rotation
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 _ROTATIONS = ("rx", "ry", "rz")
 _COUPLINGS = ("cx", "cy", "cz", "crx", "cry", "crz", "rxx", "ryy", "rzz", "swap", "iswap")

@@ -16,7 +16,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench.derived import (
     DoesNotApplyError,
     FourierFeatures,
@@ -458,12 +459,14 @@ def _is_graph(layer: keras.Layer) -> bool:
 
 def _require_quantum(model: keras.Model) -> None:
     if not _is_graph(model) or not model.built:
-        raise ValueError(
-            must("hybrid", "be a Sequential or functional model that is built", model)
-            + " Begin it with keras.Input."
+        raise ArgumentError(
+            "hybrid",
+            "be a Sequential or functional model that is built",
+            model,
+            "Begin it with keras.Input.",
         )
     if not quantum_layers(model):
-        raise ValueError(must("hybrid", "have a quantum layer in it", describe(model)))
+        raise ArgumentError("hybrid", "have a quantum layer in it", describe(model))
 
 
 def _frozen_trunk(model: keras.Model) -> list[keras.Layer]:

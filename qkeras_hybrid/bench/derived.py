@@ -8,7 +8,7 @@ import heapq
 import inspect
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -16,9 +16,10 @@ import numpy.typing as npt
 from keras import ops
 
 from qkeras_hybrid import _expressions
-from qkeras_hybrid._checks import known_arguments, must
+from qkeras_hybrid._checks import known_arguments
 from qkeras_hybrid._double import cos, sin
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.encodings.base import whole
 from qkeras_hybrid.layers.base import QuantumLayer, SavedLayerError, unreadable
 from qkeras_hybrid.program import (
@@ -32,13 +33,6 @@ from qkeras_hybrid.program import (
     compile_circuit,
 )
 from qkeras_hybrid.readouts import Expectation, Readout
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 MOST_SUMS = 100_000
 """How many sums of frequencies are tried at most in the search for different ones."""
@@ -76,7 +70,7 @@ def _given(layer: Any) -> QuantumLayer:
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
     if not isinstance(layer, QuantumLayer):
-        raise ValueError(must("layer", "be a quantum layer", layer))
+        raise ArgumentError("layer", "be a quantum layer", layer)
     made: QuantumLayer = fresh(layer)
     return made
 
@@ -280,7 +274,7 @@ class FourierFeatures(keras.layers.Layer):
         super().__init__(autocast=False, **kwargs)
         like = _given(layer)
         if like.readout.activation is None:
-            raise ValueError(must("layer", "return expectation values or probabilities", layer))
+            raise ArgumentError("layer", "return expectation values or probabilities", layer)
         self._like = _Untracked(like)
         self.supports_jit = True
         self.supports_masking = True

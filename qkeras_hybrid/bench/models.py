@@ -20,7 +20,8 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench.controls import quantum_layers
 from qkeras_hybrid.encodings import IQPEncoding, ReuploadingEncoding
 from qkeras_hybrid.layers import PQCDense, QuantumEmbedding
@@ -206,10 +207,12 @@ def qcnn(
         n_qubits = 4
         if encoding == "amplitude":
             if dataset.n_features > 256:
-                raise ValueError(
-                    must("dataset", "have at most 256 features for `qcnn`", dataset.n_features)
-                    + ' Reduce them with `pca`, set encoding="angle", or `n_qubits` to a power '
-                    "of two that they fit in."
+                raise ArgumentError(
+                    "dataset",
+                    "have at most 256 features for `qcnn`",
+                    dataset.n_features,
+                    'Reduce them with `pca`, set encoding="angle", or `n_qubits` to a power '
+                    "of two that they fit in.",
                 )
             n_qubits = next(n for n in (2, 4, 8) if 2**n >= dataset.n_features)
     return _model(
@@ -265,13 +268,15 @@ def quanvolution(
     patch = positive_int("patch", patch)
     shape = dataset.image_shape
     if shape is None:
-        raise ValueError(
-            must("dataset", "hold images for `quanvolution`", f"{dataset.n_features} features")
-            + " Take a data set of images, without `pca`."
+        raise ArgumentError(
+            "dataset",
+            "hold images for `quanvolution`",
+            f"{dataset.n_features} features",
+            "Take a data set of images, without `pca`.",
         )
     height, width, channels = (*shape, 1)[:3]
     if height % patch or width % patch:
-        raise ValueError(must("patch", f"divide {height} and {width}, the image's sides", patch))
+        raise ArgumentError("patch", f"divide {height} and {width}, the image's sides", patch)
     weights: dict[str, Any] = (
         {}
         if trainable
@@ -426,14 +431,16 @@ def build(model: Mapping[str, Any], dataset: Data) -> keras.Model:
     """
     arguments = dict(model)
     if "name" not in arguments:
-        raise ValueError(must("model", 'have a "name"', arguments))
+        raise ArgumentError("model", 'have a "name"', arguments)
     name = arguments.pop("name")
     if _is_file(name):
         return _build_from_file(name, arguments, dataset)
     if name not in MODELS:
-        raise ValueError(
-            must("model", f"be one of {', '.join(map(repr, MODELS))}", name)
-            + ' Your own model is "path/to/file.py:function".'
+        raise ArgumentError(
+            "model",
+            f"be one of {', '.join(map(repr, MODELS))}",
+            name,
+            'Your own model is "path/to/file.py:function".',
         )
     _check_arguments(MODELS[name], arguments)
     return MODELS[name](dataset, **arguments)
@@ -520,14 +527,18 @@ def _load_trunk(path: str, dataset: Data) -> keras.Model:
         model = keras.models.load_model(path, compile=False)
         trunk = keras.Model(model.inputs[0], model.layers[-1].input, name="trunk")
     except Exception as error:
-        raise ValueError(
-            must("trunk", "be the file of a Sequential or functional Keras model", path)
-            + f" {type(error).__name__}: {error}"
+        raise ArgumentError(
+            "trunk",
+            "be the file of a Sequential or functional Keras model",
+            path,
+            f"{type(error).__name__}: {error}",
         ) from error
     if trunk.input_shape != (None, dataset.n_features):
-        raise ValueError(
-            must("trunk", f"take {dataset.n_features} features", trunk.input_shape)
-            + " It must be trained on the same features, e.g. after the same `pca`."
+        raise ArgumentError(
+            "trunk",
+            f"take {dataset.n_features} features",
+            trunk.input_shape,
+            "It must be trained on the same features, e.g. after the same `pca`.",
         )
     trunk.trainable = False
     return trunk
@@ -552,7 +563,7 @@ def _is_file(name: Any) -> bool:
 def _split(name: str) -> tuple[Path, str]:
     path, _, function = name.rpartition(":")
     if not path.endswith(".py") or not function:
-        raise ValueError(must("model", 'be "path/to/file.py:function"', name))
+        raise ArgumentError("model", 'be "path/to/file.py:function"', name)
     return Path(path), function
 
 
@@ -561,8 +572,11 @@ def _content(path: Path, argument: str = "model") -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = error.strerror or type(error).__name__
-        raise ValueError(
-            must(argument, "name a file that can be read", str(path)) + f" {reason}."
+        raise ArgumentError(
+            argument,
+            "name a file that can be read",
+            str(path),
+            f"{reason}.",
         ) from error
 
 
@@ -576,16 +590,20 @@ def _build_from_file(name: str, arguments: Mapping[str, Any], dataset: Data) -> 
             for key, value in vars(module).items()
             if inspect.isfunction(value) and value.__module__ == module.__name__
         ]
-        raise ValueError(
-            must("model", f"name a function of {path}", function)
-            + f" Functions there: {', '.join(known) or 'none'}."
+        raise ArgumentError(
+            "model",
+            f"name a function of {path}",
+            function,
+            f"Functions there: {', '.join(known) or 'none'}.",
         )
     try:
         inspect.signature(builder).bind(dataset.n_features, dataset.n_outputs, **arguments)
     except TypeError as error:
-        raise ValueError(
-            must("model", f"fit {function}{inspect.signature(builder)} of {path}", dict(arguments))
-            + f" It is called as {function}(n_features, n_outputs, **arguments): {error}."
+        raise ArgumentError(
+            "model",
+            f"fit {function}{inspect.signature(builder)} of {path}",
+            dict(arguments),
+            f"It is called as {function}(n_features, n_outputs, **arguments): {error}.",
         ) from error
     try:
         model = builder(dataset.n_features, dataset.n_outputs, **arguments)

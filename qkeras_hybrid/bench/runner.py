@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from qkeras_hybrid import datasets
-from qkeras_hybrid._checks import must
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench import controls, cost, models, tuning
 from qkeras_hybrid.bench import task as tasks_module
@@ -90,7 +90,7 @@ def plan(
         for name in names:
             if name not in CONTENDERS:
                 known = ", ".join(map(repr, CONTENDERS))
-                raise ValueError(must("contenders", f"be of {known}", name))
+                raise ArgumentError("contenders", f"be of {known}", name)
         for name, reason in reasons.items():
             raise ValueError(
                 f"The contender {name!r} does not apply to the model {model.get('name')!r}. "
@@ -116,15 +116,15 @@ _TRAINING: dict[str, type] = {"epochs": int, "batch_size": int, "learning_rate":
 def _check_training(training: Mapping[str, Any]) -> None:
     for name, kind in _TRAINING.items():
         if name not in training:
-            raise ValueError(f"Argument `training` must have `{name}`, but got {dict(training)}.")
+            raise ArgumentError("training", f"have `{name}`", dict(training))
         value = training[name]
         whole = isinstance(value, int) and not isinstance(value, bool)
         if not (whole or (kind is float and isinstance(value, float))) or not 0 < value < math.inf:
             needed = "a whole number over 0" if kind is int else "a number over 0"
-            raise ValueError(must(name, f"be {needed}", value))
+            raise ArgumentError(name, f"be {needed}", value)
     for name in training:
         if name not in _TRAINING:
-            raise ValueError(f"Argument `training` takes {', '.join(_TRAINING)}, but got `{name}`.")
+            raise ArgumentError("training", f"have {', '.join(_TRAINING)} only", name)
 
 
 # Training a Keras model.

@@ -44,7 +44,8 @@ from pathlib import Path
 from typing import Any
 
 from qkeras_hybrid import datasets
-from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import models, runner, tuning
 
 
@@ -118,11 +119,15 @@ def read(name: str) -> Suite:
     if path.suffix != ".toml":
         if name not in names():
             known = ", ".join(map(repr, names()))
-            raise SuiteError(must("SUITE", f"be one of {known}, or a TOML file", name))
+            raise SuiteError(
+                str(ArgumentError("SUITE", f"be one of {known}, or a TOML file", name))
+            )
         path = _shipped() / f"{name}.toml"
     if not path.stem.strip("."):
         # Its results would lie in `results/..`.
-        raise SuiteError(must("SUITE", "have a name before .toml", name, "Rename the file."))
+        raise SuiteError(
+            str(ArgumentError("SUITE", "have a name before .toml", name, "Rename the file."))
+        )
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
@@ -256,10 +261,9 @@ class _Reader:
                 raise self._error(f"needs `{key}` in `tuning`", number, "tuning")
         try:
             tuning.check_budget(table["trials"], table["seconds"], table["folds"])
-        except ValueError as error:
-            key = next(key for key in ("trials", "seconds", "folds") if f"`{key}`" in str(error))
+        except ArgumentError as error:
             raise self._error(
-                f"has a `tuning` that can't be: {error}", number, "tuning", key
+                f"has a `tuning` that can't be: {error}", number, "tuning", error.argument
             ) from error
         space = self._table(table.get("search_space", {}), "search_space", number)
         for name, given in space.items():

@@ -23,7 +23,7 @@ from typing import Any
 import filelock
 
 from qkeras_hybrid import _files
-from qkeras_hybrid._checks import shown
+from qkeras_hybrid._errors import shown
 
 Row = dict[str, Any]
 """What is kept of a run: see `qkeras_hybrid.bench.runner.run_task`."""

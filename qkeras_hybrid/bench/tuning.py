@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from qkeras_hybrid._checks import must, one_of, positive_int, shown
+from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid._errors import ArgumentError, shown
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.datasets import Split
 
@@ -84,9 +85,9 @@ def check_budget(trials: int, seconds: float, folds: int) -> None:
     """Raises a ValueError if the budget of a search is not one."""
     positive_int("trials", trials)
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
-        raise ValueError(must("seconds", "be a number over 0", seconds))
+        raise ArgumentError("seconds", "be a number over 0", seconds)
     if positive_int("folds", folds) < 2:
-        raise ValueError(must("folds", "be at least 2", folds))
+        raise ArgumentError("folds", "be at least 2", folds)
 
 
 def check_space(space: Mapping[str, Any]) -> None:
@@ -103,7 +104,7 @@ def check_space(space: Mapping[str, Any]) -> None:
     for name, given in space.items():
         argument = f"search_space.{name}"
         if not isinstance(given, Mapping):
-            raise ValueError(must(argument, 'be a table with a "type"', given))
+            raise ArgumentError(argument, 'be a table with a "type"', given)
         kind = one_of(f"{argument}.type", given.get("type"), KINDS)
         known = {"type", "choices"} if kind == "categorical" else {"type", "low", "high", "log"}
         for key in given:
@@ -111,7 +112,7 @@ def check_space(space: Mapping[str, Any]) -> None:
         if kind == "categorical":
             choices = given.get("choices")
             if not isinstance(choices, list) or not choices:
-                raise ValueError(must(f"{argument}.choices", "be a list of values", choices))
+                raise ArgumentError(f"{argument}.choices", "be a list of values", choices)
             continue
         low: Any = given.get("low")
         high: Any = given.get("high")
@@ -123,11 +124,11 @@ def check_space(space: Mapping[str, Any]) -> None:
                 or not math.isfinite(value)
             ):
                 needed = "a whole number" if kind == "int" else "a finite number"
-                raise ValueError(must(f"{argument}.{end}", f"be {needed}", value))
+                raise ArgumentError(f"{argument}.{end}", f"be {needed}", value)
         if not low <= high:
-            raise ValueError(must(f"{argument}.low", f"be at most high, {high}", low))
+            raise ArgumentError(f"{argument}.low", f"be at most high, {high}", low)
         if given.get("log") and low <= 0:
-            raise ValueError(must(f"{argument}.low", "be over 0 on a log scale", low))
+            raise ArgumentError(f"{argument}.low", "be over 0 on a log scale", low)
 
 
 def folds_of(split: Split, folds: int, seed: int) -> list[Fold]:
@@ -144,8 +145,8 @@ def folds_of(split: Split, folds: int, seed: int) -> list[Fold]:
     kind = sklearn_model_selection.StratifiedKFold if classes else sklearn_model_selection.KFold
     smallest = int(np.bincount(split.y_train).min()) if classes else len(split.y_train)
     if smallest < folds:
-        raise ValueError(
-            must("folds", f"be at most {smallest}, the samples of the smallest class", folds)
+        raise ArgumentError(
+            "folds", f"be at most {smallest}, the samples of the smallest class", folds
         )
     found = []
     divided = kind(folds, shuffle=True, random_state=seed).split(split.x_train, split.y_train)

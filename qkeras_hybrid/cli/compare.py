@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +11,7 @@ import rich.console
 import typer
 
 from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stopped
 from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
@@ -113,7 +113,7 @@ def compare(
             ["hybrid", "dense_same_parameters", "dense_same_width"],
         )
     except ValueError as error:
-        raise fail(_in_options(str(error)), 2) from error
+        raise fail(_in_options(error), 2) from error
     except KeyboardInterrupt as error:
         raise stopped("before the first run.") from error
     path = output / RESULTS
@@ -137,14 +137,12 @@ def compare(
 _OPTIONS = {"n_qubits": "qubits", "n_layers": "layers", "qubits": "qubits"}
 
 
-def _in_options(message: str) -> str:
-    """Returns an error about an argument in the words of the command line."""
-
-    def option(found: re.Match[str]) -> str:
-        name = _OPTIONS.get(found[1], found[1])
-        return f"Argument `--{name.replace('_', '-')}`"
-
-    return re.sub(r"Argument `(\w+)`", option, message)
+def _in_options(error: ValueError) -> str:
+    """Returns an error's text, with an option's name in the place of an argument's."""
+    if not isinstance(error, ArgumentError):
+        return str(error)
+    option = "--" + _OPTIONS.get(error.argument, error.argument).replace("_", "-")
+    return str(ArgumentError(option, error.requirement, error.got, error.fix))
 
 
 def _show(rows: Sequence[Row], path: Path) -> None:

@@ -21,7 +21,8 @@ import inspect
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
-from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.datasets import files, generators, real
 from qkeras_hybrid.datasets.base import Dataset, Split, split, split_and_features
 
@@ -80,7 +81,7 @@ def load(name: str, **arguments: Any) -> Dataset:
             taken = f"takes {', '.join(parameters)}" if parameters else "takes none"
             raise ValueError(f"Data set {name!r} has no argument `{argument}`: it {taken}.")
         if not isinstance(value, Hashable):
-            raise ValueError(must(argument, "be a single value", value))
+            raise ArgumentError(argument, "be a single value", value)
     for parameter in parameters.values():
         if parameter.default is parameter.empty and parameter.name not in arguments:
             raise ValueError(f"Data set {name!r} needs the argument `{parameter.name}`.")
@@ -119,7 +120,7 @@ def prepare(data: Mapping[str, Any], seed: int) -> tuple[Dataset, Split]:
     arguments = dict(data)
     splitting = {key: arguments.pop(key) for key in _SPLITTING if key in arguments}
     if "name" not in arguments:
-        raise ValueError(must("data", "have a `name`", dict(data), f"Known: {', '.join(names())}."))
+        raise ArgumentError("data", "have a `name`", dict(data), f"Known: {', '.join(names())}.")
     dataset = load(**arguments)
     parts, features = split_and_features(dataset, seed, **splitting)
     if splitting.get("pca") is not None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class Split:
 def check_seed(seed: int) -> None:
     """Raises a ValueError if `seed` is not a whole number of at least 0."""
     if isinstance(seed, bool) or not hasattr(seed, "__index__") or seed < 0:
-        raise ValueError(must("seed", "be a whole number of at least 0", seed))
+        raise ArgumentError("seed", "be a whole number of at least 0", seed)
 
 
 def make_dataset(
@@ -175,13 +176,11 @@ def split_and_features(
     """Returns what `split` returns, and the scaled features of all samples of the data set."""
     train, test = _indices(dataset, seed, test_size, n_train)
     if pca is not None and positive_int("pca", pca) > min(len(train), dataset.n_features):
-        raise ValueError(
-            must(
-                "pca",
-                f"be at most {min(len(train), dataset.n_features)} components for "
-                f"{dataset.n_features} features of {len(train)} training samples",
-                pca,
-            )
+        raise ArgumentError(
+            "pca",
+            f"be at most {min(len(train), dataset.n_features)} components for "
+            f"{dataset.n_features} features of {len(train)} training samples",
+            pca,
         )
     x = _standardised(dataset.x, train)
     if pca is not None:
@@ -217,13 +216,11 @@ def _indices(
     n_samples = len(dataset.y)
     n_test = math.ceil(n_samples * test_size) if 0 < test_size < 1 else 0
     if min(n_test, n_samples - n_test) < least:
-        raise ValueError(
-            must(
-                "test_size",
-                f"be a share between 0 and 1 that leaves {each} in both parts of the "
-                f"{n_samples} samples",
-                test_size,
-            )
+        raise ArgumentError(
+            "test_size",
+            f"be a share between 0 and 1 that leaves {each} in both parts of the "
+            f"{n_samples} samples",
+            test_size,
         )
     stratify = dataset.y if dataset.task == "classification" else None
     train, test = sklearn_model_selection.train_test_split(
@@ -231,12 +228,10 @@ def _indices(
     )
     if n_train is not None:
         if not least <= positive_int("n_train", n_train) <= len(train):
-            raise ValueError(
-                must(
-                    "n_train",
-                    f"be between {least} and the {len(train)} samples of the training part",
-                    n_train,
-                )
+            raise ArgumentError(
+                "n_train",
+                f"be between {least} and the {len(train)} samples of the training part",
+                n_train,
             )
         train = sklearn_utils.resample(
             train,

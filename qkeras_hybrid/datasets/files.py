@@ -21,7 +21,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from qkeras_hybrid._checks import must, one_of, shown
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError, shown
 from qkeras_hybrid.datasets.base import Dataset, make_dataset
 
 TASKS = ("classification", "regression")
@@ -50,8 +51,8 @@ def csv_file(path: str, target: str, task: str = "classification") -> Dataset:
     one_of("task", task, TASKS)
     names, rows, lines = _table(path)
     if target not in names:
-        raise ValueError(
-            must("target", f"be one of the columns {', '.join(map(repr, names))} of {path}", target)
+        raise ArgumentError(
+            "target", f"be one of the columns {', '.join(map(repr, names))} of {path}", target
         )
     features = [column for column, name in enumerate(names) if name != target]
     if not features:
@@ -130,13 +131,13 @@ def digest(path: Any) -> str:
 
 def _content(path: Any) -> bytes:
     if not isinstance(path, str | os.PathLike):
-        raise ValueError(must("path", "be the path of a file", path))
+        raise ArgumentError("path", "be the path of a file", path)
     try:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
-        raise ValueError(
-            must("path", "be a file that can be read", str(path), f"The system says: {reason}.")
+        raise ArgumentError(
+            "path", "be a file that can be read", str(path), f"The system says: {reason}."
         ) from error
 
 

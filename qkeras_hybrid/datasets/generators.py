@@ -16,7 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from qkeras_hybrid._checks import finite_number, must, positive_int
+from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.datasets.base import Dataset, check_seed, make_dataset
 
 _PAPER = (
@@ -55,13 +56,11 @@ def linearly_separable(
         margin = 0.02 * n_features
     # Within one standard deviation at least three in ten points are kept.
     if not 0 <= finite_number("margin", margin) <= math.sqrt(n_features / 3):
-        raise ValueError(
-            must(
-                "margin",
-                f"be between 0 and {math.sqrt(n_features / 3):.3g}, the square root of a third "
-                f"of the {n_features} features",
-                margin,
-            )
+        raise ArgumentError(
+            "margin",
+            f"be between 0 and {math.sqrt(n_features / 3):.3g}, the square root of a third "
+            f"of the {n_features} features",
+            margin,
         )
     rng = _generator(seed)
     x = np.empty((0, n_features))
@@ -317,7 +316,7 @@ def _generator(seed: int) -> np.random.Generator:
 
 def _not_negative(argument: str, value: float) -> None:
     if finite_number(argument, value) < 0:
-        raise ValueError(must(argument, "be at least 0", value))
+        raise ArgumentError(argument, "be at least 0", value)
 
 
 LOADERS: dict[str, Callable[..., Dataset]] = {

@@ -10,16 +10,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import finite_number, must, one_of
+from qkeras_hybrid._checks import finite_number, one_of
 from qkeras_hybrid._double import arctan2, elementwise
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.encodings.base import Encoding, whole
 
 if TYPE_CHECKING:
-    import cirq
     import sympy
-else:
-    cirq = lazy_module("cirq")
 
 _floor = elementwise("floor")
 
@@ -63,7 +61,7 @@ class AmplitudeEncoding(Encoding):
 
     def __init__(self, pad_with: float = 0.0) -> None:
         if not isinstance(pad_with, (int, float, np.floating)) or not math.isfinite(pad_with):
-            raise ValueError(must("pad_with", "be a finite number", pad_with))
+            raise ArgumentError("pad_with", "be a finite number", pad_with)
         self.pad_with = finite_number("pad_with", pad_with)
 
     def get_config(self) -> dict[str, Any]:
@@ -75,9 +73,11 @@ class AmplitudeEncoding(Encoding):
     def n_inputs(self, n_features: int, n_qubits: int) -> int:
         size = 1 << n_qubits
         if n_features > size:
-            raise ValueError(
-                must("features", f"be at most {size} on {n_qubits} qubits", n_features)
-                + f" {n_features} features need {self.min_qubits(n_features)} qubits."
+            raise ArgumentError(
+                "features",
+                f"be at most {size} on {n_qubits} qubits",
+                n_features,
+                f"{n_features} features need {self.min_qubits(n_features)} qubits.",
             )
         return size - 1
 
@@ -160,14 +160,18 @@ class BasisEncoding(Encoding):
 
     def n_inputs(self, n_features: int, n_qubits: int) -> int:
         if self.kind == "bits" and n_features > n_qubits:
-            raise ValueError(
-                must("features", f"be at most {n_qubits}, a bit a qubit", n_features)
-                + f" {n_features} bits need {n_features} qubits."
+            raise ArgumentError(
+                "features",
+                f"be at most {n_qubits}, a bit a qubit",
+                n_features,
+                f"{n_features} bits need {n_features} qubits.",
             )
         if self.kind == "integer" and n_features != 1:
-            raise ValueError(
-                must("features", "be 1, a whole number", n_features)
-                + ' For bits write kind="bits".'
+            raise ArgumentError(
+                "features",
+                "be 1, a whole number",
+                n_features,
+                'For bits write kind="bits".',
             )
         return n_features if self.kind == "bits" else n_qubits
 

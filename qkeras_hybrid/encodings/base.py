@@ -6,14 +6,11 @@ import abc
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._value import Value
 
 if TYPE_CHECKING:
-    import cirq
     import sympy
-else:
-    cirq = lazy_module("cirq")
 
 
 class Encoding(Value, abc.ABC):

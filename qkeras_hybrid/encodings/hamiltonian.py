@@ -11,25 +11,15 @@ import keras
 import numpy as np
 
 from qkeras_hybrid import observables
-from qkeras_hybrid._checks import (
-    MOST_QUBITS,
-    MOST_REPEATS,
-    finite_number,
-    must,
-    one_of,
-    positive_int,
-)
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._checks import MOST_QUBITS, MOST_REPEATS, finite_number, one_of, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq, lazy_module, sympy
 from qkeras_hybrid.encodings.base import Encoding, whole
 
 if TYPE_CHECKING:
-    import cirq
     import scipy.stats
-    import sympy
 else:
-    cirq = lazy_module("cirq")
     scipy = lazy_module("scipy")
-    sympy = lazy_module("sympy")
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -81,17 +71,19 @@ class HamiltonianEncoding(Encoding):
         seed: int = 0,
     ) -> None:
         if not isinstance(time, (int, float, np.floating)) or not math.isfinite(time):
-            raise ValueError(must("time", "be a finite number", time))
+            raise ArgumentError("time", "be a finite number", time)
         self.time = finite_number("time", time)
         self.trotter_steps = positive_int("trotter_steps", trotter_steps, MOST_REPEATS)
         if terms is not None and (not isinstance(terms, (list, tuple)) or not terms):
-            raise ValueError(must("terms", "be a list of observables, one a feature", terms))
+            raise ArgumentError("terms", "be a list of observables, one a feature", terms)
         self.terms = None if terms is None else tuple(map(_spelling, terms))
         self.start = one_of("start", start, ("random", "plus", "zero"))
         if isinstance(seed, bool) or not hasattr(seed, "__index__") or int(seed) < 0:
-            raise ValueError(
-                must("seed", "be a whole number of at least 0", seed)
-                + " Without one, a saved model would come back with other states."
+            raise ArgumentError(
+                "seed",
+                "be a whole number of at least 0",
+                seed,
+                "Without one, a saved model would come back with other states.",
             )
         self.seed = int(seed)
 
@@ -109,14 +101,18 @@ class HamiltonianEncoding(Encoding):
 
     def n_inputs(self, n_features: int, n_qubits: int) -> int:
         if self.terms is not None and n_features != len(self.terms):
-            raise ValueError(
-                must("features", f"be {len(self.terms)}, one a term", n_features)
-                + " Put a Dense layer before, or give a term for each feature."
+            raise ArgumentError(
+                "features",
+                f"be {len(self.terms)}, one a term",
+                n_features,
+                "Put a Dense layer before, or give a term for each feature.",
             )
         if self.terms is None and n_features >= n_qubits:
-            raise ValueError(
-                must("features", f"be at most {n_qubits - 1} on {n_qubits} qubits", n_features)
-                + f" The chain has a feature for each bond: use {n_features + 1} qubits."
+            raise ArgumentError(
+                "features",
+                f"be at most {n_qubits - 1} on {n_qubits} qubits",
+                n_features,
+                f"The chain has a feature for each bond: use {n_features + 1} qubits.",
             )
         return n_features
 
@@ -164,9 +160,11 @@ class HamiltonianEncoding(Encoding):
             found = [observables.parse(term, qubits) for term in self.terms]
             for term, several in zip(self.terms, found, strict=True):
                 if len(several) != 1:
-                    raise ValueError(
-                        must("terms", "be one observable a feature", term)
-                        + ' Write indices, e.g. "Z0*Z1".'
+                    raise ArgumentError(
+                        "terms",
+                        "be one observable a feature",
+                        term,
+                        'Write indices, e.g. "Z0*Z1".',
                     )
             return tuple(several[0] for several in found)
         bonds = [f"X{j}*X{j + 1} + Y{j}*Y{j + 1} + Z{j}*Z{j + 1}" for j in range(n_features)]
@@ -182,8 +180,8 @@ def _spelling(term: Any) -> str:
     if not isinstance(term, kinds) or not all(
         isinstance(qubit, cirq.LineQubit) and qubit.x >= 0 for qubit in term.qubits
     ):
-        raise ValueError(
-            must("terms", "hold spellings or Cirq's Pauli sums on line qubits from 0", term)
+        raise ArgumentError(
+            "terms", "hold spellings or Cirq's Pauli sums on line qubits from 0", term
         )
     last = max((qubit.x for qubit in term.qubits), default=0)
     _check_width(last + 1, term)
@@ -210,4 +208,4 @@ def _width(spelling: str) -> int:
 
 def _check_width(width: int, term: Any) -> None:
     if width > MOST_QUBITS:
-        raise ValueError(must("terms", f"act on at most {MOST_QUBITS:,} qubits", term))
+        raise ArgumentError("terms", f"act on at most {MOST_QUBITS:,} qubits", term)

@@ -4,26 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 from keras import ops
 
-from qkeras_hybrid._checks import MOST_REPEATS, must, positive_int
+from qkeras_hybrid._checks import MOST_REPEATS, positive_int
 from qkeras_hybrid._entanglement import (
     check_entanglement,
     entanglement_config,
     entanglement_pairs,
 )
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.encodings.base import Encoding, rounds, whole
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 
 def product_of_complements(first: Any, second: Any) -> Any:
@@ -178,7 +172,7 @@ class ZZEncoding(_Diagonal):
         if isinstance(pair, (dict, str)):
             pair = keras.saving.deserialize_keras_object(pair)
         if pair is not None and not callable(pair):
-            raise ValueError(must("pair", "be a function of two tensors", pair))
+            raise ArgumentError("pair", "be a function of two tensors", pair)
         self.pair: Any = product_of_complements if pair is None else pair
 
     def get_config(self) -> dict[str, Any]:

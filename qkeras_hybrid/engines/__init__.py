@@ -10,11 +10,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qkeras_hybrid import gradients
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._registry import Registry
 from qkeras_hybrid.engines._host import host_call
 from qkeras_hybrid.engines.base import Engine, Run
@@ -23,11 +23,6 @@ from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
 from qkeras_hybrid.gradients import Differentiator
 from qkeras_hybrid.program import Job, compile_circuit
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 ENGINES: Registry[Engine] = Registry(
     "engine",

@@ -25,8 +25,9 @@ from typing import TYPE_CHECKING, Any, assert_never
 import keras
 import numpy as np
 
-from qkeras_hybrid._checks import must, one_of, positive_int
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq, lazy_module, sympy, tf
 from qkeras_hybrid.engines.base import Engine, Run, memory_refusal, sample_bits
 from qkeras_hybrid.program import (
     AngleMap,
@@ -45,14 +46,8 @@ from qkeras_hybrid.program import (
 from qkeras_hybrid.readouts import Circuits, Expectation, Probabilities, Samples, State
 
 if TYPE_CHECKING:
-    import cirq
-    import sympy
-    import tensorflow as tf
     import tensorflow_quantum as tfq
 else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
-    tf = lazy_module("tensorflow")
     tfq = lazy_module("tensorflow_quantum")
 
 _GRADIENTS = {
@@ -271,13 +266,11 @@ def check_qubits(qubits: Sequence[cirq.Qid]) -> tuple[cirq.Qid, ...]:
     """
     for qubit in qubits:
         if not isinstance(qubit, (cirq.GridQubit, cirq.LineQubit)):
-            raise ValueError(
-                must(
-                    "circuit",
-                    "act on cirq.GridQubit or cirq.LineQubit, which TensorFlow Quantum's circuits "
-                    "are made of",
-                    qubit,
-                )
+            raise ArgumentError(
+                "circuit",
+                "act on cirq.GridQubit or cirq.LineQubit, which TensorFlow Quantum's circuits "
+                "are made of",
+                qubit,
             )
     return tuple(qubits)
 

@@ -9,18 +9,11 @@ import cmath
 import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._lazy import cirq, sympy
 
 
 class NamedGate(NamedTuple):

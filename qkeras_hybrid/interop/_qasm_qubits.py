@@ -6,18 +6,11 @@ import itertools
 from collections import ChainMap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.interop._qasm_text import QasmError, plain_name
 from qkeras_hybrid.interop._qasm_values import evaluate
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 _MOST_QUBITS = 10_000
 

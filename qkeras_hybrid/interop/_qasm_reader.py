@@ -6,22 +6,15 @@ import cmath
 from collections import ChainMap
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.interop._gates import controlled, named_gates
 from qkeras_hybrid.interop._qasm_qubits import Qubits, Registers, Scope
 from qkeras_hybrid.interop._qasm_text import QasmError, plain_name, statements, version_of
 from qkeras_hybrid.interop._qasm_values import evaluate
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 # So that a short text can't fill the memory: gates that call each other multiply, and so do loops.
 _MOST_STEPS = 1_000_000

@@ -5,15 +5,10 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import sympy
 from qkeras_hybrid.interop._qasm_text import QasmError, plain_name
-
-if TYPE_CHECKING:
-    import sympy
-else:
-    sympy = lazy_module("sympy")
 
 _CONSTANTS = {
     **dict.fromkeys(("pi", "π"), math.pi),

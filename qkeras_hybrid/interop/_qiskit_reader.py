@@ -4,19 +4,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.interop._gates import controlled, half_turns, named_gates
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 # Up to here a gate of numbers is taken as its matrix, which keeps it one gate.
 _LARGEST_MATRIX = 3

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qkeras_hybrid._checks import must, one_of
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.interop._gates import with_all_qubits
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 VERSIONS = ("2.0", "3.0")
 
@@ -60,7 +56,7 @@ def from_qasm(text: str) -> cirq.Circuit:
     from qkeras_hybrid.interop._qasm_text import QasmError
 
     if not isinstance(text, str):
-        raise ValueError(must("text", "be OpenQASM as a string", text))
+        raise ArgumentError("text", "be OpenQASM as a string", text)
     try:
         reader = Reader(text)
         reader.read()
@@ -74,7 +70,7 @@ def from_qasm(text: str) -> cirq.Circuit:
             "definitions of gates, are inside each other too deep."
         ) from error
     if not reader.qubits:
-        raise ValueError(must("text", "be OpenQASM that declares qubits", text))
+        raise ArgumentError("text", "be OpenQASM that declares qubits", text)
     return with_all_qubits(reader.operations, reader.qubits)
 
 
@@ -110,9 +106,7 @@ def to_qasm(
     bound = cirq.resolve_parameters(circuit, given)
     missing = sorted(cirq.parameter_names(bound))
     if missing:
-        raise ValueError(
-            must("values", f"have a number for each symbol, also {missing[0]!r}", values)
-        )
+        raise ArgumentError("values", f"have a number for each symbol, also {missing[0]!r}", values)
     try:
         return bound.to_qasm(header="Written by qkeras_hybrid", version=version)
     except (TypeError, ValueError) as error:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
-from qkeras_hybrid._checks import must
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.interop._gates import with_all_qubits
 from qkeras_hybrid.interop._qiskit_reader import Reader, fixed_gates, other_end
 from qkeras_hybrid.program import (
@@ -29,10 +29,7 @@ from qkeras_hybrid.program import (
 )
 
 if TYPE_CHECKING:
-    import cirq
     import sympy
-else:
-    cirq = lazy_module("cirq")
 
 # SymPy's functions that Qiskit's parameters have too.
 _FUNCTIONS = {
@@ -88,7 +85,7 @@ def from_qiskit(circuit: Any) -> cirq.Circuit:
     """
     qiskit = _qiskit()
     if not isinstance(circuit, qiskit.QuantumCircuit):
-        raise ValueError(must("circuit", "be a qiskit.QuantumCircuit", circuit))
+        raise ArgumentError("circuit", "be a qiskit.QuantumCircuit", circuit)
     qubits = cirq.LineQubit.range(circuit.num_qubits)
     reader = Reader()
     operations, _ = reader.read(circuit, qubits)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from qkeras_hybrid._checks import must, positive_int
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.layers import PQCDense
 
 
@@ -56,7 +57,7 @@ def tuned_pqc_dense(
     # `n` qubits have 2**n - 1 products of Pauli Z to read.
     fewest = 2 if "observables" in kwargs else max(2, units.bit_length())
     if positive_int("max_qubits", max_qubits) < fewest:
-        raise ValueError(must("max_qubits", f"be at least {fewest} for {units} units", max_qubits))
+        raise ArgumentError("max_qubits", f"be at least {fewest} for {units} units", max_qubits)
     return PQCDense(
         units,
         n_qubits=hp.Int(f"{prefix}_n_qubits", fewest, max_qubits),

@@ -10,7 +10,7 @@ import json
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -22,11 +22,9 @@ from qkeras_hybrid._checks import (
     MOST_QUBITS,
     MOST_TEMPLATE_OPERATIONS,
     known_arguments,
-    must,
-    shown,
 )
-from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._errors import ArgumentError, shown
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.engines import Engine, Run
 from qkeras_hybrid.engines.base import check_finite as check_tensor_finite
@@ -36,14 +34,6 @@ from qkeras_hybrid.layers.initializers import SmallAngles
 from qkeras_hybrid.layers.resources import Resources, resources
 from qkeras_hybrid.program import Compiled, Job, Program
 from qkeras_hybrid.readouts import Expectation, Readout
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
-
 
 _SYMBOLS = "symbols"  # the entry of saved weights that holds their symbols' names
 
@@ -275,7 +265,7 @@ class QuantumLayer(keras.layers.Layer):
         """
         try:
             if not isinstance(config, dict):
-                raise ValueError(must("build_config", "be a table", config))
+                raise ArgumentError("build_config", "be a table", config)
             super().build_from_config(config)
         except SavedLayerError:
             raise
@@ -434,9 +424,11 @@ def check_encoding(encoding: Encoding, n_features: int, n_qubits: int) -> None:
     if n_qubits > MOST_QUBITS or (
         math.prod(counts) * (n_qubits**2 + n_features) > MOST_TEMPLATE_OPERATIONS
     ):
-        raise ValueError(
-            must("encoding", f"have at most {MOST_TEMPLATE_OPERATIONS:,} gates", encoding)
-            + f" It may have more for {n_features} features on {n_qubits} qubits: repeat less."
+        raise ArgumentError(
+            "encoding",
+            f"have at most {MOST_TEMPLATE_OPERATIONS:,} gates",
+            encoding,
+            f"It may have more for {n_features} features on {n_qubits} qubits: repeat less.",
         )
 
 
@@ -461,7 +453,7 @@ def _observable(text: Any) -> Any:
     try:
         return _circuit_json.read(text)
     except ValueError as error:
-        raise ValueError(f"{must('observables', 'be readable', text)} ({error})") from error
+        raise ArgumentError("observables", "be readable", text, f"({error})") from error
 
 
 class SavedLayerError(ValueError):

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
 
 from qkeras_hybrid._checks import one_of
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.layers.resources import Resources
 from qkeras_hybrid.program import Compiled
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 MOST_DRAWN = 400
 """The most operations of a circuit that a notebook draws unasked."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from qkeras_hybrid import _circuit_check, _circuit_json, encodings
-from qkeras_hybrid._checks import must
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.layers.base import (
     check_encoding,
@@ -19,13 +19,6 @@ from qkeras_hybrid.layers.base import (
 )
 from qkeras_hybrid.layers.circuit_inputs import CircuitInputs
 from qkeras_hybrid.program import Compiled, compile_circuit, symbol_names, with_visible_symbols
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -128,11 +121,11 @@ class PQC(CircuitInputs):
             return own
         if self._inputs is not None:
             if len(self._inputs) != n_features:
-                raise ValueError(
-                    must(
-                        "inputs", f"name a symbol for each of the {n_features} features", own.inputs
-                    )
-                    + f" Give the layer {len(self._inputs)} features, e.g. from a Dense layer."
+                raise ArgumentError(
+                    "inputs",
+                    f"name a symbol for each of the {n_features} features",
+                    own.inputs,
+                    f"Give the layer {len(self._inputs)} features, e.g. from a Dense layer.",
                 )
             return own
         check_encoding(self.encoding, n_features, own.n_qubits)
@@ -213,14 +206,16 @@ def _parameters(
     for argument, names in (("inputs", input_names), ("symbols", weight_names)):
         for name in names or ():
             if name not in held:
-                raise ValueError(
-                    must(argument, "name symbols that the circuit has", name)
-                    + f" Its symbols are {', '.join(sorted(held)) or 'none'}."
+                raise ArgumentError(
+                    argument,
+                    "name symbols that the circuit has",
+                    name,
+                    f"Its symbols are {', '.join(sorted(held)) or 'none'}.",
                 )
     left = sorted(held - set(input_names or ()) - set(weight_names or ()))
     if weight_names is not None and left:
-        raise ValueError(
-            must("symbols", f"name every symbol that is not an input, also {left[0]}", weight_names)
+        raise ArgumentError(
+            "symbols", f"name every symbol that is not an input, also {left[0]}", weight_names
         )
     return input_names, weight_names
 
@@ -228,8 +223,8 @@ def _parameters(
 def _as_qubits(qubits: Any) -> tuple[cirq.Qid, ...]:
     found = tuple(qubits) if isinstance(qubits, Iterable) else ()
     if not found or not all(isinstance(qubit, cirq.Qid) for qubit in found):
-        raise ValueError(
-            must("qubits", "hold Cirq's qubits", qubits, "For example cirq.LineQubit.range(3).")
+        raise ArgumentError(
+            "qubits", "hold Cirq's qubits", qubits, "For example cirq.LineQubit.range(3)."
         )
     return found
 
@@ -250,5 +245,5 @@ def _read(argument: str, given: Any) -> Any:
         return _circuit_json.read(given)
     except ValueError as error:
         kind = "a cirq.Circuit" if argument == "circuit" else "Cirq's qubits"
-        wrong = must(argument, f"be {kind}, or the JSON of it", given)
-        raise ValueError(f"{wrong} ({error})") from error
+        requirement = f"be {kind}, or the JSON of it"
+        raise ArgumentError(argument, requirement, given, f"({error})") from error

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from qkeras_hybrid import ansatz, encodings, observables
-from qkeras_hybrid._checks import (
-    MOST_PARAMETERS,
-    MOST_QUBITS,
-    MOST_REPEATS,
-    at_most,
-    must,
-    positive_int,
-)
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._checks import MOST_PARAMETERS, MOST_QUBITS, MOST_REPEATS, at_most, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.ansatz import Ansatz
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.layers.base import (
@@ -28,11 +22,6 @@ from qkeras_hybrid.layers.base import (
     observables_from_config,
 )
 from qkeras_hybrid.program import Compiled, compile_circuit
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -146,9 +135,11 @@ class PQCDense(QuantumLayer):
         """Returns the observables, and makes sure that there are `units` of them."""
         if self._observables is None:
             if self.units >= 2**n_qubits:
-                raise ValueError(
-                    must("units", f"be at most {2**n_qubits - 1} on {n_qubits} qubits", self.units)
-                    + " There are no more products of Pauli Z: give `observables` or more qubits."
+                raise ArgumentError(
+                    "units",
+                    f"be at most {2**n_qubits - 1} on {n_qubits} qubits",
+                    self.units,
+                    "There are no more products of Pauli Z: give `observables` or more qubits.",
                 )
             products = itertools.chain.from_iterable(
                 itertools.combinations(range(n_qubits), size) for size in range(1, n_qubits + 1)
@@ -159,9 +150,11 @@ class PQCDense(QuantumLayer):
             ]
         count = len(observables.parse(self._observables, cirq.LineQubit.range(n_qubits)))
         if count != self.units:
-            raise ValueError(
-                must("observables", f"be {self.units}, one for each unit", self._observables)
-                + f" On {n_qubits} qubits these are {count}."
+            raise ArgumentError(
+                "observables",
+                f"be {self.units}, one for each unit",
+                self._observables,
+                f"On {n_qubits} qubits these are {count}.",
             )
         return self._observables
 

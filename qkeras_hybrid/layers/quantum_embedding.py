@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from qkeras_hybrid import encodings, observables
 from qkeras_hybrid._checks import MOST_QUBITS, one_of, positive_int
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.layers.base import (
     QuantumLayer,
@@ -20,11 +20,6 @@ from qkeras_hybrid.layers.base import (
 )
 from qkeras_hybrid.program import Compiled, compile_circuit
 from qkeras_hybrid.readouts import Circuits, Expectation, Probabilities, Readout, Samples, State
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 _OUTPUTS: dict[str, type[Readout]] = {
     readout.name: readout for readout in (Expectation, Probabilities, State, Samples, Circuits)

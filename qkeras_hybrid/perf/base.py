@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from qkeras_hybrid._checks import must
+from qkeras_hybrid._errors import ArgumentError
 
 MAX_STEPS_A_TURN = 50
 """A contender of microseconds would fill the results file otherwise."""
@@ -46,12 +46,10 @@ class Config:
             config = cls(*map(int, parts))
             if config.n_qubits >= 2 and config.n_layers >= 1 and config.batch >= 1:
                 return config
-        raise ValueError(
-            must(
-                "--config",
-                "be QUBITS,LAYERS,BATCH, whole numbers with at least 2 qubits, 1 layer, 1 sample",
-                text,
-            )
+        raise ArgumentError(
+            "--config",
+            "be QUBITS,LAYERS,BATCH, whole numbers with at least 2 qubits, 1 layer, 1 sample",
+            text,
         )
 
     def __str__(self) -> str:

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from qkeras_hybrid._checks import must, one_of
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.perf import base
 from qkeras_hybrid.perf.base import Config, Timing
 
@@ -47,13 +48,13 @@ class Peer:
         """
         name, equals, python = text.partition("=")
         if not equals or not python:
-            raise ValueError(
-                must("--peers", "be NAME=PYTHON, as in pennylane-jax=venv/bin/python", text)
+            raise ArgumentError(
+                "--peers", "be NAME=PYTHON, as in pennylane-jax=venv/bin/python", text
             )
         one_of("--peers", name, NAMES)
         found = shutil.which(Path(python).expanduser())
         if found is None:
-            raise ValueError(must("--peers", f"name a Python that can be run for {name}", python))
+            raise ArgumentError("--peers", f"name a Python that can be run for {name}", python)
         return cls(name, found)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from qkeras_hybrid import _files
-from qkeras_hybrid._checks import must
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.perf.base import Timing
 
@@ -283,16 +283,18 @@ def check_writable(path: Path) -> None:
         ValueError: If it is a folder or a device, its folder is not there, or may not be written.
     """
     if path.exists() and not path.is_file():
-        raise ValueError(must("--output", "be a file", str(path)))
+        raise ArgumentError("--output", "be a file", str(path))
     try:
         if path.exists():
             path.open("ab").close()
         with tempfile.TemporaryFile(dir=path.parent):
             pass
     except OSError as error:
-        raise ValueError(
-            must("--output", "be a file that can be written", str(path))
-            + f" ({error.strerror or error})"
+        raise ArgumentError(
+            "--output",
+            "be a file that can be written",
+            str(path),
+            f"({error.strerror or error})",
         ) from error
 
 

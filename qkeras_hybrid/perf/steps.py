@@ -14,23 +14,16 @@ import dataclasses
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 
 from qkeras_hybrid import engines
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.engines.native import library, lowering
 from qkeras_hybrid.perf.base import Config, Timing, reason_of, take_turns
 from qkeras_hybrid.program import Compiled, compile_circuit
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 MOST_QUBITS = {"statevector": 12}
 """Engines that take minutes and gigabytes for more qubits than this."""

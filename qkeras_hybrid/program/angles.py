@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,12 +13,7 @@ from keras import ops
 
 from qkeras_hybrid import _expressions
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import sympy
-else:
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._lazy import sympy
 
 
 @dataclass(frozen=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qkeras_hybrid import _circuit_check, _expressions
-from qkeras_hybrid._checks import must
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.observables import foreign_qubits, parse
 from qkeras_hybrid.program.angles import AngleMap
 from qkeras_hybrid.program.gates import Compiler
@@ -16,13 +16,6 @@ from qkeras_hybrid.program.program import Program
 from qkeras_hybrid.program.symbols import as_symbols, symbols_of
 from qkeras_hybrid.program.unrolling import flat, with_visible_symbols
 from qkeras_hybrid.readouts import Expectation
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 
 def compile_circuit(
@@ -82,7 +75,7 @@ def compile_circuit(
     (t10, t2)
     """
     if not isinstance(circuit, cirq.AbstractCircuit):
-        raise ValueError(must("circuit", "be a cirq.Circuit", circuit))
+        raise ArgumentError("circuit", "be a cirq.Circuit", circuit)
     _circuit_check.check_circuit(circuit)
     circuit = with_visible_symbols(circuit)
     operations = list(flat(circuit))
@@ -96,7 +89,7 @@ def compile_circuit(
         weight_symbols = as_symbols("weights", weights)
     both = [s for s in weight_symbols if s in among_inputs]
     if both:
-        raise ValueError(must("weights", "name no symbol that is an input too", both[0]))
+        raise ArgumentError("weights", "name no symbol that is an input too", both[0])
     left_over = set(found) - among_inputs - set(weight_symbols)
     if left_over:
         names = ", ".join(str(s) for s in sorted(left_over, key=_expressions.natural_key))
@@ -125,11 +118,11 @@ def _ordered_qubits(
     else:
         ordered = tuple(qubits)
         if len(set(ordered)) < len(ordered):
-            raise ValueError(must("qubits", "name each qubit once", ordered))
+            raise ArgumentError("qubits", "name each qubit once", ordered)
         missing = sorted(own - set(ordered))
         if missing:
-            raise ValueError(
-                must("qubits", f"hold every qubit of the circuit, also {missing[0]!r}", ordered)
+            raise ArgumentError(
+                "qubits", f"hold every qubit of the circuit, also {missing[0]!r}", ordered
             )
     if not ordered:
         raise ValueError(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qkeras_hybrid import _expressions
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq, lazy_module, sympy
 from qkeras_hybrid.program.angles import Angle
 from qkeras_hybrid.program.program import (
     Channel,
@@ -26,13 +26,9 @@ from qkeras_hybrid.program.program import (
 from qkeras_hybrid.program.unrolling import controlled_parts, is_controlled, unrolled
 
 if TYPE_CHECKING:
-    import cirq
     import scipy.linalg
-    import sympy
 else:
-    cirq = lazy_module("cirq")
     scipy = lazy_module("scipy")
-    sympy = lazy_module("sympy")
 
 # Z = V† P V for these V: the changes of basis in which X and Y are diagonal.
 _TO_Z: dict[str, np.ndarray] = {

@@ -14,17 +14,12 @@ import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeGuard, assert_never
+from typing import Any, TypeGuard, assert_never
 
 import numpy as np
 
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
+from qkeras_hybrid._lazy import cirq
 
 Matrix = tuple[tuple[complex, ...], ...]
 

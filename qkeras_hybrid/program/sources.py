@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.program.gates import Compiler
 from qkeras_hybrid.program.job import Job
 from qkeras_hybrid.program.program import Instruction
 from qkeras_hybrid.program.unrolling import flat
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
 
 
 @dataclass(frozen=True)

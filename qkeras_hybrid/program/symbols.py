@@ -5,18 +5,11 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qkeras_hybrid import _expressions
-from qkeras_hybrid._checks import must
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq, sympy
 
 
 def symbol_names(argument: str, symbols: Iterable[Any]) -> tuple[str, ...]:
@@ -37,14 +30,14 @@ def as_symbols(argument: str, symbols: Iterable[Any]) -> tuple[sympy.Symbol, ...
     if isinstance(symbols, (str, sympy.Symbol)):
         symbols = [symbols]
     if not isinstance(symbols, Iterable):
-        raise ValueError(must(argument, "hold SymPy symbols or their names", symbols))
+        raise ArgumentError(argument, "hold SymPy symbols or their names", symbols)
     found: dict[str, sympy.Symbol] = {}
     for symbol in symbols:
         if not isinstance(symbol, (str, sympy.Symbol)):
-            raise ValueError(must(argument, "hold SymPy symbols or their names", symbol))
+            raise ArgumentError(argument, "hold SymPy symbols or their names", symbol)
         name = str(symbol)
         if name in found:
-            raise ValueError(must(argument, "name each symbol once", name))
+            raise ArgumentError(argument, "name each symbol once", name)
         found[name] = sympy.Symbol(name)
     return tuple(found.values())
 

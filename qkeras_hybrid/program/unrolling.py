@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from qkeras_hybrid import _expressions
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-else:
-    cirq = lazy_module("cirq")
+from qkeras_hybrid._lazy import cirq
 
 
 def flat(circuit: cirq.AbstractCircuit) -> Iterator[cirq.Operation]:

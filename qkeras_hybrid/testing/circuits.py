@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._lazy import cirq, sympy
 
 
 def random_gates(symbols: Sequence[sympy.Symbol], numbers: Sequence[float]) -> list[cirq.Gate]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from qkeras_hybrid import engines
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.engines import Engine
 from qkeras_hybrid.layers import PQC
 from qkeras_hybrid.program import Channel, Compiled, Measurement, Reset, compile_circuit
@@ -23,13 +23,6 @@ from qkeras_hybrid.testing.circuits import (
 )
 from qkeras_hybrid.testing.numbers import assert_close, value_and_gradients
 from qkeras_hybrid.testing.systems import System, systems
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
 
 # complex64 carries 6e-8 a gate, and the random circuits have some hundred; their gradients reach
 # 30. In double precision the reference's own differences are the limit of a gradient.

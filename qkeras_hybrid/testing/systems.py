@@ -5,18 +5,10 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import cirq
-    import sympy
-else:
-    cirq = lazy_module("cirq")
-    sympy = lazy_module("sympy")
+from qkeras_hybrid._lazy import cirq, sympy
 
 
 @dataclass(frozen=True)

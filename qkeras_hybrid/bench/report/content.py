@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qkeras_hybrid._checks import shown
+from qkeras_hybrid._errors import shown
 from qkeras_hybrid.bench import statistics
 from qkeras_hybrid.bench.report import terminal, verdicts, words
 from qkeras_hybrid.bench.report.verdicts import Verdict

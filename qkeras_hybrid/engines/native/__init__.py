@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 
 from qkeras_hybrid._checks import one_of, positive_int
-from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._lazy import tf
 from qkeras_hybrid.engines.base import Engine, Run, memory_refusal
 from qkeras_hybrid.engines.native import library, lowering
 from qkeras_hybrid.program import Job
 from qkeras_hybrid.readouts import Expectation, Probabilities, Samples, State
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-else:
-    tf = lazy_module("tensorflow")
 
 __all__ = ["NativeEngine", "build_status", "instruction_sets", "load_operations"]
 

@@ -9,14 +9,9 @@ import importlib.util
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import tensorflow as tf
-else:
-    tf = lazy_module("tensorflow")
+from qkeras_hybrid._lazy import tf
 
 _FOLDER = Path(__file__).parent
 LIBRARY = _FOLDER / "_native.so"
