@@ -533,7 +533,7 @@ def test_an_interrupt_that_a_library_made_an_error_of_is_still_one(
 
 def test_an_exception_ends_up_in_the_row() -> None:
     row = bench.run_task(dataclasses.replace(TASK, model={**TASK.model, "engine": "gpu"}))
-    assert row["error"].startswith("ValueError: Argument `engine` must be one of")
+    assert row["error"].startswith("ArgumentError: Argument `engine` must be one of")
     assert "test_score" not in row
     assert row["versions"]
 

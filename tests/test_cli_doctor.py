@@ -6,7 +6,9 @@ import keras
 import pytest
 
 from qkeras_hybrid import cli, engines
+from qkeras_hybrid.engines import Run
 from qkeras_hybrid.engines.statevector import StatevectorEngine
+from qkeras_hybrid.program import Job
 
 
 def test_doctor_says_what_is_here_and_that_it_works(capsys: pytest.CaptureFixture[str]) -> None:
@@ -23,10 +25,13 @@ def test_doctor_says_what_is_here_and_that_it_works(capsys: pytest.CaptureFixtur
 def test_doctor_notices_an_engine_with_wrong_values(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    right = StatevectorEngine.expectation
-    monkeypatch.setattr(
-        StatevectorEngine, "expectation", lambda *args, **more: 1.001 * right(*args, **more)
-    )
+    right = StatevectorEngine.prepare
+
+    def wrong(engine: StatevectorEngine, job: Job) -> Run:
+        run = right(engine, job)
+        return lambda *arguments: 1.001 * run(*arguments)
+
+    monkeypatch.setattr(StatevectorEngine, "prepare", wrong)
     assert cli.main(["doctor"]) == 1
     assert "WRONG VALUES" in capsys.readouterr().out
 
@@ -37,6 +42,6 @@ def test_doctor_says_why_an_engine_fails(
     def broken(*arguments: object, **more: object) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(StatevectorEngine, "expectation", broken)
+    monkeypatch.setattr(StatevectorEngine, "prepare", broken)
     assert cli.main(["doctor"]) == 1
     assert "RuntimeError: out of order" in " ".join(capsys.readouterr().out.split())

@@ -27,6 +27,7 @@ from qkeras_hybrid.bench.derived import (
     without_entanglement,
 )
 from qkeras_hybrid.encodings import ReuploadingEncoding
+from qkeras_hybrid.readouts import Probabilities, Readout
 
 Layer = keras.layers.Layer
 
@@ -635,16 +636,16 @@ def test_only_what_is_connected_with_the_readout_counts() -> None:
     apart = cirq.Circuit(cirq.rx(x)(q[0]), cirq.rx(y)(q[1]))
     joined = cirq.Circuit(apart.all_operations(), cirq.CNOT(q[1], q[0]))
 
-    def of(circuit: cirq.Circuit, observables: Any, **options: Any) -> list[Any]:
-        program = compile_circuit(circuit, observables, inputs=[x, y])
-        return list(frequencies(program, **options))
+    def of(circuit: cirq.Circuit, observables: Any, readout: Readout | None = None) -> list[Any]:
+        compiled = compile_circuit(circuit, observables, inputs=[x, y])
+        return list(frequencies(compiled.reading(readout) if readout else compiled))
 
     assert of(apart, "Z0") == [(1.0, 0.0)]
     assert of(apart, ["Z0", "Z1"]) == [(1.0, 0.0), (0.0, 1.0)]
     every = [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, -1.0)]
     assert of(apart, "Z0*Z1") == every
     assert of(joined, "Z0") == every
-    assert of(apart, "Z0", read_all=True) == every
+    assert of(apart, "Z0", Probabilities()) == every
 
 
 @pytest.mark.parametrize(

@@ -570,7 +570,7 @@ def test_epochs_of_fit_are_timed_beside_a_dense_twin() -> None:
 
     measured = report.Measured({}, {}, {}, "not measured", epochs=found)
     assert report.epoch_table(measured).row_count == 3
-    assert any(note.startswith("epoch nonsense: ValueError") for note in report.notes(measured))
+    assert any(note.startswith("epoch nonsense: ArgumentError") for note in report.notes(measured))
 
 
 def test_the_models_differ_in_the_middle_layer_alone() -> None:

@@ -93,7 +93,7 @@ def test_a_saved_circuit_comes_back_the_same(index: int) -> None:
     circuit = circuits()[index]
     again = _circuit_json.read(_circuit_json.write(circuit))
     assert again == circuit
-    assert compile_circuit(again, "Z0").instructions == compile_circuit(circuit, "Z0").instructions
+    assert compile_circuit(again, "Z0").program == compile_circuit(circuit, "Z0").program
 
 
 def opened(text: str) -> None:
@@ -305,10 +305,10 @@ def test_a_sum_to_a_large_power_is_not_multiplied_out() -> None:
     # (a + b + c)**40 (d + e + f)**40 (g + h + i)**40 has 6e8 terms.
     symbols = sympy.symbols("a:i")
     product = sympy.prod([sum(symbols[i : i + 3]) ** 40 for i in (0, 3, 6)])
-    program = compile_circuit(cirq.Circuit(cirq.rx(product)(Q[0])), "Z")
-    assert [symbol.name for symbol in program.weights] == list("abcdefghi")
+    compiled = compile_circuit(cirq.Circuit(cirq.rx(product)(Q[0])), "Z")
+    assert [symbol.name for symbol in compiled.weights] == list("abcdefghi")
     ones = np.ones((1, 0)), np.full(9, 1 / 3)
-    assert float(program.angle_values(*map(keras.ops.convert_to_tensor, ones))[0, 0]) == (
+    assert float(compiled.angles(*map(keras.ops.convert_to_tensor, ones))[0, 0]) == (
         pytest.approx(1.0, rel=1e-12)
     )
 
@@ -316,7 +316,7 @@ def test_a_sum_to_a_large_power_is_not_multiplied_out() -> None:
 def test_an_affine_parameter_is_found_behind_products() -> None:
     a, b = sympy.symbols("a b")
     circuit = cirq.Circuit(cirq.rx((a + 1) ** 2 - a**2 + 3 * (b - 1))(Q[0]))
-    (angle,) = compile_circuit(circuit, "Z").angles
+    (angle,) = compile_circuit(circuit, "Z").angles.rows
     assert angle.expression is None and angle.offset == -2.0
     assert dict(angle.weights) == {0: 2.0, 1: 3.0}
 
@@ -358,8 +358,8 @@ def test_sub_circuits_are_counted_before_they_are_unrolled(circuit: cirq.Circuit
 
 
 def test_sub_circuits_within_the_bound_compile() -> None:
-    assert len(compile_circuit(repeated(2, 30), "Z").instructions) == 900
-    assert len(compile_circuit(doubled(5), "Z").instructions) == 32
+    assert len(compile_circuit(repeated(2, 30), "Z").program.instructions) == 900
+    assert len(compile_circuit(doubled(5), "Z").program.instructions) == 32
 
 
 def test_parameters_that_grow_from_level_to_level_are_refused() -> None:
