@@ -29,6 +29,8 @@ def imports_of(source: str, modules: frozenset[str] = frozenset()) -> Iterator[I
             for alias in node.names:
                 name = f"{node.module}.{alias.name}"
                 yield (name if name in modules else str(node.module)), at_load
+                if node.module == f"{PACKAGE}._lazy" and alias.name != "lazy_module":
+                    yield {"tf": "tensorflow"}.get(alias.name, alias.name), False
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
             called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
             if called in ("lazy_module", "import_module", "__import__"):
