@@ -13,6 +13,7 @@ from qkeras_hybrid import (
     program,
     readouts,
 )
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
 from qkeras_hybrid.layers import PQC, PQCDense, QuantumEmbedding, Resources, SmallAngles
 from qkeras_hybrid.program import Compiled, Program, compile_circuit
@@ -26,6 +27,7 @@ __all__ = [
     "PQC",
     "SPSA",
     "Adjoint",
+    "ArgumentError",
     "Compiled",
     "FiniteDifference",
     "PQCDense",
