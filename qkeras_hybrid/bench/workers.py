@@ -37,12 +37,30 @@ else:
 ATTEMPTS = 3
 """How often a task is tried whose worker is lost."""
 
+_MOST_WORKERS = 4
+_TASKS_WORTH_A_WORKER = 10
+
 OnLost = Callable[[Task, int], None]
 """Called with a task whose worker was lost and the number of tries so far."""
 
 
 class RayError(RuntimeError):
     """Ray is not installed, or its cluster can't be reached."""
+
+
+def default_workers(n_tasks: int) -> int:
+    """Returns with how many processes to run so many tasks on this machine.
+
+    One for each core, but no more than have enough to do: each takes seconds to start, and the
+    memory of a TensorFlow of its own.
+    """
+    return max(1, min(_cores(), _MOST_WORKERS, n_tasks // _TASKS_WORTH_A_WORKER))
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def run_processes(
@@ -73,8 +91,7 @@ def run_processes(
     positive_int("n_workers", n_workers)
     waiting = collections.deque(runner.missing(tasks, results, timing=timing))
     attempts: collections.Counter[str] = collections.Counter()
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    threads = max(1, (cores or 1) // n_workers)
+    threads = max(1, _cores() // n_workers)
     while waiting:
         n_processes = min(n_workers, len(waiting))
         # Not forked: TensorFlow's threads do not survive it.

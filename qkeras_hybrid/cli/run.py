@@ -44,8 +44,13 @@ def run(
         int | None, typer.Option(min=1, help="Number of seeds, in place of the suite's.")
     ] = None,
     workers: Annotated[
-        int, typer.Option(min=1, help="Processes that train side by side on this machine.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            help="Processes that train side by side on this machine. If not given, one for each "
+            "core, up to 4, or a single one where there is little to do.",
+        ),
+    ] = None,
     ray: Annotated[
         str | None,
         typer.Option(metavar="ADDRESS", help="Train on a Ray cluster, e.g. 192.0.2.1:6379."),
@@ -83,14 +88,14 @@ def run(
 
     - `qkeras-hybrid run quick --model my_model.py:build --output results/mine`
 
-    - `qkeras-hybrid run paper --workers 2`, then `qkeras-hybrid run paper --timing`
+    - `qkeras-hybrid run paper --workers 8`, then `qkeras-hybrid run paper --timing`
 
     Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C or
     SIGTERM.
     """
-    if ray is not None and workers > 1:
+    if ray is not None and workers is not None and workers > 1:
         raise fail("Options `--workers` and `--ray` exclude each other: give one of them.", 2)
-    if timing and (ray is not None or workers > 1):
+    if timing and (ray is not None or (workers is not None and workers > 1)):
         raise fail("Option `--timing` runs one after the other: leave `--workers`, `--ray` out.", 2)
     try:
         with native_stderr_muted():
@@ -197,25 +202,27 @@ def _run(
     results: Results,
     trackers: Sequence[Tracker],
     *,
-    workers: int,
+    workers: int | None,
     ray: str | None,
     timing: bool,
 ) -> list[Row]:
     from qkeras_hybrid.bench import runner
     from qkeras_hybrid.bench import workers as processes
 
+    missing = len(runner.missing(tasks, results, timing=timing))
+    n_workers = 1 if timing else workers or processes.default_workers(missing)
+
     def start(on_epoch: runner.OnEpoch, on_lost: processes.OnLost) -> Iterator[Row]:
         if ray is not None:
             return processes.run_ray(tasks, results, ray, on_lost)
-        if workers > 1:
-            return processes.run_processes(tasks, results, workers, on_lost)
+        if n_workers > 1:
+            return processes.run_processes(tasks, results, n_workers, on_lost)
         return runner.run(tasks, results, on_epoch, timing=timing)
 
     def on_row(row: Row) -> None:
         for track in trackers:
             track(row)
 
-    missing = len(runner.missing(tasks, results, timing=timing))
     return run_with_progress(tasks, results, start, on_row, n_missing=missing)
 
 
