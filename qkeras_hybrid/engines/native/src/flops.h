@@ -53,9 +53,10 @@ struct FlopCount {
 //   a dense gate, undone                     16 * 2^k
 //   the product start's gradient             16
 //
-// The gradient's operation makes the state anew, and this counts. What takes less than 2^n
-// operations (angles), what is made once a batch (phase tables) and the making of phases that
-// inputs take part in (integers, sines) do not count. `layout` is one with samples in the lanes.
+// What takes less than 2^n operations (angles), what is made once a batch (phase tables) and the
+// making of phases that inputs take part in (integers, sines) do not count. Nor does making the
+// states anew for the gradient, where they are too large to be kept: that is time, not work.
+// `layout` is one with samples in the lanes.
 inline FlopCount CountFlops(const Layout& layout) {
   const double size = std::exp2(layout.n_qubits);
   const auto fold = [size](const Tree& tree) {
@@ -79,7 +80,7 @@ inline FlopCount CountFlops(const Layout& layout) {
     }
   }
 
-  FlopCount count{state, state};
+  FlopCount count{state, 0};
   const Tree& tree = layout.measured_tree;
   const uint32_t flipping = layout.n_measured - tree.n_terms;
   count.expectation += 2 * size * flipping;
