@@ -52,7 +52,8 @@ class TFQEngine(Engine):
     Args:
         gradient: Which of TFQ's differentiators computes the gradient: "adjoint",
             "parameter_shift", "central_difference" or "forward_difference". (For a
-            differentiator of this package, on any engine, see `qkeras_hybrid.gradients`.)
+            differentiator of this package, on any engine, see `qkeras_hybrid.gradients`.) With
+            shots, which have no adjoint gradient, "adjoint" means "parameter_shift".
 
     Raises:
         ValueError: If `gradient` is unknown.
@@ -84,8 +85,10 @@ class TFQEngine(Engine):
         reason = super().refuses(job)
         if reason is not None:
             return reason
-        if job.shots is not None and not isinstance(job.readout, Samples):
-            return "it takes `shots` for samples only"
+        # TFQ's own estimates take no seed. Others estimate with one, but not of circuits as inputs.
+        sampled = (Samples, Expectation) if job.circuits else (Samples,)
+        if job.shots is not None and not isinstance(job.readout, sampled):
+            return "it takes `shots` for samples, and for expectation values of circuits as inputs"
         if job.gradient and isinstance(job.readout, Probabilities):
             return "it does not differentiate states and probabilities"
         try:
@@ -94,6 +97,15 @@ class TFQEngine(Engine):
             return f"tensorflow-quantum can't be imported ({error})"
         return memory_refusal(job.program.n_qubits, 2 * 8)
 
+    def differentiates_itself(self, job: Job) -> bool:
+        # From shots too, without bias: by TFQ's parameter shift.
+        return type(job.readout) in self.differentiates
+
+    def _method(self, job: Job) -> str:
+        """Returns the differentiator of a job: the adjoint one knows no shots."""
+        adjoint_of_shots = self.gradient == "adjoint" and job.shots is not None
+        return "parameter_shift" if adjoint_of_shots else self.gradient
+
     def prepare(self, job: Job) -> Run:
         program, n = job.program, job.program.n_qubits
         # The qubits of circuits that run first are told from one another by name: the program
@@ -101,7 +113,7 @@ class TFQEngine(Engine):
         qubits = check_qubits(program.qubits) if job.circuits else cirq.GridQubit.rect(1, n)
         # Eager even while a graph is traced: it is done once.
         with tf.init_scope():
-            written = _write(job, qubits, self.gradient)
+            written = _write(job, qubits, self._method(job))
         read = _reader(job, written)
 
         def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
@@ -134,7 +146,7 @@ def _reader(job: Job, written: _Written) -> Callable[..., Any]:
     def expectation(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
         if not len(written.observables):
             return turns[:, :0]
-        return _expectation(written, circuits, turns)
+        return _expectation(written, circuits, turns, job.shots)
 
     def state(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
         def simulate(turns: Any) -> Any:
@@ -197,16 +209,18 @@ class _Written:
     expectation: Any
 
 
-def _expectation(written: _Written, circuits: Any, values: Any) -> Any:
-    """Computes expectation values with TFQ's gradient, which can't be differentiated again."""
+def _expectation(written: _Written, circuits: Any, values: Any, shots: int | None) -> Any:
+    """Computes expectation values with TFQ's gradient, which can't be differentiated again.
+
+    With shots, each Pauli term is estimated from as many measurements.
+    """
 
     def simulate(values: Any) -> Any:
-        batch = tf.shape(circuits)[0]
+        batch, count = tf.shape(circuits)[0], len(written.observables)
+        observables = tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1]))
+        measured = () if shots is None else (tf.fill(tf.stack([batch, count]), shots),)
         return written.expectation(
-            circuits,
-            tf.constant(written.symbols, tf.string),
-            values,
-            tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1])),
+            circuits, tf.constant(written.symbols, tf.string), values, observables, *measured
         )
 
     @tf.custom_gradient  # type: ignore[untyped-decorator]
@@ -275,6 +289,11 @@ def _write(job: Job, qubits: Sequence[cirq.Qid], gradient: str) -> _Written:
         sums.append(total if len(total) else 0.0 * cirq.Z(writer.qubits[0]) + total)
     # A differentiator belongs to one op: it can't be used for a second.
     differentiator = getattr(tfq.differentiators, _GRADIENTS[gradient])()
+    operation = (
+        {"analytic_op": tfq.get_expectation_op()}
+        if job.shots is None
+        else {"sampled_op": tfq.get_sampled_expectation_op()}
+    )
     return _Written(
         circuit=tfq.convert_to_tensor([writer.circuit]).numpy(),
         symbols=[*writer.rows, *writer.parameters, *writer.constants],
@@ -283,5 +302,5 @@ def _write(job: Job, qubits: Sequence[cirq.Qid], gradient: str) -> _Written:
         observables=tfq.convert_to_tensor([sums]).numpy()[0] if sums else np.array([], object),
         phase=writer.phase,
         phases=writer.map_of(writer.phase_rows),
-        expectation=differentiator.generate_differentiable_op(analytic_op=tfq.get_expectation_op()),
+        expectation=differentiator.generate_differentiable_op(**operation),
     )
