@@ -12,6 +12,8 @@ from keras import ops
 import qkeras_hybrid as qh
 from qkeras_hybrid import PQC, QuantumEmbedding
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.bench.controls import fourier_features, frozen_circuit, linear, same_width
+from qkeras_hybrid.bench.derived import DoesNotApplyError
 from qkeras_hybrid.readouts import Expectation, Probabilities, State
 from qkeras_hybrid.testing import run_layer_test, value_and_gradients
 
@@ -297,3 +299,15 @@ def test_resources_count_the_bases_of_all_readouts():
     layer = PQC(TURNED, ["X0", "Z1"], output=["expectation", "probabilities"], inputs=[A])
     # X0 and Z1 share a basis; all qubits in Z are another.
     assert layer.resources().measurement_settings == 2
+
+
+def test_no_classical_control_takes_the_place_of_several_readouts():
+    inputs = keras.Input((1,))
+    p, z = layer_of(["probabilities", "expectation"])(inputs)
+    hybrid = keras.Model(inputs, keras.layers.Dense(1)(keras.layers.Concatenate()([p, z])))
+    for control in (same_width, linear, fourier_features):
+        with pytest.raises(DoesNotApplyError, match="returns a list of tensors"):
+            control(hybrid)
+    # A control with a circuit returns the same list.
+    frozen = frozen_circuit(hybrid)
+    assert frozen.predict(X, verbose=0).shape == (3, 1)
