@@ -15,7 +15,14 @@ from qkeras_hybrid import (
 )
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
-from qkeras_hybrid.layers import PQC, PQCDense, QuantumEmbedding, Resources, SmallAngles
+from qkeras_hybrid.layers import (
+    PQC,
+    PQCDense,
+    QuantumEmbedding,
+    Resources,
+    SmallAngles,
+    WeightGroup,
+)
 from qkeras_hybrid.program import Compiled, Program, compile_circuit
 
 try:
@@ -36,6 +43,7 @@ __all__ = [
     "QuantumEmbedding",
     "Resources",
     "SmallAngles",
+    "WeightGroup",
     "__version__",
     "ansatz",
     "compile_circuit",

@@ -518,11 +518,29 @@ def test_a_sparse_input_is_refused_with_the_way_out():
         PQCDense(2)(tf.sparse.from_dense(np.eye(3, dtype="float32")))
 
 
-@pytest.mark.parametrize("output", ["probabilities", "state", "circuit"])
-@pytest.mark.parametrize("argument", [{"shots": 10}, {"differentiator": "parameter_shift"}])
+@pytest.mark.parametrize("output", ["state", "circuit"])
+@pytest.mark.parametrize("argument", ["shots", "differentiator"])
 def test_an_embedding_refuses_what_its_output_would_ignore(output, argument):
-    with pytest.raises(ValueError, match=r"shots.*differentiator.*must be None"):
-        QuantumEmbedding(2, output=output, engine="statevector", **argument)
+    given = {"shots": 10, "differentiator": "parameter_shift"}[argument]
+    with pytest.raises(ValueError, match=rf"`{argument}` must be None for the output '{output}'"):
+        QuantumEmbedding(2, output=output, engine="statevector", **{argument: given})
+
+
+def test_an_embedding_gives_frequencies_of_basis_states_from_shots():
+    x = np.linspace(-1, 1, 30, dtype="float32").reshape(15, 2)
+    given = {"output": "probabilities", "engine": "statevector"}
+    shifted = QuantumEmbedding(2, differentiator="parameter_shift", **given)
+    exact, found = (
+        ops.convert_to_numpy(layer(x))
+        for layer in (shifted, QuantumEmbedding(2, shots=8, seed=1, **given))
+    )
+    np.testing.assert_allclose(
+        exact, ops.convert_to_numpy(QuantumEmbedding(2, **given)(x)), atol=1e-6
+    )
+    # Eighths are exact in float32.
+    np.testing.assert_array_equal(8 * found, np.round(8 * found))
+    np.testing.assert_array_equal(found.sum(axis=1), 1)
+    assert np.any(found != exact)
 
 
 def test_adjoint_with_shots_is_refused_at_once():
@@ -728,12 +746,17 @@ def test_unknown_names_list_the_known(argument, known):
         ({"units": 4, "n_qubits": 2}, "at most 3"),
         ({"units": 2, "n_qubits": 3, "observables": "Z"}, "one for each unit.*3"),
         ({"units": 2, "shots": 0}, "shots"),
-        ({"units": 2, "shots": 10, "engine": "tfq"}, "unless the engine samples"),
     ],
 )
 def test_bad_arguments_are_refused(arguments, words):
     with pytest.raises(ValueError, match=words):
         PQCDense(**arguments)
+
+
+@pytest.mark.skipif("tfq" not in ENGINES, reason="TFQ is not here")
+def test_shots_that_an_engine_does_not_take_are_refused_in_build():
+    with pytest.raises(ValueError, match=r"'tfq' can't compute.*takes `shots` for samples"):
+        PQCDense(2, shots=10, engine="tfq").build((None, 2))
 
 
 def test_features_beyond_an_encodings_qubits_are_refused():

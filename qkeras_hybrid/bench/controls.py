@@ -100,9 +100,9 @@ def same_width(hybrid: keras.Model) -> keras.Model:
     """
 
     def twin(layer: QuantumLayer) -> keras.Layer:
-        activation = layer.readout.activation
+        width, activation = _width(layer), layer.readout.activation
         return keras.layers.Dense(
-            _width(layer), activation=activation, name=layer.name, dtype=layer.dtype_policy
+            width, activation=activation, name=layer.name, dtype=layer.dtype_policy
         )
 
     return _replaced(hybrid, twin)
@@ -132,7 +132,8 @@ def frozen_circuit(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with random circuits that don't train.
 
     The circuits' weights are uniform in [-pi, pi], drawn from Keras's seed
-    (`keras.utils.set_random_seed`). The other layers start from the hybrid's weights, and train.
+    (`keras.utils.set_random_seed`); groups of weights that don't train stay as they are. The
+    other layers start from the hybrid's weights, and train.
 
     Raises:
         DoesNotApplyError: If the circuits have no weights that train: it would be the hybrid.
@@ -147,12 +148,14 @@ def frozen_circuit(hybrid: keras.Model) -> keras.Model:
         return fresh(layer, **({"trainable": False} if layer.trainable_variables else {}))
 
     def draw(layer: QuantumLayer, new: keras.Layer) -> None:
-        weights = new.circuit_weights
+        values = layer.symbol_values()
         if layer.trainable_variables:
             uniform = keras.initializers.RandomUniform(-math.pi, math.pi)
-            weights.assign(uniform(weights.shape, dtype=weights.dtype))
-        elif weights is not None:
-            weights.assign(layer.circuit_weights)
+            drawn = ops.convert_to_numpy(uniform((len(values),), dtype=layer.variable_dtype))
+            kept = {s for g in layer.weight_groups.values() if not g.trainable for s in g.symbols}
+            new_values = zip(values, drawn.tolist(), strict=True)
+            values |= {name: value for name, value in new_values if name not in kept}
+        new.assign_symbol_values(values)
 
     return _replaced(hybrid, frozen, draw)
 
@@ -178,11 +181,8 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
         return WithoutEntanglement(layer) if entangling(layer.compiled) else fresh(layer)
 
     def carry(layer: QuantumLayer, new: keras.Layer) -> None:
-        if new.circuit_weights is None:
-            return
-        place = {symbol.name: i for i, symbol in enumerate(layer.symbols)}
-        kept = [place[symbol.name] for symbol in new.symbols]
-        new.circuit_weights.assign(ops.convert_to_numpy(layer.circuit_weights)[kept])
+        values = layer.symbol_values()
+        new.assign_symbol_values({symbol: values[symbol.name] for symbol in new.symbols})
 
     return _replaced(hybrid, apart, carry)
 
@@ -491,6 +491,10 @@ def _holds_quantum(layer: keras.Layer) -> bool:
 def _width(layer: QuantumLayer) -> int:
     """Returns the number of real values that a built quantum layer returns for a sample."""
     readout = layer.compiled.readout
+    if layer.returns_list:
+        raise DoesNotApplyError(
+            f"Layer {layer.name!r} returns a list of tensors, which no classical layer does."
+        )
     if readout.activation is None:
         raise DoesNotApplyError(
             f"Layer {layer.name!r} returns {readout.name}s, which no classical layer does."

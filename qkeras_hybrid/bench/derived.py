@@ -21,7 +21,8 @@ from qkeras_hybrid._double import cos, sin
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.encodings.base import whole
-from qkeras_hybrid.layers.base import QuantumLayer, SavedLayerError, unreadable
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.saved import errors_named
 from qkeras_hybrid.program import (
     Angle,
     AngleMap,
@@ -32,7 +33,7 @@ from qkeras_hybrid.program import (
     Program,
     compile_circuit,
 )
-from qkeras_hybrid.readouts import Expectation, Readout
+from qkeras_hybrid.readouts import Expectation
 
 MOST_SUMS = 100_000
 """How many sums of frequencies are tried at most in the search for different ones."""
@@ -118,11 +119,8 @@ class WithoutEntanglement(QuantumLayer):
         shared = {*inspect.signature(QuantumLayer).parameters, "name", "dtype", "trainable"}
         super().__init__(**{**{key: config[key] for key in shared & set(config)}, **kwargs})
         self._like = _Untracked(like)
-
-    @property
-    def readout(self) -> type[Readout]:
-        """The type of what the layer returns."""
-        return self._like.layer.readout
+        self._output = like._output
+        self.weight_groups = like.weight_groups
 
     def compile(self, n_features: int) -> Compiled:
         """Compiles the layer's circuit and removes its entangling gates."""
@@ -273,7 +271,7 @@ class FourierFeatures(keras.layers.Layer):
         # Inputs are not rounded to a half precision that angles would not survive.
         super().__init__(autocast=False, **kwargs)
         like = _given(layer)
-        if like.readout.activation is None:
+        if like.readout.activation is None or like.returns_list:
             raise ArgumentError("layer", "return expectation values or probabilities", layer)
         self._like = _Untracked(like)
         self.supports_jit = True
@@ -340,12 +338,8 @@ class FourierFeatures(keras.layers.Layer):
         Raises:
             ValueError: If the config is not one of the layer's; with the layer's name.
         """
-        try:
+        with errors_named(cls, config.get("name")):
             return cls(**known_arguments(cls, config, ("name", "dtype", "trainable")))
-        except SavedLayerError:
-            raise
-        except Exception as error:
-            raise unreadable(cls, config.get("name"), error) from error
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the layer for the shape it had when it was saved.
@@ -353,10 +347,8 @@ class FourierFeatures(keras.layers.Layer):
         Raises:
             ValueError: If it can't be built for that; with the layer's name.
         """
-        try:
+        with errors_named(type(self), self.name):
             super().build_from_config(config)
-        except Exception as error:
-            raise unreadable(type(self), self.name, error) from error
 
     @property
     def _precision(self) -> str:

@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,20 +66,22 @@ def get(identifier: str | dict[str, Any] | Engine) -> Engine | None:
     return None if identifier == "auto" else ENGINES.get(identifier)
 
 
-def choose(job: Job, engine: Engine | None = None) -> Engine:
-    """Returns the engine that will do a job.
+def choose(jobs: Job | Sequence[Job], engine: Engine | None = None) -> Engine:
+    """Returns the engine that will do a job, or all of several on one circuit.
 
     Args:
-        job: The job.
+        jobs: The job, or the jobs.
         engine: An engine, or None for the first registered one that can.
 
     Raises:
         ValueError: If the engine, or no engine, can do it; with the reasons.
     """
-    job = replace(job, readout=job.readout.source)
+    jobs = [jobs] if isinstance(jobs, Job) else jobs
+    jobs = [replace(job, readout=job.readout.source) for job in jobs]
     reasons = []
     for candidate in [engine] if engine is not None else map(ENGINES.get, names()):
-        reason = candidate.refuses(job)
+        refusals = (candidate.refuses(job) for job in jobs)
+        reason = next((refusal for refusal in refusals if refusal is not None), None)
         if reason is None:
             return candidate
         reasons.append(f"{candidate.name}: {reason}")
@@ -86,7 +89,7 @@ def choose(job: Job, engine: Engine | None = None) -> Engine:
         _, reason = reasons[0].split(": ", 1)
         raise ValueError(f"The engine {engine.name!r} can't compute this circuit: {reason}.")
     raise ValueError(
-        f"No engine can compute this circuit of {job.program.n_qubits} qubits. "
+        f"No engine can compute this circuit of {jobs[0].program.n_qubits} qubits. "
         + "; ".join(reasons)
     )
 

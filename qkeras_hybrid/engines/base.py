@@ -11,7 +11,7 @@ from keras import ops
 
 from qkeras_hybrid._checks import available_memory, bytes_text, positive_int
 from qkeras_hybrid._value import Value
-from qkeras_hybrid.program import UNITARY, Compiled, Job
+from qkeras_hybrid.program import UNITARY, Compiled, Job, in_order
 from qkeras_hybrid.readouts import Probabilities, Readout, Samples, State
 
 Run = Callable[..., Any]
@@ -115,7 +115,8 @@ class Engine(Value, abc.ABC):
             compiled: What `compile_circuit` returned.
             inputs: Floating values of shape `(batch, n_inputs)`; float64 is computed in float64,
                 all others in float32.
-            weights: Values of shape `(n_weights,)`.
+            weights: Values of shape `(n_weights,)`, or a mapping from the weights' symbols, or
+                their names, to values.
             seed: An integer or a `keras.random.SeedGenerator`, for an engine with shots.
 
         Returns:
@@ -175,6 +176,9 @@ class Engine(Value, abc.ABC):
         reason = self.refuses(job)
         if reason is not None:
             raise ValueError(f"The engine {self.name!r} can't compute this circuit: {reason}.")
+        weights = in_order("weights", weights, compiled.weights)
+        if isinstance(weights, list):
+            weights = ops.stack([ops.cast(w, dtype) for w in weights]) if weights else ()
         weights = ops.cast(ops.convert_to_tensor(weights), dtype)
         values = self.prepare(job)(ops.cast(inputs, dtype), weights, seed)
         return compiled.readout.cast(values, given)

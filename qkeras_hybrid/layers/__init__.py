@@ -6,5 +6,14 @@ from qkeras_hybrid.layers.pqc import PQC
 from qkeras_hybrid.layers.pqc_dense import PQCDense
 from qkeras_hybrid.layers.quantum_embedding import QuantumEmbedding
 from qkeras_hybrid.layers.resources import Resources
+from qkeras_hybrid.layers.weights import WeightGroup
 
-__all__ = ["PQC", "PQCDense", "QuantumEmbedding", "QuantumLayer", "Resources", "SmallAngles"]
+__all__ = [
+    "PQC",
+    "PQCDense",
+    "QuantumEmbedding",
+    "QuantumLayer",
+    "Resources",
+    "SmallAngles",
+    "WeightGroup",
+]

@@ -1,44 +1,35 @@
-"""What all quantum layers share: a compiled circuit, an engine, and one vector of weights."""
+"""What all quantum layers share: a compiled circuit, an engine, and weights."""
 
 from __future__ import annotations
 
 import abc
 import contextlib
-import html
 import inspect
-import json
 import math
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid import _circuit_json, engines, gradients, observables
-from qkeras_hybrid._checks import (
-    MOST_PARAMETERS,
-    MOST_QUBITS,
-    MOST_TEMPLATE_OPERATIONS,
-    known_arguments,
-)
-from qkeras_hybrid._errors import ArgumentError, shown
-from qkeras_hybrid._lazy import cirq, sympy
-from qkeras_hybrid.encodings import Encoding
+from qkeras_hybrid import engines, gradients
+from qkeras_hybrid._checks import known_arguments, positive_int
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines import Engine, Run
 from qkeras_hybrid.engines.base import check_finite as check_tensor_finite
 from qkeras_hybrid.gradients import Differentiator
-from qkeras_hybrid.layers.drawing import drawing, page
+from qkeras_hybrid.layers.features import as_tensor, n_features_of
 from qkeras_hybrid.layers.initializers import SmallAngles
-from qkeras_hybrid.layers.resources import Resources, resources
+from qkeras_hybrid.layers.inspection import Inspected
+from qkeras_hybrid.layers.outputs import Output, choose, prepare, together
+from qkeras_hybrid.layers.saved import errors_named, serialized
+from qkeras_hybrid.layers.weights import MAIN, CircuitWeights, WeightGroup
 from qkeras_hybrid.program import Compiled, Job, Program
-from qkeras_hybrid.readouts import Expectation, Readout
+from qkeras_hybrid.readouts import Circuits, Expectation, Readout
 
 _SYMBOLS = "symbols"  # the entry of saved weights that holds their symbols' names
-
-# What encodings call the number of times that their circuit is repeated.
-_REPEATS = ("n_layers", "n_repeats", "reps", "trotter_steps")
 
 _WATCHERS: list[Callable[[Any, Any], None]] = []
 
@@ -57,7 +48,7 @@ def watched_runs(watcher: Callable[[Any, Any], None]) -> Iterator[None]:
         _WATCHERS.remove(watcher)
 
 
-class QuantumLayer(keras.layers.Layer):
+class QuantumLayer(Inspected, keras.layers.Layer):
     """A Keras layer that computes a quantum circuit.
 
     A subclass says what circuit: it implements `compile` and `compute_output_shape`.
@@ -91,7 +82,7 @@ class QuantumLayer(keras.layers.Layer):
         # Inputs are not rounded to a half precision that angles would not survive: they are
         # computed in float32 or float64, and the result has the policy's dtype.
         super().__init__(autocast=False, **kwargs)
-        self.shots = shots
+        self.shots = None if shots is None else positive_int("shots", shots)
         self.seed = seed
         self.check_finite = bool(check_finite)
         self.differentiator = gradients.get(differentiator)
@@ -104,6 +95,13 @@ class QuantumLayer(keras.layers.Layer):
         self.weight_constraint = keras.constraints.get(weight_constraint)
         self._engine_given = engine
         self._engine = engines.get(engine)
+        if self._shots is not None and isinstance(self.differentiator, gradients.Adjoint):
+            raise ArgumentError(
+                "differentiator",
+                "not be Adjoint with `shots`, an estimate from which has no adjoint gradient",
+                differentiator,
+                "Take ParameterShift or SPSA, or leave out `shots`.",
+            )
         # One position of the leading axes is one sample: a mask of them stays true.
         self.supports_masking = True
         # What comes before the engine is known; "auto" takes an op under TensorFlow that XLA
@@ -114,6 +112,8 @@ class QuantumLayer(keras.layers.Layer):
         self._compiled: Compiled | None = None
         self._run: Run | None = None
         self.circuit_weights: Any = None
+        self.weight_groups: dict[str, WeightGroup] = {}
+        self._circuit_weights: CircuitWeights | None = None
         draws = self._shots is not None or isinstance(self.differentiator, gradients.SPSA)
         self._seed_generator = keras.random.SeedGenerator(seed) if draws else None
 
@@ -130,32 +130,37 @@ class QuantumLayer(keras.layers.Layer):
         """Maps features `(batch, n_features)` to the circuit's inputs `(batch, n_inputs)`."""
         return features
 
-    @property
-    def readout(self) -> type[Readout]:
-        """The type of what the layer returns."""
-        return Expectation
+    # The fewest features that the circuit takes.
+    _fewest_features = 1
 
     # What Keras asks.
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Compiles the circuit, chooses the engine, prepares it and makes the weights."""
         compiled = self._compiled = self.compile(self._check_shape(input_shape))
-        job = self.job(compiled)
-        engine = self._engine = engines.choose(job, self._engine)
-        self._run = engines.prepare(job, engine, self.differentiator)
-        self.supports_jit = engine.traces(job)
-        caution = engine.caution(job)
-        if caution is not None:
-            warnings.warn(f"Layer {self.name!r}: {caution}", stacklevel=2)
-        if compiled.weights:
-            self.circuit_weights = self.add_weight(
-                name="circuit_weights",
-                shape=(len(compiled.weights),),
-                initializer=self.weight_initializer,
-                regularizer=self.weight_regularizer,
-                constraint=self.weight_constraint,
-            )
+        jobs = [self.job(compiled.reading(readout)) for readout in self.readouts]
+        engine = self._engine = choose(jobs, self._engine)
+        runs = [prepare(job, engine, self.differentiator) for job in jobs]
+        self._run = together(runs) if self.returns_list else runs[0]
+        self.supports_jit = all(map(engine.traces, jobs))
+        for caution in dict.fromkeys(map(engine.caution, jobs)):
+            if caution is not None:
+                warnings.warn(f"Layer {self.name!r}: {caution}", stacklevel=2)
+        self._add_weights(compiled)
         self.built = True
+
+    def _add_weights(self, compiled: Compiled) -> None:
+        main = {
+            "initializer": self.weight_initializer,
+            "regularizer": self.weight_regularizer,
+            "constraint": self.weight_constraint,
+        }
+        weights = self._circuit_weights = CircuitWeights(compiled.weights, self.weight_groups)
+        for name, symbols in weights.names.items():
+            group = self.weight_groups.get(name)
+            arguments = main if group is None else group.arguments(self.weight_initializer)
+            weights.variables[name] = self.add_weight(name=name, shape=(len(symbols),), **arguments)
+        self.circuit_weights = weights.variables.get(MAIN)
 
     def job(self, compiled: Compiled) -> Job:
         """Returns what this layer asks of an engine for a compiled circuit."""
@@ -171,36 +176,57 @@ class QuantumLayer(keras.layers.Layer):
             Tensor of the shape that `compute_output_shape` says.
         """
         features = self._as_features(inputs)
-        rank = len(features.shape)
+        rank, width = len(features.shape), features.shape[-1]
         leading = ops.shape(features)[:-1]
         if rank > 2:
-            features = ops.reshape(features, (-1, features.shape[-1]))
+            # Without features, the number of samples does not follow from that of the values.
+            samples = -1 if width else math.prod(leading)
+            features = ops.reshape(features, (samples, width))
         return self._read(self.encode(features), leading if rank > 2 else None)
 
     def _read(self, inputs: Any, leading: Any = None) -> Any:
         """Runs the circuit on its inputs, and gives the result the layer's shape and dtype."""
-        assert self._run is not None
+        assert self._run is not None and self._circuit_weights is not None
         for watcher in _WATCHERS:
             watcher(self, inputs)
-        values = self._run(inputs, self._weights(), self._seed_generator)
-        readout = self.compiled.readout
+        weights = self._circuit_weights.vector(self._precision)
+        found = self._run(inputs, weights, self._seed_generator)
+        tensors = [
+            self._finished(readout, values, leading)
+            for readout, values in zip(
+                self.readouts, found if self.returns_list else [found], strict=True
+            )
+        ]
+        return tensors if self.returns_list else tensors[0]
+
+    def _finished(self, readout: Readout, values: Any, leading: Any) -> Any:
         if self.check_finite and readout.dtype("float32") != "string":
             check_tensor_finite(values, f"the result of layer {self.name!r}")
         if leading is not None:
-            values = ops.reshape(values, (*leading, *values.shape[1:]))
+            values = ops.reshape(values, (*leading, *readout.shape(self.program, self._shots)))
         return readout.cast(values, self.compute_dtype)
 
-    def _weights(self) -> Any:
-        """Returns the circuit's weights in the precision of the computation."""
-        if self.circuit_weights is None:
-            return ops.zeros((0,), dtype=self._precision)
-        return ops.cast(ops.convert_to_tensor(self.circuit_weights), self._precision)
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns shape and dtype of the output: complex for states, strings for circuits."""
+        spec = super().compute_output_spec(*args, **kwargs)
+        if self._output is None:
+            return spec
+        shapes = [each.shape for each in spec] if self.returns_list else spec.shape
+        return self._output.spec(shapes, self._precision, self.compute_dtype)
+
+    def compute_mask(self, inputs: Any, previous_mask: Any = None) -> Any:
+        """Returns the mask of the leading axes, for each tensor that the layer returns."""
+        mask = super().compute_mask(inputs, previous_mask)
+        if not self.returns_list or mask is None or isinstance(mask, (list, tuple)):
+            return mask
+        return [mask] * len(self.readouts)
 
     def save_own_variables(self, store: Any) -> None:
         """Saves the weights, and the names of their symbols beside them."""
         super().save_own_variables(store)
-        if self.circuit_weights is not None:
-            store[_SYMBOLS] = np.frombuffer(self._symbols_text().encode(), "uint8")
+        weights = self._circuit_weights
+        if weights is not None and weights.names:
+            store[_SYMBOLS] = np.frombuffer(weights.text(self._saved_by_keras()).encode(), "uint8")
 
     def load_own_variables(self, store: Any) -> None:
         """Loads the weights.
@@ -210,28 +236,24 @@ class QuantumLayer(keras.layers.Layer):
                 order. A file of version 0.1.0 names no symbols: its weights load by their number.
         """
         stored = {key: store[key] for key in store.keys()}  # noqa: SIM118 (no mapping of Keras's)
-        text = stored.pop(_SYMBOLS, None)
-        if text is not None and self.circuit_weights is not None:
-            saved, own = bytes(text).decode(errors="replace"), self._symbols_text()
-            if saved != own:
-                raise ValueError(
-                    f"The saved weights of layer {self.name!r} must belong to its symbols in their "
-                    f"order, {shown(own)}, but got those of {shown(saved)}. Load them into a layer "
-                    "with the circuit that they were trained in; if only the order differs, a PQC "
-                    "takes it in `symbols`."
-                )
+        text, weights = stored.pop(_SYMBOLS, None), self._circuit_weights
+        if text is not None and weights is not None and weights.names:
+            stored = weights.renumbered(
+                self.name, bytes(text).decode(errors="replace"), stored, self._saved_by_keras()
+            )
         super().load_own_variables(stored)
 
-    def _symbols_text(self) -> str:
-        return json.dumps([symbol.name for symbol in self.symbols])
+    def _saved_by_keras(self) -> list[Any]:
+        # In the order in which Keras's `save_own_variables` numbers them.
+        return [*self._trainable_variables, *self._non_trainable_variables]
 
     def get_config(self) -> dict[str, Any]:
         """Returns every argument of the constructor, in a form that JSON holds."""
         given = self._engine_given
         return {
             **super().get_config(),
-            "engine": _serialized(given) if isinstance(given, Engine) else given,
-            "differentiator": _serialized(self.differentiator),
+            "engine": serialized(given) if isinstance(given, Engine) else given,
+            "differentiator": serialized(self.differentiator),
             "shots": self.shots,
             "seed": self.seed,
             "check_finite": self.check_finite,
@@ -250,12 +272,8 @@ class QuantumLayer(keras.layers.Layer):
         more = {"name", "dtype", "trainable", "activity_regularizer"}
         for ancestor in cls.__mro__[1 : cls.__mro__.index(QuantumLayer) + 1]:
             more |= set(inspect.signature(ancestor).parameters) - {"kwargs"}
-        try:
+        with errors_named(cls, config.get("name")):
             return cls(**known_arguments(cls, config, more))
-        except SavedLayerError:
-            raise
-        except Exception as error:
-            raise unreadable(cls, config.get("name"), error) from error
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds the layer for the shape it had when it was saved.
@@ -263,75 +281,26 @@ class QuantumLayer(keras.layers.Layer):
         Raises:
             ValueError: If it can't be built for that; with the layer's name.
         """
-        try:
+        with errors_named(type(self), self.name):
             if not isinstance(config, dict):
                 raise ArgumentError("build_config", "be a table", config)
             super().build_from_config(config)
-        except SavedLayerError:
-            raise
-        except Exception as error:
-            raise unreadable(type(self), self.name, error) from error
-
-    # What users read.
-
-    @property
-    def engine(self) -> Engine | None:
-        """The engine: what was given, and after `build` what "auto" chose; None before that."""
-        return self._engine
-
-    @property
-    def compiled(self) -> Compiled:
-        """The compiled circuit: program, map to its angles, and readout.
-
-        Raises:
-            ValueError: If the layer is not built yet.
-        """
-        if self._compiled is None:
-            raise ValueError(
-                f"Layer {self.name!r} is not built yet: call it on data, or build it with the "
-                "shape of its input, e.g. layer.build((None, 4))."
-            )
-        return self._compiled
-
-    @property
-    def program(self) -> Program:
-        """The program of the compiled circuit."""
-        return self.compiled.program
-
-    @property
-    def circuit(self) -> cirq.Circuit:
-        """The circuit that runs, encoding included."""
-        return self.compiled.circuit.unfreeze()
-
-    @property
-    def symbols(self) -> tuple[sympy.Symbol, ...]:
-        """The symbols of the circuit's weights, in the order of the weights."""
-        return self.compiled.weights
-
-    def draw(self, format: str = "text") -> str:
-        """Returns a drawing of the circuit; a qubit that no gate touches has an identity there.
-
-        Args:
-            format: "text", or "svg" for an SVG document.
-
-        Raises:
-            ValueError: If the format is neither, or the layer is not built.
-        """
-        return drawing(self.compiled, format)
-
-    def _repr_html_(self) -> str:
-        """Shows the layer in a notebook: its circuit, its weights and what it would cost."""
-        title = f"<b>{html.escape(type(self).__name__)}</b> {html.escape(self.name)}"
-        if self._compiled is None or self._engine is None:
-            return f"<p>{title}, not built yet</p>"
-        weights = [] if self.circuit_weights is None else ops.convert_to_numpy(self.circuit_weights)
-        return page(title, self._compiled, self.resources(), self._engine.name, weights)
-
-    def resources(self) -> Resources:
-        """Returns what the circuit would ask of quantum hardware."""
-        return resources(self.compiled, self.differentiator)
 
     # How it is done.
+
+    def _reads(self, output: Any, expectation: Expectation | None) -> None:
+        """Takes the argument `output` of a layer that has one: see `Output.of`."""
+        self._output = Output.of(output, expectation)
+        self._output.check(self._shots, self.differentiator)
+        # Keras puts no mask on strings.
+        self.supports_masking = not any(isinstance(r, Circuits) for r in self._output.readouts)
+
+    def _output_config(self) -> Any:
+        return None if self._output is None else self._output.config()
+
+    def _output_shape(self, leading: tuple[int | None, ...], program: Program) -> Any:
+        assert self._output is not None
+        return self._output.shape(leading, program, self._shots)
 
     @property
     def _precision(self) -> str:
@@ -345,130 +314,12 @@ class QuantumLayer(keras.layers.Layer):
         return self.shots
 
     def _check_shape(self, input_shape: Sequence[int | None]) -> int:
-        if isinstance(input_shape, Mapping) or any(
-            isinstance(axis, (tuple, list)) for axis in input_shape
-        ):
-            raise ValueError(
-                f"Layer {self.name!r} must have one input, but got several, of shapes "
-                f"{input_shape}. Join them first, e.g. with keras.layers.Concatenate()."
-            )
-        shape = tuple(input_shape)
-        if len(shape) < 2:
-            raise ValueError(
-                f"Layer {self.name!r} must have an input of rank 2 or more, (batch, ..., "
-                f"features), but got shape {shape}. Add an axis, e.g. inputs[None]."
-            )
-        if shape[-1] is None or shape[-1] < 1:
-            raise ValueError(
-                f"Layer {self.name!r} must know the number of features, the last axis of its "
-                f"input, and it must be 1 or more, but got shape {shape}."
-            )
-        return int(shape[-1])
+        return n_features_of(self.name, input_shape, self._fewest_features)
 
     def _as_features(self, inputs: Any) -> Any:
-        if type(inputs).__name__ == "SparseTensor":
-            raise ValueError(
-                f"Layer {self.name!r} must have a dense input, but got a {type(inputs).__name__}. "
-                "Make it dense first, e.g. with tf.sparse.to_dense."
-            )
-        inputs = ops.convert_to_tensor(inputs)
-        dtype = keras.backend.standardize_dtype(inputs.dtype)
-        if not dtype.startswith(("float", "bfloat", "int", "uint", "bool")):
-            raise ValueError(
-                f"Layer {self.name!r} must have a numeric, real input, but got dtype {dtype}."
-            )
-        expected = getattr(self, "_build_shapes_dict", None) or {}
-        width = next(iter(expected.values()))[-1] if expected else inputs.shape[-1]
-        if len(inputs.shape) < 2 or inputs.shape[-1] != width:
-            raise ValueError(
-                f"Layer {self.name!r} must have an input of shape (batch, ..., {width}), but got "
-                f"shape {tuple(inputs.shape)}."
-            )
-        if self.check_finite and "float" in dtype:
+        built_for = getattr(self, "_build_shapes_dict", None) or {}
+        width = next(iter(built_for.values()))[-1] if built_for else None
+        inputs = as_tensor(self.name, inputs, width)
+        if self.check_finite and "float" in keras.backend.standardize_dtype(inputs.dtype):
             check_tensor_finite(inputs, f"the input of layer {self.name!r}")
         return ops.cast(inputs, self._precision)
-
-
-def fresh_symbols(prefix: str, count: int, circuit: cirq.Circuit | None) -> list[sympy.Symbol]:
-    """Returns symbols `prefix0, prefix1, ...` that a circuit does not use yet.
-
-    Raises:
-        ValueError: If there would be more than `MOST_PARAMETERS`.
-    """
-    if count > MOST_PARAMETERS:
-        raise ValueError(
-            f"A layer must have at most {MOST_PARAMETERS:,} inputs and as many weights, but this "
-            "one's circuit has more. Give it fewer features, qubits or layers."
-        )
-    taken = set() if circuit is None else cirq.parameter_names(circuit)
-    while any(f"{prefix}{i}" in taken for i in range(count)):
-        prefix += "_"
-    return [sympy.Symbol(f"{prefix}{i}") for i in range(count)]
-
-
-def check_encoding(encoding: Encoding, n_features: int, n_qubits: int) -> None:
-    """Makes sure that the features fit in the qubits.
-
-    Raises:
-        ValueError: If the encoding needs more qubits, or would have too many gates.
-    """
-    need = encoding.min_qubits(n_features)
-    if need > n_qubits:
-        raise ArgumentError(
-            "encoding",
-            f"fit {n_features} features in {n_qubits} qubits",
-            encoding.name,
-            f"It needs {need} qubits, or fewer features.",
-        )
-    counts = [n for name, n in encoding.get_config().items() if name in _REPEATS]
-    if n_qubits > MOST_QUBITS or (
-        math.prod(counts) * (n_qubits**2 + n_features) > MOST_TEMPLATE_OPERATIONS
-    ):
-        raise ArgumentError(
-            "encoding",
-            f"have at most {MOST_TEMPLATE_OPERATIONS:,} gates",
-            encoding,
-            f"It may have more for {n_features} features on {n_qubits} qubits: repeat less.",
-        )
-
-
-def observables_config(given: Any) -> Any:
-    """Returns observables in a form that JSON holds: spellings as they are, Cirq's as its JSON."""
-    if given is None or isinstance(given, str):
-        return given
-    return [
-        o if isinstance(o, str) else {"cirq": _circuit_json.write(o)}
-        for o in observables.as_list(given)
-    ]
-
-
-def observables_from_config(given: Any) -> Any:
-    """Reads observables back that `observables_config` wrote; others stay as they are."""
-    if not isinstance(given, list):
-        return given
-    return [_observable(o["cirq"]) if isinstance(o, dict) and "cirq" in o else o for o in given]
-
-
-def _observable(text: Any) -> Any:
-    try:
-        return _circuit_json.read(text)
-    except ValueError as error:
-        raise ArgumentError("observables", "be readable", text, f"({error})") from error
-
-
-class SavedLayerError(ValueError):
-    """A saved config does not describe a layer; the message has the layer's name."""
-
-
-def unreadable(cls: type, name: Any, error: Exception) -> SavedLayerError:
-    """Returns the error of a layer that a saved config does not describe, with its name."""
-    # A foreign file may hold any value in any place, and so cause any error: the layer's name and
-    # what was wrong say more than Keras's "could not be deserialized".
-    kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
-    return SavedLayerError(
-        f"Layer {shown(name, 80)} ({cls.__name__}) can't be made from what was saved: {kind}{error}"
-    )
-
-
-def _serialized(value: Any) -> Any:
-    return None if value is None else keras.saving.serialize_keras_object(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,19 +11,19 @@ from qkeras_hybrid import _circuit_check, _circuit_json, encodings
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.encodings import Encoding
-from qkeras_hybrid.layers.base import (
-    check_encoding,
-    fresh_symbols,
-    observables_config,
-    observables_from_config,
-)
 from qkeras_hybrid.layers.circuit_inputs import CircuitInputs
+from qkeras_hybrid.layers.features import check_encoding, fresh_symbols
+from qkeras_hybrid.layers.saved import observables_config, observables_from_config
+from qkeras_hybrid.layers.weights import WeightGroup, groups_of
 from qkeras_hybrid.program import Compiled, compile_circuit, symbol_names, with_visible_symbols
+from qkeras_hybrid.readouts import Expectation
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class PQC(CircuitInputs):
     """A parameterized quantum circuit as a layer: features in, expectation values out.
+
+    Or its probabilities, state or samples, or several of these: see `output`.
 
     `y_k = <0| U(x, w)† O_k U(x, w) |0>`, with `U` the circuit, `x` the features, `w` the layer's
     weights and `O_k` the observables. The circuit's symbols are parameters: those named in
@@ -36,30 +36,44 @@ class PQC(CircuitInputs):
             gate wrong (`PauliStringPhasor` with identities, `ThreeQubitDiagonalGate`), the layer
             computes what the gate's documentation says: see
             `qkeras_hybrid.program.compile_circuit`.
-        observables: What to read: see `qkeras_hybrid.observables`.
+        observables: What to read for the output "expectation": see `qkeras_hybrid.observables`.
+        output: What to return, a name or a `Readout`: "expectation" values of the observables;
+            "probabilities" of the basis states, or with `shots` their frequencies; the "state"
+            vector, complex; "samples", the bits of `shots` measurements; "circuit", strings as
+            TensorFlow Quantum takes them. Or a list of these, for a list of tensors.
         inputs: Symbols, or their names, that take the features.
         symbols: All weight symbols in the order their weights shall have; by default in the
             order of their first appearance in the circuit.
         qubits: The qubits in order, also such that the circuit does not touch; by default the
             circuit's own, sorted.
         encoding: How features enter where `inputs` names no symbol: a name or an `Encoding`.
+        weight_groups: A `WeightGroup` for each name: weights that are a Keras variable of that
+            name, with an initializer, a regularizer and a constraint of their own, and that train
+            or don't. The other symbols stay in the variable `circuit_weights`, to which
+            `weight_initializer` and its like apply.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
             `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, ..., n_features)`, with `n_features` equal to the number of `inputs` if these
-        are given. Or circuits, as for `tfq.layers.PQC`: a string tensor of shape `(batch,)` that
-        `tfq.convert_to_tensor` made, or `[circuits, values]` with values of shape
-        `(batch, n_inputs)`, as for `tfq.layers.ControlledPQC`. Each runs before the layer's
-        own circuit, in place of an encoding, and needs the `tfq` engine.
+        are given; `(batch, ..., 0)` where `inputs=[]` says that there are none. Or circuits, as
+        for `tfq.layers.PQC`: a string tensor of shape `(batch,)` that `tfq.convert_to_tensor`
+        made, or `[circuits, values]` with values of shape `(batch, n_inputs)`, as for
+        `tfq.layers.ControlledPQC`. Each runs before the layer's
+        own circuit, in place of an encoding, and needs the `tfq` engine; with `shots`, expectation
+        values and their gradient are estimated by TFQ's sampling ops, which take no seed.
 
     Output shape:
-        `(batch, ..., n_observables)`.
+        `(batch, ..., n_observables)` for expectation values, `(batch, ..., 2**n_qubits)` for
+        probabilities and states, `(batch, ..., shots, n_qubits)` for samples; a list of these if
+        `output` is a list. The first qubit is the most significant bit of a basis state.
 
     Raises:
-        ValueError: If the circuit can't be compiled or its observables can't be read; when it is
-            built: if the features don't fit, or no engine can compute the circuit.
+        ValueError: If the circuit can't be compiled, its observables can't be read or are missing,
+            `shots` or a differentiator does not go with `output`, or a weight group does not fit
+            the circuit; when it is built: if the features don't fit, or no engine can compute the
+            circuit.
 
     Example:
 
@@ -73,17 +87,53 @@ class PQC(CircuitInputs):
     ... ])
     >>> model.output_shape
     (None, 10)
+
+    Several readouts at once, with a gradient through expectation values and probabilities:
+
+    >>> layer = PQC(circuit, "Z", output=["expectation", "probabilities"], inputs=["w"])
+    >>> z, p = layer(ops.array([[0.0], [np.pi / 2]]))
+    >>> np.round(ops.convert_to_numpy(p), 4).tolist()
+    [[1.0, 0.0], [0.5, 0.5]]
+
+    Samples of 100 measurements:
+
+    >>> bits = PQC(circuit, output="samples", inputs=["w"], shots=100)(ops.ones((3, 1)))
+    >>> bits.shape == (3, 100, 1)
+    True
+
+    A circuit without inputs, a group of weights that does not train, and values by symbol:
+
+    >>> circuit = cirq.Circuit(cirq.ry(sympy.Symbol("a"))(qubit), cirq.rz(sympy.Symbol("b"))(qubit))
+    >>> frozen = WeightGroup(["b"], initializer="ones", trainable=False)
+    >>> layer = PQC(circuit, "Z", inputs=[], weight_groups={"phases": frozen})
+    >>> layer.symbols, layer.resources().weights
+    ((a, b), 2)
+    >>> layer(ops.zeros((5, 0))).shape == (5, 1)
+    True
+    >>> layer.assign_symbol_values({"a": 0.5})
+    >>> layer.symbol_values()
+    {'a': 0.5, 'b': 1.0}
+    >>> [variable.name for variable in layer.trainable_weights]
+    ['circuit_weights']
+
+    Numbers of measurements on circuits of TensorFlow Quantum, where that is installed
+    (`tfq.convert_to_tensor` makes `circuits`)::
+
+        layer = PQC(circuit, "Z", engine="tfq", shots=1000)
+        layer(circuits)
     """
 
     def __init__(
         self,
         circuit: cirq.AbstractCircuit | str,
-        observables: Any,
+        observables: Any = None,
         *,
+        output: Any = "expectation",
         inputs: Iterable[sympy.Symbol | str] | None = None,
         symbols: Iterable[sympy.Symbol | str] | None = None,
         qubits: Iterable[cirq.Qid] | str | None = None,
         encoding: str | dict[str, Any] | Encoding = "angle",
+        weight_groups: Mapping[str, WeightGroup | dict[str, Any]] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -100,11 +150,17 @@ class PQC(CircuitInputs):
         # Compiled here once, so that a mistake shows where it was made.
         self._own = compile_circuit(
             given,
-            self._observables,
+            () if self._observables is None else self._observables,
             inputs=self._inputs or (),
             weights=weights,
             qubits=self._qubits,
         )
+        readout = self._own.readout if self._observables is not None else None
+        assert readout is None or isinstance(readout, Expectation)
+        self._reads(output, readout)
+        self._own = self._own.reading(self.readouts[0])
+        self._fewest_features = 0 if self._inputs == () else 1
+        self.weight_groups = groups_of(weight_groups, self._own.weights)
 
     def compile(self, n_features: int) -> Compiled:
         """Compiles the circuit, with the encoding in front of it where it names no inputs."""
@@ -136,11 +192,10 @@ class PQC(CircuitInputs):
         weights = fresh_symbols("e", n_weights, circuit)
         return compile_circuit(
             self.encoding.circuit(own.qubits, inputs, weights) + circuit,
-            self._observables,
             inputs=inputs,
             weights=[*weights, *own.weights],
             qubits=own.qubits,
-        )
+        ).reading(own.readout)
 
     def encode(self, features: Any) -> Any:
         """Maps features to the circuit's inputs."""
@@ -148,15 +203,29 @@ class PQC(CircuitInputs):
             return features
         return self.encoding.angles(features, self._own.n_qubits)
 
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the input's shape with the number of observables as its last axis."""
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
+        """Returns the input's shape with what is read in place of its last axis."""
         self._check_shape(input_shape)
         first: Any = input_shape[0]
         if self._takes_circuits:
             leading: Sequence[int | None] = [first[0] if isinstance(first, Sequence) else first]
         else:
             leading = input_shape[:-1]
-        return (*leading, len(self._own.observables))
+        return self._output_shape(tuple(leading), self._own.program)
+
+    @property
+    def symbols(self) -> tuple[sympy.Symbol, ...]:
+        """The symbols of the circuit's weights, in the order of the weights.
+
+        Raises:
+            ValueError: If the layer is not built, and has an encoding with weights of its own.
+        """
+        trains = self._inputs is None and self.encoding.n_weights(1, self._own.n_qubits)
+        return super().symbols if self.built or trains else self._own.weights
+
+    def _without_building(self) -> Compiled:
+        built = self._compiled is not None
+        return self._own if self._inputs is not None and not built else super()._without_building()
 
     def _n_values(self) -> int:
         return len(self._own.inputs)
@@ -167,12 +236,17 @@ class PQC(CircuitInputs):
             **super().get_config(),
             "circuit": self._circuit_json(),
             "observables": observables_config(self._observables),
+            "output": self._output_config(),
             "inputs": None if self._inputs is None else list(self._inputs),
             # Named in full: a saved model keeps its weights' order whatever the circuit's file,
             # or a later version of Cirq, makes of it.
             "symbols": [symbol.name for symbol in self._own.weights],
             "qubits": None if self._qubits is None else _circuit_json.write(list(self._qubits)),
             "encoding": keras.saving.serialize_keras_object(self.encoding),
+            "weight_groups": {
+                name: keras.saving.serialize_keras_object(group)
+                for name, group in self.weight_groups.items()
+            },
         }
 
     def _circuit_json(self) -> str:

@@ -14,13 +14,9 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.ansatz import Ansatz
 from qkeras_hybrid.encodings import Encoding
-from qkeras_hybrid.layers.base import (
-    QuantumLayer,
-    check_encoding,
-    fresh_symbols,
-    observables_config,
-    observables_from_config,
-)
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.features import check_encoding, fresh_symbols
+from qkeras_hybrid.layers.saved import observables_config, observables_from_config
 from qkeras_hybrid.program import Compiled, compile_circuit
 
 

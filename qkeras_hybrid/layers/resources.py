@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from qkeras_hybrid import gradients
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.gradients import Differentiator
 from qkeras_hybrid.program import Compiled
+from qkeras_hybrid.readouts import Readout
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class Resources:
         two_qubit_gates: Number of operations on two qubits.
         larger_gates: Number of operations on three and more qubits, before decomposition.
         weights: Number of trainable circuit weights.
-        measurement_settings: Number of different measurement bases that the observables need.
+        measurement_settings: Number of different measurement bases that what is read needs.
         evaluations_a_sample: Circuits that run for one sample of a training step: the forward
             pass and the gradient of every angle by the layer's differentiator (parameter shift
             where it has none that hardware could run), in each measurement setting.
@@ -37,13 +39,18 @@ class Resources:
     evaluations_a_sample: int
 
 
-def resources(compiled: Compiled, differentiator: Differentiator | None = None) -> Resources:
+def resources(
+    compiled: Compiled,
+    differentiator: Differentiator | None = None,
+    readouts: Sequence[Readout] = (),
+) -> Resources:
     """Counts what a compiled circuit would ask of quantum hardware.
 
     Args:
         compiled: The circuit.
         differentiator: What differentiates it; parameter shift in place of one that hardware
             can't run.
+        readouts: What is read, if that is more than the compiled circuit's readout.
     """
     operations = [
         operation
@@ -57,7 +64,8 @@ def resources(compiled: Compiled, differentiator: Differentiator | None = None) 
     if differentiator is None or isinstance(differentiator, gradients.Adjoint):
         differentiator = gradients.ParameterShift()
     shifted = differentiator.evaluations(len(compiled.varying_rows))
-    settings = len(compiled.readout.settings(program))
+    read = readouts or (compiled.readout,)
+    settings = len({setting for readout in read for setting in readout.settings(program)})
     return Resources(
         qubits=program.n_qubits,
         depth=len(cirq.Circuit(operations)),

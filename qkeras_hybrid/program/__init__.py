@@ -21,7 +21,7 @@ from qkeras_hybrid.program.program import (
     has_observable_angle,
 )
 from qkeras_hybrid.program.sources import Source, sources
-from qkeras_hybrid.program.symbols import symbol_names
+from qkeras_hybrid.program.symbols import in_order, symbol_names
 from qkeras_hybrid.program.unrolling import with_visible_symbols
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Unitary",
     "compile_circuit",
     "has_observable_angle",
+    "in_order",
     "sources",
     "symbol_names",
     "with_visible_symbols",

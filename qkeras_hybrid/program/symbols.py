@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from qkeras_hybrid import _expressions
@@ -40,6 +40,34 @@ def as_symbols(argument: str, symbols: Iterable[Any]) -> tuple[sympy.Symbol, ...
             raise ArgumentError(argument, "name each symbol once", name)
         found[name] = sympy.Symbol(name)
     return tuple(found.values())
+
+
+def in_order(argument: str, values: Any, symbols: Iterable[sympy.Symbol]) -> Any:
+    """Returns values in the order of symbols, if they are given by symbol or name.
+
+    Args:
+        argument: The argument's name, for errors.
+        values: A mapping from symbols or their names to values, which becomes a list; anything
+            else stays as it is.
+        symbols: The symbols.
+
+    Raises:
+        ValueError: If a symbol is missing or there twice, or one is none of these.
+    """
+    if not isinstance(values, Mapping):
+        return values
+    by_name = dict(zip(symbol_names(argument, values), values.values(), strict=True))
+    wanted = [symbol.name for symbol in symbols]
+    for name in [*by_name, *wanted]:
+        if name not in by_name or name not in wanted:
+            raise ArgumentError(
+                argument,
+                f"have a value for each of the symbols {', '.join(wanted) or '(none)'}, and no "
+                "other",
+                list(by_name),
+                f"{name} is {'not one of them' if name in by_name else 'missing'}.",
+            )
+    return [by_name[name] for name in wanted]
 
 
 def symbols_of(operations: Iterable[cirq.Operation]) -> tuple[sympy.Symbol, ...]:

@@ -1,34 +1,15 @@
-"""TensorFlow Quantum's simulator, by its ops called directly.
-
-Operations of the program's circuit that TFQ has are written as they are, all others by their
-instructions. Each parameter is a symbol of its own. Inputs, weights, coefficients and
-expressions stay outside of the circuit, so that TFQ's traps have nothing to catch: it sees no
-scaled symbol, no order of names that matters, no numeric constant that its rounding to 1e-6 would
-change, no qubit without a gate.
-
-TFQ's adjoint gradient takes central differences of single gates, in float32: its relative error
-is of the order 1e-5 to 1e-4, which the other engines don't have.
-
-qsim computes in float32, with gate matrices rounded to it, and a fixed unitary of two or three
-qubits that is none of TFQ's gates becomes some twenty of them: each such unitary takes about 3e-7
-off the norm of the state (1e-5 after forty). The other engines apply it as one matrix.
-"""
+"""Programs written as circuits of the gates that TFQ's serializer takes."""
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, assert_never
+from collections.abc import Sequence
+from typing import Any, assert_never
 
-import keras
 import numpy as np
 
-from qkeras_hybrid._checks import one_of, positive_int
-from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._lazy import cirq, lazy_module, sympy, tf
-from qkeras_hybrid.engines.base import Engine, Run, memory_refusal, sample_bits
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.program import (
     AngleMap,
     Channel,
@@ -43,264 +24,9 @@ from qkeras_hybrid.program import (
     compile_circuit,
     sources,
 )
-from qkeras_hybrid.readouts import Circuits, Expectation, Probabilities, Samples, State
-
-if TYPE_CHECKING:
-    import tensorflow_quantum as tfq
-else:
-    tfq = lazy_module("tensorflow_quantum")
-
-_GRADIENTS = {
-    "adjoint": "Adjoint",
-    "parameter_shift": "ParameterShift",
-    "central_difference": "CentralDifference",
-    "forward_difference": "ForwardDifference",
-}
 
 
-@keras.saving.register_keras_serializable(package="qkeras_hybrid")
-class TFQEngine(Engine):
-    """Simulates with TensorFlow Quantum's ops (qsim): TensorFlow on Linux x86-64, float32.
-
-    Args:
-        gradient: Which of TFQ's differentiators computes the gradient: "adjoint",
-            "parameter_shift", "central_difference" or "forward_difference". (For a
-            differentiator of this package, on any engine, see `qkeras_hybrid.gradients`.)
-
-    Raises:
-        ValueError: If `gradient` is unknown.
-
-    Example:
-
-    >>> q = cirq.LineQubit(0)
-    >>> compiled = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q)), "Z", inputs="x")
-    >>> z = TFQEngine().prepare(compiled.job())(ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
-    >>> np.round(ops.convert_to_numpy(z), 5).tolist()
-    [[1.0], [-1.0]]
-    """
-
-    name = "tfq"
-    readouts = frozenset({Expectation, Probabilities, State, Samples, Circuits})
-    differentiates = frozenset({Expectation})
-    samples = True
-    takes_circuits = True
-    dtypes = ("float32",)
-    backends = frozenset({"tensorflow"})
-
-    def __init__(self, gradient: str = "adjoint") -> None:
-        self.gradient = one_of("gradient", gradient, _GRADIENTS)
-
-    def get_config(self) -> dict[str, Any]:
-        return {"gradient": self.gradient}
-
-    def refuses(self, job: Job) -> str | None:
-        reason = super().refuses(job)
-        if reason is not None:
-            return reason
-        if job.shots is not None and not isinstance(job.readout, Samples):
-            return "it takes `shots` for samples only"
-        if job.gradient and isinstance(job.readout, Probabilities):
-            return "it does not differentiate states and probabilities"
-        try:
-            tfq.get_expectation_op  # noqa: B018  (the first use imports it)
-        except ImportError as error:
-            return f"tensorflow-quantum can't be imported ({error})"
-        return memory_refusal(job.program.n_qubits, 2 * 8)
-
-    def prepare(self, job: Job) -> Run:
-        program, n = job.program, job.program.n_qubits
-        # The qubits of circuits that run first are told from one another by name: the program
-        # keeps its own.
-        qubits = check_qubits(program.qubits) if job.circuits else cirq.GridQubit.rect(1, n)
-        # Eager even while a graph is traced: it is done once.
-        with tf.init_scope():
-            written = _write(job, qubits, self.gradient)
-        read = _reader(job, written)
-
-        def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
-            circuits, values = inputs if job.circuits else (None, inputs)
-            values = tf.convert_to_tensor(values)
-            weights = tf.convert_to_tensor(weights)
-            turns = written.table(values, weights) / math.pi
-            constants = tf.constant(written.constants, turns.dtype)[None]
-            batch = tf.shape(turns)[0]
-            turns = tf.concat([turns, tf.repeat(constants, batch, axis=0)], axis=1)
-            own = tf.repeat(tf.constant(written.circuit), batch)
-            if circuits is not None:
-                # By its module, since the package's own names leave it out.
-                from tensorflow_quantum.core.ops import tfq_utility_ops
-
-                own = tfq_utility_ops.append_circuit(circuits, own)
-            return read(own, turns, lambda: written.phases(values, weights), seed)
-
-        return run
-
-
-def _reader(job: Job, written: _Written) -> Callable[..., Any]:
-    """Returns what reads a job's readout.
-
-    Of circuits, the values of their symbols, a function that computes the global phases that they
-    leave out, and a seed.
-    """
-    readout, n = job.readout, job.program.n_qubits
-
-    def expectation(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
-        if not len(written.observables):
-            return turns[:, :0]
-        return _expectation(written, circuits, turns)
-
-    def state(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
-        def simulate(turns: Any) -> Any:
-            names = tf.constant(written.symbols, tf.string)
-            found = tfq.get_state_op()(circuits, names, turns)
-            states = found.to_tensor() if isinstance(found, tf.RaggedTensor) else found
-            return tf.reshape(states, (tf.shape(circuits)[0], 2**n))
-
-        states = _without_gradient(
-            simulate,
-            "The tfq engine does not differentiate states. Use engine='statevector' or 'native'.",
-        )(turns)
-        phase = written.phase + tf.reduce_sum(phases(), axis=1)
-        return states * tf.exp(tf.complex(tf.zeros_like(phase), phase))[:, None]
-
-    def probabilities(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
-        states = state(circuits, turns, phases, seed)
-        return tf.math.real(states) ** 2 + tf.math.imag(states) ** 2
-
-    def samples(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
-        # Sampled here from TFQ's states: its own sampling op takes no seed.
-        shots = positive_int("shots", job.shots)
-        return sample_bits(probabilities(circuits, turns, phases, seed), n, shots, seed)
-
-    def resolved(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
-        return tfq.resolve_parameters(circuits, tf.constant(written.symbols, tf.string), turns)
-
-    known: dict[type, Callable[..., Any]] = {
-        Expectation: expectation,
-        State: state,
-        Probabilities: probabilities,
-        Samples: samples,
-        Circuits: resolved,
-    }
-    return known[type(readout)]
-
-
-@dataclass(frozen=True, eq=False)
-class _Written:
-    """A program as TFQ takes it.
-
-    Attributes:
-        circuit: The serialized circuit.
-        symbols: The names of its symbols: first those with a row in `table`, then the constants.
-        table: The map to those symbols' values, times pi.
-        constants: The values of the symbols that stay constant.
-        observables: The serialized observables.
-        phase: A constant global phase that the circuit leaves out, in radians.
-        phases: The map to others that depend on inputs and weights.
-        expectation: TFQ's op, with a gradient.
-    """
-
-    circuit: np.ndarray
-    symbols: list[str]
-    table: AngleMap
-    constants: list[float]
-    observables: np.ndarray
-    phase: float
-    phases: AngleMap
-    expectation: Any
-
-
-def _expectation(written: _Written, circuits: Any, values: Any) -> Any:
-    """Computes expectation values with TFQ's gradient, which can't be differentiated again."""
-
-    def simulate(values: Any) -> Any:
-        batch = tf.shape(circuits)[0]
-        return written.expectation(
-            circuits,
-            tf.constant(written.symbols, tf.string),
-            values,
-            tf.tile(tf.constant(written.observables)[None], tf.stack([batch, 1])),
-        )
-
-    @tf.custom_gradient  # type: ignore[untyped-decorator]
-    def differentiable(values: Any) -> tuple[Any, Any]:
-        # Persistent, since a Jacobian walks back once for each value.
-        with tf.GradientTape(persistent=True) as tape:
-            # Forward mode would ask TFQ's op itself, which is not in TensorFlow's registry.
-            inner = tf.stop_gradient(values)
-            tape.watch(inner)
-            found = simulate(inner)
-
-        def backward(upstream: Any) -> Any:
-            gradient = _without_gradient(
-                lambda upstream, _: tape.gradient(found, inner, upstream),
-                "The tfq engine has neither second derivatives nor forward-mode derivatives "
-                "(`tf.autodiff.ForwardAccumulator`). Use engine='statevector' for both, or reverse "
-                "mode (`tf.GradientTape`), once, with this engine.",
-            )
-            return gradient(upstream, values)
-
-        return found, backward
-
-    return differentiable(values)
-
-
-def _without_gradient(function: Callable[..., Any], message: str) -> Callable[..., Any]:
-    """Returns a function of tensors whose derivatives, in any mode, raise NotImplementedError."""
-
-    def computed(*tensors: Any) -> tuple[Any, Any]:
-        def refuse(*_: Any) -> None:
-            raise NotImplementedError(message)
-
-        return function(*map(tf.stop_gradient, tensors)), refuse
-
-    wrapped: Callable[..., Any] = tf.custom_gradient(computed)
-    return wrapped
-
-
-def check_qubits(qubits: Sequence[cirq.Qid]) -> tuple[cirq.Qid, ...]:
-    """Makes sure that TFQ's circuits can hold qubits, and returns them.
-
-    Raises:
-        ValueError: If one is neither a `cirq.GridQubit` nor a `cirq.LineQubit`.
-    """
-    for qubit in qubits:
-        if not isinstance(qubit, (cirq.GridQubit, cirq.LineQubit)):
-            raise ArgumentError(
-                "circuit",
-                "act on cirq.GridQubit or cirq.LineQubit, which TensorFlow Quantum's circuits "
-                "are made of",
-                qubit,
-            )
-    return tuple(qubits)
-
-
-def _write(job: Job, qubits: Sequence[cirq.Qid], gradient: str) -> _Written:
-    writer = _Writer(job, qubits, gradient)
-    sums = []
-    for observable in job.readout.observables if isinstance(job.readout, Expectation) else ():
-        total = cirq.PauliSum()
-        for term in observable.terms:
-            total += term.coefficient * cirq.PauliString(
-                {writer.qubits[i]: p for i, p in zip(term.qubits, term.paulis, strict=True)}
-            )
-        # TFQ reads a sum without terms as no observable.
-        sums.append(total if len(total) else 0.0 * cirq.Z(writer.qubits[0]) + total)
-    # A differentiator belongs to one op: it can't be used for a second.
-    differentiator = getattr(tfq.differentiators, _GRADIENTS[gradient])()
-    return _Written(
-        circuit=tfq.convert_to_tensor([writer.circuit]).numpy(),
-        symbols=[*writer.rows, *writer.parameters, *writer.constants],
-        table=writer.table(),
-        constants=list(writer.constants.values()),
-        observables=tfq.convert_to_tensor([sums]).numpy()[0] if sums else np.array([], object),
-        phase=writer.phase,
-        phases=writer.map_of(writer.phase_rows),
-        expectation=differentiator.generate_differentiable_op(analytic_op=tfq.get_expectation_op()),
-    )
-
-
-class _Writer:
+class Writer:
     """Writes a program as operations that TFQ's serializer takes.
 
     Attributes:
@@ -308,7 +34,7 @@ class _Writer:
         rows: Symbols of rows of the angle table, in half turns, and the rows.
         parameters: Symbols of the gates' own parameters, and these.
         constants: Symbols of constants, and their values.
-        phase: As in `_Written`.
+        phase: A constant global phase that the circuit leaves out, in radians.
         phase_rows: The rows of the angle table that are global phases.
     """
 

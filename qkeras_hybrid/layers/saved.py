@@ -1,0 +1,71 @@
+"""What layers write into a saved config, and the errors of reading one back."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+
+from qkeras_hybrid import _circuit_json, observables
+from qkeras_hybrid._errors import ArgumentError, shown
+
+
+class SavedLayerError(ValueError):
+    """A saved config does not describe a layer; the message has the layer's name."""
+
+
+@contextlib.contextmanager
+def errors_named(cls: type, name: Any) -> Iterator[None]:
+    """Turns any error into one that names the layer which was being read.
+
+    A foreign file may hold any value in any place, and so cause any error: the layer's name and
+    what was wrong say more than Keras's "could not be deserialized".
+
+    Args:
+        cls: The layer's class.
+        name: The layer's name.
+
+    Raises:
+        SavedLayerError: In place of every error but this one, which has a name already.
+    """
+    try:
+        yield
+    except SavedLayerError:
+        raise
+    except Exception as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__}: "
+        raise SavedLayerError(
+            f"Layer {shown(name, 80)} ({cls.__name__}) can't be made from what was saved: "
+            f"{kind}{error}"
+        ) from error
+
+
+def serialized(value: Any) -> Any:
+    """Returns Keras's serialized form of an object, and None of None."""
+    return None if value is None else keras.saving.serialize_keras_object(value)
+
+
+def observables_config(given: Any) -> Any:
+    """Returns observables in a form that JSON holds: spellings as they are, Cirq's as its JSON."""
+    if given is None or isinstance(given, str):
+        return given
+    return [
+        o if isinstance(o, str) else {"cirq": _circuit_json.write(o)}
+        for o in observables.as_list(given)
+    ]
+
+
+def observables_from_config(given: Any) -> Any:
+    """Reads observables back that `observables_config` wrote; others stay as they are."""
+    if not isinstance(given, list):
+        return given
+    return [_observable(o["cirq"]) if isinstance(o, dict) and "cirq" in o else o for o in given]
+
+
+def _observable(text: Any) -> Any:
+    try:
+        return _circuit_json.read(text)
+    except ValueError as error:
+        raise ArgumentError("observables", "be readable", text, f"({error})") from error
