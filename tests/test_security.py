@@ -18,7 +18,7 @@ import sympy
 
 import made_rows
 from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, _circuit_json, _files
-from qkeras_hybrid.bench import report, runner, suite, task, tracking
+from qkeras_hybrid.bench import report, results, runner, suite, tracking
 from qkeras_hybrid.interop import from_qasm, to_qasm
 from qkeras_hybrid.program import compile_circuit
 
@@ -723,15 +723,15 @@ def test_a_report_does_not_draw_its_figures_elsewhere(tmp_path: Path) -> None:
 def test_rows_do_not_go_where_a_link_points(name: str, precious: Path, tmp_path: Path) -> None:
     precious.write_text("")
     link(tmp_path / "results" / name, precious)
-    results = task.Results(tmp_path / "results" / "results.jsonl")
-    with pytest.raises(task.ResultsError, match="it is a link"), results:
-        results.append({"task": "a1"})
+    file = results.Results(tmp_path / "results" / "results.jsonl")
+    with pytest.raises(results.ResultsError, match="it is a link"), file:
+        file.append(made_rows.row("a1"))
     assert precious.read_text() == ""
 
 
 def test_a_curve_replaces_a_link(precious: Path, tmp_path: Path) -> None:
     (row,) = made_rows.comparison(contenders=["hybrid"], seeds=1)
-    link(tmp_path / "curves" / f"{row['task']}.csv", precious)
+    link(tmp_path / "curves" / f"{row.task}.csv", precious)
     tracking.csv_tracker(tmp_path / "curves")(row)
     assert precious.read_text() == "precious"
 
