@@ -14,14 +14,8 @@ import pytest
 from keras import ops
 
 from qkeras_hybrid import PQCDense, QuantumEmbedding, datasets
-from qkeras_hybrid.bench.controls import (
-    CONTROLS,
-    controls_for,
-    describe,
-    inapplicable,
-    quantum_layers,
-    trainable_parameters,
-)
+from qkeras_hybrid.bench.controls import CONTROLS, controls_for, inapplicable
+from qkeras_hybrid.bench.inspection import describe, quantum_layers, trainable_parameters
 from qkeras_hybrid.bench.models import MODELS, build, fingerprint
 
 

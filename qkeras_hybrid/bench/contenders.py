@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from qkeras_hybrid import datasets
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.bench import controls, fitting, models, tuning
+from qkeras_hybrid.bench import controls, fitting, inspection, models, tuning
 from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.task import Task
 
@@ -70,7 +70,7 @@ class Contender:
         keras.utils.clear_session(free_memory=False)
         keras.utils.set_random_seed(self.task.seed)
         hybrid = models.build(self.model, self.dataset)
-        self.hybrid_parameters = controls.trainable_parameters(hybrid)
+        self.hybrid_parameters = inspection.trainable_parameters(hybrid)
         if self.reference is not None:
             return self._fitted_reference(x, y), None
         name = self.task.contender
@@ -95,12 +95,12 @@ class Contender:
         """Returns the number of trainable parameters, None where they have no count."""
         if self.reference is not None:
             return self.reference.parameters(model)
-        return controls.trainable_parameters(model)
+        return inspection.trainable_parameters(model)
 
     def describe(self, model: Any) -> str:
         """Returns a line that says what was fitted."""
         return (
-            controls.describe(model) if self.reference is None else self.reference.describe(model)
+            inspection.describe(model) if self.reference is None else self.reference.describe(model)
         )
 
 

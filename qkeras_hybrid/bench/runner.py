@@ -15,7 +15,7 @@ import keras
 from qkeras_hybrid import datasets
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import contenders as known
-from qkeras_hybrid.bench import controls, cost, fitting, models
+from qkeras_hybrid.bench import controls, cost, fitting, inspection, models
 from qkeras_hybrid.bench import task as tasks_module
 from qkeras_hybrid.bench.environment import machine, versions
 from qkeras_hybrid.bench.results import Results
@@ -182,7 +182,7 @@ def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
     first_epoch_seconds = training.first_epoch_seconds if training else None
     return {
         "network": contender.describe(model),
-        "engine": controls.engine_name(model) if isinstance(model, keras.Model) else None,
+        "engine": inspection.engine_name(model) if isinstance(model, keras.Model) else None,
         "parameters": parameters,
         "parameter_mismatch": (
             None

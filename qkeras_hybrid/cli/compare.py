@@ -101,8 +101,8 @@ def compare(
             from qkeras_hybrid.bench import models, runner
             from qkeras_hybrid.bench import results as files
 
-        one_of("--dataset", dataset, datasets.names())
-        one_of("--model", model, models.MODELS)
+        one_of("dataset", dataset, datasets.names())
+        one_of("model", model, models.MODELS)
         # Defaults too stand in the rows: what ran is seen there, whatever the defaults become.
         taken = inspect.signature(models.MODELS[model]).parameters
         defaults = {name: taken[name].default for name in asked if name in taken}
