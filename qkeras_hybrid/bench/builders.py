@@ -90,7 +90,7 @@ def iqp(
     *,
     n_qubits: int = 6,
     n_layers: int = 3,
-    n_repeats: int = 2,
+    n_encoding_layers: int = 2,
     scaling: float = 1.0,
     ansatz: str = "strongly_entangling",
     engine: str = "auto",
@@ -106,7 +106,7 @@ def iqp(
         dataset: What the model is for.
         n_qubits: The number of qubits; features beyond them go round again.
         n_layers: The number of layers of the ansatz.
-        n_repeats: How often each block of the encoding is applied; the paper applies it twice.
+        n_encoding_layers: Those of the encoding; the paper has two.
         scaling: The angle, in radians, of a feature that is one.
         ansatz: The name of an ansatz.
         engine: The name of an engine, or `"auto"`.
@@ -129,7 +129,7 @@ def iqp(
             len(observables),
             n_qubits=n_qubits,
             n_layers=n_layers,
-            encoding=IQPEncoding(n_repeats),
+            encoding=IQPEncoding(n_encoding_layers),
             ansatz=ansatz,
             observables=observables,
             engine=engine,

@@ -16,6 +16,7 @@ from typing import Any
 import keras
 
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._value import new_names
 from qkeras_hybrid.bench.builders import embedding_head, iqp, pqc_dense, reuploading, transfer
 from qkeras_hybrid.bench.convolutions import qcnn, quanvolution
 from qkeras_hybrid.bench.heads import Data
@@ -31,6 +32,10 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "transfer": transfer,
 }
 """The hybrid models by name: `builder(dataset, **arguments)`."""
+
+
+# What arguments were called in version 0.1, whose suites and rows are good still.
+_RENAMED = {"iqp": {"n_repeats": "n_encoding_layers"}}
 
 
 def build(model: Mapping[str, Any], dataset: Data) -> keras.Model:
@@ -75,6 +80,7 @@ def build(model: Mapping[str, Any], dataset: Data) -> keras.Model:
             name,
             'Your own model is "path/to/file.py:function".',
         )
+    arguments = new_names(_RENAMED.get(name, {}), arguments)
     _check_arguments(MODELS[name], arguments)
     return MODELS[name](dataset, **arguments)
 

@@ -38,7 +38,7 @@ from qkeras_hybrid.readouts import Expectation, Readout
 _SYMBOLS = "symbols"  # the entry of saved weights that holds their symbols' names
 
 # What encodings call the number of times that their circuit is repeated.
-_REPEATS = ("n_layers", "n_repeats", "reps", "trotter_steps")
+_REPEATS = ("n_layers", "trotter_steps")
 
 _WATCHERS: list[Callable[[Any, Any], None]] = []
 
