@@ -14,7 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from qkeras_hybrid.bench.report import content
-from qkeras_hybrid.bench.task import read_rows
+from qkeras_hybrid.bench.results import read_rows
 
 HERE = Path(__file__).resolve().parent
 PEERS = {

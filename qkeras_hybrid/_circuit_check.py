@@ -3,19 +3,32 @@
 SymPy evaluates text as Python code: `sympy.sin("...")`, `expression.subs(symbol, "...")`,
 `parse_expr("...")`. Cirq hands text on to it. And a few words can ask for endless work:
 `10**10**9`, sub-circuits repeated 10^8 times. So a circuit is looked through first, in the form of
-Cirq's JSON: the decoded text of a file, where only the types named here may stand, or a circuit's
-own objects.
+Cirq's JSON: the decoded text of a file, where only the types of `_circuit_types` may stand, or a
+circuit's own objects.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
+from qkeras_hybrid._circuit_types import (
+    CHANNELS,
+    COUNTED,
+    MOST_KRAUS_ENTRIES,
+    MOST_PRODUCTS,
+    TEXT,
+    alternatives,
+    check_channel_qubits,
+    check_formula,
+    check_size_of_gate,
+    kraus_entries,
+    pauli_probabilities,
+    products,
+)
 from qkeras_hybrid._errors import shown
 from qkeras_hybrid._expression_size import (
     MOST_DEPTH,
@@ -32,59 +45,8 @@ from qkeras_hybrid._lazy import cirq, sympy
 MOST_OPERATIONS = 50_000
 """The most operations of a circuit's sub-circuits, unrolled. Others have a text each: no bound."""
 
-MOST_GATE_QUBITS = 1_000
-"""The most qubits of one gate that says how many it has in a number."""
-
 # How many visits of parts of sub-circuits are worth it, for the bound on operations to be known.
 _MOST_VISITS = 20 * MOST_OPERATIONS
-
-# The types of a circuit's JSON: circuits, operations, qubits and tags; gates; and the forms that
-# earlier versions of Cirq wrote.
-_TYPES = """
-Circuit FrozenCircuit Moment GateOperation TaggedOperation ControlledOperation CircuitOperation
-PauliString PauliStringPhasor PauliSum SingleQubitPauliStringGateOperation ProductOfSums
-SumOfProducts VirtualTag RoutingSwapTag LineQubit LineQid GridQubit GridQid NamedQubit NamedQid
-complex Duration VAL REF
-
-BooleanHamiltonianGate CCNotPowGate CCXPowGate CCZPowGate CNotPowGate CSwapGate CXPowGate CZPowGate
-CliffordGate ControlledGate DensePauliString DiagonalGate FSimGate GlobalPhaseGate HPowGate
-ISwapPowGate IdentityGate MatrixGate ParallelGate PauliInteractionGate PauliStringPhasorGate
-PhaseGradientGate PhasedFSimGate PhasedISwapPowGate PhasedXPowGate PhasedXZGate QasmUGate
-QuantumFourierTransformGate QubitPermutationGate Rx Ry Rz SingleQubitCliffordGate SwapPowGate
-ThreeQubitDiagonalGate TwoQubitDiagonalGate UniformSuperpositionGate WaitGate XPowGate XXPowGate
-YPowGate YYPowGate ZPowGate ZZPowGate _InverseCompositeGate _PauliX _PauliY _PauliZ cirq.MSGate
-cirq.google.SycamoreGate
-
-GlobalPhaseOperation IdentityOperation ParallelGateOperation SingleQubitMatrixGate
-TwoQubitMatrixGate
-"""
-
-# Which of their fields hold text. Nothing evaluates that text, except `boolean_strs`, which SymPy
-# does: `_products` reads it first.
-_TEXT: dict[str, tuple[str, ...]] = {
-    **dict.fromkeys(_TYPES.split(), ()),
-    "NamedQubit": ("name",),
-    "NamedQid": ("name",),
-    "TaggedOperation": ("tags",),
-    "FrozenCircuit": ("tags",),
-    "MatrixGate": ("name",),
-    "SumOfProducts": ("name",),
-    "DensePauliString": ("pauli_mask",),
-    "CircuitOperation": ("measurement_key_map", "repetition_ids", "parent_path"),
-    "BooleanHamiltonianGate": ("parameter_names", "boolean_strs"),
-}
-
-# The types that are one operation; those that hold operations are not counted themselves.
-_COUNTED = (
-    "GateOperation",
-    "CircuitOperation",
-    "PauliString",
-    "PauliStringPhasor",
-    "SingleQubitPauliStringGateOperation",
-    "GlobalPhaseOperation",
-    "IdentityOperation",
-    "ParallelGateOperation",
-)
 
 
 def check_text(tree: Any) -> None:
@@ -94,8 +56,8 @@ def check_text(tree: Any) -> None:
         tree: What `json.loads` returned.
 
     Raises:
-        ValueError: If it holds another type than those of circuits that have a unitary, text where
-            Cirq or SymPy would evaluate it, or asks for more work than the bounds of this module.
+        ValueError: If it holds another type than those in `_circuit_types`, text where Cirq or
+            SymPy would evaluate it, or asks for more work than the bounds there and here.
     """
     _guarded(_Walk(of_text=True).visit, tree)
 
@@ -128,6 +90,7 @@ class _Walk:
         self.visits = 0
         self.comparisons = 0.0
         self.products = 0.0
+        self.entries = 0.0
         self.shared: dict[int, Any] = {}
 
     def visit(
@@ -137,6 +100,7 @@ class _Walk:
         sizes: Mapping[str, Size] | None = None,
         text: bool = False,
         depth: int = 0,
+        n_qubits: int = 0,
     ) -> None:
         """Looks through a value and all its parts.
 
@@ -146,6 +110,7 @@ class _Walk:
             sizes: What the parameters of the sub-circuits around it are replaced by.
             text: Whether text may stand here.
             depth: How many lists and tables it lies in.
+            n_qubits: How many qubits the operation around it acts on, controls included.
         """
         if depth > MOST_DEPTH:
             raise ValueError(too_deep())
@@ -162,25 +127,31 @@ class _Walk:
         elif isinstance(value, (list, tuple)) or (isinstance(value, dict) and not kind_of(value)):
             parts = value if not isinstance(value, dict) else [*value, *value.values()]
             for part in parts:
-                self.visit(part, times, sizes, text, depth + 1)
+                self.visit(part, times, sizes, text, depth + 1, n_qubits)
         elif isinstance(value, int):
             check_integer(value)
         elif is_expression(value):
             self._add(size(value, sizes or {}, depth), value)
         else:
-            self._visit_typed(value, times, sizes, depth)
+            self._visit_typed(value, times, sizes, depth, n_qubits)
 
     def _add(self, found: Size, value: Any) -> None:
         self.comparisons += found.comparisons
         check_size(replace(found, comparisons=self.comparisons), value)
 
     def _visit_typed(
-        self, value: Any, times: float, sizes: Mapping[str, Size] | None, depth: int
+        self,
+        value: Any,
+        times: float,
+        sizes: Mapping[str, Size] | None,
+        depth: int,
+        n_qubits: int,
     ) -> None:
         kind, fields = self._opened(value)
         if kind is None:
             return
-        self._check_qubits(kind, fields)
+        check_size_of_gate(kind, fields, of_text=self.of_text)
+        n_qubits += _own_qubits(kind, fields)
         if sizes is not None or times > 1:
             self._count(kind, fields, times)
         if kind == "VAL":
@@ -190,18 +161,30 @@ class _Walk:
         elif kind == "CircuitOperation":
             times, sizes = self._entered(fields, times, sizes or {}, depth)
         elif kind in ("ControlledOperation", "ControlledGate"):
-            times *= _alternatives(fields.get("control_values"))
+            times *= alternatives(fields.get("control_values"))
             self._count("Moment", {}, times)
+        elif kind in CHANNELS:
+            check_channel_qubits(kind, n_qubits)
+            self.entries += times * kraus_entries(kind, fields, n_qubits)
+            if self.entries > MOST_KRAUS_ENTRIES:
+                raise ValueError(
+                    "A circuit's channels must have Kraus operators of at most "
+                    f"{MOST_KRAUS_ENTRIES:,} entries in all, but this one's have more. Use fewer, "
+                    "or channels on fewer qubits."
+                )
+            if kind == "AsymmetricDepolarizingChannel":
+                probabilities = pauli_probabilities(fields.get("error_probabilities"))
+                fields = {**fields, "error_probabilities": probabilities}
         elif kind == "BooleanHamiltonianGate" and self.of_text:
-            self.products += times * _products(fields)
-            if self.products > _MOST_PRODUCTS:
+            self.products += times * products(fields)
+            if self.products > MOST_PRODUCTS:
                 raise ValueError(
                     "The formulas of BooleanHamiltonianGates must be of fewer names and signs: "
-                    f"Cirq would multiply more than {_MOST_PRODUCTS:,} Pauli strings."
+                    f"Cirq would multiply more than {MOST_PRODUCTS:,} Pauli strings."
                 )
         elif kind == "BooleanHamiltonianGate":
             for spelling in fields["boolean_strs"]:
-                _check_spelling(spelling)
+                check_formula(spelling)
         for name, part in fields.items():
             # Tags mean nothing to a layer; on a circuit's own objects they may be any.
             if name == "tags" and not self.of_text:
@@ -209,18 +192,18 @@ class _Walk:
             # `_entered` has looked at a sub-circuit's parameters.
             if name == "param_resolver" and kind == "CircuitOperation":
                 continue
-            # What a layer can't compute, such as a measurement, is refused later, by its name.
-            text = kind not in _TEXT or name in _TEXT[kind]
-            self.visit(part, times, sizes, text, depth + 1)
+            # What a layer can't compute, such as classical control, is refused later by name.
+            text = kind not in TEXT or name in TEXT[kind]
+            self.visit(part, times, sizes, text, depth + 1, n_qubits)
 
     def _opened(self, value: Any) -> tuple[str | None, Mapping[str, Any]]:
         """Returns a value's JSON type and fields; no type for what needs no look."""
         kind = kind_of(value)
         if kind is not None:
-            if kind not in _TEXT:
+            if kind not in TEXT:
                 raise ValueError(
-                    f"A circuit must be made of Cirq's operations that have a unitary, but this "
-                    f"text holds the type {shown(kind, 80)}."
+                    "A circuit must be made of Cirq's gates, channels and measurements, but "
+                    f"this text holds the type {shown(kind, 80)}."
                 )
             return kind, {name: part for name, part in value.items() if name != "cirq_type"}
         if isinstance(value, (cirq.Qid, float, complex, np.ndarray)) or value is None:
@@ -260,7 +243,9 @@ class _Walk:
         """Returns how often a sub-circuit's parts run, and what its parameters become."""
         times *= size(fields.get("repetitions", 1), sizes, depth).factor
         if fields.get("repeat_until") is not None:
-            raise ValueError("A sub-circuit must have no `repeat_until`: a layer measures nothing.")
+            raise ValueError(
+                "A sub-circuit must have no `repeat_until`, which is classical control."
+            )
         pairs = _pairs(fields.get("param_resolver"))
         inner = dict(sizes)
         for key, new in pairs:
@@ -276,25 +261,27 @@ class _Walk:
             self._add(inner[name], new)
         return times, inner
 
-    def _check_qubits(self, kind: str, fields: Mapping[str, Any]) -> None:
-        qubits = fields.get("num_qubits", fields.get("num_copies", 1))
-        if not isinstance(qubits, (int, type(None))) or not 0 <= (qubits or 0) <= MOST_GATE_QUBITS:
-            raise ValueError(
-                f"A gate must have at most {MOST_GATE_QUBITS:,} qubits, but {kind} has "
-                f"{shown(qubits, 40)}."
-            )
-        if self.of_text and kind.endswith("CliffordGate"):
-            signs, n = fields.get("rs"), fields.get("n")
-            if not isinstance(signs, list) or n != len(signs) / 2:
-                raise ValueError(f"A {kind} must have 2 n signs, but has n = {shown(n, 40)}.")
-
     def _count(self, kind: str, fields: Mapping[str, Any], times: float) -> None:
-        if kind in _COUNTED or (kind == "Moment" and not fields.get("operations")):
+        if kind in COUNTED or (kind == "Moment" and not fields.get("operations")):
             self.operations += times
         elif kind == "QuantumFourierTransformGate":
             self.operations += times * fields.get("num_qubits", 0) ** 2 / 2
         if self.operations > MOST_OPERATIONS:
             raise ValueError(_too_many())
+
+
+def _own_qubits(kind: str, fields: Mapping[str, Any]) -> int:
+    """Returns how many qubits an operation adds to those of the controls around it."""
+    # A measurement by itself, of any number of qubits, is never written as Kraus operators.
+    if kind == "GateOperation" and _kind(fields.get("gate")) == "MeasurementGate":
+        return 0
+    named = {"GateOperation": "qubits", "ControlledOperation": "controls"}.get(kind)
+    qubits = () if named is None else fields.get(named, ())
+    return len(qubits) if isinstance(qubits, (list, tuple)) else 0
+
+
+def _kind(value: Any) -> Any:
+    return "MeasurementGate" if isinstance(value, cirq.MeasurementGate) else kind_of(value)
 
 
 def _too_many() -> str:
@@ -330,81 +317,3 @@ def _name(key: Any) -> str:
     raise ValueError(
         f"A sub-circuit must replace symbols or their names, but replaces {shown(key, 80)}."
     )
-
-
-def _alternatives(values: Any) -> float:
-    """Returns how many assignments of control values there are, each of which runs by itself."""
-    kind = kind_of(values)
-    if isinstance(values, cirq.ProductOfSums):
-        sums: Any = values._qubit_sums
-    elif kind == "ProductOfSums":
-        sums = values.get("data")
-    elif isinstance(values, cirq.SumOfProducts) or kind == "SumOfProducts":
-        return 1.0 if kind is None else float(max(1, len(values.get("data") or ())))
-    elif isinstance(values, list):
-        sums = values
-    else:
-        return 1.0
-    found = 1.0
-    for alternatives in sums if isinstance(sums, (list, tuple)) else ():
-        found *= max(1, len(alternatives)) if isinstance(alternatives, (list, tuple)) else 1
-    return found
-
-
-_LONGEST_SPELLING = 1_000
-
-# Cirq multiplies the sums of Pauli strings that formulas are: of k names 2**k strings, at about
-# 30 microseconds for two of them.
-_MOST_PRODUCTS = 200_000
-
-_TOKEN = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)|(?P<sign>[&|^~()]))")
-
-
-def _products(fields: Mapping[str, Any]) -> int:
-    """Returns how many products of Pauli strings the formulas of a BooleanHamiltonianGate take.
-
-    Raises:
-        ValueError: If SymPy, which evaluates them as code, would find anything but formulas.
-    """
-    names, spellings = fields.get("parameter_names"), fields.get("boolean_strs")
-    if not isinstance(names, list) or not isinstance(spellings, list):
-        raise ValueError(
-            "A BooleanHamiltonianGate must have lists of names and of formulas, but has "
-            f"{shown(names, 80)} and {shown(spellings, 80)}."
-        )
-    products = 0
-    for spelling in spellings:
-        found = _check_spelling(spelling)
-        foreign = sorted(found - {name for name in names if isinstance(name, str)})
-        if foreign:
-            raise ValueError(
-                f"The formula {shown(spelling, 80)} of a BooleanHamiltonianGate must hold names of "
-                f"its parameters only, but holds {foreign[0]!r}."
-            )
-        products += 4 ** len(found) * sum(spelling.count(sign) for sign in "&|^")
-    return products
-
-
-def _check_spelling(spelling: Any) -> set[str]:
-    """Returns the names in a formula of `&`, `|`, `^`, `~`, brackets and names.
-
-    A name before a bracket would be a call, so that two operands in a row are refused.
-    """
-    names: set[str] = set()
-    ended = False
-    position = 0
-    text = spelling.rstrip() if isinstance(spelling, str) else ""
-    while position < len(text) <= _LONGEST_SPELLING:
-        token = _TOKEN.match(text, position)
-        if token is None or (ended and (token["name"] or token["sign"] in "(~")):
-            break
-        if token["name"]:
-            names.add(token["name"])
-        ended = bool(token["name"]) or token["sign"] == ")"
-        position = token.end()
-    if not text or position < len(text):
-        raise ValueError(
-            "A BooleanHamiltonianGate must have formulas of names, `&`, `|`, `^`, `~` and "
-            f"brackets, of {_LONGEST_SPELLING} characters or less, but has {shown(spelling, 80)}."
-        )
-    return names

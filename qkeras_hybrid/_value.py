@@ -7,9 +7,13 @@ by what they were made with, and come back from Keras's serialization as they we
 from __future__ import annotations
 
 import dataclasses
-from typing import Any, Self
+import functools
+import warnings
+from collections.abc import Mapping
+from typing import Any, ClassVar, Self
 
 from qkeras_hybrid._checks import known_arguments
+from qkeras_hybrid._errors import ArgumentError
 
 
 class Value:
@@ -18,7 +22,31 @@ class Value:
     A subclass is a frozen dataclass, whose fields are its constructor's arguments, or overrides
     `get_config`. Registered with `keras.saving.register_keras_serializable`, it can be an argument
     of a layer that is saved.
+
+    Attributes:
+        renamed: Arguments that had another name, by that name. A config that was saved with it is
+            read as ever; who passes it gets a `DeprecationWarning`.
     """
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if cls.__dict__.get("renamed"):
+            init = cls.__init__
+
+            @functools.wraps(init)
+            def with_old_names(self: Any, *args: Any, **given: Any) -> None:
+                for old, new in cls.renamed.items():
+                    if old in given:
+                        warnings.warn(
+                            f"Argument `{old}` of {cls.__name__} is called `{new}` now.",
+                            DeprecationWarning,
+                            stacklevel=2,
+                        )
+                init(self, *args, **new_names(cls.renamed, given))
+
+            cls.__init__ = with_old_names  # type: ignore[method-assign]
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, by name."""
@@ -33,7 +61,7 @@ class Value:
         Raises:
             ValueError: If the config has a key that the constructor does not take.
         """
-        return cls(**known_arguments(cls, config))
+        return cls(**known_arguments(cls, new_names(cls.renamed, config)))
 
     def __eq__(self, other: object) -> bool:
         return type(other) is type(self) and other.get_config() == self.get_config()
@@ -44,3 +72,19 @@ class Value:
     def __repr__(self) -> str:
         arguments = ", ".join(f"{key}={value!r}" for key, value in self.get_config().items())
         return f"{type(self).__name__}({arguments})"
+
+
+def new_names(renamed: Mapping[str, str], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns arguments by the names that they have now.
+
+    Args:
+        renamed: The new names by the old ones.
+        arguments: By names of any version.
+
+    Raises:
+        ValueError: If one comes by both names.
+    """
+    for old, new in renamed.items():
+        if old in arguments and new in arguments:
+            raise ArgumentError(new, f"come once, without its old name `{old}`", arguments[old])
+    return {renamed.get(name, name): value for name, value in arguments.items()}

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,8 @@ MOST_MATRIX_QUBITS = 8
 """A matrix on n qubits may be a sum of 4**n Pauli strings."""
 MOST_PROJECTED_QUBITS = 12
 """A projector on n qubits is a sum of 2**n Pauli strings."""
+MOST_PROJECTED_TERMS = 2**16
+"""The most Pauli strings of one sum of projectors."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,43 @@ def as_list(observables: Any) -> list[Any]:
             raise ArgumentError("observables", "hold Pauli sums or spellings", observable, _HELP)
         found.append(observable)
     return found
+
+
+def to_config(observable: Any, write: Callable[[Any], str]) -> Any:
+    """Returns an observable as JSON values.
+
+    Args:
+        observable: One of those that `as_list` returns.
+        write: Writes Cirq's as text.
+
+    Returns:
+        A spelling as it is, `{"cirq": text}`, or `{"matrix": rows}` with entries `[real, imag]`.
+    """
+    if isinstance(observable, str):
+        return observable
+    if isinstance(observable, np.ndarray):
+        entries = np.asarray(observable, complex)
+        return {"matrix": np.stack([entries.real, entries.imag], axis=-1).tolist()}
+    return {"cirq": write(observable)}
+
+
+def of_config(given: Any, read: Callable[[str], Any]) -> Any:
+    """Returns the observable that `to_config` wrote; what it did not write comes back as it is.
+
+    Raises:
+        ValueError: If the text or the matrix can't be read.
+    """
+    if not isinstance(given, dict) or not {"cirq", "matrix"} & set(given):
+        return given
+    try:
+        if "cirq" in given:
+            return read(given["cirq"])
+        entries = np.array(given["matrix"])
+        if entries.dtype.kind not in "iuf" or entries.ndim != 3 or entries.shape[-1] != 2:
+            raise ValueError("A matrix must be rows of pairs of numbers.")
+        return entries[..., 0] + 1j * entries[..., 1]
+    except ValueError as error:
+        raise ArgumentError("observables", "be readable", given, f"({error})") from error
 
 
 def _is_identity(observable: Any) -> bool:
@@ -202,6 +241,13 @@ def _term_of_masks(coefficient: float, x: int, z: int, n_qubits: int) -> PauliTe
 def _from_projectors(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
     """Reads products of `|b><b| = (1 + (-1)**b Z) / 2`."""
     strings = [observable] if isinstance(observable, cirq.ProjectorString) else list(observable)
+    if sum(2 ** len(string.projector_dict) for string in strings) > MOST_PROJECTED_TERMS:
+        raise ArgumentError(
+            "observables",
+            f"be sums of projectors with at most {MOST_PROJECTED_TERMS:,} Pauli strings",
+            f"{len(strings)} projectors",
+            "A projector on n qubits has 2**n. Read several observables in its place.",
+        )
     terms = []
     for string in strings:
         _check_known(string, list(string.projector_dict), index)
@@ -210,6 +256,8 @@ def _from_projectors(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
             raise ArgumentError(
                 "observables", f"project at most {MOST_PROJECTED_QUBITS} qubits each", string
             )
+        if any(bit not in (0, 1) for _, bit in bits):
+            raise ArgumentError("observables", "project on bits 0 and 1", string)
         share = _real(string.coefficient, observable) / 2 ** len(bits)
         for size in range(len(bits) + 1):
             for chosen in itertools.combinations(bits, size):

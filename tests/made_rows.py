@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-Row = dict[str, Any]
+from qkeras_hybrid.bench.row import Row
 
 # Each contender's test score against the hybrid's, its spread from seed to seed beside the
 # hybrid's, its parameters and its fit time.
@@ -68,7 +69,7 @@ def comparison(
         for name in contenders:
             offset, spread, parameters, seconds = CONTENDERS[name]
             score = float(np.clip(split + offset + rng.normal(0, spread + 1e-9), 0, 0.995))
-            row: Row = {
+            row: dict[str, Any] = {
                 "task": _digest([defined, name, seed]),
                 "comparison": _digest(defined),
                 **shared,
@@ -86,7 +87,7 @@ def comparison(
                 row |= _results(rng, name, score, metric, parameters, seconds, epochs)
             if not tuned:
                 row["tuning"] = None
-            rows.append(row)
+            rows.append(Row.from_json(row))
     return rows
 
 
@@ -98,7 +99,7 @@ def _results(
     parameters: int | None,
     seconds: float,
     epochs: int,
-) -> Row:
+) -> dict[str, Any]:
     keras, quantum = name not in REFERENCES, name in QUANTUM
     fit = seconds * rng.uniform(0.9, 1.1)
     train = min(score + 0.01, 1.0)
@@ -163,6 +164,40 @@ def suite(data_sets: int = 12, seeds: int = 10) -> list[Row]:
         seeds=seeds,
     )
     return rows
+
+
+def row(task: str, **fields: Any) -> Row:
+    """Returns a row with a task's id and little else."""
+    made = Row(
+        task,
+        comparison="c",
+        data={"name": "iris"},
+        model={"name": "pqc_dense"},
+        training={"epochs": 1, "batch_size": 32},
+        backend="tensorflow",
+        contender="hybrid",
+        seed=0,
+    )
+    return dataclasses.replace(made, **fields)
+
+
+def line(row: Row) -> bytes:
+    """Returns a row as it stands in a results file, without the end of its line."""
+    return json.dumps(row.to_json()).encode()
+
+
+def changed(
+    rows: Sequence[Row], where: Callable[[Row], bool] = lambda row: True, **fields: Any
+) -> list[Row]:
+    """Returns rows with other fields where something holds; a function of a row gives a value."""
+    return [
+        dataclasses.replace(
+            row, **{name: v(row) if callable(v) else v for name, v in fields.items()}
+        )
+        if where(row)
+        else row
+        for row in rows
+    ]
 
 
 def _digest(value: Any) -> str:

@@ -18,21 +18,15 @@ import pytest
 import rich.console
 import scipy.stats
 
+from made_rows import changed, line, row
 from qkeras_hybrid import bench, datasets, engines
-from qkeras_hybrid.bench import controls, models, report, runner
+from qkeras_hybrid.bench import contenders, controls, fitting, models, report, runner
 from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.report import content, judge
+from qkeras_hybrid.bench.results import Results, ResultsError, ResultsInUseError, read_rows
+from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics import paired_difference, summarize, t_interval
-from qkeras_hybrid.bench.task import (
-    Results,
-    ResultsError,
-    ResultsInUseError,
-    Row,
-    Task,
-    latest,
-    plan,
-    read_rows,
-)
+from qkeras_hybrid.bench.task import Task, plan
 
 TASK = Task(
     data={"name": "iris", "test_size": 0.25},
@@ -108,12 +102,12 @@ def path(tmp_path: Path) -> Path:
 
 def append(path: Path, *rows: Row) -> None:
     with Results(path) as results:
-        for row in rows:
-            results.append(row)
+        for one in rows:
+            results.append(one)
 
 
 def test_rows_come_back_as_they_were_written(path: Path) -> None:
-    rows = [{"task": "a", "text": "π\n\r\u2028"}, {"value": 0.1 + 0.2, "task": "b"}]
+    rows = [row("a", error="π\n\r\u2028"), row("b", test_score=0.1 + 0.2)]
     append(path, rows[0])
     append(path, rows[1])
     assert read_rows(path) == rows
@@ -124,7 +118,7 @@ def test_a_file_that_is_not_there_has_no_rows(path: Path) -> None:
     assert read_rows(path) == []
 
 
-TORN = json.dumps({"task": "torn", "value": 2}).encode()
+TORN = line(row("torn", test_score=0.2))
 
 
 @pytest.mark.parametrize(
@@ -141,53 +135,53 @@ TORN = json.dumps({"task": "torn", "value": 2}).encode()
 def test_a_damaged_end_is_no_row_is_kept_and_gives_way_to_the_next(
     path: Path, damage: bytes
 ) -> None:
-    append(path, {"task": "whole", "value": 1})
+    append(path, row("whole", test_score=0.1))
     with path.open("ab") as file:
         file.write(damage)
     sentences: list[str] = []
-    assert [row["task"] for row in read_rows(path, sentences.append)] == ["whole"]
+    assert [one.task for one in read_rows(path, sentences.append)] == ["whole"]
     place = f"{path} is damaged after its 1 whole row ({len(damage)} bytes): "
     assert sentences == [f"{place}what stood there is left out."]
     with Results(path) as results:
         (aside,) = path.parent.glob("*.damaged")
         assert aside.read_bytes() == damage
         assert results.damage.startswith(f"{place}that is kept as {aside}")
-        assert [row["task"] for row in results.rows] == ["whole"]
-        results.append({"task": "torn", "value": 3})
-    assert read_rows(path) == [{"task": "whole", "value": 1}, {"task": "torn", "value": 3}]
+        assert [one.task for one in results.rows] == ["whole"]
+        results.append(row("torn", test_score=0.3))
+    assert read_rows(path) == [row("whole", test_score=0.1), row("torn", test_score=0.3)]
     with Results(path) as results:
         assert results.damage == ""
 
 
 def test_a_whole_row_that_lacks_the_end_of_its_line_is_a_row(path: Path) -> None:
-    append(path, {"task": "whole", "value": 1})
+    append(path, row("whole", test_score=0.1))
     with path.open("ab") as file:
         file.write(TORN)
-    expected = [{"task": "whole", "value": 1}, json.loads(TORN), {"task": "next"}]
+    expected = [row("whole", test_score=0.1), row("torn", test_score=0.2), row("next")]
     assert read_rows(path, pytest.fail) == expected[:2]
-    append(path, {"task": "next"})
+    append(path, row("next"))
     assert read_rows(path) == expected
 
 
 @pytest.mark.parametrize("zeros", [b"\0" * 200, b"\0" * 200 + b"\n", TORN[:20] + b"\0\n"])
 def test_rows_after_damage_are_not_lost(path: Path, zeros: bytes) -> None:
-    append(path, {"task": "a"})
+    append(path, row("a"))
     before = path.read_bytes()
-    path.write_bytes(before + zeros + b'{"task": "b"}\n')
+    path.write_bytes(before + zeros + line(row("b")) + b"\n")
     damaged = path.read_bytes()
     sentences: list[str] = []
-    assert read_rows(path, sentences.append) == [{"task": "a"}, {"task": "b"}]
+    assert read_rows(path, sentences.append) == [row("a"), row("b")]
     assert sentences == [f"{path} is damaged in line 2: what stood there is left out."]
-    append(path, {"task": "c"})
-    assert path.read_bytes() == damaged + b'{"task": "c"}\n'
+    append(path, row("c"))
+    assert path.read_bytes() == damaged + line(row("c")) + b"\n"
 
 
 def test_zeros_alone_are_a_results_file_without_rows(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"\0" * 200)
     assert read_rows(path) == []
-    append(path, {"task": "a"})
-    assert path.read_bytes() == b'{"task": "a"}\n'
+    append(path, row("a"))
+    assert path.read_bytes() == line(row("a")) + b"\n"
 
 
 @pytest.mark.parametrize(
@@ -211,20 +205,20 @@ def test_a_file_with_something_else_in_it_is_refused_and_left_alone(
         pass
     assert path.read_bytes() == content
     path.write_bytes(b"")  # and the lock is free again
-    append(path, {"task": "a"})
+    append(path, row("a"))
 
 
 def test_a_second_run_on_the_same_file_is_refused(path: Path) -> None:
     with Results(path) as first:
         with pytest.raises(ResultsInUseError, match="in use by another run"), Results(path):
             pass
-        first.append({"task": "a"})
-    append(path, {"task": "b"})
-    assert [row["task"] for row in read_rows(path)] == ["a", "b"]
+        first.append(row("a"))
+    append(path, row("b"))
+    assert [one.task for one in read_rows(path)] == ["a", "b"]
 
 
 def test_a_row_that_finds_no_room_leaves_the_file_as_it_was(path: Path) -> None:
-    append(path, {"task": "a"})
+    append(path, row("a"))
     before = path.read_bytes()
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     with Results(path) as results:
@@ -232,12 +226,12 @@ def test_a_row_that_finds_no_room_leaves_the_file_as_it_was(path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 10, limits[1]))
         try:
             with pytest.raises(ResultsError, match=r"can't be written"):
-                results.append({"task": "b", "text": "x" * 100})
+                results.append(row("b", error="x" * 100))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         assert path.read_bytes() == before
-        results.append({"task": "c"})
-    assert [row["task"] for row in read_rows(path)] == ["a", "c"]
+        results.append(row("c"))
+    assert [one.task for one in read_rows(path)] == ["a", "c"]
 
 
 def test_a_folder_that_can_not_be_made_is_said(tmp_path: Path) -> None:
@@ -251,15 +245,15 @@ def test_setting_aside_keeps_the_rows(path: Path) -> None:
         assert results.set_aside() is None
         kept = []
         for task in "abc":  # within one second, so that names must differ
-            results.append({"task": task})
+            results.append(row(task))
             kept.append(results.set_aside())
             assert results.rows == []
-    assert [read_rows(aside)[0]["task"] for aside in kept if aside is not None] == ["a", "b", "c"]
+    assert [read_rows(aside)[0].task for aside in kept if aside is not None] == ["a", "b", "c"]
     assert not path.exists()
 
 
 def test_a_failed_task_is_not_finished_until_it_succeeds(path: Path) -> None:
-    failed, good = {"task": "a", "error": "no"}, {"task": "a", "error": None}
+    failed, good = row("a", error="no"), row("a")
     with Results(path) as results:
         results.append(failed)
         assert results.finished() == {}
@@ -267,6 +261,53 @@ def test_a_failed_task_is_not_finished_until_it_succeeds(path: Path) -> None:
         assert results.finished() == {"a": good}
     assert read_rows(path) == [failed, good]
     assert latest(read_rows(path)) == {"a": good}
+
+
+STORED = Path(__file__).parents[1] / "benchmarks" / "paper" / "results.jsonl"
+
+
+def test_stored_lines_are_rows_and_written_again_the_same() -> None:
+    for stored in STORED.read_bytes().splitlines():
+        assert line(Row.from_json(json.loads(stored))) == stored
+
+
+def test_a_row_of_another_version_has_what_is_known_and_defaults() -> None:
+    table = row("a").to_json() | {"test_score": 0.5, "phase_of_the_moon": 3, "cost": None}
+    del table["timing_comparable"], table["suite"]
+    assert Row.from_json(table) == row("a", test_score=0.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"seed": "0"}, "its seed is '0'"),
+        ({"seed": True}, "its seed is True"),
+        ({"seed": None}, "its seed is None"),
+        ({"task": 3}, "its task is 3"),
+        ({"contender": ["hybrid"]}, r"its contender is \['hybrid'\]"),
+        ({"training": []}, "its training is no table"),
+        ({"data": {"name": 3}}, "its data is no table with a name"),
+        ({"test_score": "0.5"}, "its test_score is '0.5'"),
+        ({"loss": 0.5}, "its loss is 0.5"),
+        ({"curve": {"seconds": [1.0]}}, r"its curve has \[1, 0\] values"),
+    ],
+)
+def test_a_row_is_looked_at_once_as_it_is_read(
+    changes: dict[str, Any], words: str, path: Path
+) -> None:
+    path.parent.mkdir()
+    table = row("a").to_json() | changes
+    path.write_bytes(line(row("b")) + b"\n" + json.dumps(table).encode() + b"\n")
+    expected = f"has a row that this version can't read: row 2 is wrong: {words}"
+    with pytest.raises(ResultsError, match=expected):
+        read_rows(path)
+    with Results(path) as results:
+        for use in (lambda: results.rows, results.finished):
+            with pytest.raises(ResultsError, match=expected):
+                use()
+        # `--fresh`, which the error recommends.
+        assert results.set_aside() is not None
+        assert results.rows == []
 
 
 # Training.
@@ -293,7 +334,7 @@ class Recorder:
 def epochs_seen(seed: int) -> list[tuple[list[float], list[int]]]:
     model: Any = Recorder()
     x, y = np.arange(20.0)[:, None], np.arange(20) * 10
-    runner.train(model, x, y, epochs=3, batch_size=4, learning_rate=0.1, seed=seed)
+    fitting.train(model, x, y, epochs=3, batch_size=4, learning_rate=0.1, seed=seed)
     return model.epochs
 
 
@@ -312,7 +353,7 @@ def test_the_first_epoch_is_timed_apart() -> None:
     model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
     iris = datasets.load("iris")
     done: list[int] = []
-    trained = runner.train(
+    trained = fitting.train(
         model,
         iris.x,
         iris.y,
@@ -339,12 +380,12 @@ def test_a_regression_is_trained_and_scored_by_r2() -> None:
     x = rng.normal(size=(200, 3)).astype("float32")
     y = x @ np.array([1.0, -2.0, 0.5], "float32")
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    trained = runner.train(model, x, y, epochs=30, batch_size=20, learning_rate=0.05, seed=0)
-    assert runner.score(model, x, y) > 0.999
+    trained = fitting.train(model, x, y, epochs=30, batch_size=20, learning_rate=0.05, seed=0)
+    assert fitting.score(model, x, y) > 0.999
     assert trained.score[-1] > 0.99
     outputs = model.predict(x, verbose=0)[:, 0]
     exact = 1 - ((y - outputs) ** 2).sum() / ((y - y.mean()) ** 2).sum()
-    assert runner.score(model, x, y) == pytest.approx(exact, abs=1e-6)
+    assert fitting.score(model, x, y) == pytest.approx(exact, abs=1e-6)
 
 
 def test_outputs_that_are_not_finite_count_as_wrong() -> None:
@@ -354,38 +395,38 @@ def test_outputs_that_are_not_finite_count_as_wrong() -> None:
             return np.array([[0.9, 0.1], [0.9, 0.1], [nan, nan], [inf, 0.0], [0.2, 0.8]])
 
     y = np.array([0, 1, 0, 0, 1])
-    assert runner.score(Model(), np.zeros((5, 1)), y) == 2 / 5
-    assert math.isnan(runner.score(Model(), np.zeros((5, 1)), y.astype("float32")))
+    assert fitting.score(Model(), np.zeros((5, 1)), y) == 2 / 5
+    assert math.isnan(fitting.score(Model(), np.zeros((5, 1)), y.astype("float32")))
 
 
 def test_a_run_gives_a_row_and_the_same_row_again() -> None:
     seen: list[tuple[str, int]] = []
     row = bench.run_task(TASK, lambda task, epoch: seen.append((task.id, epoch)))
     assert seen == [(TASK.id, 0), (TASK.id, 1), (TASK.id, 2)]
-    assert row["error"] is None
-    assert json.loads(json.dumps(row, allow_nan=False)) == row
-    assert (row["task"], row["comparison"]) == (TASK.id, TASK.comparison)
-    assert {name: row[name] for name in TASK.definition()} == TASK.definition()
-    assert row["engine"] in engines.names()
-    assert row["parameter_mismatch"] == 0
-    assert row["parameters"] == models.build(TASK.model, datasets.load("iris")).count_params()
-    assert (row["n_train"], row["n_test"]) == (112, 38)
-    assert row["metric"] == "accuracy"
-    assert 0 <= row["test_score"] <= 1
-    assert row["curve"]["seconds"] == sorted(row["curve"]["seconds"])
-    assert len(row["curve"]["train_score"]) == 2
-    assert row["hyperparameters"] == TASK.training
-    assert row["tuning"] is None
-    assert row["timing_comparable"] is True
-    assert set(row["cost"]) == set(bench.statistics.COSTS)
-    assert len(row["later_epoch_seconds"]) == 1
-    assert row["epoch_seconds"] == row["later_epoch_seconds"][0]
-    assert row["versions"]["keras"] == keras.__version__
-    assert row["machine"]["cores"] >= 1
+    assert row.error is None
+    assert Row.from_json(json.loads(json.dumps(row.to_json(), allow_nan=False))) == row
+    assert (row.task, row.comparison) == (TASK.id, TASK.comparison)
+    assert {name: getattr(row, name) for name in TASK.definition()} == TASK.definition()
+    assert row.engine in engines.names()
+    assert row.parameter_mismatch == 0
+    assert row.parameters == models.build(TASK.model, datasets.load("iris")).count_params()
+    assert (row.n_train, row.n_test) == (112, 38)
+    assert row.metric == "accuracy"
+    assert 0 <= row.test_score <= 1
+    assert row.curve["seconds"] == sorted(row.curve["seconds"])
+    assert len(row.curve["train_score"]) == 2
+    assert row.hyperparameters == TASK.training
+    assert row.tuning is None
+    assert row.timing_comparable is True
+    assert set(row.cost) == set(bench.statistics.COSTS)
+    assert len(row.later_epoch_seconds) == 1
+    assert row.epoch_seconds == row.later_epoch_seconds[0]
+    assert row.versions["keras"] == keras.__version__
+    assert row.machine["cores"] >= 1
 
     again = bench.run_task(TASK)
-    assert again["loss"] == pytest.approx(row["loss"], rel=1e-4)
-    assert again["test_score"] == row["test_score"]
+    assert again.loss == pytest.approx(row.loss, rel=1e-4)
+    assert again.test_score == row.test_score
 
 
 @pytest.mark.parametrize("contender", REFERENCES)
@@ -393,14 +434,14 @@ def test_a_run_gives_a_row_and_the_same_row_again() -> None:
 def test_a_reference_gives_a_row_of_the_same_kind(contender: str, data: str) -> None:
     task = dataclasses.replace(TASK, contender=contender, data={"name": data})
     row = bench.run_task(task)
-    assert row["error"] is None
-    assert json.loads(json.dumps(row, allow_nan=False)) == row
-    assert row["metric"] == ("r2" if data == "diabetes" else "accuracy")
-    assert -1 < row["test_score"] <= 1
-    assert row["hyperparameters"] == dict(REFERENCES[contender].defaults)
-    assert row["curve"] is row["loss"] is row["epoch_seconds"] is row["engine"] is None
-    assert row["fit_seconds"] > 0
-    assert (row["parameters"] is None) == (contender == "gradient_boosting")
+    assert row.error is None
+    assert Row.from_json(json.loads(json.dumps(row.to_json(), allow_nan=False))) == row
+    assert row.metric == ("r2" if data == "diabetes" else "accuracy")
+    assert -1 < row.test_score <= 1
+    assert row.hyperparameters == dict(REFERENCES[contender].defaults)
+    assert row.curve is row.loss is row.epoch_seconds is row.engine is None
+    assert row.fit_seconds > 0
+    assert (row.parameters is None) == (contender == "gradient_boosting")
 
 
 def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
@@ -410,19 +451,19 @@ def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
     given = {"trials": 4, "seconds": 60, "folds": 2, "search_space": space}
     _, split = datasets.prepare(TASK.data, TASK.seed)
     seen = []
-    score = runner.score
+    score = fitting.score
 
     def scored(model: Any, x: Any, y: Any) -> float:
         seen.append(len(x) == len(split.x_test) and bool((x == split.x_test).all()))
         return score(model, x, y)
 
-    monkeypatch.setattr(runner, "score", scored)
+    monkeypatch.setattr(fitting, "score", scored)
     training = {"epochs": 5, "batch_size": 8, "learning_rate": 1e-9}
     row = bench.run_task(dataclasses.replace(TASK, training=training, tuning=given))
-    assert row["error"] is None
-    assert row["hyperparameters"] == {**training, "learning_rate": 0.05}
-    assert row["tuning"]["trials"] == 4
-    assert row["tuning"]["stopped_by"] == "trials"
+    assert row.error is None
+    assert row.hyperparameters == {**training, "learning_rate": 0.05}
+    assert row.tuning["trials"] == 4
+    assert row.tuning["stopped_by"] == "trials"
     assert seen.count(True) == 1
     assert seen[-1]
 
@@ -449,17 +490,17 @@ def test_the_own_settings_of_a_task_are_the_first_that_tuning_tries(
     training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.0123}
     tried = []
 
-    class Seen(runner._Contender):
+    class Seen(contenders.Contender):
         def __init__(self, task: Task, dataset: Any, hyperparameters: Any) -> None:
             tried.append(dict(hyperparameters))
             super().__init__(task, dataset, hyperparameters)
 
-    monkeypatch.setattr(runner, "_Contender", Seen)
+    monkeypatch.setattr(contenders, "Contender", Seen)
     task = dataclasses.replace(
         TASK, contender=contender, model=model, training=training, tuning=given
     )
     row = bench.run_task(task)
-    assert row["error"] is None
+    assert row.error is None
     assert len(tried) == 2 * 2 + 1  # two trials on two folds, and the winner
     assert tried[0] == tried[1] == own
     assert tried[2] != own
@@ -473,20 +514,20 @@ def test_own_settings_outside_the_space_are_left_to_the_search() -> None:
     given = {"trials": 1, "seconds": 600, "folds": 2, "search_space": space}
     training = {"epochs": 1, "batch_size": 64, "learning_rate": 0.5}
     row = bench.run_task(dataclasses.replace(TASK, training=training, tuning=given))
-    assert row["error"] is None
-    assert 1e-3 <= row["hyperparameters"]["learning_rate"] <= 1e-2
-    assert row["hyperparameters"]["batch_size"] in (16, 32)
+    assert row.error is None
+    assert 1e-3 <= row.hyperparameters["learning_rate"] <= 1e-2
+    assert row.hyperparameters["batch_size"] in (16, 32)
 
 
 def test_tuning_reaches_the_arguments_of_the_model() -> None:
     space = {"model.n_layers": {"type": "categorical", "choices": [2]}}
     given = {"trials": 1, "seconds": 60, "folds": 2, "search_space": space}
     row = bench.run_task(dataclasses.replace(TASK, tuning=given))
-    assert row["error"] is None
+    assert row.error is None
     deeper = models.build({**TASK.model, "n_layers": 2}, datasets.load("iris"))
-    assert row["parameters"] == deeper.count_params()
+    assert row.parameters == deeper.count_params()
     # The hybrid that is reported is another row's, and may have another depth.
-    assert row["parameter_mismatch"] is None
+    assert row.parameter_mismatch is None
 
 
 def test_the_controls_start_from_the_weights_of_the_hybrid(
@@ -494,23 +535,23 @@ def test_the_controls_start_from_the_weights_of_the_hybrid(
 ) -> None:
     first: list[np.ndarray] = []
 
-    def train(model: keras.Model, *arguments: Any, **options: Any) -> runner.Training:
+    def train(model: keras.Model, *arguments: Any, **options: Any) -> fitting.Training:
         first.append(model.layers[0].get_weights()[0])
-        return runner.Training([1.0], [0.5], [1.0], 1.0, [], 1.0)
+        return fitting.Training([1.0], [0.5], [1.0], 1.0, [], 1.0)
 
-    monkeypatch.setattr(runner, "train", train)
+    monkeypatch.setattr(fitting, "train", train)
     for contender in ("hybrid", "dense_same_width"):
         row = bench.run_task(dataclasses.replace(TASK, contender=contender))
-        assert row["epoch_seconds"] is None  # there was one epoch only
+        assert row.epoch_seconds is None  # there was one epoch only
     assert (first[0] == first[1]).all()
 
 
 def test_a_loss_that_diverges_is_null(monkeypatch: pytest.MonkeyPatch) -> None:
-    diverged = runner.Training([1.0, math.nan], [0.5, 0.3], [1.0, 2.0], 1.0, [1.0], 2.0)
-    monkeypatch.setattr(runner, "train", lambda *arguments, **options: diverged)
+    diverged = fitting.Training([1.0, math.nan], [0.5, 0.3], [1.0, 2.0], 1.0, [1.0], 2.0)
+    monkeypatch.setattr(fitting, "train", lambda *arguments, **options: diverged)
     row = bench.run_task(TASK)
-    assert row["loss"] == [1.0, None]
-    json.dumps(row, allow_nan=False)
+    assert row.loss == [1.0, None]
+    json.dumps(row.to_json(), allow_nan=False)
 
 
 def test_an_interrupt_that_a_library_made_an_error_of_is_still_one(
@@ -533,9 +574,9 @@ def test_an_interrupt_that_a_library_made_an_error_of_is_still_one(
 
 def test_an_exception_ends_up_in_the_row() -> None:
     row = bench.run_task(dataclasses.replace(TASK, model={**TASK.model, "engine": "gpu"}))
-    assert row["error"].startswith("ArgumentError: Argument `engine` must be one of")
-    assert "test_score" not in row
-    assert row["versions"]
+    assert row.error.startswith("ArgumentError: Argument `engine` must be one of")
+    assert "test_score" not in row.to_json()
+    assert row.versions
 
 
 # Running, and going on.
@@ -555,7 +596,7 @@ class Trainer:
             raise KeyboardInterrupt
         self.ran.append(task.id)
         error = "RuntimeError: no" if task.id in self.fails else None
-        return {"task": task.id, "error": error}
+        return row(task.id, error=error)
 
 
 @pytest.fixture
@@ -582,7 +623,7 @@ def test_the_same_command_again_runs_nothing(path: Path, trainer: Trainer) -> No
 def test_more_seeds_run_only_what_is_new(path: Path, trainer: Trainer) -> None:
     list(run_all(path, TASKS))
     more = plan(TASK.data, TASK.model, TASK.training, TASK.backend, CONTENDERS, range(5))
-    assert [row["task"] for row in run_all(path, more)] == [task.id for task in more[len(TASKS) :]]
+    assert [one.task for one in run_all(path, more)] == [task.id for task in more[len(TASKS) :]]
 
 
 def test_a_changed_definition_runs_again(path: Path, trainer: Trainer) -> None:
@@ -597,17 +638,17 @@ def test_ctrl_c_leaves_whole_rows_and_the_rest_follows(path: Path, trainer: Trai
     trainer.stops_at = 4
     with pytest.raises(KeyboardInterrupt):
         list(run_all(path, TASKS))
-    assert [row["task"] for row in read_rows(path)] == [task.id for task in TASKS[:4]]
+    assert [one.task for one in read_rows(path)] == [task.id for task in TASKS[:4]]
     trainer.stops_at = -1
     list(run_all(path, TASKS))
-    assert [row["task"] for row in read_rows(path)] == [task.id for task in TASKS]
+    assert [one.task for one in read_rows(path)] == [task.id for task in TASKS]
 
 
 def test_a_torn_row_is_run_again(path: Path, trainer: Trainer) -> None:
     list(run_all(path, TASKS))
     path.write_bytes(path.read_bytes()[:-7])
-    assert [row["task"] for row in run_all(path, TASKS)] == [TASKS[-1].id]
-    assert [row["task"] for row in read_rows(path)] == [task.id for task in TASKS]
+    assert [one.task for one in run_all(path, TASKS)] == [TASKS[-1].id]
+    assert [one.task for one in read_rows(path)] == [task.id for task in TASKS]
 
 
 def test_a_failed_run_does_not_stop_the_others_and_is_tried_again(
@@ -616,8 +657,8 @@ def test_a_failed_run_does_not_stop_the_others_and_is_tried_again(
     trainer.fails = {TASKS[1].id}
     assert len(list(run_all(path, TASKS))) == len(TASKS)
     trainer.fails = set()
-    assert [row["task"] for row in run_all(path, TASKS)] == [TASKS[1].id]
-    assert [row["error"] for row in read_rows(path)].count("RuntimeError: no") == 1
+    assert [one.task for one in run_all(path, TASKS)] == [TASKS[1].id]
+    assert [one.error for one in read_rows(path)].count("RuntimeError: no") == 1
 
 
 def test_timing_reruns_what_others_ran_beside_and_nothing_else(
@@ -625,10 +666,10 @@ def test_timing_reruns_what_others_ran_beside_and_nothing_else(
 ) -> None:
     with Results(path) as results:
         for i, task in enumerate(TASKS[:4]):
-            results.append({"task": task.id, "error": None, "timing_comparable": i % 2 == 0})
+            results.append(row(task.id, timing_comparable=i % 2 == 0))
         assert [task.id for task in runner.missing(TASKS, results)] == [t.id for t in TASKS[4:]]
         found = list(bench.run(TASKS[:4], results, timing=True))
-    assert [row["task"] for row in found] == [TASKS[1].id, TASKS[3].id]
+    assert [one.task for one in found] == [TASKS[1].id, TASKS[3].id]
 
 
 # Planning.
@@ -664,7 +705,7 @@ def test_a_plan_has_the_hybrid_and_every_control_that_applies() -> None:
         ({"training": {"epochs": 2, "batch_size": 4}}, "must have `learning_rate`"),
         ({"training": {**TASK.training, "epochs": 2.5}}, "epochs.*whole number"),
         ({"training": {**TASK.training, "learning_rate": math.nan}}, "learning_rate.*over 0"),
-        ({"training": {**TASK.training, "momentum": 0.9}}, "takes epochs.*`momentum`"),
+        ({"training": {**TASK.training, "momentum": 0.9}}, "have epochs.* only.*'momentum'"),
         ({"contenders": ["hybrid", "transformer"]}, "'rbf_svc'.*'transformer'"),
         (
             {
@@ -739,7 +780,7 @@ def rows_of(accuracies: dict[str, list[float | None]], **fields: dict[str, Any])
     for contender, values in accuracies.items():
         for seed, value in enumerate(values):
             task = dataclasses.replace(TASK, contender=contender, seed=seed)
-            row: Row = {
+            made: dict[str, Any] = {
                 "task": task.id,
                 "comparison": task.comparison,
                 **task.definition(),
@@ -748,7 +789,7 @@ def rows_of(accuracies: dict[str, list[float | None]], **fields: dict[str, Any])
                 "machine": {"cores": 2},
             }
             if value is not None:
-                row |= {
+                made |= {
                     "network": f"network of {contender}",
                     "engine": "tfq" if contender == "hybrid" else None,
                     "parameters": 1234,
@@ -758,8 +799,8 @@ def rows_of(accuracies: dict[str, list[float | None]], **fields: dict[str, Any])
                     "first_epoch_seconds": 2.0,
                     "epoch_seconds": 0.4 if contender == "hybrid" else 0.1,
                 }
-                row |= fields.get(contender, {})
-            rows.append(row)
+                made |= fields.get(contender, {})
+            rows.append(Row(**made))
     return rows
 
 
@@ -785,7 +826,7 @@ def test_a_seed_that_failed_for_one_is_no_pair() -> None:
 
 def test_a_summary_counts_failures_and_takes_medians() -> None:
     rows = rows_of({"hybrid": [0.9, None, 0.7, 0.8]})
-    rows[0] |= {"first_epoch_seconds": 60.0, "loss": [1.0, None]}
+    rows[:1] = changed(rows[:1], first_epoch_seconds=60.0, loss=[1.0, None])
     (summary,) = summarize(rows)
     assert summary.failed == 1
     assert summary.test_score.mean == pytest.approx(0.8)
@@ -793,7 +834,7 @@ def test_a_summary_counts_failures_and_takes_medians() -> None:
     assert summary.first_epoch_seconds == 2
     assert summary.loss_drop == pytest.approx(0.01)
     assert summary.engine == "tfq"
-    rows[3]["engine"] = "native"
+    rows[3:] = changed(rows[3:], engine="native")
     assert summarize(rows)[0].engine == "native, tfq"
     (all_failed,) = summarize(rows_of({"hybrid": [None, None]}))
     assert all_failed.failed == 2
@@ -893,7 +934,7 @@ def test_notes_tell_of_a_mismatch_a_twin_a_failure_and_other_machines() -> None:
         dense_same_parameters={**network, "parameters": 1086},
         dense_same_width=network,
     )
-    rows[-1]["versions"] = {"keras": "4"}
+    rows[-1:] = changed(rows[-1:], versions={"keras": "4"})
     said = " ".join(report.notes(rows))
     assert "Dense same parameters has 12.0 % fewer" in said
     assert "Dense same parameters and Dense same width are the same network here" in said

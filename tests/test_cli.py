@@ -9,14 +9,15 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import qkeras_hybrid
 from qkeras_hybrid import cli, datasets, encodings, engines
 from qkeras_hybrid.bench import models, runner
+from qkeras_hybrid.bench.results import Results, read_rows
 from qkeras_hybrid.bench.statistics import pairs_needed
-from qkeras_hybrid.bench.task import Results, Row, read_rows
 from qkeras_hybrid.cli import listing
 
 SMALL = ("--dataset", "iris", "--qubits", "2", "--layers", "1", "--epochs", "2")
@@ -32,7 +33,7 @@ def compare(path: Path, *arguments: str) -> int:
 
 
 def pairs(path: Path) -> list[tuple[int, str]]:
-    return [(row["seed"], row["contender"]) for row in read_rows(path)]
+    return [(row.seed, row.contender) for row in read_rows(path)]
 
 
 def test_compare_trains_prints_and_writes(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,14 +45,14 @@ def test_compare_trains_prints_and_writes(path: Path, capsys: pytest.CaptureFixt
     assert "Too few seeds to tell (2 paired seeds, and 7 is the least) for the matched" in printed
     assert f"Rows: {path}" in printed
     rows = read_rows(path)
-    assert [row["error"] for row in rows] == [None] * 6
+    assert [row.error for row in rows] == [None] * 6
     assert pairs(path) == [
         (seed, contender)
         for seed in (0, 1)
         for contender in ("hybrid", "dense_same_parameters", "dense_same_width")
     ]
     for row in rows:
-        assert abs(row["parameter_mismatch"]) <= 0.05 or row["contender"] == "dense_same_width"
+        assert abs(row.parameter_mismatch) <= 0.05 or row.contender == "dense_same_width"
 
     before = path.read_bytes()
     assert compare(path, "--seeds", "2") == 0
@@ -76,7 +77,7 @@ class Runs:
         self.stops_at = -1
         self.fails = ""
 
-    def __call__(self, task: runner.Task, on_epoch: runner.OnEpoch) -> Row:
+    def __call__(self, task: runner.Task, on_epoch: runner.OnEpoch) -> dict[str, Any]:
         if self.count == self.stops_at:
             raise KeyboardInterrupt
         self.count += 1

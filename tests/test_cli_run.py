@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from qkeras_hybrid import cli
 from qkeras_hybrid.bench import runner
-from qkeras_hybrid.bench.task import Results, Row, Task, read_rows
+from qkeras_hybrid.bench.results import Results, read_rows
+from qkeras_hybrid.bench.row import Row
+from qkeras_hybrid.bench.task import Task
 
 SUITE = """
 description = "Small."
@@ -71,10 +74,10 @@ def test_a_suite_runs_writes_and_becomes_a_page(
     assert "pqc_dense on iris: 2 seeds" in printed
     assert "RBF-SVC" in printed
     assert "qkeras-hybrid report results/small" in printed
-    assert [(row["seed"], row["contender"]) for row in rows()] == [
+    assert [(row.seed, row.contender) for row in rows()] == [
         (seed, name) for seed in (0, 1) for name in ("hybrid", "linear", "rbf_svc")
     ]
-    assert {row["suite"] for row in rows()} == {"small"}
+    assert {row.suite for row in rows()} == {"small"}
     assert len(list(Path("results/small/curves").iterdir())) == 4
     assert len(list(Path("results/small/tensorboard").iterdir())) == 4
     assert cli.main(["report", "results/small"]) == 0
@@ -94,7 +97,7 @@ def test_a_suite_runs_writes_and_becomes_a_page(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the place of training."""
 
-    def run(task: Task, on_epoch: runner.OnEpoch) -> Row:
+    def run(task: Task, on_epoch: runner.OnEpoch) -> dict[str, Any]:
         if task.contender == "linear" and Path("fails").exists():
             raise RuntimeError("the circuit caught fire")
         return {
@@ -123,13 +126,13 @@ def test_a_changed_suite_reruns_only_what_it_touches(suite: str, quick: None) ->
     text = Path(suite).read_text().replace('{name = "wine"}', '{name = "wine", test_size = 0.4}')
     Path(suite).write_text(text)
     assert cli.main(["run", suite]) == 0
-    assert [row["data"] for row in rows()[8:]] == [{"name": "wine", "test_size": 0.4}] * 2
+    assert [row.data for row in rows()[8:]] == [{"name": "wine", "test_size": 0.4}] * 2
 
 
 def test_a_model_of_the_users_own_takes_the_suites_place(suite: str, quick: None) -> None:
     assert cli.main(["run", suite, "--model", "mine.py:build"]) == 0
-    assert {row["model"]["name"] for row in rows()} == {"mine.py:build"}
-    assert all("model" in row["fingerprints"] for row in rows())
+    assert {row.model["name"] for row in rows()} == {"mine.py:build"}
+    assert all("model" in row.fingerprints for row in rows())
 
 
 def test_failed_runs_are_shown_and_run_again(
@@ -146,10 +149,10 @@ def test_failed_runs_are_shown_and_run_again(
 def test_timing_runs_again_what_others_ran_beside(suite: str, quick: None) -> None:
     assert cli.main(["run", suite]) == 0
     path = Path("results/small/results.jsonl")
-    beside = [{**row, "timing_comparable": row["seed"] == 1} for row in rows()]
+    beside = [{**row.to_json(), "timing_comparable": row.seed == 1} for row in rows()]
     path.write_text("".join(json.dumps(row) + "\n" for row in beside))
     assert cli.main(["run", suite, "--timing"]) == 0
-    assert [(row["seed"], row["timing_comparable"]) for row in rows()[6:]] == [(0, True)] * 3
+    assert [(row.seed, row.timing_comparable) for row in rows()[6:]] == [(0, True)] * 3
 
 
 def test_a_dry_run_leaves_no_trace(

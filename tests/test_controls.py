@@ -17,8 +17,8 @@ import sympy
 from keras import ops
 
 from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, bench, compile_circuit, engines, testing
-from qkeras_hybrid.bench import controls, derived
-from qkeras_hybrid.bench.controls import CONTROLS, controls_for, inapplicable, trainable_parameters
+from qkeras_hybrid.bench import controls, dense_widths, inspection
+from qkeras_hybrid.bench.controls import CONTROLS, controls_for, inapplicable
 from qkeras_hybrid.bench.derived import (
     DoesNotApplyError,
     FourierFeatures,
@@ -26,7 +26,9 @@ from qkeras_hybrid.bench.derived import (
     frequencies,
     without_entanglement,
 )
+from qkeras_hybrid.bench.inspection import trainable_parameters
 from qkeras_hybrid.encodings import ReuploadingEncoding
+from qkeras_hybrid.program import AngleTable
 from qkeras_hybrid.readouts import Probabilities, Readout
 
 Layer = keras.layers.Layer
@@ -141,15 +143,15 @@ def test_only_quantum_layers_are_replaced(control: str) -> None:
 )
 def test_classical_controls_have_no_quantum_layer(control: str, name: str) -> None:
     made = CONTROLS[control](HYBRIDS[name]())
-    assert controls.quantum_layers(made) == []
-    assert controls.engine_name(made) is None
+    assert inspection.quantum_layers(made) == []
+    assert inspection.engine_name(made) is None
 
 
 @pytest.mark.parametrize("name", HYBRIDS)
 def test_all_quantum_layers_are_found(name: str) -> None:
     count = {"sequential": 1, "functional": 3, "nested": 2}[name]
-    assert len(controls.quantum_layers(HYBRIDS[name]())) == count
-    assert len(controls.quantum_layers(controls.no_entanglement(HYBRIDS[name]()))) == count
+    assert len(inspection.quantum_layers(HYBRIDS[name]())) == count
+    assert len(inspection.quantum_layers(controls.no_entanglement(HYBRIDS[name]()))) == count
 
 
 @pytest.mark.parametrize("control", CONTROLS)
@@ -249,21 +251,21 @@ def brute_force(target: int, n_features: int, n_outputs: int) -> set[tuple[int, 
 @hypothesis.settings(max_examples=60)
 @hypothesis.given(st.integers(1, 220), st.integers(1, 20), st.integers(2, 6))
 def test_dense_widths_against_all_there_are(target: int, n_features: int, n_outputs: int) -> None:
-    found = controls.dense_widths(target, n_features, n_outputs)
+    found = dense_widths.dense_widths(target, n_features, n_outputs)
     within = brute_force(target, n_features, n_outputs)
     if within:
         assert found in within
         assert min(found) == max(min(widths) for widths in within) or len(found) == 1
     else:
-        smallest = controls.dense_parameters((1, 1), n_features, n_outputs)
-        miss = abs(controls.dense_parameters(found, n_features, n_outputs) - target)
+        smallest = dense_widths.dense_parameters((1, 1), n_features, n_outputs)
+        miss = abs(dense_widths.dense_parameters(found, n_features, n_outputs) - target)
         assert miss > 0.05 * target
         assert miss <= abs(smallest - target)
 
 
 def test_dense_parameters_are_what_keras_counts() -> None:
     model = sequential(*(keras.layers.Dense(width) for width in (4, 5, 3)), features=7)
-    assert controls.dense_parameters((4, 5), 7, 3) == model.count_params()
+    assert dense_widths.dense_parameters((4, 5), 7, 3) == model.count_params()
 
 
 @pytest.mark.parametrize("features", [4, 13, 64, 784])
@@ -344,7 +346,7 @@ def test_features_pass_where_the_widths_agree() -> None:
 
 def test_another_width_takes_a_linear_map() -> None:
     straight = controls.linear(sequential(PQCDense(3), keras.layers.Dense(1)))
-    assert controls.describe(straight) == "Dense(3, linear) > Dense(1, linear)"
+    assert inspection.describe(straight) == "Dense(3, linear) > Dense(1, linear)"
 
 
 # (d) Frozen.
@@ -354,11 +356,11 @@ def test_another_width_takes_a_linear_map() -> None:
 def test_frozen_circuits_have_no_trainable_weight(name: str) -> None:
     model = HYBRIDS[name]()
     frozen = controls.frozen_circuit(model)
-    layers = controls.quantum_layers(frozen)
+    layers = inspection.quantum_layers(frozen)
     assert sum(len(layer.trainable_variables) for layer in layers) == 0
-    in_circuits = sum(len(layer.symbols) for layer in controls.quantum_layers(model))
+    in_circuits = sum(len(layer.symbols) for layer in inspection.quantum_layers(model))
     assert trainable_parameters(model) - trainable_parameters(frozen) == in_circuits
-    for layer, its in zip(controls.quantum_layers(model), layers, strict=True):
+    for layer, its in zip(inspection.quantum_layers(model), layers, strict=True):
         assert its.compiled == layer.compiled
 
 
@@ -367,7 +369,7 @@ def test_frozen_weights_are_uniform_on_the_circle_and_follow_the_seed() -> None:
 
     def drawn(seed: int) -> np.ndarray:
         keras.utils.set_random_seed(seed)
-        (layer,) = controls.quantum_layers(controls.frozen_circuit(model))
+        (layer,) = inspection.quantum_layers(controls.frozen_circuit(model))
         return np.asarray(layer.get_weights()[0])
 
     weights = drawn(0)
@@ -504,8 +506,8 @@ def test_gates_of_ones_own_and_subcircuits_are_taken_apart() -> None:
 
 def test_weights_of_the_kept_gates_start_from_the_hybrids() -> None:
     model = sequential(PQCDense(3, ansatz="sim14", n_layers=1), keras.layers.Dense(1))
-    (layer,) = controls.quantum_layers(model)
-    (apart,) = controls.quantum_layers(controls.no_entanglement(model))
+    (layer,) = inspection.quantum_layers(model)
+    (apart,) = inspection.quantum_layers(controls.no_entanglement(model))
     theirs = dict(zip(layer.symbols, layer.get_weights()[0], strict=True))
     assert 0 < len(apart.symbols) < len(layer.symbols)
     np.testing.assert_array_equal(
@@ -567,11 +569,11 @@ def test_a_circuit_of_one_qubit_is_a_fourier_series_of_its_uploads(repeats: int)
     assert found == [(float(k),) for k in range(1, repeats + 1)]
     fourier = FourierFeatures(layer, dtype="float64")
     fourier.build((None, 1))
-    fourier._table = derived.AngleTable([((0, f),) for (f,) in found])
+    fourier._table = AngleTable([((0, f),) for (f,) in found])
     # Exact but for rounding in double precision.
     assert least_squares(layer, fourier, values) < 1e-9
     # And not by accident: without the highest frequency it does not fit.
-    fourier._table = derived.AngleTable([((0, f),) for (f,) in [*found[:-1], (0.0,)]])
+    fourier._table = AngleTable([((0, f),) for (f,) in [*found[:-1], (0.0,)]])
     assert least_squares(layer, fourier, values) > 1e-2
 
 
@@ -601,7 +603,7 @@ def test_two_entangled_qubits_fit_in_all_their_frequencies() -> None:
     assert found == [(1.0, 0.0), (0.0, 1.0), (1.0, 1.0), (1.0, -1.0)]
     fourier = FourierFeatures(layer, dtype="float64")
     fourier.build((None, 2))
-    fourier._table = derived.AngleTable([tuple(enumerate(f)) for f in found])
+    fourier._table = AngleTable([tuple(enumerate(f)) for f in found])
     assert least_squares(layer, fourier, x) < 1e-9
 
 
@@ -719,13 +721,13 @@ def test_fourier_features_serialize_and_train() -> None:
 
 def test_a_network_is_described_in_a_line() -> None:
     model = hybrid(engine="statevector")
-    said = {name: controls.describe(made) for name, made in controls_for(model).items()}
-    assert controls.describe(model) == "Dense(2, tanh) > PQCDense(2) > Dense(3, softmax)"
+    said = {name: inspection.describe(made) for name, made in controls_for(model).items()}
+    assert inspection.describe(model) == "Dense(2, tanh) > PQCDense(2) > Dense(3, softmax)"
     assert said["frozen_circuit"] == "Dense(2, tanh) > PQCDense(2, frozen) > Dense(3, softmax)"
     assert "> WithoutEntanglement(PQCDense(2)) >" in said["no_entanglement"]
     assert "> FourierFeatures(2, 2 frequencies) >" in said["fourier_features"]
-    assert controls.describe(nested()).startswith(
+    assert inspection.describe(nested()).startswith(
         "TimeDistributed(Sequential(PQCDense(2) > Dense(2, linear))) > TimeDistributed(PQCDense(3))"
     )
-    assert controls.engine_name(model) == "statevector"
-    assert controls.engine_name(controls.no_entanglement(model)) == "statevector"
+    assert inspection.engine_name(model) == "statevector"
+    assert inspection.engine_name(controls.no_entanglement(model)) == "statevector"

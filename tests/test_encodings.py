@@ -261,8 +261,8 @@ STATES = [
     (IQPEncoding(), 1, 1, iqp_state([])),
     (IQPEncoding(), 2, 2, iqp_state(FULL2)),
     (IQPEncoding(), 4, 4, iqp_state(FULL4)),
-    (IQPEncoding(n_repeats=3), 3, 3, iqp_state(FULL3, repeats=3)),
-    (IQPEncoding(n_repeats=2), 8, 3, iqp_state(FULL3, repeats=2)),
+    (IQPEncoding(n_layers=3), 3, 3, iqp_state(FULL3, repeats=3)),
+    (IQPEncoding(n_layers=2), 8, 3, iqp_state(FULL3, repeats=2)),
     (IQPEncoding(), 2, 3, iqp_state(FULL3)),
     (IQPEncoding(entanglement="circular"), 4, 4, iqp_state(RING4)),
     (IQPEncoding(entanglement="circular"), 7, 4, iqp_state(RING4)),
@@ -271,15 +271,15 @@ STATES = [
     (ZZEncoding(), 1, 1, zz_state([])),
     (ZZEncoding(), 2, 2, zz_state(FULL2)),
     (ZZEncoding(), 4, 4, zz_state(FULL4)),
-    (ZZEncoding(reps=1), 3, 3, zz_state(FULL3, reps=1)),
-    (ZZEncoding(reps=3), 5, 2, zz_state(FULL2, reps=3)),
+    (ZZEncoding(n_layers=1), 3, 3, zz_state(FULL3, reps=1)),
+    (ZZEncoding(n_layers=3), 5, 2, zz_state(FULL2, reps=3)),
     (ZZEncoding(entanglement="linear"), 4, 4, zz_state(LINE4)),
     (ZZEncoding(entanglement="linear"), 3, 4, zz_state(LINE4)),
     (ZZEncoding(entanglement="circular"), 4, 4, zz_state(RING4)),
     (ZZEncoding(entanglement="circular"), 2, 2, zz_state(FULL2)),
     (ZZEncoding(entanglement="pairwise"), 4, 4, zz_state([(0, 1), (2, 3), (1, 2)])),
     # The couplings commute, so that the order in which "sca" takes the ring is of no matter.
-    (ZZEncoding(reps=3, entanglement="sca"), 4, 4, zz_state(RING4, reps=3)),
+    (ZZEncoding(n_layers=3, entanglement="sca"), 4, 4, zz_state(RING4, reps=3)),
     (ZZEncoding(entanglement=[(2, 0)]), 3, 3, zz_state([(2, 0)])),
     (ZZEncoding(pair=own_pair), 3, 3, zz_state(FULL3, pair=lambda a, b: a * (0.5 + b * b))),
     (HamiltonianEncoding(start="zero"), 2, 3, heisenberg_state(zero)),
@@ -703,11 +703,32 @@ CONFIGURED = [
     AmplitudeEncoding(pad_with=0.25),
     BasisEncoding(kind="integer"),
     PhaseEncoding(),
-    IQPEncoding(n_repeats=3, entanglement=[(0, 2), [1, 2]]),
-    ZZEncoding(reps=1, entanglement="sca", pair=own_pair),
+    IQPEncoding(n_layers=3, entanglement=[(0, 2), [1, 2]]),
+    ZZEncoding(n_layers=1, entanglement="sca", pair=own_pair),
     HamiltonianEncoding(0.5, 7, ["X0", "Z1 + Y0"], "plus", 3),
     ReuploadingEncoding(n_layers=4),
 ]
+
+
+OLD_NAMES = [(IQPEncoding, "n_repeats"), (ZZEncoding, "reps")]
+
+
+@pytest.mark.parametrize(("kind", "old"), OLD_NAMES)
+def test_an_old_name_of_n_layers_works_and_warns(kind, old):
+    with pytest.warns(DeprecationWarning, match=f"`{old}` of {kind.__name__} is called `n_layers`"):
+        assert kind(**{old: 3}) == kind(n_layers=3)
+    with pytest.raises(ValueError, match=f"must come once, without its old name `{old}`"):
+        kind(n_layers=3, **{old: 3})
+
+
+@pytest.mark.parametrize(("kind", "old"), OLD_NAMES)
+def test_a_config_with_the_old_name_of_n_layers_is_read_in_silence(kind, old, recwarn):
+    new = kind(n_layers=3, entanglement="linear")
+    saved = {old if key == "n_layers" else key: v for key, v in new.get_config().items()}
+    assert kind.from_config(saved) == new
+    layer = {**keras.saving.serialize_keras_object(new), "config": saved}
+    assert encodings.get(layer) == new
+    assert not [w for w in recwarn if issubclass(w.category, DeprecationWarning)]
 
 
 def test_names_are_those_of_the_classes():
@@ -786,10 +807,10 @@ FOREIGN = cirq.X(cirq.GridQubit(0, 0))
         (lambda: AmplitudeEncoding(math.nan), "`pad_with` must be a finite number, but got nan"),
         (lambda: AmplitudeEncoding("0"), "`pad_with` must be a finite number"),
         (lambda: BasisEncoding("gray"), "`kind` must be one of 'bits', 'integer', but got 'gray'"),
-        (lambda: IQPEncoding(n_repeats=0), "`n_repeats` must be .*at least 1, but got 0"),
+        (lambda: IQPEncoding(n_layers=0), "`n_layers` must be .*at least 1, but got 0"),
         (lambda: IQPEncoding(entanglement="star"), "`entanglement` must be one of 'full'.*'star'"),
         (lambda: IQPEncoding(entanglement=[(1, 1)]), "two different qubit indices"),
-        (lambda: ZZEncoding(reps=1.5), "`reps` must be .*whole number.*1.5"),
+        (lambda: ZZEncoding(n_layers=1.5), "`n_layers` must be .*whole number.*1.5"),
         (lambda: ZZEncoding(pair=3), "`pair` must be a function of two tensors, but got 3"),
         (lambda: HamiltonianEncoding(time=math.inf), "`time` must be a finite number"),
         (lambda: HamiltonianEncoding(trotter_steps=0), "`trotter_steps` must be"),

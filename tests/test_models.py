@@ -14,14 +14,8 @@ import pytest
 from keras import ops
 
 from qkeras_hybrid import PQCDense, QuantumEmbedding, datasets
-from qkeras_hybrid.bench.controls import (
-    CONTROLS,
-    controls_for,
-    describe,
-    inapplicable,
-    quantum_layers,
-    trainable_parameters,
-)
+from qkeras_hybrid.bench.controls import CONTROLS, controls_for, inapplicable
+from qkeras_hybrid.bench.inspection import describe, quantum_layers, trainable_parameters
 from qkeras_hybrid.bench.models import MODELS, build, fingerprint
 
 
@@ -39,7 +33,7 @@ REGRESSION = Data(n_outputs=1, task="regression")
 SMALL: dict[str, dict[str, Any]] = {
     "pqc_dense": {"n_qubits": 2, "n_layers": 1},
     "reuploading": {"n_qubits": 2, "n_layers": 2},
-    "iqp": {"n_qubits": 3, "n_layers": 1, "n_repeats": 1},
+    "iqp": {"n_qubits": 3, "n_layers": 1, "n_encoding_layers": 1},
     "qcnn": {},
     "quanvolution": {},
     "embedding_head": {"n_qubits": 3},
@@ -151,6 +145,14 @@ def test_reuploading_reads_the_fidelities_with_label_states() -> None:
     embedding = model.layers[0]
     bloch = ops.convert_to_numpy(embedding(samples(4, 2)))
     np.testing.assert_allclose(np.linalg.norm(bloch, axis=1), 1, atol=1e-5)
+
+
+def test_suites_of_0_1_call_the_layers_of_the_iqp_encoding_n_repeats() -> None:
+    old = build({"name": "iqp", "n_qubits": 2, "n_layers": 1, "n_repeats": 3}, Data(2, 2))
+    (layer,) = quantum_layers(old)
+    assert layer.encoding.n_layers == 3
+    with pytest.raises(ValueError, match="without its old name `n_repeats`"):
+        build({"name": "iqp", "n_encoding_layers": 1, "n_repeats": 3}, Data(2, 2))
 
 
 def test_iqp_reads_the_parity_too() -> None:

@@ -1,5 +1,7 @@
 """Observables are read as the table in the module's docstring says."""
 
+import itertools
+
 import cirq
 import numpy as np
 import pytest
@@ -114,6 +116,26 @@ def test_a_projector_is_the_chance_of_its_bits():
     found = compiled.readout.of_state(compiled.program, state[None])
     exact = [0.5 * chance[1, :, 0].sum(), chance[:, 0].sum() + 2 * chance[0].sum()]
     np.testing.assert_allclose(found, [exact], atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("projector", "words"),
+    [
+        (cirq.ProjectorString({QUBITS[0]: 2}), "bits 0 and 1"),
+        (
+            cirq.ProjectorSum.from_projector_strings(
+                [
+                    cirq.ProjectorString(dict(zip(cirq.LineQubit.range(12), bits, strict=True)))
+                    for bits in itertools.islice(itertools.product((0, 1), repeat=12), 17)
+                ]
+            ),
+            "at most 65,536 Pauli strings",
+        ),
+    ],
+)
+def test_a_projector_on_nothing_or_on_too_much_is_refused(projector, words):
+    with pytest.raises(ValueError, match=words):
+        observables.parse(projector, cirq.LineQubit.range(12))
 
 
 @pytest.mark.parametrize(

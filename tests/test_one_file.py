@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import Any, ClassVar
 
 import cirq
@@ -143,6 +144,96 @@ def test_an_engine_in_one_class_keeps_the_contract(engine: Engine, shots: int | 
 )
 def test_a_new_ability_is_at_most_60_lines(new: type) -> None:
     assert len(inspect.getsource(new).splitlines()) <= 60
+
+
+X, Y, Z = np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])
+ZERO = np.array([1.0, 0.0])
+IRREVERSIBLE = {
+    # The gate after `rx(x)` on |0>, and how it moves the Bloch vector (0, -sin x, cos x): factors
+    # of its parts and what is added.
+    "depolarize": (cirq.depolarize(0.3), 0.6, 0.6, 0.0),
+    "asymmetric_depolarize": (cirq.asymmetric_depolarize(0.1, 0.2, 0.05), 0.7, 0.4, 0.0),
+    "amplitude_damp": (cirq.amplitude_damp(0.36), 0.8, 0.64, 0.36),
+    "generalized_amplitude_damp": (cirq.generalized_amplitude_damp(0.75, 0.36), 0.8, 0.64, 0.18),
+    "phase_damp": (cirq.phase_damp(0.36), 0.8, 1.0, 0.0),
+    "bit_flip": (cirq.bit_flip(0.1), 0.8, 0.8, 0.0),
+    "phase_flip": (cirq.phase_flip(0.1), 0.8, 1.0, 0.0),
+    "kraus": (cirq.KrausChannel([0.8 * np.eye(2), 0.6 * Y]), 1.0, 0.28, 0.0),
+    "mixed_unitary": (cirq.MixedUnitaryChannel([(0.7, np.eye(2)), (0.3, X)]), 0.4, 0.4, 0.0),
+    "random_gate": (cirq.RandomGateChannel(sub_gate=cirq.Z, probability=0.3), 0.4, 1.0, 0.0),
+    "reset": (cirq.ResetChannel(), 0.0, 0.0, 1.0),
+    "state_preparation": (cirq.StatePreparationChannel(ZERO), 0.0, 0.0, 1.0),
+}
+
+
+def saved_and_loaded(layer: keras.layers.Layer, folder: Path) -> tuple[Any, Any]:
+    """Returns a model of one layer, and the same from its file."""
+    model = keras.Sequential([keras.Input((1,)), layer])
+    model.save(folder / "model.keras")
+    return model, keras.models.load_model(folder / "model.keras")
+
+
+@pytest.mark.parametrize("name", IRREVERSIBLE)
+def test_a_layer_with_a_channel_is_saved(name: str, tmp_path: Path) -> None:
+    gate, of_y, of_z, added = IRREVERSIBLE[name]
+    x, q = sympy.Symbol("x"), cirq.LineQubit(0)
+    layer = PQC(
+        cirq.Circuit(cirq.rx(x)(q), gate(q)), ["Y", "Z"], inputs=[x], engine=DensityEngine()
+    )
+    inputs = np.array([[0.4], [1.3]], "float32")
+    exact = np.concatenate([-of_y * np.sin(inputs), of_z * np.cos(inputs) + added], axis=1)
+    for model in saved_and_loaded(layer, tmp_path):
+        # A few products in complex128, handed over in float32.
+        np.testing.assert_allclose(model.predict(inputs, verbose=0), exact, atol=1e-6)
+
+
+def test_a_layer_with_a_measurement_is_saved(tmp_path: Path) -> None:
+    q, x = cirq.LineQubit.range(2), sympy.Symbol("x")
+    circuit = cirq.Circuit(
+        cirq.H(q[0]),
+        cirq.measure(*q, key="middle", invert_mask=(True,)),
+        cirq.H(q[0]),
+        cirq.X(q[1]),
+        cirq.rx(x)(q[1]),
+    )
+    layer = PQC(circuit, "Z", inputs=[x], engine=SamplerEngine(), shots=4000, seed=1)
+    for model in saved_and_loaded(layer, tmp_path):
+        # The measurement leaves no coherence for the second H. 4 standard errors of 4000 shots.
+        np.testing.assert_allclose(
+            model.predict(np.zeros((1, 1)), verbose=0), [[0.0, -1.0]], atol=4 / np.sqrt(4000)
+        )
+
+
+@pytest.mark.parametrize(
+    ("observables", "value"),
+    [
+        (np.kron(X, np.eye(2)) + 0.5 * np.kron(Y, Z), lambda x: -0.5 * np.sin(x)),
+        ([np.kron(Z, Z), "Z1"], lambda x: np.concatenate([np.cos(x), np.ones_like(x)], axis=1)),
+        (
+            cirq.ProjectorString({cirq.LineQubit(0): 1}, coefficient=2.0),
+            lambda x: 2 * np.sin(x / 2) ** 2,
+        ),
+        (
+            cirq.ProjectorSum.from_projector_strings(
+                [
+                    cirq.ProjectorString({cirq.LineQubit(0): 0, cirq.LineQubit(1): 0}),
+                    cirq.ProjectorString({cirq.LineQubit(0): 1}, coefficient=-1.0),
+                ]
+            ),
+            np.cos,
+        ),
+    ],
+    ids=["matrix", "matrix and spelling", "projector", "sum of projectors"],
+)
+def test_a_layer_with_any_observable_is_saved(observables: Any, value: Any, tmp_path: Path) -> None:
+    x, q = sympy.Symbol("x"), cirq.LineQubit.range(2)
+    layer = PQC(
+        cirq.Circuit(cirq.rx(x)(q[0]), cirq.I(q[1])), observables, inputs=[x], engine="statevector"
+    )
+    inputs = np.array([[0.4], [1.3]], "float32")
+    for model in saved_and_loaded(layer, tmp_path):
+        # Ten operations in complex64.
+        np.testing.assert_allclose(model.predict(inputs, verbose=0), value(inputs), atol=1e-6)
 
 
 A, W = sympy.symbols("a w")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from qkeras_hybrid.bench.report import content
-from qkeras_hybrid.bench.task import read_rows
+from qkeras_hybrid.bench.results import read_rows
 
 CODE = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 

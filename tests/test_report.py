@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import configparser
 import html.parser
+import json
 import re
 import shutil
 import subprocess
 from collections import Counter
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
 
 import made_rows
-from made_rows import Row
 from qkeras_hybrid import cli
 from qkeras_hybrid.bench import report
 from qkeras_hybrid.bench.report import content, latex, markdown, words
 from qkeras_hybrid.bench.report import html as pages
-from qkeras_hybrid.bench.task import Results
+from qkeras_hybrid.bench.results import Results
+from qkeras_hybrid.bench.row import Row
 
 SOME = ("hybrid", "dense_same_parameters", "frozen_circuit", "rbf_svc")
 
@@ -38,10 +40,11 @@ def some_rows() -> list[Row]:
         model={"name": "models/a<b>&c_d.py:build"}, contenders=SOME, seeds=2, metric="r2"
     )
     rows += made_rows.comparison(data={"name": "wine"}, contenders=SOME, seeds=3)
-    for row in rows:
-        if row["contender"] == "frozen_circuit" and row["error"] is None:
-            row["train_score"] = row["test_score"]
-    return rows
+    return made_rows.changed(
+        rows,
+        lambda row: row.contender == "frozen_circuit" and row.error is None,
+        train_score=lambda row: row.test_score,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +59,11 @@ def write(folder: Path, rows: list[Row]) -> None:
     with Results(folder / "results.jsonl") as results:
         for row in rows:
             results.append(row)
+
+
+def write_tables(folder: Path, tables: list[dict[str, Any]]) -> None:
+    lines = [json.dumps(table) + "\n" for table in tables]
+    (folder / "results.jsonl").write_text("".join(lines))
 
 
 class Page(html.parser.HTMLParser):
@@ -189,7 +197,7 @@ def test_ten_data_sets_have_a_diagram_of_ranks(tmp_path: Path) -> None:
 
 
 def test_every_count_of_data_sets_is_the_same(tmp_path: Path) -> None:
-    rows = [row for row in some_rows() if row.get("metric") != "r2"]
+    rows = [row for row in some_rows() if row.metric != "r2"]
     made = content.build(rows)
     assert made.data_sets == 2  # hidden_manifold, in three variants, and wine
     assert {one.data_sets for one in made.aggregates} == {2}
@@ -226,10 +234,13 @@ def test_one_seed_and_one_contender_and_no_success_render(tmp_path: Path) -> Non
 
 def test_rows_of_compare_lack_what_only_suites_have(tmp_path: Path) -> None:
     rows = made_rows.comparison(contenders=["hybrid", "linear"], seeds=2)
+    lacking = []
     for row in rows:
+        table = row.to_json()
         for key in ("suite", "curve", "cost", "tuning", "hyperparameters", "timing_comparable"):
-            del row[key]
-    report.render(rows, tmp_path)
+            del table[key]
+        lacking.append(Row.from_json(table))
+    report.render(lacking, tmp_path)
     assert "every run had the machine to itself" in (tmp_path / "report.html").read_text("utf-8")
 
 
@@ -240,8 +251,12 @@ def test_titles_tell_comparisons_apart() -> None:
         ({"name": "o", "n": 1}, {"name": "e", "k": 1}, {"epochs": 1}, "jax"),
         ({"name": "o", "n": 1}, {"name": "e", "k": 1}, {"epochs": 1}, "torch"),
     ]
-    keys = ("model", "data", "training", "backend")
-    found = words.names({str(n): [dict(zip(keys, t, strict=True))] for n, t in enumerate(tables)})
+    found = words.names(
+        {
+            str(n): [Row("", "", data, model, training, backend, "hybrid", 0)]
+            for n, (model, data, training, backend) in enumerate(tables)
+        }
+    )
     assert list(found.values()) == [
         ("m (n 1)", "d"),
         ("m (n 2)", "d"),
@@ -317,11 +332,12 @@ def test_a_report_of_a_damaged_file_says_so_and_leaves_the_file_alone(
     ],
 )
 def test_rows_that_are_none_are_named(
-    change: Row, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    change: dict[str, Any], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = made_rows.comparison(contenders=["hybrid"], seeds=2)
-    rows[1] |= change
-    write(tmp_path, rows)
+    tables = [row.to_json() for row in rows]
+    tables[1] |= change
+    write_tables(tmp_path, tables)
     assert cli.main(["report", str(tmp_path)]) == 1
     line = one_line(capsys)
     assert said in line
@@ -332,8 +348,9 @@ def test_rows_of_an_older_version_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rows = made_rows.comparison(contenders=["hybrid"], seeds=1)
-    rows[0]["test_accuracy"] = rows[0].pop("test_score")
-    write(tmp_path, rows)
+    table = rows[0].to_json()
+    table["test_accuracy"] = table.pop("test_score")
+    write_tables(tmp_path, [table])
     assert cli.main(["report", str(tmp_path)]) == 1
     assert "row 1 lacks 'test_score'" in one_line(capsys)
 

@@ -18,7 +18,7 @@ import sympy
 
 import made_rows
 from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, _circuit_json, _files
-from qkeras_hybrid.bench import report, runner, suite, task, tracking
+from qkeras_hybrid.bench import report, results, runner, suite, tracking
 from qkeras_hybrid.interop import from_qasm, to_qasm
 from qkeras_hybrid.program import compile_circuit
 
@@ -85,6 +85,28 @@ def circuits() -> list[cirq.Circuit]:
             cirq.WaitGate(cirq.Duration(nanos=3))(Q[0]),
             cirq.GlobalPhaseGate(1j)(),
         ),
+        cirq.Circuit(
+            cirq.ry(W)(Q[0]),
+            cirq.depolarize(0.1)(Q[0]),
+            cirq.depolarize(0.1, 2)(Q[0], Q[1]),
+            cirq.asymmetric_depolarize(error_probabilities={"XZ": 0.1, "YI": 0.2})(Q[0], Q[1]),
+            cirq.amplitude_damp(0.1)(Q[0]),
+            cirq.generalized_amplitude_damp(0.3, 0.1)(Q[1]),
+            cirq.phase_damp(0.1)(Q[0]),
+            cirq.bit_flip(0.1)(Q[1]).with_tags("tag"),
+            cirq.phase_flip(0.1)(Q[0]),
+            cirq.KrausChannel([0.6 * np.eye(2), 0.8 * np.diag([1, -1])])(Q[1]),
+            cirq.MixedUnitaryChannel([(0.5, np.eye(2)), (0.5, np.diag([1, 1j]))])(Q[0]),
+            cirq.RandomGateChannel(sub_gate=cirq.X, probability=0.3)(Q[1]),
+            cirq.ControlledGate(cirq.bit_flip(0.1))(Q[2], Q[0]),
+            cirq.StatePreparationChannel(np.array([0.6, 0.8j]), name="psi")(Q[2]),
+            cirq.ResetChannel()(Q[0]),
+        ),
+        cirq.Circuit(
+            cirq.X(Q[1]),
+            cirq.measure(Q[0], Q[1], key="m", invert_mask=(True,)),
+            sub_circuit(cirq.Circuit(cirq.measure(*Q, key="n"), cirq.bit_flip(0.1)(Q[0]))),
+        ),
     ]
 
 
@@ -94,6 +116,12 @@ def test_a_saved_circuit_comes_back_the_same(index: int) -> None:
     again = _circuit_json.read(_circuit_json.write(circuit))
     assert again == circuit
     assert compile_circuit(again, "Z0").program == compile_circuit(circuit, "Z0").program
+
+
+def test_a_measurement_with_a_confusion_map_comes_back_the_same() -> None:
+    gate = cirq.MeasurementGate(2, "m", confusion_map={(1,): np.array([[0.9, 0.1], [0.2, 0.8]])})
+    circuit = cirq.Circuit(gate(Q[0], Q[1]))
+    assert _circuit_json.read(_circuit_json.write(circuit)) == circuit
 
 
 def opened(text: str) -> None:
@@ -391,12 +419,83 @@ def test_json_that_is_nested_deep_is_refused(text: str) -> None:
         ("WaitGate", {"num_qubits": 10**9, "duration": {"cirq_type": "Duration", "picos": 0}}),
         ("QuantumFourierTransformGate", {"num_qubits": 10**9, "without_reverse": False}),
         ("CliffordGate", {"n": 10**9, "rs": None, "xs": None, "zs": None}),
+        ("DepolarizingChannel", {"p": 0.1, "n_qubits": 10**9}),
+        ("DepolarizingChannel", {"p": 0.1, "n_qubits": None}),
+        ("AsymmetricDepolarizingChannel", {"error_probabilities": {"X" * 900: 0.1}}),
+        ("AsymmetricDepolarizingChannel", {"error_probabilities": ["X"]}),
+        ("MeasurementGate", {"num_qubits": 10**9, "key": "m", "invert_mask": []}),
     ],
 )
 def test_a_gate_of_too_many_qubits_is_refused(kind: str, fields: dict[str, Any]) -> None:
     gate = {"cirq_type": kind, **fields}
-    with pytest.raises(ValueError, match="must have"):
+    with pytest.raises(ValueError, match=r"must (have|act on)"):
         opened(json.dumps(replaced(cirq.Circuit(cirq.H(Q[0])), "HPowGate", gate)))
+
+
+MANY = cirq.LineQubit.range(40)
+FLIP = cirq.bit_flip(0.1)
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        cirq.RandomGateChannel(sub_gate=cirq.IdentityGate(40), probability=0.1)(*MANY),
+        cirq.ControlledGate(FLIP, num_controls=39)(*MANY),
+        cirq.ControlledOperation(MANY[:39], FLIP(MANY[39])),
+        cirq.ControlledOperation(MANY[:39], sub_circuit(cirq.Circuit(FLIP(MANY[39])))),
+        cirq.ParallelGate(cirq.ResetChannel(), 40)(*MANY),
+        cirq.ParallelGate(cirq.MeasurementGate(1, "m"), 40)(*MANY),
+    ],
+    ids=["random", "controlled gate", "controlled", "sub-circuit", "resets", "measurements"],
+)
+def test_a_channel_of_too_many_qubits_is_refused(operation: cirq.Operation) -> None:
+    circuit = cirq.Circuit(operation)
+    for given in (circuit, cirq.to_json(circuit)):
+        with pytest.raises(ValueError, match="act on at most 5 qubits, controls included"):
+            PQC(given, "Z0")
+
+
+def test_kraus_operators_that_would_fill_the_memory_are_refused() -> None:
+    # 4**5 operators of 4**5 entries each time.
+    inner = cirq.Circuit(cirq.depolarize(0.1, 5)(*MANY[:5]))
+    circuit = cirq.Circuit(sub_circuit(inner, repetitions=10_000))
+    for given in (circuit, cirq.to_json(circuit)):
+        with pytest.raises(ValueError, match="at most 10,000,000 entries in all"):
+            PQC(given, "Z0")
+
+
+@pytest.mark.parametrize(
+    ("kind", "field"),
+    [
+        ("AmplitudeDampingChannel", "gamma"),
+        ("BitFlipChannel", "p"),
+        ("DepolarizingChannel", "p"),
+        ("GeneralizedAmplitudeDampingChannel", "p"),
+        ("PhaseFlipChannel", "p"),
+        ("RandomGateChannel", "probability"),
+        ("KrausChannel", "_kraus_ops"),
+        ("MixedUnitaryChannel", "_mixture"),
+        ("StatePreparationChannel", "target_state"),
+        ("AsymmetricDepolarizingChannel", "error_probabilities"),
+        ("MeasurementGate", "invert_mask"),
+        ("MeasurementGate", "confusion_map"),
+    ],
+)
+def test_text_in_a_channel_is_not_run(kind: str, field: str, canary: Path) -> None:
+    text = payload(canary)
+    for value in (text, [text], {"X": text}, {text: 0.1}, function("sin", text)):
+        gate = {"cirq_type": kind, field: value}
+        with pytest.raises(ValueError, match="`circuit` must be"):
+            opened(json.dumps(replaced(cirq.Circuit(cirq.H(Q[0])), "HPowGate", gate)))
+    assert not canary.exists()
+
+
+def test_a_matrix_in_saved_observables_holds_numbers(canary: Path) -> None:
+    text = payload(canary)
+    for rows in (text, [[text]], [[[text, text]]], [[1.0, 0.0]], [[[1.0]]], {"a": 1}, [[[1], []]]):
+        with pytest.raises(ValueError, match="`observables` must be readable"):
+            PQCDense(1, n_qubits=1, observables=[{"matrix": rows}])
+    assert not canary.exists()
 
 
 @pytest.mark.parametrize(
@@ -624,15 +723,15 @@ def test_a_report_does_not_draw_its_figures_elsewhere(tmp_path: Path) -> None:
 def test_rows_do_not_go_where_a_link_points(name: str, precious: Path, tmp_path: Path) -> None:
     precious.write_text("")
     link(tmp_path / "results" / name, precious)
-    results = task.Results(tmp_path / "results" / "results.jsonl")
-    with pytest.raises(task.ResultsError, match="it is a link"), results:
-        results.append({"task": "a1"})
+    file = results.Results(tmp_path / "results" / "results.jsonl")
+    with pytest.raises(results.ResultsError, match="it is a link"), file:
+        file.append(made_rows.row("a1"))
     assert precious.read_text() == ""
 
 
 def test_a_curve_replaces_a_link(precious: Path, tmp_path: Path) -> None:
     (row,) = made_rows.comparison(contenders=["hybrid"], seeds=1)
-    link(tmp_path / "curves" / f"{row['task']}.csv", precious)
+    link(tmp_path / "curves" / f"{row.task}.csv", precious)
     tracking.csv_tracker(tmp_path / "curves")(row)
     assert precious.read_text() == "precious"
 

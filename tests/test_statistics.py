@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 
@@ -10,9 +11,10 @@ import pytest
 import scipy.stats
 
 import made_rows
-from made_rows import Row
+from made_rows import changed
 from qkeras_hybrid.bench import report, statistics
 from qkeras_hybrid.bench.report import judge, verdicts
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import (
     MIN_PAIRS,
     aggregate,
@@ -43,16 +45,16 @@ def scored(scores: Mapping[str, Sequence[float | None]], **fields: object) -> li
     """Rows of one comparison with these test scores by seed; None stands for a failed run."""
     seeds = max(map(len, scores.values()))
     rows = made_rows.comparison(contenders=["hybrid", "linear", "mlp"], seeds=seeds)
-    one = {row["seed"]: row for row in rows if row["contender"] == "hybrid"}
+    one = {row.seed: row for row in rows if row.contender == "hybrid"}
     made = []
     for contender, values in scores.items():
         for seed, value in enumerate(values):
-            row = one[seed] | {"task": f"{contender}-{seed}", "contender": contender}
+            own = {"task": f"{contender}-{seed}", "contender": contender, "test_score": value}
             if value is None:
-                row |= {"error": "RuntimeError: no", "test_score": None}
+                own["error"] = "RuntimeError: no"
             else:
-                row |= {"test_score": value, "train_score": value + 0.01}
-            made.append(row | fields)
+                own["train_score"] = value + 0.01
+            made.append(dataclasses.replace(one[seed], **own, **fields))
     return made
 
 
@@ -159,9 +161,7 @@ def test_a_planted_effect_is_found() -> None:
             "leaked": [1.0] * 10,
         }
     )
-    for row in rows:
-        if row["contender"] == "leaked":
-            row["train_score"] = 1.0
+    rows = changed(rows, lambda row: row.contender == "leaked", train_score=1.0)
     by_name = {contrast.contender: contrast for contrast in contrasts(rows)}
     leaked = by_name["leaked"]
     assert leaked.outcome == "worse"
@@ -279,11 +279,10 @@ def test_regressions_have_another_unit() -> None:
 def test_no_cost_is_claimed_from_runs_that_had_others_beside_them() -> None:
     rows = made_rows.comparison(contenders=["hybrid", "linear"])
     assert "cheaper" in judge(rows).sentence
-    for row in rows:
-        row["timing_comparable"] = False
+    rows = changed(rows, timing_comparable=False)
     assert "cheaper" not in judge(rows).sentence
     assert not summarize(rows)[0].timing_comparable
-    rows[0] |= {"timing_comparable": True, "fit_seconds": 77.0}
+    rows = [*changed(rows[:1], timing_comparable=True, fit_seconds=77.0), *rows[1:]]
     summary = summarize(rows)[0]
     assert (summary.timing_comparable, summary.costs["fit_seconds"]) == (True, 77.0)
 
@@ -300,12 +299,15 @@ def many(data_sets: int, shift: float = 0.05) -> list[Row]:
         found = scored(
             {"hybrid": scores[0], "linear": scores[1] - shift, "mlp": scores[2] + shift},
         )
-        for row in found:
-            row["data"] = {"name": f"data {number}"}
-            row["comparison"] = f"c{number}"
-            row["task"] += str(number)
-            row["test_score"] = float(row["test_score"])
-        rows += found
+        rows += [
+            dataclasses.replace(
+                row,
+                data={"name": f"data {number}"},
+                comparison=f"c{number}",
+                task=f"{row.task}{number}",
+            )
+            for row in found
+        ]
     return rows
 
 
@@ -316,8 +318,8 @@ def test_ranks_need_ten_data_sets() -> None:
     assert list(found.mean.items()) == [("mlp", 1.0), ("pqc_dense", 2.0), ("linear", 3.0)]
     table = [
         [
-            np.mean([r["test_score"] for r in rows if r["contender"] == c and r["data"] == data])
-            for data in {row["comparison"]: row["data"] for row in rows}.values()
+            np.mean([r.test_score for r in rows if r.contender == c and r.data == data])
+            for data in {row.comparison: row.data for row in rows}.values()
         ]
         for c in ("hybrid", "linear", "mlp")
     ]
@@ -325,11 +327,18 @@ def test_ranks_need_ten_data_sets() -> None:
     assert found.p_pairs.loc["mlp", "linear"] < 0.001
 
 
+def failing(rows: list[Row], comparison: str, contender: str, seeds: int = 99) -> list[Row]:
+    """Has the runs of one contender of one comparison fail in the first seeds."""
+    return changed(
+        rows,
+        lambda row: (row.comparison, row.contender) == (comparison, contender) and row.seed < seeds,
+        error="RuntimeError: no",
+    )
+
+
 def test_a_data_set_that_a_contender_lacks_is_no_block() -> None:
     rows = many(11)
-    for row in rows:
-        if row["comparison"] == "c0" and row["contender"] == "mlp":
-            row["error"] = "RuntimeError: no"
+    rows = failing(rows, "c0", "mlp")
     (found,) = ranks(rows)
     assert found.data_sets == 10
     assert ranks(rows[:-24]) == []
@@ -349,10 +358,11 @@ def test_aggregates_over_data_sets() -> None:
 
 def variants_of(rows: list[Row], *numbers: int) -> list[Row]:
     """Makes variants of the first of these data sets of the others."""
-    for row in rows:
-        if int(row["comparison"].removeprefix("c")) in numbers:
-            row["data"] = {"name": f"data {numbers[0]}", "noise": row["comparison"]}
-    return rows
+    return changed(
+        rows,
+        lambda row: int(row.comparison.removeprefix("c")) in numbers,
+        data=lambda row: {"name": f"data {numbers[0]}", "noise": row.comparison},
+    )
 
 
 @pytest.mark.parametrize(
@@ -365,7 +375,9 @@ def variants_of(rows: list[Row], *numbers: int) -> list[Row]:
         ({"name": "csv", "path": "a.csv", "target": "y"}, {"name": "csv", "path": "a.csv"}, True),
     ],
 )
-def test_variants_of_a_generator_or_file_are_one_data_set(one: Row, other: Row, same: bool) -> None:
+def test_variants_of_a_generator_or_file_are_one_data_set(
+    one: dict[str, object], other: dict[str, object], same: bool
+) -> None:
     assert (data_set(one) == data_set(other)) == same
 
 
@@ -385,15 +397,10 @@ def test_variants_of_one_data_set_count_once() -> None:
 
 
 def test_a_seed_that_a_variant_lacks_is_no_pair_of_its_data_set() -> None:
-    rows = variants_of(many(3), 0, 1)
-    for row in rows:
-        if row["comparison"] == "c1" and row["contender"] == "linear" and row["seed"] < 3:
-            row["error"] = "RuntimeError: no"
+    rows = failing(variants_of(many(3), 0, 1), "c1", "linear", seeds=3)
     linear = {one.contender: one for one in aggregate(rows)}["linear"]
     assert linear.difference.n == 5 + 8
-    by_seed = {
-        (row["comparison"], row["contender"], row["seed"]): row["test_score"] for row in rows
-    }
+    by_seed = {(row.comparison, row.contender, row.seed): row.test_score for row in rows}
     expected = [
         np.mean(
             [
@@ -413,22 +420,22 @@ def test_variants_of_one_data_set_are_one_block_of_the_ranks() -> None:
     (found,) = ranks(rows)
     assert found.data_sets == 10
     # A variant that one contender lacks would compare contenders on different data.
-    for row in rows:
-        if row["comparison"] == "c4" and row["contender"] == "mlp":
-            row["error"] = "RuntimeError: no"
-        if row["comparison"] == "c4" and row["contender"] == "linear":
-            row["test_score"] = 1e3
+    rows = changed(
+        failing(rows, "c4", "mlp"),
+        lambda row: (row.comparison, row.contender) == ("c4", "linear"),
+        test_score=1e3,
+    )
     (found,) = ranks(rows)
     assert (found.data_sets, found.mean["linear"]) == (10, 3.0)
 
 
 def test_tuned_models_are_never_pooled_with_untuned_ones() -> None:
-    untuned, tuned = many(10), many(10, shift=-0.05)
-    for row in untuned:
-        row["tuning"] = None
-    for row in tuned:
-        row["task"] += "t"
-        row["comparison"] += "t"
+    untuned = changed(many(10), tuning=None)
+    tuned = changed(
+        many(10, shift=-0.05),
+        task=lambda row: row.task + "t",
+        comparison=lambda row: row.comparison + "t",
+    )
     found = {(one.contender, one.tuned): one for one in aggregate(untuned + tuned)}
     assert {key: one.data_sets for key, one in found.items()} == {
         (contender, how): 10 for contender in ("linear", "mlp") for how in (False, True)
@@ -443,12 +450,12 @@ def test_tuned_models_are_never_pooled_with_untuned_ones() -> None:
 
 def test_the_parameters_of_a_tuned_model_are_held_against_the_hybrid_of_the_report() -> None:
     rows = scored({"hybrid": [0.8] * 3, "dense_same_parameters": [0.8] * 3})
-    for row in rows:
-        # Each contender is as large as the hybrid that it was derived from in its own search.
-        row["parameter_mismatch"] = 0.0
-        row["parameters"] = {"hybrid": 100, "dense_same_parameters": 140 + 20 * row["seed"]}[
-            row["contender"]
-        ]
+    # Each contender is as large as the hybrid that it was derived from in its own search.
+    rows = changed(
+        rows,
+        parameter_mismatch=0.0,
+        parameters=lambda row: 100 if row.contender == "hybrid" else 140 + 20 * row.seed,
+    )
     by_name = {summary.contender: summary for summary in summarize(rows)}
     assert by_name["hybrid"].parameter_mismatch == 0
     dense = by_name["dense_same_parameters"]
@@ -463,27 +470,29 @@ def test_the_parameters_of_a_tuned_model_are_held_against_the_hybrid_of_the_repo
 def test_learning_curves_are_medians_and_quartiles() -> None:
     rows = scored({"hybrid": [0.8] * 5})
     scores = np.random.default_rng(0).uniform(size=(5, 3))
-    for row, values in zip(rows, scores, strict=True):
-        row["curve"] = {"seconds": [1.0, 2.0, 4.0], "train_score": values.tolist()}
+    rows = [
+        dataclasses.replace(row, curve={"seconds": [1.0, 2.0, 4.0], "train_score": values.tolist()})
+        for row, values in zip(rows, scores, strict=True)
+    ]
     (curve,) = learning_curves(rows)
     assert curve.median == pytest.approx(np.median(scores, axis=0))
     assert curve.low == pytest.approx(np.quantile(scores, 0.25, axis=0))
     assert curve.seconds == (1, 2, 4)
-    for row in rows[:3]:
-        row["curve"] = {"seconds": [1.0], "train_score": [0.5]}
-    assert len(learning_curves(rows)[0].median) == 1  # two of five seeds went on
+    short = changed(rows[:3], curve={"seconds": [1.0], "train_score": [0.5]})
+    assert len(learning_curves(short + rows[3:])[0].median) == 1  # two of five seeds went on
 
 
 def test_time_to_a_score() -> None:
     rows = scored({"hybrid": [0.8] * 3, "mlp": [0.8] * 3})
     curves = ([0.5, 0.9], [0.9, 0.9], [0.1, None])
-    for row, values in zip(rows, (*curves, *[[0.1, 0.2]] * 3), strict=True):
-        row["curve"] = {"seconds": [1.0, 3.0], "train_score": values}
+    rows = [
+        dataclasses.replace(row, curve={"seconds": [1.0, 3.0], "train_score": values})
+        for row, values in zip(rows, (*curves, *[[0.1, 0.2]] * 3), strict=True)
+    ]
     hybrid, mlp = time_to_score(rows, 0.9)
     assert (hybrid.seconds, hybrid.reached, hybrid.n) == (3.0, 2, 3)
     assert (mlp.seconds, mlp.reached) == (math.inf, 0)
-    for row in rows:
-        row["curve"] = None
+    rows = changed(rows, curve=None)
     assert time_to_score(rows, 0.9) == []
     assert learning_curves(rows) == []
 

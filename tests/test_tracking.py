@@ -12,7 +12,7 @@ from qkeras_hybrid.bench import tracking
 
 ROWS = made_rows.comparison(seeds=1, contenders=("hybrid", "rbf_svc"), epochs=4)
 HYBRID, SVC = ROWS
-FAILED = {**HYBRID, "task": "f" * 16, "error": "ValueError: no"}
+(FAILED,) = made_rows.changed([HYBRID], task="f" * 16, error="ValueError: no")
 
 
 def test_a_csv_file_holds_the_curve(tmp_path: Path) -> None:
@@ -20,14 +20,14 @@ def test_a_csv_file_holds_the_curve(tmp_path: Path) -> None:
     for row in (HYBRID, SVC, FAILED):
         track(row)
     (file,) = (tmp_path / "curves").iterdir()
-    assert file.stem == HYBRID["task"]
+    assert file.stem == HYBRID.task
     with file.open(encoding="utf-8") as lines:
         found = list(csv.DictReader(lines))
     assert [int(line["epoch"]) for line in found] == [1, 2, 3, 4]
     for column, values in (
-        ("seconds", HYBRID["curve"]["seconds"]),
-        ("loss", HYBRID["loss"]),
-        ("train_score", HYBRID["curve"]["train_score"]),
+        ("seconds", HYBRID.curve["seconds"]),
+        ("loss", HYBRID.loss),
+        ("train_score", HYBRID.curve["train_score"]),
     ):
         assert [float(line[column]) for line in found] == values
 
@@ -58,11 +58,11 @@ def test_mlflow_holds_a_run_for_each_row(tmp_path: Path) -> None:
     by_status = {run.info.status: run for run in runs if run.data.params["contender"] == "hybrid"}
     assert len(runs) == 3
     run = by_status["FINISHED"]
-    assert run.data.tags["task"] == HYBRID["task"]
+    assert run.data.tags["task"] == HYBRID.task
     assert run.data.params["data.name"] == "iris"
     assert run.data.params["hyperparameters.learning_rate"] == "0.01"
-    assert run.data.metrics["test_score"] == HYBRID["test_score"]
-    assert [m.value for m in client.get_metric_history(run.info.run_id, "loss")] == HYBRID["loss"]
+    assert run.data.metrics["test_score"] == HYBRID.test_score
+    assert [m.value for m in client.get_metric_history(run.info.run_id, "loss")] == HYBRID.loss
     assert by_status["FAILED"].data.tags["error"] == "ValueError: no"
 
 

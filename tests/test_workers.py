@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from qkeras_hybrid.bench import runner, workers
-from qkeras_hybrid.bench.task import Results, Task, read_rows
+from qkeras_hybrid.bench.results import Results, read_rows
+from qkeras_hybrid.bench.task import Task
 
 TASK = Task(
     data={"name": "iris"},
@@ -75,16 +76,16 @@ def test_workers_write_each_row_once_and_outlive_a_lost_one(tmp_path: Path) -> N
         )
         assert list(workers.run_processes(tasks, results, 2)) == []
     rows = read_rows(tmp_path / "results.jsonl")
-    assert [row["task"] for row in found] == [row["task"] for row in rows]
-    assert sorted(row["task"] for row in rows) == sorted(task.id for task in tasks)
-    assert all(row["error"] is None for row in rows)
-    assert not any(row["timing_comparable"] for row in rows)
+    assert [row.task for row in found] == [row.task for row in rows]
+    assert sorted(row.task for row in rows) == sorted(task.id for task in tasks)
+    assert all(row.error is None for row in rows)
+    assert not any(row.timing_comparable for row in rows)
     assert (tasks[1].id, 1) in lost
     # In another process as in this one.
-    by_task = {row["task"]: row for row in rows}
+    by_task = {row.task: row for row in rows}
     alone = runner.run_task(TASK)
-    assert by_task[TASK.id]["loss"] == pytest.approx(alone["loss"], rel=1e-4)
-    assert by_task[TASK.id]["test_score"] == alone["test_score"]
+    assert by_task[TASK.id].loss == pytest.approx(alone.loss, rel=1e-4)
+    assert by_task[TASK.id].test_score == alone.test_score
 
 
 @pytest.mark.slow
@@ -92,8 +93,8 @@ def test_a_task_that_always_loses_its_worker_has_a_row_that_says_so(tmp_path: Pa
     task = deadly(tmp_path, kills=99)
     with Results(tmp_path / "results.jsonl") as results:
         (row,) = workers.run_processes([task], results, 2)
-    assert row["error"].startswith("WorkerLost: the process was lost 3 times")
-    assert row["task"] == task.id
+    assert row.error.startswith("WorkerLost: the process was lost 3 times")
+    assert row.task == task.id
 
 
 @pytest.mark.parametrize("count", [0, -1, 1.5])
@@ -215,7 +216,7 @@ def test_a_ray_cluster_of_two_nodes_outlives_a_killed_worker(tmp_path: Path, roo
 import json, pathlib, sys
 from ray.cluster_utils import Cluster
 from qkeras_hybrid.bench import workers
-from qkeras_hybrid.bench.task import Results
+from qkeras_hybrid.bench.results import Results
 sys.path.insert(0, "tests")
 from test_workers import TASK, deadly
 import dataclasses
@@ -244,6 +245,6 @@ print(json.dumps({"lost": lost, "tasks": [task.id for task in tasks]}))
     assert done.returncode == 0, done.stderr[-3000:]
     said = json.loads(done.stdout.splitlines()[-1])
     rows = read_rows(tmp_path / "results.jsonl")
-    assert sorted(row["task"] for row in rows) == sorted(said["tasks"])
-    assert all(row["error"] is None for row in rows)
+    assert sorted(row.task for row in rows) == sorted(said["tasks"])
+    assert all(row.error is None for row in rows)
     assert said["lost"] == [said["tasks"][0]]

@@ -2,12 +2,15 @@
 
 from qkeras_hybrid.bench.controls import controls_for
 from qkeras_hybrid.bench.report import notes, table, verdict
+from qkeras_hybrid.bench.results import Results, read_rows
+from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.runner import run, run_task
 from qkeras_hybrid.bench.statistics import paired_difference, summarize, t_interval
-from qkeras_hybrid.bench.task import Results, Task, latest, plan, read_rows
+from qkeras_hybrid.bench.task import Task, plan
 
 __all__ = [
     "Results",
+    "Row",
     "Task",
     "controls_for",
     "latest",

@@ -8,16 +8,13 @@ control that can't be made of a model, or would be the model itself, raises
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
 
 import keras
 from keras import ops
 
-from qkeras_hybrid._checks import positive_int
-from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.bench.dense_widths import dense_widths
 from qkeras_hybrid.bench.derived import (
     DoesNotApplyError,
     FourierFeatures,
@@ -25,14 +22,18 @@ from qkeras_hybrid.bench.derived import (
     entangling,
     fresh,
 )
+from qkeras_hybrid.bench.inspection import quantum_layers, trainable_parameters
+from qkeras_hybrid.bench.replacing import (
+    Copies,
+    frozen_trunk,
+    last_activation,
+    n_features,
+    replaced,
+    require_quantum,
+    size,
+    width,
+)
 from qkeras_hybrid.layers.base import QuantumLayer
-from qkeras_hybrid.readouts import Probabilities
-
-TOLERANCE = 0.05
-"""How far a control's parameter count may lie from the hybrid's, as a share of the latter."""
-
-
-# The controls.
 
 
 def same_parameters(hybrid: keras.Model) -> keras.Model:
@@ -52,7 +53,7 @@ def same_parameters(hybrid: keras.Model) -> keras.Model:
             nothing that trains.
         ValueError: If the model has no quantum layer.
     """
-    _require_quantum(hybrid)
+    require_quantum(hybrid)
     if len(hybrid.outputs) != 1:
         raise DoesNotApplyError(
             f"The model has {len(hybrid.outputs)} outputs, and a Dense network one."
@@ -60,8 +61,8 @@ def same_parameters(hybrid: keras.Model) -> keras.Model:
     target = trainable_parameters(hybrid)
     if not target:
         raise DoesNotApplyError("Nothing trains in the model: there is no count to match.")
-    copies = _Copies(fresh)
-    trunk = [copies(layer) for layer in _frozen_trunk(hybrid)]
+    copies = Copies(fresh)
+    trunk = [copies(layer) for layer in frozen_trunk(hybrid)]
     # On new inputs, so that all that follows has a shape.
     inputs = keras.tree.map_structure(
         lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name),
@@ -71,13 +72,13 @@ def same_parameters(hybrid: keras.Model) -> keras.Model:
     for layer in trunk:
         tensors = [layer(tensors[0])]
     shape = hybrid.outputs[0].shape[1:]
-    n_features, n_outputs = sum(_size(tensor.shape[1:]) for tensor in tensors), _size(shape)
+    n_inputs, n_outputs = sum(size(tensor.shape[1:]) for tensor in tensors), size(shape)
     if any(len(tensor.shape) != 2 for tensor in tensors):
         tensors = [keras.layers.Flatten()(tensor) for tensor in tensors]
     x = tensors[0] if len(tensors) == 1 else keras.layers.Concatenate()(tensors)
-    for width in dense_widths(target, n_features, n_outputs):
-        x = keras.layers.Dense(width, activation="tanh")(x)
-    activation = _last_activation(hybrid)
+    for units in dense_widths(target, n_inputs, n_outputs):
+        x = keras.layers.Dense(units, activation="tanh")(x)
+    activation = last_activation(hybrid)
     if len(shape) == 1:
         x = keras.layers.Dense(n_outputs, activation=activation)(x)
     else:
@@ -100,12 +101,12 @@ def same_width(hybrid: keras.Model) -> keras.Model:
     """
 
     def twin(layer: QuantumLayer) -> keras.Layer:
-        width, activation = _width(layer), layer.readout.activation
+        units, activation = width(layer), layer.readout.activation
         return keras.layers.Dense(
-            width, activation=activation, name=layer.name, dtype=layer.dtype_policy
+            units, activation=activation, name=layer.name, dtype=layer.dtype_policy
         )
 
-    return _replaced(hybrid, twin)
+    return replaced(hybrid, twin)
 
 
 def linear(hybrid: keras.Model) -> keras.Model:
@@ -121,11 +122,11 @@ def linear(hybrid: keras.Model) -> keras.Model:
     """
 
     def straight(layer: QuantumLayer) -> keras.Layer:
-        if _n_features(layer) == _width(layer):
+        if n_features(layer) == width(layer):
             return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)
-        return keras.layers.Dense(_width(layer), name=layer.name, dtype=layer.dtype_policy)
+        return keras.layers.Dense(width(layer), name=layer.name, dtype=layer.dtype_policy)
 
-    return _replaced(hybrid, straight)
+    return replaced(hybrid, straight)
 
 
 def frozen_circuit(hybrid: keras.Model) -> keras.Model:
@@ -139,7 +140,7 @@ def frozen_circuit(hybrid: keras.Model) -> keras.Model:
         DoesNotApplyError: If the circuits have no weights that train: it would be the hybrid.
         ValueError: If the model has no quantum layer.
     """
-    _require_quantum(hybrid)
+    require_quantum(hybrid)
     trained = [layer for layer in quantum_layers(hybrid) if layer.trainable_variables]
     if not trained:
         raise DoesNotApplyError("The circuits have no weights that train: they are frozen already.")
@@ -157,7 +158,7 @@ def frozen_circuit(hybrid: keras.Model) -> keras.Model:
             values |= {name: value for name, value in new_values if name not in kept}
         new.assign_symbol_values(values)
 
-    return _replaced(hybrid, frozen, draw)
+    return replaced(hybrid, frozen, draw)
 
 
 def no_entanglement(hybrid: keras.Model) -> keras.Model:
@@ -171,7 +172,7 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
             out of reach.
         ValueError: If the model has no quantum layer.
     """
-    _require_quantum(hybrid)
+    require_quantum(hybrid)
     if not any(entangling(layer.compiled) for layer in quantum_layers(hybrid)):
         raise DoesNotApplyError(
             "No circuit has a gate on two or more qubits: without entanglement it is the same."
@@ -184,7 +185,7 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
         values = layer.symbol_values()
         new.assign_symbol_values({symbol: values[symbol.name] for symbol in new.symbols})
 
-    return _replaced(hybrid, apart, carry)
+    return replaced(hybrid, apart, carry)
 
 
 def fourier_features(hybrid: keras.Model) -> keras.Model:
@@ -200,10 +201,10 @@ def fourier_features(hybrid: keras.Model) -> keras.Model:
     """
 
     def waves(layer: QuantumLayer) -> keras.Layer:
-        _width(layer)
+        width(layer)
         return FourierFeatures(layer, name=layer.name, dtype=layer.dtype_policy)
 
-    return _replaced(hybrid, waves)
+    return replaced(hybrid, waves)
 
 
 CONTROLS: dict[str, Callable[[keras.Model], keras.Model]] = {
@@ -271,255 +272,3 @@ def _derived(hybrid: keras.Model) -> tuple[dict[str, keras.Model], dict[str, str
         except DoesNotApplyError as error:
             reasons[name] = str(error)
     return made, reasons
-
-
-# What users of this module ask of a model.
-
-
-def quantum_layers(model: keras.Model) -> list[QuantumLayer]:
-    """Returns the layers of a model that compute a circuit, however deep they sit in it."""
-    # Keras has no public way into layers that hold layers.
-    return [
-        layer
-        for layer in model._flatten_layers(include_self=False)
-        if isinstance(layer, QuantumLayer)
-    ]
-
-
-def trainable_parameters(model: keras.Model) -> int:
-    """Counts the trainable parameters of a built model."""
-    return sum(int(ops.size(weight)) for weight in model.trainable_variables)
-
-
-def dense_parameters(widths: tuple[int, ...], n_features: int, n_outputs: int) -> int:
-    """Counts the weights and biases of a Dense network with these hidden widths."""
-    sizes = (n_features, *widths, n_outputs)
-    return sum((before + 1) * after for before, after in itertools.pairwise(sizes))
-
-
-def dense_widths(target: int, n_features: int, n_outputs: int) -> tuple[int, ...]:
-    """Finds the hidden widths of a Dense network with a given number of parameters.
-
-    One hidden layer, if the best width comes within 5 % of the target; else two. Of the pairs
-    within 5 %, those without a bottleneck are taken first (the widest narrowest layer), because
-    a baseline that squeezes its inputs through two units would lose for that reason alone; of
-    these, the closest in count; and of two as close, the larger network. Where no network comes
-    within 5 %, it is the closest one with one or two hidden layers.
-
-    Args:
-        target: The number of parameters to come close to.
-        n_features: The width of the inputs.
-        n_outputs: The width of the outputs.
-
-    Returns:
-        One or two hidden widths.
-
-    Example:
-        >>> dense_widths(682, n_features=64, n_outputs=10)
-        (9,)
-        >>> dense_widths(346, n_features=64, n_outputs=10)
-        (4, 5)
-    """
-    positive_int("target", target)
-
-    def miss(widths: tuple[int, ...]) -> int:
-        return abs(dense_parameters(widths, n_features, n_outputs) - target)
-
-    # A width more adds the same number of parameters each time, so that the count is a straight
-    # line in the last hidden width, and the best widths lie beside where it meets the target.
-    def candidates(before: tuple[int, ...]) -> list[tuple[int, ...]]:
-        at_zero = dense_parameters((*before, 0), n_features, n_outputs)
-        slope = dense_parameters((*before, 1), n_features, n_outputs) - at_zero
-        below = max(1, (target - at_zero) // slope)
-        return [(*before, below), (*before, below + 1)]
-
-    one = min(candidates(()), key=lambda widths: (miss(widths), -widths[0]))
-    if miss(one) <= TOLERANCE * target:
-        return one
-    widest = max(1, target // (n_features + 1))
-    pairs = [pair for first in range(1, widest + 1) for pair in candidates((first,))]
-    within = [pair for pair in pairs if miss(pair) <= TOLERANCE * target]
-    if within:
-        return min(
-            within,
-            key=lambda pair: (
-                -min(pair),
-                miss(pair),
-                -dense_parameters(pair, n_features, n_outputs),
-            ),
-        )
-    return min([one, *pairs], key=miss)
-
-
-def describe(model: keras.Model) -> str:
-    """Returns a model's layers in a line, e.g. `"Dense(4, tanh) > Dense(10, softmax)"`.
-
-    Layers that hold others show them in brackets; layers with weights that don't train are
-    "frozen".
-    """
-    return " > ".join(
-        _describe_layer(layer)
-        for layer in model.layers
-        if not isinstance(layer, keras.layers.InputLayer)
-    )
-
-
-def _describe_layer(layer: keras.Layer) -> str:
-    if isinstance(layer, keras.Model):
-        return f"{type(layer).__name__}({describe(layer)})"
-    if isinstance(layer, keras.layers.Wrapper):
-        return f"{type(layer).__name__}({_describe_layer(layer.layer)})"
-    if isinstance(layer, WithoutEntanglement):
-        return f"WithoutEntanglement({_describe_layer(layer._like.layer)})"
-    parts = [str(layer.units)] if hasattr(layer, "units") else []
-    if isinstance(layer, keras.layers.Dense):
-        parts.append(keras.activations.serialize(layer.activation))
-    if isinstance(layer, FourierFeatures) and layer.built:
-        parts.append(f"{len(layer.frequencies)} frequencies")
-    if layer.weights and not layer.trainable:
-        parts.append("frozen")
-    kind = type(layer).__name__
-    return f"{kind}({', '.join(parts)})" if parts else kind
-
-
-def engine_name(model: keras.Model) -> str | None:
-    """Returns the name of the engine of a model's quantum layers, None if it has no such layer."""
-    found = {layer.engine.name for layer in quantum_layers(model) if layer.engine is not None}
-    return ", ".join(sorted(found)) or None
-
-
-# How models are taken apart and put together again.
-
-
-class _Copies:
-    """Copies layers, with other layers in the place of quantum layers."""
-
-    def __init__(self, make: Callable[[QuantumLayer], keras.Layer]) -> None:
-        self.make = make
-        self.pairs: list[tuple[keras.Layer, keras.Layer]] = []
-        self.quantum: list[tuple[QuantumLayer, keras.Layer]] = []
-
-    def __call__(self, layer: keras.Layer) -> keras.Layer:
-        if isinstance(layer, QuantumLayer):
-            made = self.make(layer)
-            self.quantum.append((layer, made))
-            return made
-        if not isinstance(layer, keras.Layer):  # a function of `keras.ops` in the graph
-            return fresh(layer)
-        if not quantum_layers(layer):
-            copy = fresh(layer)
-            self.pairs.append((layer, copy))
-            return copy
-        if _is_graph(layer):
-            return keras.models.clone_model(layer, clone_function=self)
-        if isinstance(layer, keras.layers.Wrapper) and isinstance(layer.layer, keras.Layer):
-            config = layer.get_config()
-            del config["layer"]
-            return type(layer)(self(layer.layer), **config)
-        raise DoesNotApplyError(
-            f"The quantum layer in layer {layer.name!r} ({type(layer).__name__}) is out of reach: "
-            "it can be replaced in Sequential and functional models, nested too, and in wrappers "
-            "such as TimeDistributed. Build the model of these."
-        )
-
-    def carry_weights(self) -> None:
-        """Gives the copies, once they are built, the weights of what they are copies of."""
-        for layer, copy in self.pairs:
-            if layer.weights:
-                copy.set_weights(layer.get_weights())
-
-
-def _replaced(
-    hybrid: keras.Model,
-    make: Callable[[QuantumLayer], keras.Layer],
-    then: Callable[[QuantumLayer, keras.Layer], None] = lambda layer, made: None,
-) -> keras.Model:
-    """Copies a model with other layers in place of its quantum layers.
-
-    Args:
-        hybrid: The model.
-        make: Makes the new layer.
-        then: Called with each quantum layer and what took its place, once that is built.
-    """
-    _require_quantum(hybrid)
-    copies = _Copies(make)
-    model = copies(hybrid)
-    copies.carry_weights()
-    for layer, made in copies.quantum:
-        then(layer, made)
-    return model
-
-
-def _is_graph(layer: keras.Layer) -> bool:
-    # Functional models are graphs of operations; their class has no public name.
-    return isinstance(layer, keras.Sequential) or (
-        isinstance(layer, keras.Model) and hasattr(layer, "operations")
-    )
-
-
-def _require_quantum(model: keras.Model) -> None:
-    if not _is_graph(model) or not model.built:
-        raise ArgumentError(
-            "hybrid",
-            "be a Sequential or functional model that is built",
-            model,
-            "Begin it with keras.Input.",
-        )
-    if not quantum_layers(model):
-        raise ArgumentError("hybrid", "have a quantum layer in it", describe(model))
-
-
-def _frozen_trunk(model: keras.Model) -> list[keras.Layer]:
-    """Returns the layers at the beginning of a Sequential model up to the last frozen one."""
-    if not isinstance(model, keras.Sequential):
-        return []
-    before = list(
-        itertools.takewhile(
-            lambda layer: not layer.trainable_variables and not _holds_quantum(layer),
-            model.layers,
-        )
-    )
-    while before and not before[-1].weights:
-        before.pop()
-    return before
-
-
-def _holds_quantum(layer: keras.Layer) -> bool:
-    return isinstance(layer, QuantumLayer) or bool(quantum_layers(layer))
-
-
-def _width(layer: QuantumLayer) -> int:
-    """Returns the number of real values that a built quantum layer returns for a sample."""
-    readout = layer.compiled.readout
-    if layer.returns_list:
-        raise DoesNotApplyError(
-            f"Layer {layer.name!r} returns a list of tensors, which no classical layer does."
-        )
-    if readout.activation is None:
-        raise DoesNotApplyError(
-            f"Layer {layer.name!r} returns {readout.name}s, which no classical layer does."
-        )
-    return math.prod(readout.shape(layer.program))
-
-
-def _n_features(layer: QuantumLayer) -> int:
-    return int(layer.get_build_config()["input_shape"][-1])
-
-
-def _size(shape: Sequence[int | None]) -> int:
-    if None in shape:
-        raise DoesNotApplyError(f"The shape {tuple(shape)} of a sample has an unknown length.")
-    return math.prod(size for size in shape if size is not None)
-
-
-def _last_activation(model: keras.Model) -> Any:
-    layer = model.layers[-1]
-    while isinstance(layer, keras.Model) or (
-        isinstance(layer, keras.layers.Wrapper) and hasattr(layer, "layer")
-    ):
-        layer = layer.layers[-1] if isinstance(layer, keras.Model) else layer.layer
-    if isinstance(layer, keras.layers.Softmax) or (
-        isinstance(layer, QuantumLayer) and layer.readout is Probabilities
-    ):
-        return "softmax"
-    return getattr(layer, "activation", "linear")

@@ -46,7 +46,8 @@ from typing import Any
 from qkeras_hybrid import datasets
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.bench import models, runner, tuning
+from qkeras_hybrid.bench import contenders as known
+from qkeras_hybrid.bench import models, tuning
 
 
 class SuiteError(ValueError):
@@ -194,7 +195,7 @@ class _Reader:
             task["tuning"] = search
         contenders = task.get("contenders")
         for name in contenders or ():
-            self._one_of("contenders", name, runner.CONTENDERS, number)
+            self._one_of("contenders", name, known.CONTENDERS, number)
         for part in self._swept(task, number):
             for key in ("data", "model"):
                 if "name" not in self._table(part.get(key), key, number):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from qkeras_hybrid import _files
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.bench.task import Row
+from qkeras_hybrid.bench.row import Row
 
 if TYPE_CHECKING:
     import mlflow
@@ -46,7 +46,7 @@ def csv_tracker(folder: Path) -> Tracker:
             writer = csv.DictWriter(file, fieldnames=list(lines[0]))
             writer.writeheader()
             writer.writerows(lines)
-            _files.write(folder / f"{row['task']}.csv", file.getvalue())
+            _files.write(folder / f"{row.task}.csv", file.getvalue())
 
     return track
 
@@ -70,8 +70,8 @@ def tensorboard_tracker(folder: Path) -> Tracker:
                 for name in ("loss", "train_score"):
                     if line[name] is not None:
                         tf.summary.scalar(name, line[name], step=line["epoch"])
-            if row["test_score"] is not None:
-                tf.summary.scalar("test_score", row["test_score"], step=len(lines))
+            if row.test_score is not None:
+                tf.summary.scalar("test_score", row.test_score, step=len(lines))
         writer.close()
 
     return track
@@ -99,36 +99,37 @@ def mlflow_tracker(uri: str) -> Tracker:
         raise TrackingError(f"MLflow at {uri!r} can't be used: {line}") from error
 
     def track(row: Row) -> None:
-        tags = {"task": row["task"], "comparison": row["comparison"]}
+        tags = {"task": row.task, "comparison": row.comparison}
         run = client.create_run(experiment, run_name=_name(row), tags=tags).info.run_id
         for part in ("data", "model", "hyperparameters"):
-            for name, value in (row.get(part) or {}).items():
+            for name, value in getattr(row, part).items():
                 client.log_param(run, f"{part}.{name}", value)
         for name in ("contender", "seed", "engine", "parameters"):
-            client.log_param(run, name, row.get(name))
+            client.log_param(run, name, getattr(row, name))
         for line in _epochs(row):
             for name in ("loss", "train_score"):
                 if line[name] is not None:
                     client.log_metric(run, name, line[name], step=line["epoch"])
         for name in ("test_score", "fit_seconds"):
-            if row.get(name) is not None:
-                client.log_metric(run, name, row[name])
-        if row["error"] is not None:
-            client.set_tag(run, "error", row["error"])
-        client.set_terminated(run, "FINISHED" if row["error"] is None else "FAILED")
+            value = getattr(row, name)
+            if value is not None:
+                client.log_metric(run, name, value)
+        if row.error is not None:
+            client.set_tag(run, "error", row.error)
+        client.set_terminated(run, "FINISHED" if row.error is None else "FAILED")
 
     return track
 
 
 def _name(row: Row) -> str:
-    return f"{row['data']['name']} {row['model']['name']} {row['contender']} {row['seed']}"
+    return f"{row.data['name']} {row.model['name']} {row.contender} {row.seed}"
 
 
 def _epochs(row: Row) -> Iterator[dict[str, Any]]:
-    curve = row.get("curve")
-    if row["error"] is None and curve is not None:
+    curve = row.curve
+    if row.error is None and curve is not None:
         for epoch, values in enumerate(
-            zip(curve["seconds"], row["loss"], curve["train_score"], strict=True), start=1
+            zip(curve["seconds"], row.loss or (), curve["train_score"], strict=True), start=1
         ):
             yield dict(
                 zip(("epoch", "seconds", "loss", "train_score"), (epoch, *values), strict=True)

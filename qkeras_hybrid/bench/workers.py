@@ -27,7 +27,9 @@ import keras
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench import runner
-from qkeras_hybrid.bench.task import Results, Row, Task
+from qkeras_hybrid.bench.results import Results
+from qkeras_hybrid.bench.row import Row
+from qkeras_hybrid.bench.task import Task
 
 if TYPE_CHECKING:
     import ray

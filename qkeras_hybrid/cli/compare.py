@@ -16,7 +16,7 @@ from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stop
 from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
 if TYPE_CHECKING:
-    from qkeras_hybrid.bench.task import Row
+    from qkeras_hybrid.bench.row import Row
 
 
 _OWN = "If not given, the model's own default; for pqc_dense {}."
@@ -98,10 +98,11 @@ def compare(
         # These imports take seconds: after the options are known to be well-formed, not before.
         with native_stderr_muted():
             from qkeras_hybrid import datasets
-            from qkeras_hybrid.bench import models, runner, task
+            from qkeras_hybrid.bench import models, runner
+            from qkeras_hybrid.bench import results as files
 
-        one_of("--dataset", dataset, datasets.names())
-        one_of("--model", model, models.MODELS)
+        one_of("dataset", dataset, datasets.names())
+        one_of("model", model, models.MODELS)
         # Defaults too stand in the rows: what ran is seen there, whatever the defaults become.
         taken = inspect.signature(models.MODELS[model]).parameters
         defaults = {name: taken[name].default for name in asked if name in taken}
@@ -122,14 +123,14 @@ def compare(
         return runner.run(tasks, results, on_epoch)
 
     try:
-        with task.Results(path) as results:
+        with files.Results(path) as results:
             if fresh:
                 set_aside(results)
             rows = run_with_progress(tasks, results, start)
-    except (task.ResultsInUseError, task.ResultsError) as error:
+    except (files.ResultsInUseError, files.ResultsError) as error:
         raise fail(str(error), 1) from error
     _show(rows, path)
-    if any(row["error"] is not None for row in rows):
+    if any(row.error is not None for row in rows):
         raise typer.Exit(1)
 
 

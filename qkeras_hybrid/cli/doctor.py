@@ -58,12 +58,12 @@ def doctor() -> None:
             import keras
 
             from qkeras_hybrid import engines
-            from qkeras_hybrid.bench import runner
+            from qkeras_hybrid.bench import environment
             from qkeras_hybrid.engines import native
 
         console = rich.console.Console(highlight=False)
         facts = _table("what", "here")
-        for name, value in {**runner.machine(), **runner.versions()}.items():
+        for name, value in {**environment.machine(), **environment.versions()}.items():
             facts.add_row(name, str(value))
         facts.add_row("Keras backend", keras.backend.backend())
         facts.add_row("threads of native", str(native.threads()))

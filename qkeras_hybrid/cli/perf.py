@@ -163,13 +163,13 @@ def _wanted(
 
 def _start(wanted: _Wanted, quick: bool) -> Measured:
     """Loads the engines and measures the peak."""
-    from qkeras_hybrid.bench import runner
+    from qkeras_hybrid.bench import environment
     from qkeras_hybrid.engines.native import library
     from qkeras_hybrid.perf import epochs, peak, report, steps
 
     with native_stderr_muted():
         steps.warm_up(wanted.engines)
-    machine = runner.machine()
+    machine = environment.machine()
     if "native" not in wanted.engines:
         found: peak.Peak | str = "the native engine was not asked for."
     else:
@@ -188,7 +188,7 @@ def _start(wanted: _Wanted, quick: bool) -> Measured:
         "epochs": wanted.epochs,
         **dataclasses.asdict(wanted.effort),
     }
-    return report.Measured(settings, runner.versions(), machine, found, twin=epochs.TWIN)
+    return report.Measured(settings, environment.versions(), machine, found, twin=epochs.TWIN)
 
 
 def _measure(wanted: _Wanted, measured: Measured, lines: dict[str, dict[str, Any]]) -> None:

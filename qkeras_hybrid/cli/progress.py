@@ -12,8 +12,10 @@ import rich.progress
 from qkeras_hybrid.cli.base import stopped
 
 if TYPE_CHECKING:
+    from qkeras_hybrid.bench.results import Results
+    from qkeras_hybrid.bench.row import Row
     from qkeras_hybrid.bench.runner import OnEpoch
-    from qkeras_hybrid.bench.task import Results, Row, Task
+    from qkeras_hybrid.bench.task import Task
 
 Run = Callable[["OnEpoch", Callable[["Task", int], None]], Iterator["Row"]]
 """Starts the runs, given what to call on an epoch and on a lost worker."""
@@ -36,7 +38,8 @@ def run_with_progress(
         on_row: Called with each new row.
         n_missing: How many these are, if not those without a row.
     """
-    from qkeras_hybrid.bench import report, task
+    from qkeras_hybrid.bench import report
+    from qkeras_hybrid.bench.row import latest
 
     if results.damage:
         print(results.damage, file=sys.stderr)
@@ -89,7 +92,7 @@ def run_with_progress(
             f"with {done} of {len(tasks)} runs in {results.path}. The same command goes on from "
             "there."
         ) from error
-    rows = task.latest(results.rows)
+    rows = latest(results.rows)
     return [rows[one.id] for one in tasks]
 
 

@@ -43,12 +43,12 @@ def report(
     try:
         with native_stderr_muted():
             from qkeras_hybrid.bench import report as reports
-            from qkeras_hybrid.bench import task
+            from qkeras_hybrid.bench import results as files
 
-        made = reports.render(task.read_rows(path, say), output or folder, margin / 100)
+        made = reports.render(files.read_rows(path, say), output or folder, margin / 100)
     except KeyboardInterrupt as error:
         raise stopped("before the report was whole.") from error
-    except task.ResultsError as error:
+    except files.ResultsError as error:
         raise fail(str(error), 1) from error
     except ValueError as error:
         raise fail(f"{path} {error}.", 1) from error

@@ -15,8 +15,10 @@ from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, say,
 from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
 if TYPE_CHECKING:
+    from qkeras_hybrid.bench.results import Results
+    from qkeras_hybrid.bench.row import Row
     from qkeras_hybrid.bench.suite import Suite
-    from qkeras_hybrid.bench.task import Results, Row, Task
+    from qkeras_hybrid.bench.task import Task
     from qkeras_hybrid.bench.tracking import Tracker
 
 
@@ -99,8 +101,9 @@ def run(
         raise fail("Option `--timing` runs one after the other: leave `--workers`, `--ray` out.", 2)
     try:
         with native_stderr_muted():
+            from qkeras_hybrid.bench import results as files
             from qkeras_hybrid.bench import suite as suites
-            from qkeras_hybrid.bench import task, tracking
+            from qkeras_hybrid.bench import tracking
             from qkeras_hybrid.bench import workers as processes
 
         found = _changed(suites.read(suite), model, seeds)
@@ -116,19 +119,19 @@ def run(
         return
     try:
         trackers = _trackers(folder, csv=csv, tensorboard=tensorboard, mlflow=mlflow)
-        with task.Results(path) as results:
+        with files.Results(path) as results:
             if fresh:
                 set_aside(results)
             rows = _run(tasks, results, trackers, workers=workers, ray=ray, timing=timing)
     except (
-        task.ResultsInUseError,
-        task.ResultsError,
+        files.ResultsInUseError,
+        files.ResultsError,
         tracking.TrackingError,
         processes.RayError,
     ) as error:
         raise fail(str(error), 1) from error
     _show(rows, folder)
-    if any(row["error"] is not None for row in rows):
+    if any(row.error is not None for row in rows):
         raise typer.Exit(1)
 
 
@@ -171,11 +174,12 @@ def _plan(suite: Suite) -> list[Task]:
 
 
 def _say_plan(tasks: Sequence[Task], path: Path) -> None:
-    from qkeras_hybrid.bench import task
+    from qkeras_hybrid.bench.results import read_rows
+    from qkeras_hybrid.bench.row import latest
 
     # Not opened as for writing: a dry run leaves no trace.
-    rows = task.read_rows(path, say)
-    done = {i for i, row in task.latest(rows).items() if row["error"] is None}
+    rows = read_rows(path, say)
+    done = {i for i, row in latest(rows).items() if row.error is None}
     missing = sum(one.id not in done for one in tasks)
     comparisons = len({one.comparison for one in tasks})
     print(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import keras
 from keras import ops
@@ -63,12 +63,12 @@ class _Diagonal(Encoding):
 class IQPEncoding(_Diagonal):
     """Instantaneous quantum polynomial encoding, PennyLane's `IQPEmbedding`.
 
-    `(prod_ij exp(-i x_i x_j Z_i Z_j / 2) prod_i exp(-i x_i Z_i / 2) H...H)**n_repeats |0...0>`.
+    `(prod_ij exp(-i x_i x_j Z_i Z_j / 2) prod_i exp(-i x_i Z_i / 2) H...H)**n_layers |0...0>`.
     Features beyond the qubits go round again: a further such block, on the next features. A
     block with fewer features than qubits couples those pairs that have both their features.
 
     Args:
-        n_repeats: How often the block is applied.
+        n_layers: How often the block is applied; `n_repeats` of PennyLane.
         entanglement: "full" for all pairs, as PennyLane; "linear", "circular", "pairwise",
             "sca"; or pairs of qubit indices.
 
@@ -91,13 +91,14 @@ class IQPEncoding(_Diagonal):
     """
 
     name = "iqp"
+    renamed: ClassVar[Mapping[str, str]] = {"n_repeats": "n_layers"}
 
-    def __init__(self, n_repeats: int = 1, entanglement: Any = "full") -> None:
-        self.n_repeats = positive_int("n_repeats", n_repeats, MOST_REPEATS)
+    def __init__(self, n_layers: int = 1, entanglement: Any = "full") -> None:
+        self.n_layers = positive_int("n_layers", n_layers, MOST_REPEATS)
         self.entanglement = check_entanglement(entanglement)
 
     def get_config(self) -> dict[str, Any]:
-        return {"n_repeats": self.n_repeats, "entanglement": entanglement_config(self.entanglement)}
+        return {"n_layers": self.n_layers, "entanglement": entanglement_config(self.entanglement)}
 
     def circuit(
         self,
@@ -107,7 +108,7 @@ class IQPEncoding(_Diagonal):
     ) -> cirq.Circuit:
         operations: list[cirq.Operation] = []
         for single, double in _blocks(self, len(inputs), len(qubits)):
-            for _ in range(self.n_repeats):
+            for _ in range(self.n_layers):
                 operations += [cirq.H(qubit) for qubit in qubits]
                 operations += [cirq.rz(inputs[k])(qubits[i]) for i, k in single]
                 operations += [
@@ -129,13 +130,13 @@ class IQPEncoding(_Diagonal):
 class ZZEncoding(_Diagonal):
     """The ZZ feature map, Qiskit's `zz_feature_map` (`ZZFeatureMap`).
 
-    In each repetition: Hadamards; a phase `2 x_i` on each qubit; and for each pair the phase
+    In each layer: Hadamards; a phase `2 x_i` on each qubit; and for each pair the phase
     `2 (pi - x_i)(pi - x_j)` on the odd parity of its qubits (CNOT, phase, CNOT). Features
     beyond the qubits go round again: a further such block, on the next features. A block with
     fewer features than qubits couples those pairs that have both their features.
 
     Args:
-        reps: Number of repetitions.
+        n_layers: How often the block is applied; `reps` of Qiskit.
         entanglement: "full", "linear", "circular", "pairwise", "sca", as Qiskit's; or pairs of
             qubit indices.
         pair: A function of two tensors in the place of `(pi - x_i)(pi - x_j)`, made of
@@ -154,20 +155,21 @@ class ZZEncoding(_Diagonal):
 
     Example:
 
-    >>> encoding = ZZEncoding(reps=1)
+    >>> encoding = ZZEncoding(n_layers=1)
     >>> encoding.n_inputs(n_features=3, n_qubits=3)
     6
     """
 
     name = "zz"
+    renamed: ClassVar[Mapping[str, str]] = {"reps": "n_layers"}
 
     def __init__(
         self,
-        reps: int = 2,
+        n_layers: int = 2,
         entanglement: Any = "full",
         pair: Callable[[Any, Any], Any] | dict[str, Any] | str | None = None,
     ) -> None:
-        self.reps = positive_int("reps", reps, MOST_REPEATS)
+        self.n_layers = positive_int("n_layers", n_layers, MOST_REPEATS)
         self.entanglement = check_entanglement(entanglement)
         if isinstance(pair, (dict, str)):
             pair = keras.saving.deserialize_keras_object(pair)
@@ -177,7 +179,7 @@ class ZZEncoding(_Diagonal):
 
     def get_config(self) -> dict[str, Any]:
         return {
-            "reps": self.reps,
+            "n_layers": self.n_layers,
             "entanglement": entanglement_config(self.entanglement),
             "pair": keras.saving.serialize_keras_object(self.pair),
         }
@@ -190,7 +192,7 @@ class ZZEncoding(_Diagonal):
     ) -> cirq.Circuit:
         operations: list[cirq.Operation] = []
         for single, double in _blocks(self, len(inputs), len(qubits)):
-            for _ in range(self.reps):
+            for _ in range(self.n_layers):
                 operations += [cirq.H(qubit) for qubit in qubits]
                 operations += [
                     cirq.ZPowGate(exponent=2 * inputs[k] / sympy.pi)(qubits[i]) for i, k in single
@@ -203,7 +205,7 @@ class ZZEncoding(_Diagonal):
         return whole(operations, qubits)
 
     def _pairs(self, n: int) -> list[tuple[int, int]]:
-        # The couplings commute: "sca" turns and shifts the ring from repetition to repetition,
+        # The couplings commute: "sca" turns and shifts the ring from layer to layer,
         # which changes nothing here.
         return entanglement_pairs(self.entanglement, n)
 

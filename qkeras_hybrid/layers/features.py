@@ -15,7 +15,7 @@ from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.encodings import Encoding
 
 # What encodings call the number of times that their circuit is repeated.
-_REPEATS = ("n_layers", "n_repeats", "reps", "trotter_steps")
+_REPEATS = ("n_layers", "trotter_steps")
 
 
 def n_features_of(name: str, input_shape: Sequence[int | None], least: int) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from qkeras_hybrid import _circuit_json, observables
-from qkeras_hybrid._errors import ArgumentError, shown
+from qkeras_hybrid._errors import shown
 
 
 class SavedLayerError(ValueError):
@@ -51,21 +51,11 @@ def observables_config(given: Any) -> Any:
     """Returns observables in a form that JSON holds: spellings as they are, Cirq's as its JSON."""
     if given is None or isinstance(given, str):
         return given
-    return [
-        o if isinstance(o, str) else {"cirq": _circuit_json.write(o)}
-        for o in observables.as_list(given)
-    ]
+    return [observables.to_config(o, _circuit_json.write) for o in observables.as_list(given)]
 
 
 def observables_from_config(given: Any) -> Any:
     """Reads observables back that `observables_config` wrote; others stay as they are."""
     if not isinstance(given, list):
         return given
-    return [_observable(o["cirq"]) if isinstance(o, dict) and "cirq" in o else o for o in given]
-
-
-def _observable(text: Any) -> Any:
-    try:
-        return _circuit_json.read(text)
-    except ValueError as error:
-        raise ArgumentError("observables", "be readable", text, f"({error})") from error
+    return [observables.of_config(o, _circuit_json.read) for o in given]

@@ -176,7 +176,7 @@ def cases():
             yield case(
                 "encoding",
                 "iqp",
-                {"n_repeats": repeats},
+                {"n_layers": repeats},
                 n,
                 0,
                 x,
@@ -199,7 +199,7 @@ def cases():
             yield case(
                 "encoding",
                 "zz",
-                {"reps": 2, "entanglement": pattern},
+                {"n_layers": 2, "entanglement": pattern},
                 n,
                 0,
                 x,

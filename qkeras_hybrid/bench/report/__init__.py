@@ -11,8 +11,8 @@ from qkeras_hybrid.bench.report.content import Content
 from qkeras_hybrid.bench.report.terminal import flags, notes, table, verdict
 from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.report.words import label
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import MARGIN
-from qkeras_hybrid.bench.task import Row
 
 __all__ = ["Content", "flags", "judge", "label", "notes", "render", "table", "verdict"]
 

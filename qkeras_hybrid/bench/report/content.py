@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from qkeras_hybrid._errors import shown
 from qkeras_hybrid.bench import statistics
 from qkeras_hybrid.bench.report import terminal, verdicts, words
 from qkeras_hybrid.bench.report.verdicts import Verdict
+from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics import (
     Aggregate,
     Contrast,
@@ -20,9 +20,6 @@ from qkeras_hybrid.bench.statistics import (
     Sweep,
     TimeToScore,
 )
-from qkeras_hybrid.bench.task import Row, latest
-
-_ALWAYS = ("comparison", "data", "model", "training", "backend", "contender", "seed", "error")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,39 +153,6 @@ def cost_heads(comparison: Comparison) -> list[str]:
     ]
 
 
-def check(rows: Sequence[Row]) -> None:
-    """Sees whether a report can be made of rows.
-
-    Raises:
-        ValueError: If there are none, or one lacks what a report needs; the message has its
-            number.
-    """
-    if not rows:
-        raise ValueError("has no rows yet")
-    for number, row in enumerate(rows, start=1):
-        missing = [key for key in _ALWAYS if key not in row]
-        if not missing and row["error"] is None and "test_score" not in row:
-            missing = ["test_score"]
-        if missing:
-            raise ValueError(
-                f"has a row that this version can't read: row {number} lacks "
-                f"{', '.join(map(repr, missing))}. Run it again with --fresh"
-            )
-        named = all(isinstance(row[p], dict) and "name" in row[p] for p in ("data", "model"))
-        score = row.get("test_score")
-        if not named or not isinstance(row["training"], dict):
-            raise ValueError(f"has a row whose data, model or training is no table: row {number}")
-        if score is not None and (isinstance(score, bool) or not isinstance(score, int | float)):
-            raise ValueError(f"has a row whose test_score is {shown(score, 40)}: row {number}")
-        for name in ("cost", "curve", "tuning", "machine", "versions"):
-            if not isinstance(row.get(name) or {}, dict):
-                raise ValueError(f"has a row whose {name} is no table: row {number}")
-        curve = row.get("curve") or {"seconds": [], "train_score": []}
-        lengths = [len(curve.get(name) or ()) for name in ("seconds", "train_score")]
-        if lengths[0] != lengths[1]:
-            raise ValueError(f"has a row whose curve has {lengths} values: row {number}")
-
-
 def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
     """Works out what a report holds.
 
@@ -197,9 +161,10 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
         margin: Up to which difference of scores two contenders count as equivalent.
 
     Raises:
-        ValueError: If there are no rows, or they lack what a report needs.
+        ValueError: If there are no rows.
     """
-    check(rows)
+    if not rows:
+        raise ValueError("has no rows yet")
     rows = list(latest(rows).values())
     found = statistics.comparisons(rows)
     names = words.names(found)
@@ -207,8 +172,8 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
         _comparison(number, name, its, names[name], margin)
         for number, (name, its) in enumerate(found.items(), start=1)
     )
-    suites = list(dict.fromkeys(row["suite"] for row in rows if row.get("suite")))
-    contenders = dict.fromkeys(["hybrid", *(row["contender"] for row in rows)])
+    suites = list(dict.fromkeys(row.suite for row in rows if row.suite))
+    contenders = dict.fromkeys(["hybrid", *(row.contender for row in rows)])
     return Content(
         title=f"Hybrid and classical models: {', '.join(suites) or 'comparison'}",
         comparisons=made,
@@ -230,7 +195,7 @@ def _comparison(
     target = statistics.hybrid_target(rows)
     times = [] if math.isnan(target) else statistics.time_to_score(rows, target)
     summaries = statistics.summarize(rows)
-    model, data = rows[0]["model"]["name"], rows[0]["data"]["name"]
+    model, data = rows[0].model["name"], rows[0].data["name"]
     unfinished = terminal.unfinished(rows)
     return Comparison(
         id=name,
@@ -238,11 +203,11 @@ def _comparison(
         title=" on ".join(called),
         model=model,
         data=data,
-        data_set=statistics.data_set(rows[0]["data"]),
+        data_set=statistics.data_set(rows[0].data),
         model_title=called[0],
         data_title=called[1],
         metric=next((summary.metric for summary in summaries if summary.test_score.n), "accuracy"),
-        seeds=len({row["seed"] for row in rows}),
+        seeds=len({row.seed for row in rows}),
         verdict=verdict,
         summaries=tuple(summaries),
         contrasts={contrast.contender: contrast for contrast in verdict.contrasts},
@@ -264,25 +229,23 @@ def slug(text: str) -> str:
 def _details(rows: list[Row]) -> list[tuple[str, str]]:
     one = rows[0]
     good = [row for row in rows if statistics.succeeded(row)]
-    seeds = sorted({row["seed"] for row in rows})
+    seeds = sorted({row.seed for row in rows})
     details = [
-        ("Data", _table(one["data"])),
-        ("Model", _table(one["model"])),
-        ("Training", words.arguments(one["training"])),
-        ("Keras backend", one["backend"]),
+        ("Data", _table(one.data)),
+        ("Model", _table(one.model)),
+        ("Training", words.arguments(one.training)),
+        ("Keras backend", one.backend),
         ("Seeds", f"{len(seeds)}: {_numbers(seeds)}"),
     ]
     if good:
         samples = {
-            f"{row.get('n_train')} for training, {row.get('n_test')} for the test"
-            for row in good
-            if row.get("n_train")
+            f"{row.n_train} for training, {row.n_test} for the test" for row in good if row.n_train
         }
         details += [("Samples", "; ".join(sorted(samples)))] if samples else []
-    tuned: dict[str, list[dict[str, Any]]] = {}
+    tuned: dict[str, list[Mapping[str, Any]]] = {}
     for row in good:
-        if row.get("tuning"):
-            tuned.setdefault(row["contender"], []).append(row["tuning"])
+        if row.tuning:
+            tuned.setdefault(row.contender, []).append(row.tuning)
     if tuned:
         said: dict[str, list[str]] = {}
         for contender, tunings in tuned.items():
@@ -294,7 +257,7 @@ def _details(rows: list[Row]) -> list[tuple[str, str]]:
     return details
 
 
-def _tuned(tunings: list[dict[str, Any]]) -> str:
+def _tuned(tunings: Sequence[Mapping[str, Any]]) -> str:
     trials = sorted({int(tuning["trials"]) for tuning in tunings if tuning.get("trials")})
     folds = sorted({int(tuning["folds"]) for tuning in tunings if tuning.get("folds")})
     seconds = [tuning["seconds"] for tuning in tunings if tuning.get("seconds") is not None]
@@ -307,16 +270,16 @@ def _tuned(tunings: list[dict[str, Any]]) -> str:
 
 def _protocol(rows: list[Row], suites: list[str]) -> list[tuple[str, str]]:
     failed = sum(not statistics.succeeded(row) for row in rows)
-    started = sorted(row["started"] for row in rows if row.get("started"))
+    started = sorted(row.started for row in rows if row.started)
     lines = [
         ("Suite", ", ".join(suites) or "none"),
         ("Runs", f"{len(rows):,}, of which {failed} failed"),
-        ("Seeds", _numbers(sorted({row["seed"] for row in rows}))),
-        ("Keras backend", ", ".join(dict.fromkeys(row["backend"] for row in rows))),
+        ("Seeds", _numbers(sorted({row.seed for row in rows}))),
+        ("Keras backend", ", ".join(dict.fromkeys(row.backend for row in rows))),
     ]
     if started:
         lines.append(("Run", f"{started[0]} to {started[-1]}"))
-    beside = sum(not row.get("timing_comparable", True) for row in rows)
+    beside = sum(not row.timing_comparable for row in rows)
     lines.append(
         (
             "Timing",
@@ -328,7 +291,7 @@ def _protocol(rows: list[Row], suites: list[str]) -> list[tuple[str, str]]:
     )
     for name in ("machine", "versions"):
         tables = dict.fromkeys(
-            ", ".join(f"{key} {value}" for key, value in (row.get(name) or {}).items() if value)
+            ", ".join(f"{key} {value}" for key, value in getattr(row, name).items() if value)
             for row in rows
         )
         lines.append((name.capitalize(), "; or ".join(filter(None, tables)) or "unknown"))

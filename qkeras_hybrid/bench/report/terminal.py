@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.report.words import METRICS, MISSING, counted, label, score, seconds
+from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics import is_tuned, succeeded, summarize
-from qkeras_hybrid.bench.task import Row, latest
 
 if TYPE_CHECKING:
     import rich.box as rich_box
@@ -29,12 +29,12 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
         rows: The rows of one comparison.
     """
     first = rows[0]
-    training = first["training"]
-    seeds = len({row["seed"] for row in rows})
+    training = first.training
+    seeds = len({row.seed for row in rows})
     summaries = summarize(rows)
     metric = METRICS.get(summaries[0].metric, summaries[0].metric)
     made = rich_table.Table(
-        title=f"{first['model']['name']} on {first['data']['name']}: {counted(seeds, 'seed')}, "
+        title=f"{first.model['name']} on {first.data['name']}: {counted(seeds, 'seed')}, "
         f"{counted(training['epochs'], 'epoch')}, batches of {training['batch_size']}",
         caption=f"{metric}: mean and 95 % interval (Student t) over seeds; seconds: median; "
         "the first epoch includes tracing and compilation",
@@ -127,12 +127,12 @@ def flags(rows: Sequence[Row]) -> list[str]:
             f"{counted(len(failed), 'run')} of {len(latest(rows))} failed and "
             f"{'is' if len(failed) == 1 else 'are'} not in the means; the first: {errors[0]}"
         )
-    if len({str((row.get("machine"), row.get("versions"))) for row in latest(rows).values()}) > 1:
+    if len({str((row.machine, row.versions)) for row in latest(rows).values()}) > 1:
         said.append(
             "The rows come from more than one machine or set of versions: their seconds don't "
             "compare."
         )
-    beside = sum(not row.get("timing_comparable", True) for row in latest(rows).values())
+    beside = sum(not row.timing_comparable for row in latest(rows).values())
     if beside:
         said.append(
             f"{counted(beside, 'run')} of {len(latest(rows))} had other runs beside "

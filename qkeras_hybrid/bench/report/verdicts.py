@@ -6,8 +6,8 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import MARGIN, Contrast, Outcome, contrasts, summarize
-from qkeras_hybrid.bench.task import Row
 
 NOUNS = {
     "dense_same_parameters": "the matched Dense",

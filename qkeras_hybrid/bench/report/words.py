@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qkeras_hybrid._checks import bytes_text
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import Interval, is_tuned
-from qkeras_hybrid.bench.task import Row
 
 MISSING = "-"
 
@@ -142,15 +142,15 @@ def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]
         apart (training, Keras backend) stands after the data, and "tuned" where only some are.
     """
     ones = {name: rows[0] for name, rows in comparisons.items()}
-    models = _named((name, one["model"]) for name, one in ones.items())
-    made = _named((name, one["data"]) for name, one in ones.items())
+    models = _named((name, one.model) for name, one in ones.items())
+    made = _named((name, one.data) for name, one in ones.items())
     tuned = [name for name, rows in comparisons.items() if is_tuned(rows)]
     if len(tuned) < len(ones):
         for name in tuned:
             made[name] += ", tuned"
     for part in ("training", "backend"):
         for name in _repeated(models, made):
-            said = ones[name][part]
+            said = getattr(ones[name], part)
             made[name] += f", {said if isinstance(said, str) else arguments(said)}"
     for name in _repeated(models, made):
         made[name] += f" [{name[:6]}]"

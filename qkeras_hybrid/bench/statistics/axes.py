@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics.rows import Interval, comparisons, summarize, tuning_of
-from qkeras_hybrid.bench.task import Row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,13 +40,16 @@ def sweeps(rows: Iterable[Row]) -> list[Sweep]:
     for its in comparisons(rows).values():
         one = its[0]
         for part in ("data", "model"):
-            for axis, value in one[part].items():
+            for axis, value in getattr(one, part).items():
                 if isinstance(value, bool) or not isinstance(value, int | float):
                     continue
-                rest = {name: one[name] for name in ("data", "model", "training", "backend")}
-                rest[part] = {name: v for name, v in one[part].items() if name != axis}
-                rest["tuning"] = tuning_of(its)
-                title = f"{one['model']['name']} on {one['data']['name']}"
+                kept = {name: v for name, v in getattr(one, part).items() if name != axis}
+                rest = [
+                    kept if part == "data" else one.data,
+                    kept if part == "model" else one.model,
+                    *(one.training, one.backend, tuning_of(its)),
+                ]
+                title = f"{one.model['name']} on {one.data['name']}"
                 groups.setdefault((title, axis, repr(rest)), {})[value] = its
     groups = {group: by_value for group, by_value in groups.items() if len(by_value) > 2}
     found = []
@@ -71,7 +74,7 @@ def _apart_from(
 
     def settings(by_value: Mapping[float, list[Row]]) -> dict[str, Any]:
         row = next(iter(by_value.values()))[0]
-        tables = [*row["data"].items(), *row["model"].items(), *row["training"].items()]
+        tables = [*row.data.items(), *row.model.items(), *row.training.items()]
         kept = {name: v for name, v in tables if name not in ("name", axis)}
         return kept | {"tuning": tuning_of(next(iter(by_value.values())))}
 

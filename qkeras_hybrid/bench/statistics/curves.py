@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics.rows import by_contender, median, succeeded
-from qkeras_hybrid.bench.task import Row
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ def learning_curves(rows: Iterable[Row]) -> list[Curve]:
     """
     found = []
     for contender, its in by_contender(rows).items():
-        curves = [row["curve"] for row in its if succeeded(row) and row.get("curve")]
+        curves = [row.curve for row in its if succeeded(row) and row.curve]
         columns = []
         for epoch in range(max((len(curve["train_score"]) for curve in curves), default=0)):
             at = [
@@ -91,7 +91,7 @@ def time_to_score(rows: Sequence[Row], target: float) -> list[TimeToScore]:
     """
     found = []
     for contender, its in by_contender(rows).items():
-        curves = [row["curve"] for row in its if succeeded(row) and row.get("curve")]
+        curves = [row.curve for row in its if succeeded(row) and row.curve]
         times = [
             next(
                 (
@@ -115,8 +115,8 @@ def hybrid_target(rows: Iterable[Row], share: float = 0.95) -> float:
     The test set is touched once, at the end, so that times are to scores in training.
     """
     final = median(
-        row.get("train_score")
+        row.train_score
         for row in by_contender(rows).get("hybrid", ())
-        if succeeded(row) and row.get("curve")
+        if succeeded(row) and row.curve
     )
     return share * final if final > 0 else math.nan

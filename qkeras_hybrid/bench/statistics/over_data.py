@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics.inference import (
     MARGIN,
     MIN_PAIRS,
@@ -28,7 +29,6 @@ from qkeras_hybrid.bench.statistics.rows import (
     is_tuned,
     succeeded,
 )
-from qkeras_hybrid.bench.task import Row, latest
 
 if TYPE_CHECKING:
     import scikit_posthocs
@@ -96,9 +96,9 @@ def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
     """
     groups: dict[tuple[str, str, bool], dict[str, list[list[Row]]]] = {}
     for its in comparisons(rows).values():
-        metric = next((row["metric"] for row in its if row.get("metric")), "accuracy")
-        group = groups.setdefault((its[0]["model"]["name"], metric, is_tuned(its)), {})
-        group.setdefault(data_set(its[0]["data"]), []).append(its)
+        metric = next((row.metric for row in its if row.metric), "accuracy")
+        group = groups.setdefault((its[0].model["name"], metric, is_tuned(its)), {})
+        group.setdefault(data_set(its[0].data), []).append(its)
     found = []
     for (model, metric, tuned), by_data in groups.items():
         gathered: dict[str, list[Contrast]] = {}
@@ -193,11 +193,11 @@ def _ranks(rows: Iterable[Row], tuned: bool) -> Ranks | None:
     # By data set, variant and contender.
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
     for row in rows:
-        if succeeded(row):
-            name = row["model"]["name"] if row["contender"] == "hybrid" else row["contender"]
-            variants = scores.setdefault(data_set(row["data"]), {})
-            on_variant = variants.setdefault(repr(sorted(row["data"].items())), {})
-            on_variant.setdefault(name, []).append(row["test_score"])
+        if succeeded(row) and row.test_score is not None:
+            name = row.model["name"] if row.contender == "hybrid" else row.contender
+            variants = scores.setdefault(data_set(row.data), {})
+            on_variant = variants.setdefault(repr(sorted(row.data.items())), {})
+            on_variant.setdefault(name, []).append(row.test_score)
     having = collections.Counter(
         name
         for variants in scores.values()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics.inference import (
     ALPHA,
     MARGIN,
@@ -19,7 +20,6 @@ from qkeras_hybrid.bench.statistics.inference import (
     wilcoxon,
 )
 from qkeras_hybrid.bench.statistics.rows import Interval, Summary, succeeded, summarize, t_interval
-from qkeras_hybrid.bench.task import Row, latest
 
 Outcome = Literal["better", "worse", "equivalent", "undecided", "too few seeds", "no pairs"]
 """What the pairs say of the hybrid against a contender."""
@@ -42,7 +42,7 @@ def differences(
     by_seed: dict[int, dict[str, float]] = {}
     for row in latest(rows).values():
         if succeeded(row):
-            by_seed.setdefault(row["seed"], {})[row["contender"]] = row[value]
+            by_seed.setdefault(row.seed, {})[row.contender] = getattr(row, value)
     return {
         seed: seen[first] - seen[second]
         for seed, seen in sorted(by_seed.items())

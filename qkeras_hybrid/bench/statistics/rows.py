@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.bench.runner import CONTENDERS
-from qkeras_hybrid.bench.task import Row, latest
+from qkeras_hybrid.bench.contenders import CONTENDERS
+from qkeras_hybrid.bench.row import Row, latest
 
 if TYPE_CHECKING:
     import scipy.stats as scipy_stats
@@ -96,8 +96,8 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
 
 def succeeded(row: Row) -> bool:
     """Whether a run ended without an error and with a test score that is a number."""
-    score = row.get("test_score")
-    return row.get("error") is None and score is not None and math.isfinite(score)
+    score = row.test_score
+    return row.error is None and score is not None and math.isfinite(score)
 
 
 def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
@@ -108,7 +108,7 @@ def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """
     found: dict[str, list[Row]] = {name: [] for name in CONTENDERS}
     for row in latest(rows).values():
-        found.setdefault(row["contender"], []).append(row)
+        found.setdefault(row.contender, []).append(row)
     return {name: its for name, its in found.items() if its}
 
 
@@ -119,7 +119,7 @@ def comparisons(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """
     found: dict[str, list[Row]] = {}
     for row in latest(rows).values():
-        found.setdefault(row["comparison"], []).append(row)
+        found.setdefault(row.comparison, []).append(row)
     return found
 
 
@@ -141,12 +141,12 @@ def data_set(data: Mapping[str, Any]) -> str:
 
 def is_tuned(rows: Iterable[Row]) -> bool:
     """Whether the contenders of a comparison were tuned."""
-    return any(row.get("tuning") for row in rows)
+    return any(row.tuning for row in rows)
 
 
 def tuning_of(rows: Iterable[Row]) -> str:
     """Returns the budget with which a comparison was tuned: "5 trials, 2 folds", or "none"."""
-    tunings = [row["tuning"] for row in rows if row.get("tuning")]
+    tunings = [row.tuning for row in rows if row.tuning]
     if not tunings:
         return "none"
     most = {name: max(t.get(name) or 0 for t in tunings) for name in ("trials", "folds")}
@@ -210,38 +210,36 @@ def summarize(rows: Iterable[Row]) -> list[Summary]:
     """
     contenders = by_contender(rows)
     hybrid = {
-        row["seed"]: row["parameters"]
+        row.seed: row.parameters
         for row in contenders.get("hybrid", ())
-        if succeeded(row) and row.get("parameters")
+        if succeeded(row) and row.parameters
     }
     return [_summarize(contender, its, hybrid) for contender, its in contenders.items()]
 
 
 def _summarize(contender: str, rows: list[Row], hybrid: Mapping[int, int]) -> Summary:
     good = [row for row in rows if succeeded(row)]
-    one = good[0] if good else {}
+    one = good[0] if good else None
     timed, comparable = _timed(good)
-    trained = [row["train_score"] for row in good if row.get("train_score") is not None]
+    trained = [row.train_score for row in good if row.train_score is not None]
     errors = [_error(row) for row in rows if not succeeded(row)]
-    counts = [row["parameters"] for row in good if row.get("parameters") is not None]
+    counts = [row.parameters for row in good if row.parameters is not None]
     return Summary(
         contender=contender,
-        metric=one.get("metric", "accuracy"),
-        test_score=t_interval([row["test_score"] for row in good]),
+        metric=(one.metric if one else "") or "accuracy",
+        test_score=t_interval([row.test_score for row in good if row.test_score is not None]),
         train_score=t_interval(trained),
         parameters=statistics.median_low(counts) if counts else None,
         parameter_mismatch=_mismatch(good, hybrid),
-        network=one.get("network") or "",
-        engine=", ".join(sorted({row["engine"] for row in good if row.get("engine")})) or None,
-        first_epoch_seconds=median(row.get("first_epoch_seconds") for row in timed),
-        epoch_seconds=median(row.get("epoch_seconds") for row in timed),
-        loss_drop=median(_loss_drop(row.get("loss") or []) for row in good),
+        network=one.network if one else "",
+        engine=", ".join(sorted({row.engine for row in good if row.engine})) or None,
+        first_epoch_seconds=median(row.first_epoch_seconds for row in timed),
+        epoch_seconds=median(row.epoch_seconds for row in timed),
+        loss_drop=median(_loss_drop(row.loss or []) for row in good),
         costs={
-            "fit_seconds": median(row.get("fit_seconds") for row in timed),
+            "fit_seconds": median(row.fit_seconds for row in timed),
             **{
-                name: median(
-                    (row.get("cost") or {}).get(name) for row in (timed if name in TIMES else good)
-                )
+                name: median(row.cost.get(name) for row in (timed if name in TIMES else good))
                 for name in COSTS
             },
         },
@@ -249,7 +247,7 @@ def _summarize(contender: str, rows: list[Row], hybrid: Mapping[int, int]) -> Su
         runs=len(rows),
         failed=len(errors),
         errors=tuple(dict.fromkeys(errors)),
-        suspicious=bool(good) and all(row.get("train_score") == row["test_score"] for row in good),
+        suspicious=bool(good) and all(row.train_score == row.test_score for row in good),
     )
 
 
@@ -260,23 +258,23 @@ def _mismatch(good: list[Row], hybrid: Mapping[int, int]) -> float | None:
     which a control was derived; from what a row says of itself only where there are none.
     """
     shares = [
-        row["parameters"] / hybrid[row["seed"]] - 1
+        row.parameters / hybrid[row.seed] - 1
         for row in good
-        if row.get("parameters") is not None and row["seed"] in hybrid
+        if row.parameters is not None and row.seed in hybrid
     ]
     if not hybrid:
-        own = (row.get("parameter_mismatch") for row in good)
+        own = (row.parameter_mismatch for row in good)
         shares = [share for share in own if share is not None]
     return max(shares, key=abs, default=None)
 
 
 def _error(row: Row) -> str:
-    return str(row.get("error") or "its test score is not a finite number")
+    return str(row.error or "its test score is not a finite number")
 
 
 def _timed(good: list[Row]) -> tuple[list[Row], bool]:
     """Returns the rows whose times count, and whether their runs had the machine to themselves."""
-    alone = [row for row in good if row.get("timing_comparable", True)]
+    alone = [row for row in good if row.timing_comparable]
     return (alone, True) if alone else (good, not good)
 
 

@@ -1,0 +1,146 @@
+"""What is compared: a contender with its hyperparameters, how it is made, fitted and tuned."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy.typing as npt
+
+from qkeras_hybrid import datasets
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench import controls, fitting, inspection, models, tuning
+from qkeras_hybrid.bench.references import REFERENCES
+from qkeras_hybrid.bench.task import Task
+
+if TYPE_CHECKING:
+    import sklearn.exceptions as sklearn_exceptions
+else:
+    sklearn_exceptions = lazy_module("sklearn.exceptions")
+
+CONTENDERS = ("hybrid", *controls.CONTROLS, *REFERENCES)
+"""The names of all contenders, in the order in which they run."""
+
+_MODEL = "model."
+
+
+class Contender:
+    """One contender with its hyperparameters: how it is made and fitted.
+
+    Args:
+        task: Whose contender it is.
+        dataset: What it is for.
+        hyperparameters: In place of what the task says: of `training`, `"model."` and the name of
+            an argument of the hybrid's builder, or of a reference.
+    """
+
+    def __init__(
+        self, task: Task, dataset: datasets.Dataset, hyperparameters: Mapping[str, Any]
+    ) -> None:
+        self.task = task
+        self.dataset = dataset
+        self.reference = REFERENCES.get(task.contender)
+        self.fit_seconds = 0.0
+        self.hybrid_parameters = 0
+        model, training = dict(task.model), dict(task.training)
+        if self.reference is None:
+            for name, value in hyperparameters.items():
+                if name.startswith(_MODEL):
+                    model[name.removeprefix(_MODEL)] = value
+                else:
+                    training[name] = value
+            self.hyperparameters = {**training, **dict(hyperparameters)}
+        else:
+            self.hyperparameters = {**self.reference.defaults, **hyperparameters}
+        self.model = model
+        self.training = training
+
+    def fitted(
+        self,
+        x: npt.NDArray[Any],
+        y: npt.NDArray[Any],
+        on_epoch: Callable[[int], None] = lambda done: None,
+    ) -> tuple[Any, fitting.Training | None]:
+        """Makes the contender and fits it; a Keras model comes with how its training went."""
+        # Layers get the names, and weights the values, that they would get in a new process.
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(self.task.seed)
+        hybrid = models.build(self.model, self.dataset)
+        self.hybrid_parameters = inspection.trainable_parameters(hybrid)
+        if self.reference is not None:
+            return self._fitted_reference(x, y), None
+        name = self.task.contender
+        model = hybrid if name == "hybrid" else controls.CONTROLS[name](hybrid)
+        training = fitting.train(
+            model, x, y, **self.training, seed=self.task.seed, on_epoch=on_epoch
+        )
+        return model, training
+
+    def _fitted_reference(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
+        assert self.reference is not None
+        estimator = self.reference.build(self.hyperparameters, self.dataset.task, self.task.seed)
+        start = time.perf_counter()
+        with warnings.catch_warnings():
+            # That a network's epochs ran out is seen in its score, as with Keras's models.
+            warnings.simplefilter("ignore", sklearn_exceptions.ConvergenceWarning)
+            estimator.fit(x, y)
+        self.fit_seconds = time.perf_counter() - start
+        return estimator
+
+    def parameters(self, model: Any) -> int | None:
+        """Returns the number of trainable parameters, None where they have no count."""
+        if self.reference is not None:
+            return self.reference.parameters(model)
+        return inspection.trainable_parameters(model)
+
+    def describe(self, model: Any) -> str:
+        """Returns a line that says what was fitted."""
+        return (
+            inspection.describe(model) if self.reference is None else self.reference.describe(model)
+        )
+
+
+def tunes_size(task: Task) -> bool:
+    """Tells whether a task's tuning may change the hybrid's number of parameters."""
+    space = (task.tuning or {}).get("search_space", {})
+    return any(name.startswith(_MODEL) for name in space)
+
+
+def _own_settings(task: Task) -> dict[str, Any]:
+    """Returns the hyperparameters that a task has without tuning, by their names in a space."""
+    reference = REFERENCES.get(task.contender)
+    if reference is not None:
+        return dict(reference.defaults)
+    model = {**models.defaults(task.model), **task.model}
+    return {**task.training, **{f"{_MODEL}{name}": value for name, value in model.items()}}
+
+
+def tuned(
+    task: Task, dataset: datasets.Dataset, split: datasets.Split
+) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Searches for hyperparameters on the training part, if the task says so."""
+    if task.tuning is None:
+        return {}, None
+    reference = REFERENCES.get(task.contender)
+    space = task.tuning.get("search_space", {}) if reference is None else reference.search_space
+
+    def objective(hyperparameters: Mapping[str, Any], fold: tuning.Fold) -> float:
+        model, _ = Contender(task, dataset, hyperparameters).fitted(fold.x_train, fold.y_train)
+        return fitting.score(model, fold.x_valid, fold.y_valid)
+
+    found = tuning.tune(
+        objective,
+        space,
+        split,
+        trials=task.tuning["trials"],
+        seconds=task.tuning["seconds"],
+        folds=task.tuning["folds"],
+        seed=task.seed,
+        defaults=_own_settings(task),
+    )
+    searched = dataclasses.asdict(found)
+    return searched.pop("hyperparameters"), searched

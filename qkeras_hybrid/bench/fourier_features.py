@@ -1,0 +1,164 @@
+"""A truncated Fourier series in place of a quantum layer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+from keras import ops
+
+from qkeras_hybrid._checks import known_arguments
+from qkeras_hybrid._double import cos, sin
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.bench.copying import Untracked, given
+from qkeras_hybrid.bench.frequencies import chosen, ordered
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.saved import errors_named
+from qkeras_hybrid.program import AngleTable
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class FourierFeatures(keras.layers.Layer):
+    """A truncated Fourier series with the frequencies of a quantum layer's circuit.
+
+    `y_k = b_k + sum_f (C_kf cos(f . z) + S_kf sin(f . z))`, with `z` the inputs of the circuit
+    (the encoding's angles, products of features included) and `b`, `C`, `S` trained. An
+    expectation value is such a series: a gate that turns by `c . z` adds `-c`, 0 or `c` to its
+    frequencies, so that they are the sums of one of these for each gate, as far as the gate is
+    connected with what is read. Of `f` and `-f` one is enough.
+
+    Frequencies come in the order of how many gates they are the sum of, fewest first; those of
+    one gate by how many features enter it, fewest first; then in the order in which the gates
+    stand in the circuit, plus before minus. As many are taken as bring the layer closest to
+    the quantum layer's number of trained weights, but never fewer than it takes for each
+    feature to enter: a control that does not see a feature would lose for that reason alone.
+    Where a trained weight scales an input, its frequency is that at weight zero, or at one
+    where zero would switch the input off.
+
+    Args:
+        layer: The quantum layer, or its serialized form.
+        **kwargs: Keras's `name`, `dtype`, `trainable`.
+
+    Input shape:
+        `(batch, ..., n_features)`, as of the layer.
+
+    Output shape:
+        As of the layer.
+
+    Raises:
+        DoesNotApplyError: When it is built: if an angle is not affine in the circuit's inputs,
+            or nothing that is read depends on them.
+
+    Reference:
+        M. Schuld, R. Sweke and J. J. Meyer, Effect of data encoding on the expressive power of
+        variational quantum-machine-learning models, Physical Review A 103, 032430, 2021,
+        arXiv 2008.08605.
+
+    Example:
+
+    >>> layer = FourierFeatures(PQCDense(2, n_layers=3))
+    >>> layer.build((None, 2))
+    >>> layer.frequencies.tolist()
+    [[1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [1.0, -1.0]]
+    >>> layer.count_params()
+    18
+    """
+
+    def __init__(self, layer: QuantumLayer | dict[str, Any], **kwargs: Any) -> None:
+        # Inputs are not rounded to a half precision that angles would not survive.
+        super().__init__(autocast=False, **kwargs)
+        like = given(layer)
+        if like.readout.activation is None or like.returns_list:
+            raise ArgumentError("layer", "return expectation values or probabilities", layer)
+        self._like = Untracked(like)
+        self.supports_jit = True
+        self.supports_masking = True
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Finds the frequencies and makes the weights."""
+        layer, n_features = self._like.layer, int(input_shape[-1] or 0)
+        compiled = layer.compile(n_features)
+        self.units = int(layer.compute_output_shape(input_shape)[-1])
+        n_weights = len(compiled.weights) if layer.trainable else 0
+        waves = chosen(
+            ordered(compiled),
+            wanted=round((n_weights / self.units - 1) / 2),
+            enters=_enters(layer, n_features, self._precision),
+        )
+        self.frequencies: npt.NDArray[np.float64] = np.array(waves)
+        self._table = AngleTable([tuple((i, f) for i, f in enumerate(row) if f) for row in waves])
+        self.kernel = self.add_weight(
+            name="kernel", shape=(2 * len(waves), self.units), initializer="glorot_uniform"
+        )
+        self.bias = self.add_weight(name="bias", shape=(self.units,), initializer="zeros")
+        self.built = True
+
+    def features(self, inputs: Any) -> Any:
+        """Returns the cosines, then the sines, of all frequencies.
+
+        Args:
+            inputs: Tensor of shape `(batch, ..., n_features)`.
+
+        Returns:
+            Tensor of shape `(batch, ..., 2 * n_frequencies)`.
+        """
+        inputs = ops.cast(inputs, self._precision)
+        leading = ops.shape(inputs)[:-1]
+        angles = self._like.layer.encode(ops.reshape(inputs, (-1, inputs.shape[-1])))
+        phases = self._table(angles)
+        waves = ops.concatenate([cos(phases), sin(phases)], axis=-1)
+        return ops.reshape(waves, (*leading, waves.shape[-1]))
+
+    def call(self, inputs: Any) -> Any:
+        """Computes the series for every position of the leading axes."""
+        waves = ops.cast(self.features(inputs), self.compute_dtype)
+        return ops.matmul(waves, ops.cast(self.kernel, self.compute_dtype)) + ops.cast(
+            self.bias, self.compute_dtype
+        )
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Returns the shape that the quantum layer would return."""
+        shape: tuple[int | None, ...] = self._like.layer.compute_output_shape(input_shape)
+        return shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "layer": keras.saving.serialize_keras_object(self._like.layer),
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> FourierFeatures:
+        """Makes a layer from what `get_config` returned.
+
+        Raises:
+            ValueError: If the config is not one of the layer's; with the layer's name.
+        """
+        with errors_named(cls, config.get("name")):
+            return cls(**known_arguments(cls, config, ("name", "dtype", "trainable")))
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds the layer for the shape it had when it was saved.
+
+        Raises:
+            ValueError: If it can't be built for that; with the layer's name.
+        """
+        with errors_named(type(self), self.name):
+            super().build_from_config(config)
+
+    @property
+    def _precision(self) -> str:
+        return "float64" if self.compute_dtype == "float64" else "float32"
+
+
+def _enters(layer: QuantumLayer, n_features: int, precision: str) -> npt.NDArray[np.bool_]:
+    """Returns which features change which inputs of the circuit, found by changing each."""
+    base = np.random.default_rng(0).uniform(0.2, 0.9, n_features)
+    rows = np.vstack([base, base + np.eye(n_features)]).astype(precision)
+    angles = ops.convert_to_numpy(layer.encode(ops.convert_to_tensor(rows)))
+    changed: npt.NDArray[np.bool_] = angles[1:] != angles[0]
+    return changed

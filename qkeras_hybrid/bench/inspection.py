@@ -1,0 +1,61 @@
+"""What a model is made of: its quantum layers, its parameters, its layers in a line."""
+
+from __future__ import annotations
+
+import keras
+from keras import ops
+
+from qkeras_hybrid.bench.derived import FourierFeatures, WithoutEntanglement
+from qkeras_hybrid.layers.base import QuantumLayer
+
+
+def quantum_layers(model: keras.Model) -> list[QuantumLayer]:
+    """Returns the layers of a model that compute a circuit, however deep they sit in it."""
+    # Keras has no public way into layers that hold layers.
+    return [
+        layer
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, QuantumLayer)
+    ]
+
+
+def trainable_parameters(model: keras.Model) -> int:
+    """Counts the trainable parameters of a built model."""
+    return sum(int(ops.size(weight)) for weight in model.trainable_variables)
+
+
+def describe(model: keras.Model) -> str:
+    """Returns a model's layers in a line, e.g. `"Dense(4, tanh) > Dense(10, softmax)"`.
+
+    Layers that hold others show them in brackets; layers with weights that don't train are
+    "frozen".
+    """
+    return " > ".join(
+        _describe_layer(layer)
+        for layer in model.layers
+        if not isinstance(layer, keras.layers.InputLayer)
+    )
+
+
+def _describe_layer(layer: keras.Layer) -> str:
+    if isinstance(layer, keras.Model):
+        return f"{type(layer).__name__}({describe(layer)})"
+    if isinstance(layer, keras.layers.Wrapper):
+        return f"{type(layer).__name__}({_describe_layer(layer.layer)})"
+    if isinstance(layer, WithoutEntanglement):
+        return f"WithoutEntanglement({_describe_layer(layer._like.layer)})"
+    parts = [str(layer.units)] if hasattr(layer, "units") else []
+    if isinstance(layer, keras.layers.Dense):
+        parts.append(keras.activations.serialize(layer.activation))
+    if isinstance(layer, FourierFeatures) and layer.built:
+        parts.append(f"{len(layer.frequencies)} frequencies")
+    if layer.weights and not layer.trainable:
+        parts.append("frozen")
+    kind = type(layer).__name__
+    return f"{kind}({', '.join(parts)})" if parts else kind
+
+
+def engine_name(model: keras.Model) -> str | None:
+    """Returns the name of the engine of a model's quantum layers, None if it has no such layer."""
+    found = {layer.engine.name for layer in quantum_layers(model) if layer.engine is not None}
+    return ", ".join(sorted(found)) or None

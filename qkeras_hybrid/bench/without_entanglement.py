@@ -1,0 +1,159 @@
+"""A quantum layer whose circuit has lost its entangling gates."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from qkeras_hybrid._lazy import cirq
+from qkeras_hybrid.bench.copying import Untracked, given
+from qkeras_hybrid.encodings.base import whole
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.program import Compiled, compile_circuit
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class WithoutEntanglement(QuantumLayer):
+    """A quantum layer with the entangling gates of its circuit removed.
+
+    All gates on two or more qubits go, and the weights that only they had. Gates on one qubit
+    stay, trained or not, so that the qubits are in a product state at the end. What enters the
+    circuit stays too: the encoding's angles, products of features included, are computed as
+    before, and where such an angle turns a product of Paulis, it turns each of its qubits
+    instead: `exp(-i a Z_1 Z_2 / 2)` with `a = x_1 x_2` becomes `exp(-i a Z_1 / 2)
+    exp(-i a Z_2 / 2)`. Without that, an IQP encoding would lose its products, and a difference
+    would say nothing of entanglement alone. Gates of several qubits that have a decomposition
+    of their own and are not Cirq's are taken apart first.
+
+    Args:
+        layer: The quantum layer, or its serialized form.
+        **kwargs: The arguments of all quantum layers, by default those of `layer`.
+
+    Input shape:
+        `(batch, ..., n_features)`, as of the layer.
+
+    Output shape:
+        As of the layer.
+
+    Reference:
+        J. Bowles, S. Ahmed and M. Schuld, Better than classical? The subtle art of benchmarking
+        quantum machine learning models, 2024, arXiv 2403.07059, section on entanglement.
+
+    Example:
+
+    >>> layer = WithoutEntanglement(PQCDense(2, n_layers=1))
+    >>> layer.build((None, 2))
+    >>> print(layer.draw())
+    0: ───Rx(x0)───Rz(w0)───Ry(w1)───Rz(w2)───
+    <BLANKLINE>
+    1: ───Rx(x1)───Rz(w3)───Ry(w4)───Rz(w5)───
+    """
+
+    def __init__(self, layer: QuantumLayer | dict[str, Any], **kwargs: Any) -> None:
+        like = given(layer)
+        config = like.get_config()
+        shared = {*inspect.signature(QuantumLayer).parameters, "name", "dtype", "trainable"}
+        super().__init__(**{**{key: config[key] for key in shared & set(config)}, **kwargs})
+        self._like = Untracked(like)
+        self._output = like._output
+        self.weight_groups = like.weight_groups
+
+    def compile(self, n_features: int) -> Compiled:
+        """Compiles the layer's circuit and removes its entangling gates."""
+        return without_entanglement(self._like.layer.compile(n_features))
+
+    def encode(self, features: Any) -> Any:
+        """Maps features to the circuit's inputs, as the layer does."""
+        return self._like.layer.encode(features)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Returns the shape that the layer would return."""
+        shape: tuple[int | None, ...] = self._like.layer.compute_output_shape(input_shape)
+        return shape
+
+    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns shape and dtype of the output, which are those of the layer."""
+        return self._like.layer.compute_output_spec(*args, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "layer": keras.saving.serialize_keras_object(self._like.layer),
+        }
+
+
+def without_entanglement(compiled: Compiled) -> Compiled:
+    """Returns a circuit without the gates on two or more qubits: see `WithoutEntanglement`."""
+    inputs = {symbol.name for symbol in compiled.inputs}
+    operations = [
+        single
+        for operation in _operations(compiled)
+        for single in _on_single_qubits(operation, inputs)
+    ]
+    names = set().union(*map(cirq.parameter_names, operations))
+    apart = compile_circuit(
+        whole(operations, compiled.qubits),
+        inputs=compiled.inputs,
+        weights=[symbol for symbol in compiled.weights if symbol.name in names],
+        qubits=compiled.qubits,
+    )
+    return apart.reading(compiled.readout)
+
+
+def _operations(compiled: Compiled) -> list[cirq.Operation]:
+    circuit = cirq.unroll_circuit_op(compiled.circuit.unfreeze(), deep=True, tags_to_check=None)
+    return [operation.untagged for operation in circuit.all_operations()]
+
+
+def entangling(compiled: Compiled) -> bool:
+    """Returns whether a circuit has a gate on two or more qubits."""
+    return any(
+        len(operation.qubits) > 1 and not isinstance(operation.gate, cirq.IdentityGate)
+        for operation in _operations(compiled)
+    )
+
+
+def _on_single_qubits(operation: cirq.Operation, inputs: set[str]) -> list[cirq.Operation]:
+    """Returns what stays of an operation when entanglement goes."""
+    if len(operation.qubits) < 2:
+        return [operation]
+    gate: Any = operation.gate
+    if not isinstance(operation, cirq.ControlledOperation) and _taken_apart(gate):
+        parts = cirq.decompose_once(operation, default=None)
+        return [
+            single
+            for part in cirq.flatten_to_ops(parts or ())
+            for single in _on_single_qubits(part.untagged, inputs)
+        ]
+    if inputs.isdisjoint(cirq.parameter_names(operation)):
+        return []
+    powers: dict[Any, Any] = {
+        cirq.XXPowGate: cirq.XPowGate,
+        cirq.YYPowGate: cirq.YPowGate,
+        cirq.ZZPowGate: cirq.ZPowGate,
+    }
+    for pair, one in powers.items():
+        if isinstance(gate, pair):
+            turn = one(exponent=gate.exponent, global_shift=gate.global_shift)
+            return [turn.on(qubit) for qubit in operation.qubits]
+    if isinstance(operation, cirq.PauliStringPhasor):
+        string = operation.pauli_string
+        return [
+            cirq.PauliStringPhasor(
+                cirq.PauliString({qubit: pauli}, coefficient=string.coefficient),
+                exponent_neg=operation.exponent_neg,
+                exponent_pos=operation.exponent_pos,
+            )
+            for qubit, pauli in string.items()
+        ]
+    return []
+
+
+def _taken_apart(gate: Any) -> bool:
+    if isinstance(gate, cirq.ParallelGate):
+        return True
+    return gate is not None and type(gate).__module__.partition(".")[0] != "cirq"
