@@ -211,7 +211,9 @@ def _from_matrix(matrix: np.ndarray, n_qubits: int) -> Observable:
             matrix.shape,
             "Write it as a sum of Pauli strings.",
         )
-    if not np.isfinite(matrix).all() or not np.allclose(matrix, matrix.conj().T, atol=1e-8):
+    # Relative to the largest entry: an energy in joules is some 1e-19.
+    scale = np.abs(matrix).max()
+    if not np.isfinite(scale) or np.abs(matrix - matrix.conj().T).max() > 1e-8 * scale:
         raise ArgumentError("observables", "be Hermitian, finite matrices", matrix)
     index = np.arange(size)
     terms = []
@@ -224,7 +226,7 @@ def _from_matrix(matrix: np.ndarray, n_qubits: int) -> Observable:
         for z in range(size):
             # P|j> = i**|x & z| (-1)**|z & j| |j ^ x> with Y = i X Z.
             coefficient = (moved[z] * (-1j) ** (x & z).bit_count() / size).real
-            if abs(coefficient) > 1e-15:
+            if abs(coefficient) > 1e-15 * scale:
                 terms.append(_term_of_masks(float(coefficient), x, z, n_qubits))
     return Observable(tuple(terms))
 

@@ -175,6 +175,20 @@ def test_a_model_with_shots_of_circuits_trains(tmp_path):
 
 
 @tfq_only
+def test_a_seed_that_has_no_effect_is_said():
+    with pytest.warns(UserWarning, match="`seed` has no effect"):
+        alone(engine="tfq", shots=10, seed=1)(turned(0.2))
+
+
+@tfq_only
+def test_shots_of_circuits_as_inputs_give_frequencies():
+    layer = alone(output="probabilities", shots=40, seed=3)
+    shares = 40 * ops.convert_to_numpy(layer(turned(0.4, 1.3, 2.0)))
+    np.testing.assert_allclose(shares, np.round(shares), atol=1e-4)  # fortieths, in float32
+    np.testing.assert_allclose(shares.sum(axis=1), 40, atol=1e-4)
+
+
+@tfq_only
 @pytest.mark.parametrize("output", ["probabilities", "state", ["expectation", "samples"]])
 def test_other_readouts_take_circuits_as_inputs(output):
     several = isinstance(output, list)

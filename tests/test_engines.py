@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from keras import ops
 
-from qkeras_hybrid import engines
+from qkeras_hybrid import engines, readouts
 from qkeras_hybrid._checks import available_memory
 from qkeras_hybrid.engines.base import memory_refusal
 from qkeras_hybrid.program import compile_circuit
@@ -432,7 +432,7 @@ def test_shots_round_trip_and_take_the_engine_that_samples():
     assert engines.choose(program.job(shots=50)).name == "statevector"
     engine = engines.StatevectorEngine(shots=50)
     assert engines.get(keras.saving.serialize_keras_object(engine)) == engine
-    with pytest.raises(ValueError, match=r"takes `shots` for samples only|Keras backend"):
+    with pytest.raises(ValueError, match=r"takes `shots` for samples|Keras backend"):
         engines.choose(program.job(shots=50), engines.get("tfq"))
 
 
@@ -448,8 +448,72 @@ def test_unknown_engines_are_refused_with_the_known_names():
 def test_auto_takes_one_that_has_the_precision():
     program = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
     assert "float64" in engines.choose(program.job("float64")).dtypes
-    with pytest.raises(ValueError, match="not float64"):
+    with pytest.raises(ValueError, match=r"not float64|Keras backend"):
         engines.choose(program.job("float64"), engines.TFQEngine())
+
+
+def test_whole_numbers_are_computed_as_floating_ones():
+    compiled = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
+    engine = engines.get("statevector")
+    for values in ([[1], [2]], np.array([[1], [2]], "int64")):
+        found = engine.expectation(compiled, values)
+        assert keras.backend.standardize_dtype(found.dtype) == "float32"
+        np.testing.assert_allclose(found, np.cos([[1], [2]]), atol=1e-6)
+        np.testing.assert_allclose(
+            engine.probabilities(compiled, values)[:, 0], np.cos([0.5, 1]) ** 2, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("name", engines.names())
+def test_frequencies_are_those_of_samples_of_the_same_seed(name):
+    engine = engines.get(name)
+    circuit = cirq.Circuit(cirq.rx(A)(Q[0]), cirq.ry(A)(Q[1]), cirq.CNOT(*Q[:2]))
+    compiled = compile_circuit(circuit, inputs=["a"])
+    inputs = ops.array([[0.4], [1.9], [2.5]], dtype="float32")
+    jobs = [
+        compiled.reading(readout).job(shots=25, gradient=False)
+        for readout in (readouts.Samples(), readouts.Probabilities())
+    ]
+    if engine.refuses(jobs[1]):
+        pytest.skip(f"{name}: {engine.refuses(jobs[1])}")
+    bits, shares = (
+        ops.convert_to_numpy(engine.prepare(job)(inputs, ops.zeros((0,)), 3)) for job in jobs
+    )
+    counts = [np.bincount(row, minlength=4) for row in bits @ [2, 1]]
+    # Twenty-fifths, rounded to float32.
+    np.testing.assert_allclose(shares, np.array(counts) / 25, atol=1e-6)
+    for none in (engine.prepare(job)(inputs[:0], ops.zeros((0,)), 3) for job in jobs):
+        assert none.shape[0] == 0
+
+
+@pytest.mark.parametrize("shots", [None, 5])
+def test_a_host_call_draws_a_seed_at_each_call_of_a_graph_and_none_without_shots(shots):
+    compiled = compile_circuit(cirq.Circuit(cirq.rx(A)(Q[0])), "Z", inputs=["a"])
+    seeds = []
+
+    def function(angles, seed):
+        seeds.append(seed)
+        return np.zeros((len(angles), 1))
+
+    run = engines.host_call(compiled.job(shots=shots), function)
+    inputs, weights = ops.zeros((2, 1)), ops.zeros((0,))
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        traced = tf.function(lambda: run(inputs, weights))
+        for _ in range(6):
+            traced()
+    else:
+        for _ in range(6):
+            run(inputs, weights)
+    for seed in (11, 11, keras.random.SeedGenerator(4)):
+        ops.convert_to_numpy(run(inputs, weights, seed))
+    if shots is None:
+        assert seeds == [None] * 9
+    else:
+        # Six of 2**31 - 1 numbers are alike by chance once in 10**8 runs.
+        assert len(set(seeds[:6])) == 6
+        assert seeds[6] == seeds[7] != seeds[8]
 
 
 def test_status_says_what_is_available():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import sympy
 
-from qkeras_hybrid import compile_circuit, observables
+from qkeras_hybrid import compile_circuit, engines, observables
 from qkeras_hybrid.observables import Observable, PauliTerm
 
 QUBITS = cirq.LineQubit.range(3)
@@ -136,6 +136,22 @@ def test_a_projector_is_the_chance_of_its_bits():
 def test_a_projector_on_nothing_or_on_too_much_is_refused(projector, words):
     with pytest.raises(ValueError, match=words):
         observables.parse(projector, cirq.LineQubit.range(12))
+
+
+@pytest.mark.parametrize("scale", [1e-19, 1e-9, 1e9])
+def test_a_matrix_is_read_and_refused_at_every_scale(scale):
+    rng = np.random.default_rng(5)
+    matrix = rng.normal(size=(4, 4))
+    state = np.full(4, 0.5)  # of H on both qubits
+    qubits = cirq.LineQubit.range(2)
+    circuit = cirq.Circuit(cirq.H.on_each(*qubits))
+    with pytest.raises(ValueError, match="Hermitian"):
+        compile_circuit(circuit, scale * matrix)
+    hermitian = scale * (matrix + matrix.T)
+    compiled = compile_circuit(circuit, hermitian)
+    found = engines.get("statevector").expectation(compiled, np.zeros((1, 0)))
+    # Sums of 16 terms in double precision.
+    np.testing.assert_allclose(found, [[state @ hermitian @ state]], rtol=1e-12)
 
 
 @pytest.mark.parametrize(

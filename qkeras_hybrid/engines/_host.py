@@ -27,8 +27,9 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
 
     Args:
         job: The job.
-        function: Maps angles of shape `(batch, n_angles)`, float64, in radians, and a seed (an
-            integer, or None for a job without shots) to an array of shape `(batch,
+        function: Maps angles of shape `(batch, n_angles)`, float64, in radians, and a seed (a
+            whole number, another one at each call if the run was given none; None for a job
+            without shots) to an array of shape `(batch,
             *job.readout.shape(job.program, job.shots))`.
         gradient: Maps angles, the upstream gradient, of the shape of the result, and the seed to
             the gradient with respect to the angles. Without it the result has no gradient: a
@@ -39,7 +40,7 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
 
     def computed(angles: Any, seed: Any) -> Any:
         def forward(angles: np.ndarray, seed: np.ndarray) -> np.ndarray:
-            found = function(np.asarray(angles, "float64"), int(seed))
+            found = function(np.asarray(angles, "float64"), _number(job, seed))
             return np.asarray(found, dtype).reshape(len(angles), *shape)
 
         return _call(forward, (angles, seed), shape, dtype)
@@ -47,7 +48,9 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
     def slope(angles: Any, upstream: Any, seed: Any) -> Any:
         def backward(angles: np.ndarray, upstream: np.ndarray, seed: np.ndarray) -> np.ndarray:
             assert gradient is not None
-            found = gradient(np.asarray(angles, "float64"), np.asarray(upstream), int(seed))
+            found = gradient(
+                np.asarray(angles, "float64"), np.asarray(upstream), _number(job, seed)
+            )
             return np.asarray(found, job.dtype).reshape(angles.shape)
 
         return _call(backward, (angles, upstream, seed), (job.program.n_angles,), job.dtype)
@@ -55,7 +58,7 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
     def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
         inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
         angles = job.angles(inputs, weights)
-        drawn = _drawn(seed)
+        drawn = _drawn(seed if job.shots is not None else None)
         if gradient is None:
             return computed(angles, drawn)
 
@@ -72,13 +75,19 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
 
 
 def _drawn(seed: Any) -> Any:
-    """Returns a seed as one whole number, an int32 tensor."""
+    """Returns a seed as one whole number, an int32 tensor; -1 for None."""
     if isinstance(seed, keras.random.SeedGenerator):
-        pair = ops.cast(seed.next(), "int64")
+        # JAX has no int64 unless the process was started for it; TensorFlow's uint32 can't do this.
+        pair = ops.cast(seed.next(), "uint32" if keras.backend.backend() == "jax" else "int64")
         return ops.cast(ops.mod(pair[0] + 40503 * pair[1], 2**31 - 1), "int32")
-    if seed is None:
-        seed = int(np.random.default_rng().integers(2**31 - 1))
-    return ops.convert_to_tensor(int(seed), "int32")
+    return ops.convert_to_tensor(-1 if seed is None else int(seed) % (2**31 - 1), "int32")
+
+
+def _number(job: Job, seed: np.ndarray) -> int | None:
+    """Returns the seed for one call, drawn out of the graph: tracing would draw it once for all."""
+    if job.shots is None:
+        return None
+    return int(seed) if seed >= 0 else int(np.random.default_rng().integers(2**31 - 1))
 
 
 def _call(

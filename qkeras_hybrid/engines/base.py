@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from qkeras_hybrid._checks import available_memory, bytes_text, positive_int
@@ -113,15 +114,15 @@ class Engine(Value, abc.ABC):
 
         Args:
             compiled: What `compile_circuit` returned.
-            inputs: Floating values of shape `(batch, n_inputs)`; float64 is computed in float64,
-                all others in float32.
+            inputs: Values of shape `(batch, n_inputs)`; float64 is computed in float64, all others
+                in float32.
             weights: Values of shape `(n_weights,)`, or a mapping from the weights' symbols, or
                 their names, to values.
             seed: An integer or a `keras.random.SeedGenerator`, for an engine with shots.
 
         Returns:
-            Tensor of shape `(batch, n_observables)`, of the dtype of the inputs, with the
-            engine's own gradient if it has one.
+            Tensor of shape `(batch, n_observables)`, of the dtype of the inputs if that is
+            floating, with the engine's own gradient if it has one.
 
         Raises:
             ValueError: If the engine refuses, or a shape is wrong.
@@ -181,7 +182,7 @@ class Engine(Value, abc.ABC):
             weights = ops.stack([ops.cast(w, dtype) for w in weights]) if weights else ()
         weights = ops.cast(ops.convert_to_tensor(weights), dtype)
         values = self.prepare(job)(ops.cast(inputs, dtype), weights, seed)
-        return compiled.readout.cast(values, given)
+        return compiled.readout.cast(values, given if "float" in given else dtype)
 
     def traces(self, job: Job) -> bool:
         """Tells whether a prepared job may be compiled, by XLA under TensorFlow."""
@@ -226,6 +227,30 @@ def sample_bits(probabilities: Any, n_qubits: int, shots: int, seed: Any) -> Any
     return ops.bitwise_and(ops.right_shift(index[..., None], shifts), 1)
 
 
+def frequencies(bits: Any, n_qubits: int, dtype: str) -> Any:
+    """Counts basis states among measurements.
+
+    Args:
+        bits: What `sample_bits` returned, of shape `(batch, shots, n_qubits)`.
+        n_qubits: The number of qubits.
+        dtype: A floating dtype.
+
+    Returns:
+        Shares of the shots, of shape `(batch, 2**n_qubits)`.
+    """
+    size, (batch, shots) = 2**n_qubits, ops.shape(bits)[:2]
+    places = ops.convert_to_tensor(2 ** np.arange(n_qubits)[::-1], "int32")
+    index = ops.sum(ops.cast(bits, "int32") * places, axis=-1)
+    # Added up where they belong: a row of 2**n_qubits numbers for each measurement would be large.
+    rows = ops.arange(batch, dtype="int32")[:, None] * size
+    counts = ops.segment_sum(
+        ops.ones_like(ops.reshape(index, (-1,)), dtype=dtype),
+        ops.reshape(rows + index, (-1,)),
+        num_segments=batch * size,
+    )
+    return ops.reshape(counts, (batch, size)) / ops.cast(shots, dtype)
+
+
 def check_finite(tensor: Any, what: str) -> None:
     """Raises if a tensor holds NaN or an infinity.
 
@@ -254,4 +279,13 @@ def check_finite(tensor: Any, what: str) -> None:
         raise ValueError(message + ". Look at the data, or leave out `check_finite`.")
 
 
-__all__ = ["Engine", "Job", "Readout", "Run", "check_finite", "memory_refusal", "sample_bits"]
+__all__ = [
+    "Engine",
+    "Job",
+    "Readout",
+    "Run",
+    "check_finite",
+    "frequencies",
+    "memory_refusal",
+    "sample_bits",
+]

@@ -18,7 +18,7 @@ from keras import ops
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._double import cos, sin
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.engines.base import Engine, Run, memory_refusal, sample_bits
+from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal, sample_bits
 from qkeras_hybrid.program import (
     AngleMap,
     Channel,
@@ -142,7 +142,7 @@ class StatevectorEngine(Engine):
             case Probabilities() if shots is None:
                 return lambda state, seed: probabilities(state)
             case Probabilities():
-                return lambda state, seed: _frequencies(bits(state, seed), n, state[0].dtype)
+                return lambda state, seed: frequencies(bits(state, seed), n, job.dtype)
             case Samples():
                 return bits
             case State():
@@ -161,13 +161,6 @@ def _as_complex(state: Pair) -> Any:
     double = keras.backend.standardize_dtype(re.dtype) == "float64"
     dtype = "complex128" if double else "complex64"
     return ops.cast(re, dtype) + ops.cast(im, dtype) * 1j
-
-
-def _frequencies(bits: Any, n: int, dtype: Any) -> Any:
-    """Returns how often each basis state is among bits of shape `(batch, shots, n)`."""
-    weights = ops.convert_to_tensor(2 ** np.arange(n)[::-1], "int32")
-    index = ops.sum(bits * weights, axis=-1)
-    return ops.mean(ops.one_hot(index, 2**n, dtype=keras.backend.standardize_dtype(dtype)), axis=1)
 
 
 def _expectation(

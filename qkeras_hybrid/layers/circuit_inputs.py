@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,6 +12,7 @@ from keras import ops
 from qkeras_hybrid import gradients
 from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.program import Compiled, Job
+from qkeras_hybrid.readouts import Expectation
 
 Shape = Sequence[int | None]
 
@@ -50,6 +52,17 @@ class CircuitInputs(QuantumLayer):
                 "Give it engine=TFQEngine(gradient='parameter_shift'), for example."
             )
         return replace(job, circuits=True)
+
+    def build(self, input_shape: Any) -> None:
+        """Builds the layer, and says if its seed will have no effect."""
+        super().build(input_shape)
+        estimates = any(isinstance(readout.source, Expectation) for readout in self.readouts)
+        if self._takes_circuits and self._shots and estimates and self.seed is not None:
+            warnings.warn(
+                f"Layer {self.name!r}: `seed` has no effect on expectation values from shots of "
+                "circuits as inputs, since TensorFlow Quantum's sampling takes none.",
+                stacklevel=2,
+            )
 
     def call(self, inputs: Any) -> Any:
         """Computes the circuit for every sample."""

@@ -10,7 +10,7 @@ import keras
 
 from qkeras_hybrid._checks import one_of, positive_int
 from qkeras_hybrid._lazy import tf
-from qkeras_hybrid.engines.base import Engine, Run, memory_refusal
+from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal
 from qkeras_hybrid.engines.native import library, lowering
 from qkeras_hybrid.program import Job
 from qkeras_hybrid.readouts import Expectation, Probabilities, Samples, State
@@ -90,8 +90,8 @@ class NativeEngine(Engine):
         reason = super().refuses(job)
         if reason is not None:
             return reason
-        if job.shots is not None and not isinstance(job.readout, Samples):
-            return "it takes `shots` for samples only"
+        if job.shots is not None and isinstance(job.readout, Expectation):
+            return "it takes `shots` for samples and probabilities, not for expectation values"
         return (
             library.unavailable()
             or memory_refusal(job.program.n_qubits, self.bytes_per_amplitude(job))
@@ -116,7 +116,7 @@ class NativeEngine(Engine):
             case State():
                 # The result; and its gradient, which comes in.
                 return kernel + amplitude * (2 if job.gradient else 1)
-            case Probabilities():
+            case Probabilities() if job.shots is None:
                 # A state, or the gradient of one; and real numbers.
                 return kernel + amplitude + amplitude // 2
             case _:
@@ -167,10 +167,13 @@ class NativeEngine(Engine):
                 lanes=lanes,
             )
 
+        def shares(inputs: Any, weights: Any, seed: Any) -> Any:
+            return frequencies(samples(inputs, weights, seed), job.program.n_qubits, job.dtype)
+
         known: dict[type, Callable[[Any, Any, Any], Any]] = {
             Expectation: expectation,
             State: state,
-            Probabilities: probabilities,
+            Probabilities: probabilities if job.shots is None else shares,
             Samples: samples,
         }
         return known[type(job.readout)]

@@ -27,7 +27,7 @@ import numpy as np
 from qkeras_hybrid._checks import one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, lazy_module, tf
-from qkeras_hybrid.engines.base import Engine, Run, memory_refusal, sample_bits
+from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal, sample_bits
 from qkeras_hybrid.engines.tfq.circuits import Writer
 from qkeras_hybrid.program import AngleMap, Job
 from qkeras_hybrid.readouts import Circuits, Expectation, Probabilities, Samples, State
@@ -86,9 +86,11 @@ class TFQEngine(Engine):
         if reason is not None:
             return reason
         # TFQ's own estimates take no seed. Others estimate with one, but not of circuits as inputs.
-        sampled = (Samples, Expectation) if job.circuits else (Samples,)
-        if job.shots is not None and not isinstance(job.readout, sampled):
-            return "it takes `shots` for samples, and for expectation values of circuits as inputs"
+        if job.shots is not None and isinstance(job.readout, Expectation) and not job.circuits:
+            return (
+                "it takes `shots` for samples and probabilities, and for expectation values of "
+                "circuits as inputs only"
+            )
         if job.gradient and isinstance(job.readout, Probabilities):
             return "it does not differentiate states and probabilities"
         try:
@@ -162,14 +164,19 @@ def _reader(job: Job, written: _Written) -> Callable[..., Any]:
         phase = written.phase + tf.reduce_sum(phases(), axis=1)
         return states * tf.exp(tf.complex(tf.zeros_like(phase), phase))[:, None]
 
-    def probabilities(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
+    def exact(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
         states = state(circuits, turns, phases, seed)
         return tf.math.real(states) ** 2 + tf.math.imag(states) ** 2
 
     def samples(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
         # Sampled here from TFQ's states: its own sampling op takes no seed.
         shots = positive_int("shots", job.shots)
-        return sample_bits(probabilities(circuits, turns, phases, seed), n, shots, seed)
+        return sample_bits(exact(circuits, turns, phases, seed), n, shots, seed)
+
+    def probabilities(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
+        if job.shots is None:
+            return exact(circuits, turns, phases, seed)
+        return frequencies(samples(circuits, turns, phases, seed), n, job.dtype)
 
     def resolved(circuits: Any, turns: Any, phases: Any, seed: Any) -> Any:
         return tfq.resolve_parameters(circuits, tf.constant(written.symbols, tf.string), turns)
