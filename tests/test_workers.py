@@ -35,16 +35,6 @@ import os, pathlib, signal
 import keras
 from qkeras_hybrid import PQCDense
 
-@pytest.mark.parametrize(
-    ("n_tasks", "cores", "expected"),
-    [(90, 2, 2), (90, 1, 1), (90, 64, 4), (19, 8, 1), (20, 8, 2), (0, 8, 1)],
-)
-def test_a_suite_takes_the_cores_that_it_has_work_for(
-    monkeypatch: pytest.MonkeyPatch, n_tasks: int, cores: int, expected: int
-) -> None:
-    monkeypatch.setattr(workers, "_cores", lambda: cores)
-    assert workers.default_workers(n_tasks) == expected
-
 
 def build(n_features, n_outputs):
     lives = sorted(pathlib.Path({folder!r}).glob("kill-*"))
@@ -65,6 +55,17 @@ def deadly(folder: Path, kills: int) -> Task:
     for number in range(kills):
         (folder / f"kill-{number}").touch()
     return dataclasses.replace(TASK, model={"name": f"{folder / 'deadly.py'}:build"})
+
+
+@pytest.mark.parametrize(
+    ("n_tasks", "cores", "expected"),
+    [(90, 2, 2), (90, 1, 1), (90, 64, 4), (19, 8, 1), (20, 8, 2), (0, 8, 1)],
+)
+def test_a_suite_takes_the_cores_that_it_has_work_for(
+    monkeypatch: pytest.MonkeyPatch, n_tasks: int, cores: int, expected: int
+) -> None:
+    monkeypatch.setattr(workers, "_cores", lambda: cores)
+    assert workers.default_workers(n_tasks) == expected
 
 
 def test_workers_write_each_row_once_and_outlive_a_lost_one(tmp_path: Path) -> None:
