@@ -9,7 +9,13 @@ import pytest
 
 # A layer of each class through the whole contract; the engine on closed forms and random
 # circuits, in both precisions. The other tests run under TensorFlow alone.
-SELECTED = ["tests/test_layers.py", "tests/test_engines.py"]
+SELECTED = [
+    "tests/test_layers.py",
+    "tests/test_pqc_outputs.py",
+    "tests/test_weight_groups.py",
+    "tests/test_circuit_inputs.py",
+    "tests/test_engines.py",
+]
 # The differentiators, and all encodings: minutes, with --slow.
 MORE = ["tests/test_gradients.py", "tests/test_encodings.py"]
 
@@ -18,11 +24,15 @@ MORE = ["tests/test_gradients.py", "tests/test_encodings.py"]
 def test_contracts_hold_under_backend(backend, root, request):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
+    environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1"}
+    if not request.config.getoption("--slow"):
+        # Nearly all of the time would go into making small circuits fast that run a few times.
+        environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
     slow = ["--slow", *MORE] if request.config.getoption("--slow") else []
     found = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *slow, *SELECTED],
         cwd=root,
-        env={**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1"},
+        env=environment,
         capture_output=True,
         text=True,
         check=False,
