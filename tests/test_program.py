@@ -404,6 +404,22 @@ def test_what_is_not_unitary_is_kept_as_an_instruction():
     assert reset == Reset((0,))
 
 
+def test_written_measurements_have_keys_of_their_own_in_order():
+    inner = cirq.FrozenCircuit(cirq.measure(Q[0], key="m"))
+    circuit = cirq.Circuit(
+        cirq.measure(Q[0], key="m"),
+        cirq.measure(Q[0], key="m"),
+        cirq.CircuitOperation(inner, repetitions=2, use_repetition_ids=True),
+        cirq.measure(Q[0], key=cirq.MeasurementKey("m", ("p",))),
+    )
+    written = compile_circuit(circuit, "Z").program.circuits(np.zeros((2, 0)))
+    keys = [f"_qkeras_hybrid_{k}" for k in range(5)]
+    assert [[cirq.measurement_key_name(op) for op in one.all_operations()] for one in written] == [
+        keys,
+        keys,
+    ]
+
+
 @pytest.mark.parametrize("name", engines.names())
 @pytest.mark.parametrize(
     "operation",
