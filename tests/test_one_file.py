@@ -14,7 +14,7 @@ import pytest
 import sympy
 from keras import ops
 
-from qkeras_hybrid import PQC, engines
+from qkeras_hybrid import PQC, ArgumentError, engines
 from qkeras_hybrid.engines import Engine, Run, host_call
 from qkeras_hybrid.engines.base import memory_refusal
 from qkeras_hybrid.gradients import Differentiator, Evaluations
@@ -145,6 +145,39 @@ A, W = sympy.symbols("a w")
 )
 def test_an_engine_in_one_class_keeps_the_contract(engine: Engine, shots: int | None) -> None:
     assert_engine_conforms(engine, shots=shots, n_programs=2, n_qubits=3, n_operations=6)
+
+
+@keras.saving.register_keras_serializable(package="my_package")
+class Seedless(SamplerEngine):
+    """Draws with one seed, or without any, whichever it is given."""
+
+    def __init__(self, own: int | None = None) -> None:
+        self.own = own
+
+    def get_config(self) -> dict[str, Any]:
+        return {"own": self.own}
+
+    def sampler(self, seed: int | None) -> cirq.Sampler:
+        return super().sampler(self.own)
+
+
+@pytest.mark.parametrize(("own", "words"), [(None, "twice with one seed"), (7, "not depend on")])
+def test_an_engine_that_ignores_its_seed_does_not_conform(own: int | None, words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        assert_engine_conforms(Seedless(own), shots=1000, n_programs=0)
+
+
+def test_an_engine_that_is_not_registered_is_told_the_decorator() -> None:
+    class Unregistered(CirqEngine):
+        pass
+
+    with pytest.raises(AssertionError, match=r"@keras.*register_keras.* the class Unregistered"):
+        assert_engine_conforms(Unregistered())
+
+
+def test_the_contract_asks_for_three_qubits_at_once() -> None:
+    with pytest.raises(ArgumentError, match="`n_qubits` must be at least 3, but got 2"):
+        assert_engine_conforms(CirqEngine(), n_qubits=2)
 
 
 @pytest.mark.parametrize(
