@@ -32,11 +32,12 @@ LineQid GridQubit GridQid NamedQubit NamedQid MeasurementKey complex Duration VA
 
 BooleanHamiltonianGate CCNotPowGate CCXPowGate CCZPowGate CNotPowGate CSwapGate CXPowGate CZPowGate
 CliffordGate ControlledGate DensePauliString DiagonalGate FSimGate GlobalPhaseGate HPowGate
-ISwapPowGate IdentityGate MatrixGate ParallelGate PauliInteractionGate PauliStringPhasorGate
-PhaseGradientGate PhasedFSimGate PhasedISwapPowGate PhasedXPowGate PhasedXZGate QasmUGate
-QuantumFourierTransformGate QubitPermutationGate Rx Ry Rz SingleQubitCliffordGate SwapPowGate
-ThreeQubitDiagonalGate TwoQubitDiagonalGate UniformSuperpositionGate WaitGate XPowGate XXPowGate
-YPowGate YYPowGate ZPowGate ZZPowGate _InverseCompositeGate _PauliX _PauliY _PauliZ cirq.MSGate
+ISwapPowGate IdentityGate MatrixGate ParallelGate PauliInteractionGate PauliMeasurementGate
+PauliStringPhasorGate PhaseGradientGate PhasedFSimGate PhasedISwapPowGate PhasedXPowGate
+PhasedXZGate QasmUGate QuantumFourierTransformGate QubitPermutationGate Rx Ry Rz
+SingleQubitCliffordGate SwapPowGate ThreeQubitDiagonalGate TwoQubitDiagonalGate
+UniformSuperpositionGate WaitGate XPowGate XXPowGate YPowGate YYPowGate ZPowGate ZZPowGate
+_InverseCompositeGate _PauliX _PauliY _PauliZ cirq.MSGate
 cirq.google.SycamoreGate
 
 GlobalPhaseOperation IdentityOperation ParallelGateOperation SingleQubitMatrixGate
@@ -66,6 +67,7 @@ TEXT: dict[str, tuple[str, ...]] = {
     "CircuitOperation": ("measurement_key_map", "repetition_ids", "parent_path"),
     "BooleanHamiltonianGate": ("parameter_names", "boolean_strs"),
     "MeasurementGate": ("key",),
+    "PauliMeasurementGate": ("key",),
     "MeasurementKey": ("name", "path"),
     "StatePreparationChannel": ("name",),
 }

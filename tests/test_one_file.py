@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import tracemalloc
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,17 +14,18 @@ import pytest
 import sympy
 from keras import ops
 
-from qkeras_hybrid import PQC, engines
+from qkeras_hybrid import PQC, ArgumentError, engines
 from qkeras_hybrid.engines import Engine, Run, host_call
+from qkeras_hybrid.engines.base import memory_refusal
 from qkeras_hybrid.gradients import Differentiator, Evaluations
-from qkeras_hybrid.program import INSTRUCTIONS, Job, Measurement, compile_circuit
+from qkeras_hybrid.program import UNITARY, Channel, Job, Measurement, Reset, compile_circuit
 from qkeras_hybrid.readouts import Expectation, Probabilities, Readout, Samples, State
 from qkeras_hybrid.testing import assert_engine_conforms, value_and_gradients
 
 
-@keras.saving.register_keras_serializable(package="tests")
+@keras.saving.register_keras_serializable(package="my_package")
 class CirqEngine(Engine):
-    """State vectors by `cirq.Simulator`; the parameter-shift rule brings the gradient."""
+    """Computes state vectors with `cirq.Simulator`."""
 
     name = "cirq"
     readouts = frozenset({Expectation, Probabilities, State})
@@ -42,35 +44,40 @@ class CirqEngine(Engine):
         return host_call(job, states)
 
 
-@keras.saving.register_keras_serializable(package="tests")
+@keras.saving.register_keras_serializable(package="my_package")
 class DensityEngine(Engine):
-    """Density matrices by `cirq.DensityMatrixSimulator`, which takes channels and resets."""
+    """Computes density matrices with `cirq.DensityMatrixSimulator`."""
 
     name = "cirq_density"
-    # Of a measurement in the middle it draws one result: that is no exact value.
-    instructions = INSTRUCTIONS - {Measurement}
+    # No `Measurement`: Cirq draws one result of it, which gives no exact value.
+    instructions = UNITARY | {Channel, Reset}
     readouts = frozenset({Expectation, Probabilities})
 
+    def refuses(self, job: Job) -> str | None:
+        n = job.program.n_qubits
+        # Each of the 4**n numbers takes 16 bytes, and Cirq holds up to eleven such matrices.
+        return super().refuses(job) or memory_refusal(n, 12 * 16 * 2**n)
+
     def prepare(self, job: Job) -> Run:
-        program, size = job.program, 2**job.program.n_qubits
+        program = job.program
         simulator = cirq.DensityMatrixSimulator(dtype=np.complex128)
 
-        def densities(angles: np.ndarray, seed: int | None) -> np.ndarray:
-            found = [
-                simulator.simulate(circuit, qubit_order=program.qubits).final_density_matrix
-                for circuit in program.circuits(angles)
-            ]
-            return job.readout.of_density(program, np.reshape(found, (-1, size, size)))
+        def values(circuit: cirq.Circuit) -> np.ndarray:
+            density = simulator.simulate(circuit, qubit_order=program.qubits).final_density_matrix
+            return job.readout.of_density(program, density[None])
 
-        return host_call(job, densities)
+        def all_values(angles: np.ndarray, seed: int | None) -> np.ndarray:
+            return np.array([values(circuit) for circuit in program.circuits(angles)])
+
+        return host_call(job, all_values)
 
 
-@keras.saving.register_keras_serializable(package="tests")
+@keras.saving.register_keras_serializable(package="my_package")
 class SamplerEngine(Engine):
-    """Estimates from the shots of any `cirq.Sampler`: a simulator, or a device."""
+    """Estimates values from the shots of a `cirq.Sampler`."""
 
     name = "cirq_sampler"
-    instructions = INSTRUCTIONS
+    instructions = UNITARY | {Channel, Measurement, Reset}
     readouts = frozenset({Expectation, Probabilities, Samples})
     samples = True
     exact = False
@@ -79,19 +86,19 @@ class SamplerEngine(Engine):
         return cirq.DensityMatrixSimulator(seed=seed)
 
     def prepare(self, job: Job) -> Run:
-        program, settings = job.program, job.readout.settings(job.program)
+        program = job.program
+        settings = job.readout.settings(program)
 
         def estimates(angles: np.ndarray, seed: int | None) -> np.ndarray:
             sampler = self.sampler(seed)
             circuits = program.circuits(angles)
             bits = []
             for setting in settings:
-                end = [*setting.rotations(program.qubits), cirq.measure(*program.qubits, key="all")]
-                runs = [
-                    sampler.run(circuit + cirq.Circuit(end), repetitions=job.shots)
-                    for circuit in circuits
-                ]
-                found = [run.measurements["all"] for run in runs]
+                end = cirq.Circuit(
+                    setting.rotations(program.qubits), cirq.measure(*program.qubits, key="all")
+                )
+                results = [sampler.run(each + end, repetitions=job.shots) for each in circuits]
+                found = [result.measurements["all"] for result in results]
                 bits.append(np.reshape(found, (-1, job.shots, program.n_qubits)))
             return job.readout.of_samples(program, bits)
 
@@ -130,11 +137,47 @@ class FivePoint(Differentiator):
         return ops.transpose(ops.sum(slopes * upstream[None], axis=-1))
 
 
+A, W = sympy.symbols("a w")
+
+
 @pytest.mark.parametrize(
     ("engine", "shots"), [(CirqEngine(), None), (DensityEngine(), None), (SamplerEngine(), 2000)]
 )
 def test_an_engine_in_one_class_keeps_the_contract(engine: Engine, shots: int | None) -> None:
     assert_engine_conforms(engine, shots=shots, n_programs=2, n_qubits=3, n_operations=6)
+
+
+@keras.saving.register_keras_serializable(package="my_package")
+class Seedless(SamplerEngine):
+    """Draws with one seed, or without any, whichever it is given."""
+
+    def __init__(self, own: int | None = None) -> None:
+        self.own = own
+
+    def get_config(self) -> dict[str, Any]:
+        return {"own": self.own}
+
+    def sampler(self, seed: int | None) -> cirq.Sampler:
+        return super().sampler(self.own)
+
+
+@pytest.mark.parametrize(("own", "words"), [(None, "twice with one seed"), (7, "not depend on")])
+def test_an_engine_that_ignores_its_seed_does_not_conform(own: int | None, words: str) -> None:
+    with pytest.raises(AssertionError, match=words):
+        assert_engine_conforms(Seedless(own), shots=1000, n_programs=0)
+
+
+def test_an_engine_that_is_not_registered_is_told_the_decorator() -> None:
+    class Unregistered(CirqEngine):
+        pass
+
+    with pytest.raises(AssertionError, match=r"@keras.*register_keras.* the class Unregistered"):
+        assert_engine_conforms(Unregistered())
+
+
+def test_the_contract_asks_for_three_qubits_at_once() -> None:
+    with pytest.raises(ArgumentError, match="`n_qubits` must be at least 3, but got 2"):
+        assert_engine_conforms(CirqEngine(), n_qubits=2)
 
 
 @pytest.mark.parametrize(
@@ -144,6 +187,35 @@ def test_an_engine_in_one_class_keeps_the_contract(engine: Engine, shots: int | 
 )
 def test_a_new_ability_is_at_most_60_lines(new: type) -> None:
     assert len(inspect.getsource(new).splitlines()) <= 60
+
+
+@pytest.mark.parametrize("engine", [CirqEngine, DensityEngine, SamplerEngine])
+def test_the_guide_shows_the_engines_that_are_tested_here(engine: type, root: Path) -> None:
+    guide = (root / "docs/guides/write-an-engine.md").read_text(encoding="utf-8")
+    assert inspect.getsource(engine) in guide
+
+
+def test_the_bound_of_density_matrices_covers_what_they_take(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    q = cirq.LineQubit.range(8)
+    circuit = cirq.Circuit(
+        cirq.PauliStringPhasor(cirq.X(q[0]) * cirq.Y(q[3]) * cirq.Z(q[7]), exponent_neg=W),
+        cirq.depolarize(0.1, 2)(*q[:2]),
+    )
+    job = compile_circuit(circuit, qubits=q).reading(Probabilities()).job()
+    run = DensityEngine().prepare(job)
+    point = ops.zeros((2, 0)), ops.ones((1,))
+    run(*point)
+    tracemalloc.start()
+    run(*point)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    monkeypatch.setattr("qkeras_hybrid.engines.base.available_memory", lambda: peak)
+    assert "8 qubits need" in str(DensityEngine().refuses(job))
+    # Nor does it refuse what would fit well.
+    monkeypatch.setattr("qkeras_hybrid.engines.base.available_memory", lambda: 2 * peak)
+    assert DensityEngine().refuses(job) is None
 
 
 X, Y, Z = np.array([[0, 1], [1, 0]]), np.array([[0, -1j], [1j, 0]]), np.diag([1, -1])
@@ -185,6 +257,27 @@ def test_a_layer_with_a_channel_is_saved(name: str, tmp_path: Path) -> None:
     for model in saved_and_loaded(layer, tmp_path):
         # A few products in complex128, handed over in float32.
         np.testing.assert_allclose(model.predict(inputs, verbose=0), exact, atol=1e-6)
+
+
+INNER = cirq.FrozenCircuit(cirq.measure(cirq.LineQubit(0), key="m"))
+
+
+@pytest.mark.parametrize(
+    "measurements",
+    [
+        [cirq.measure(cirq.LineQubit(0), key="all")],
+        [cirq.measure(cirq.LineQubit(0), key="m"), cirq.measure(cirq.LineQubit(0), key="m")],
+        [cirq.CircuitOperation(INNER, repetitions=2, use_repetition_ids=True)],
+        [cirq.measure(cirq.LineQubit(0), key=cirq.MeasurementKey("m", ("p",)))],
+    ],
+    ids=["the engine's key", "one key twice", "repetition ids", "nested"],
+)
+def test_a_sampler_takes_measurements_with_any_keys(measurements: list[cirq.Operation]) -> None:
+    q = cirq.LineQubit(0)
+    circuit = cirq.Circuit(cirq.H(q), measurements, cirq.H(q))
+    layer = PQC(circuit, "Z", inputs=[], engine=SamplerEngine(), shots=400, seed=1)
+    # Without the measurement the two H would give 1. 4 standard errors of 400 shots.
+    np.testing.assert_allclose(layer(np.zeros((1, 0))), [[0.0]], atol=4 / np.sqrt(400))
 
 
 def test_a_layer_with_a_measurement_is_saved(tmp_path: Path) -> None:
@@ -236,7 +329,6 @@ def test_a_layer_with_any_observable_is_saved(observables: Any, value: Any, tmp_
         np.testing.assert_allclose(model.predict(inputs, verbose=0), value(inputs), atol=1e-6)
 
 
-A, W = sympy.symbols("a w")
 QUBITS = cirq.LineQubit.range(2)
 CIRCUIT = cirq.Circuit(cirq.ry(A)(QUBITS[0]), cirq.ry(W)(QUBITS[1]))
 

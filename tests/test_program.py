@@ -374,10 +374,29 @@ def test_programs_are_equal_and_hash_alike_when_compiled_twice():
     assert one == two and hash(one) == hash(two)
 
 
+PROJECTORS = [np.diag([1.0, 0.0]), np.diag([0.0, 1.0])]
+
+
+class ResetAndTurn(cirq.Gate):
+    """Has Kraus operators by its parts alone."""
+
+    def _num_qubits_(self):
+        return 1
+
+    def _decompose_(self, qubits):
+        return [cirq.reset(*qubits), cirq.X(*qubits)]
+
+
 @pytest.mark.parametrize(
     ("operation", "words"),
     [
-        (cirq.measure(Q[0], confusion_map={(0,): np.eye(2)}), "neither a unitary"),
+        (cirq.measure(Q[0], confusion_map={(0,): np.eye(2)}), "`confusion_map` changes"),
+        (cirq.KrausChannel(PROJECTORS, key="k")(Q[0]), "Leave out the `key`"),
+        (
+            cirq.MixedUnitaryChannel([(0.5, np.eye(2)), (0.5, np.diag([1, -1]))], key="k")(Q[0]),
+            "Leave out the `key`",
+        ),
+        (cirq.RandomGateChannel(sub_gate=ResetAndTurn(), probability=0.3)(Q[0]), "neither a unit"),
         (cirq.X(Q[0]).with_classical_controls("m"), "measured bits"),
         (
             cirq.X(cirq.LineQid(0, 3)) if False else cirq.IdentityGate(1, (3,))(cirq.LineQid(0, 3)),
@@ -386,7 +405,16 @@ def test_programs_are_equal_and_hash_alike_when_compiled_twice():
         (cirq.rx(sympy.gamma(A))(Q[0]), "gamma"),
         (cirq.rx(sympy.I * A)(Q[0]), "real"),
     ],
-    ids=["confusion", "classical", "qutrit", "function", "complex"],
+    ids=[
+        "confusion",
+        "keyed channel",
+        "keyed mixture",
+        "random",
+        "classical",
+        "qutrit",
+        "function",
+        "complex",
+    ],
 )
 def test_what_has_no_unitary_is_refused_by_name(operation, words):
     with pytest.raises(ValueError, match=words):
@@ -402,6 +430,74 @@ def test_what_is_not_unitary_is_kept_as_an_instruction():
     np.testing.assert_allclose(channel.arrays, cirq.kraus(cirq.amplitude_damp(0.3)))
     assert measurement == Measurement((1, 0), "m", (False, False))
     assert reset == Reset((0,))
+
+
+@pytest.mark.parametrize(
+    ("operation", "parts"),
+    [
+        (cirq.ParallelGate(cirq.ResetChannel(), 2)(*Q[:2]), cirq.reset_each(*Q[:2])),
+        (
+            cirq.ParallelGate(cirq.depolarize(0.1), 2)(*Q[:2]),
+            cirq.depolarize(0.1).on_each(*Q[:2]),
+        ),
+        (
+            cirq.ParallelGate(cirq.MeasurementGate(1, "m"), 2)(*Q[:2]),
+            [cirq.measure(q, key="m") for q in Q[:2]],
+        ),
+        (ResetAndTurn()(Q[0]), [cirq.reset(Q[0]), cirq.X(Q[0])]),
+    ],
+    ids=["resets", "channels", "measurements", "of a user"],
+)
+def test_what_is_not_unitary_by_its_parts_is_its_parts(operation, parts):
+    whole, apart = (compile_circuit(cirq.Circuit(c), "Z").program for c in (operation, parts))
+    assert whole == apart
+
+
+def test_a_measurement_of_a_pauli_string_leaves_it_and_its_commutants_alone():
+    circuit = cirq.Circuit(
+        cirq.ry(0.4)(Q[0]),
+        cirq.ry(1.1)(Q[1]),
+        cirq.PauliMeasurementGate([cirq.X, cirq.Z], key="m")(*Q[:2]),
+    )
+    compiled = compile_circuit(circuit)
+    (written,) = compiled.program.circuits(np.zeros((1, compiled.program.n_angles)))
+    density = (
+        sum(
+            cirq.DensityMatrixSimulator(dtype=np.complex128, seed=seed)
+            .simulate(written)
+            .final_density_matrix
+            for seed in range(400)
+        )
+        / 400
+    )
+
+    def value(paulis):
+        return np.trace(density @ np.kron(*map(cirq.unitary, paulis))).real
+
+    # Any result leaves the mean of what commutes with XZ as it was, once many are averaged:
+    # 4 standard errors of 400. What anticommutes, a result makes zero.
+    limit = 4 / np.sqrt(400)
+    assert abs(value((cirq.X, cirq.Z)) - np.sin(0.4) * np.cos(1.1)) < limit
+    assert abs(value((cirq.X, cirq.I)) - np.sin(0.4)) < limit
+    assert abs(value((cirq.I, cirq.Z)) - np.cos(1.1)) < limit
+    assert abs(value((cirq.Z, cirq.I))) < 1e-12
+    assert abs(value((cirq.I, cirq.X))) < 1e-12
+
+
+def test_written_measurements_have_keys_of_their_own_in_order():
+    inner = cirq.FrozenCircuit(cirq.measure(Q[0], key="m"))
+    circuit = cirq.Circuit(
+        cirq.measure(Q[0], key="m"),
+        cirq.measure(Q[0], key="m"),
+        cirq.CircuitOperation(inner, repetitions=2, use_repetition_ids=True),
+        cirq.measure(Q[0], key=cirq.MeasurementKey("m", ("p",))),
+    )
+    written = compile_circuit(circuit, "Z").program.circuits(np.zeros((2, 0)))
+    keys = [f"_qkeras_hybrid_{k}" for k in range(5)]
+    assert [[cirq.measurement_key_name(op) for op in one.all_operations()] for one in written] == [
+        keys,
+        keys,
+    ]
 
 
 @pytest.mark.parametrize("name", engines.names())

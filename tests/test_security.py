@@ -106,6 +106,8 @@ def circuits() -> list[cirq.Circuit]:
             cirq.X(Q[1]),
             cirq.measure(Q[0], Q[1], key="m", invert_mask=(True,)),
             sub_circuit(cirq.Circuit(cirq.measure(*Q, key="n"), cirq.bit_flip(0.1)(Q[0]))),
+            cirq.PauliMeasurementGate([cirq.X, cirq.Z], key="p")(*Q[:2]),
+            cirq.ParallelGate(cirq.ResetChannel(), 2)(*Q[2:]),
         ),
     ]
 

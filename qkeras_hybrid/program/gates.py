@@ -71,11 +71,11 @@ class Compiler:
         gate: Any = operation.gate
         if self._add_irreversible(operation, qubits, controls):
             return
-        if _is_refused(operation):
+        reason = _refusal(operation, bool(controls))
+        if reason is not None:
             raise ValueError(
                 f"The operation {operation} ({type(gate or operation).__name__}) can't be "
-                "compiled: it has neither a unitary nor Kraus operators, or it is controlled by "
-                "measured bits. Remove it; what to read is said by `observables`."
+                f"compiled: {reason}"
             )
         if is_controlled(operation):
             self._add_controlled(operation, controls)
@@ -104,13 +104,22 @@ class Compiler:
             self.instructions.append(Measurement(qubits, key, tuple(gate.full_invert_mask())))
         elif isinstance(gate, cirq.ResetChannel):
             self.instructions.append(Reset((qubits[0],)))
+        elif isinstance(gate, cirq.PauliMeasurementGate):
+            self._add_parts(operation, controls)
         elif (
             not cirq.is_parameterized(operation)
             and not cirq.has_unitary(operation)
             and not cirq.is_measurement(operation)
             and cirq.has_kraus(operation)
         ):
-            kraus = [np.asarray(matrix, complex) for matrix in cirq.kraus(operation)]
+            given = cirq.kraus(operation, None)
+            if given is None:
+                # It is its parts that have some, such as those of a `ParallelGate`.
+                if _decomposed(operation) is None:
+                    return False
+                self._add_parts(operation, controls)
+                return True
+            kraus = [np.asarray(matrix, complex) for matrix in given]
             if not all(np.isfinite(matrix).all() for matrix in kraus):
                 raise ValueError(f"The operation {operation} must have finite parameters.")
             self.instructions.append(Channel(qubits, tuple(map(_rows, kraus))))
@@ -374,12 +383,32 @@ def _family(gate: Any) -> type | None:
     return None
 
 
-def _is_refused(operation: cirq.Operation) -> bool:
+def _refusal(operation: cirq.Operation, controlled: bool) -> str | None:
+    """Returns why what is no instruction by itself is not made of unitaries, or None if it is."""
+    gate: Any = operation.gate
+    if isinstance(operation, cirq.ClassicallyControlledOperation):
+        return "it is controlled by measured bits, and a program keeps none. Remove the control."
+    if not cirq.is_measurement(operation) and (
+        cirq.is_parameterized(operation) or cirq.has_unitary(operation)
+    ):
+        return None
+    if controlled:
+        return "it is controlled, and has no unitary. Control unitary operations only."
+    if isinstance(gate, cirq.MeasurementGate):
+        return (
+            "its `confusion_map` changes the measured bits, and a program keeps none. Leave the "
+            "map out; what to read is said by `observables`."
+        )
+    if isinstance(gate, (cirq.KrausChannel, cirq.MixedUnitaryChannel)):
+        return (
+            "it records under its `key` which of its operators acted, and a program keeps no "
+            "records. Leave out the `key`: without it, the channel is the same."
+        )
+    if cirq.is_measurement(operation):
+        return "it is a measurement of an unknown kind. Use cirq.measure."
     return (
-        cirq.is_measurement(operation)
-        or isinstance(operation, cirq.ClassicallyControlledOperation)
-        or isinstance(operation.gate, (cirq.ResetChannel,))
-        or (not cirq.is_parameterized(operation) and not cirq.has_unitary(operation))
+        "it has neither a unitary nor Kraus operators. Give its gate a `_unitary_`, a `_kraus_` or "
+        "a `_decompose_`."
     )
 
 

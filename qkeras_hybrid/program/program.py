@@ -11,9 +11,10 @@ What the angles are made of (inputs, weights, expressions) is the business of an
 from __future__ import annotations
 
 import functools
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard, assert_never
 
 import numpy as np
@@ -22,6 +23,9 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 
 Matrix = tuple[tuple[complex, ...], ...]
+
+# No user would name a result so. Cirq forbids colons in a measurement's key.
+_KEY = "_qkeras_hybrid_"
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Measurement:
 
     Attributes:
         qubits: Indices of the qubits, all different.
-        key: The name of its result.
+        key: The name of its result in the circuit that was compiled.
         invert: For each qubit, whether its result is flipped.
     """
 
@@ -165,7 +169,10 @@ class Program:
     def circuits(self, angles: Any) -> list[cirq.Circuit]:
         """Writes the program as circuits, one for each row of angles.
 
-        They have every qubit of the program, and neither symbols nor measurements at the end.
+        They have every qubit of the program and no symbols. An engine that samples adds its own
+        measurements at the end, under any key: the program's own, whose results nothing reads, are
+        written with the keys `_qkeras_hybrid_0`, `_qkeras_hybrid_1`, ... in order, whatever the
+        compiled circuit called them, where a key may occur twice or within a sub-circuit.
 
         Args:
             angles: Array of shape `(batch, n_angles)`, in radians.
@@ -181,21 +188,28 @@ class Program:
             raise ArgumentError(
                 "angles", f"have shape (batch, {self.n_angles})", tuple(values.shape)
             )
+        numbers = itertools.count()
+        instructions = [
+            replace(instruction, key=f"{_KEY}{next(numbers)}")
+            if isinstance(instruction, Measurement)
+            else instruction
+            for instruction in self.instructions
+        ]
         # What has no angle is the same in each circuit, and made once.
         fixed = [
             None
             if isinstance(instruction, (PauliRotation, Phase))
             else _operation(instruction, self.qubits, 0.0)
-            for instruction in self.instructions
+            for instruction in instructions
         ]
-        used = {qubit for instruction in self.instructions for qubit in instruction.qubits}
+        used = {qubit for instruction in instructions for qubit in instruction.qubits}
         idle = cirq.I.on_each(q for i, q in enumerate(self.qubits) if i not in used)
         return [
             cirq.Circuit(
                 idle,
                 (
                     _operation(instruction, self.qubits, row) if operation is None else operation
-                    for instruction, operation in zip(self.instructions, fixed, strict=True)
+                    for instruction, operation in zip(instructions, fixed, strict=True)
                 ),
             )
             for row in values

@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from qkeras_hybrid import engines
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.engines import Engine
 from qkeras_hybrid.layers import PQC
@@ -48,11 +49,13 @@ def assert_engine_conforms(
     Closed forms and random circuits, against `cirq.Simulator`: expectation values with their
     gradients in inputs and weights (the engine's own, or the parameter-shift rule's), states,
     probabilities and samples, as far as it declares them. Batches of none, one and many samples.
-    Channels, measurements and resets: computed where they are declared, refused where not. A
-    training step inside `fit`, under the backend's own compilation. Configuration.
+    Of an engine that samples: the same values from the same seed, others from another. Channels,
+    measurements and resets: computed where they are declared, refused where not. A training step
+    inside `fit`, under the backend's own compilation. Configuration.
 
     Args:
-        engine: The engine.
+        engine: The engine. One for a device, which takes no seed, can be checked with a simulator
+            in the device's place.
         shots: For an engine that samples: values are then held to within six standard deviations.
             Without it an engine is held to exact values, if it has them.
         n_programs: How many random circuits.
@@ -65,7 +68,10 @@ def assert_engine_conforms(
 
     Raises:
         AssertionError: If the engine breaks the contract; the message shows the circuit.
+        ValueError: If `n_qubits` is below 3, the most that one gate of a random circuit acts on.
     """
+    if n_qubits < 3:
+        raise ArgumentError("n_qubits", "be at least 3", n_qubits)
     rng = np.random.default_rng(seed)
     if shots is None and not engine.exact:
         shots = 20_000
@@ -81,6 +87,7 @@ def assert_engine_conforms(
                 assert_matches_reference(engine, circuit, rng, dtype, *limits)
         _check_batches(engine, dtype, shots, limits[0])
         _check_readouts(engine, dtype, shots, limits[0])
+    _check_seeds(engine, shots)
     _check_irreversible(engine, shots)
     _check_fit(engine, shots)
 
@@ -99,6 +106,13 @@ def _spread(compiled: Compiled, shots: int | None, exact: float) -> float:
 
 
 def _check_declarations(engine: Engine, shots: int | None) -> None:
+    kind = type(engine)
+    registered = keras.saving.get_registered_name(kind)
+    assert keras.saving.get_registered_object(registered) is not None, (
+        f"Keras can't load a layer with this engine: write "
+        f'`@keras.saving.register_keras_serializable(package="my_package")` above the class '
+        f"{kind.__name__}"
+    )
     again = engines.get(keras.saving.serialize_keras_object(engine))
     assert again == engine, f"{engine} comes back from serialization as {again}"
     assert hash(again) == hash(engine), "equal engines have different hashes"
@@ -209,10 +223,25 @@ def _check_readouts(engine: Engine, dtype: str, shots: int | None, limit: float)
         assert abs(bits[1, :, 2].mean() - 0.5) < _DEVIATIONS * 0.5 / 20, "a fair qubit is not fair"
 
 
-def _run_job(engine: Engine, job: Any, x: Any) -> np.ndarray:
+def _check_seeds(engine: Engine, shots: int | None) -> None:
+    """Draws each declared readout of fair qubits twice with one seed, and with another."""
+    circuit = cirq.Circuit(cirq.H.on_each(*cirq.LineQubit.range(3)))
+    compiled = _compiled(circuit, ["Z0", "Z1", "Z2"])
+    for readout in (compiled.readout, Probabilities(), Samples()):
+        job = compiled.reading(readout).job(engine.dtypes[0], shots=shots or 400, gradient=False)
+        if engine.refuses(job) is not None:
+            continue
+        # That 8 samples of 3 fair qubits are alike by chance is less likely than one in 10**7.
+        one, again, other = (_run_job(engine, job, np.zeros((8, 0)), seed) for seed in (1, 1, 2))
+        what = f"{readout.name} from {job.shots} shots"
+        assert_close(one, again, 0, f"{what}, drawn twice with one seed", circuit)
+        assert (one != other).any(), f"{what} do not depend on the seed"
+
+
+def _run_job(engine: Engine, job: Any, x: Any, seed: int = 5) -> np.ndarray:
     run = engine.prepare(job)
     inputs = ops.convert_to_tensor(np.asarray(x, job.dtype), dtype=job.dtype)
-    return np.asarray(ops.convert_to_numpy(run(inputs, ops.zeros((0,), dtype=job.dtype), 5)))
+    return np.asarray(ops.convert_to_numpy(run(inputs, ops.zeros((0,), dtype=job.dtype), seed)))
 
 
 def _check_irreversible(engine: Engine, shots: int | None) -> None:
