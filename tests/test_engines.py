@@ -521,7 +521,7 @@ def test_status_says_what_is_available():
     assert set(status) == set(engines.names())
     assert status["statevector"] == "available"
     if not TENSORFLOW:
-        assert "TensorFlow backend" in status["tfq"]
+        assert "runs under tensorflow" in status["tfq"]
 
 
 @pytest.mark.skipif(not TENSORFLOW, reason="an op of TensorFlow's")

@@ -289,11 +289,11 @@ def test_a_layer_with_a_measurement_is_saved(tmp_path: Path) -> None:
         cirq.X(q[1]),
         cirq.rx(x)(q[1]),
     )
-    layer = PQC(circuit, "Z", inputs=[x], engine=SamplerEngine(), shots=4000, seed=1)
+    layer = PQC(circuit, "Z", inputs=[x], engine=SamplerEngine(), shots=400, seed=1)
     for model in saved_and_loaded(layer, tmp_path):
-        # The measurement leaves no coherence for the second H. 4 standard errors of 4000 shots.
+        # The measurement leaves no coherence for the second H. 4 standard errors of 400 shots.
         np.testing.assert_allclose(
-            model.predict(np.zeros((1, 1)), verbose=0), [[0.0, -1.0]], atol=4 / np.sqrt(4000)
+            model.predict(np.zeros((1, 1)), verbose=0), [[0.0, -1.0]], atol=4 / np.sqrt(400)
         )
 
 
