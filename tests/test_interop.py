@@ -343,8 +343,6 @@ def test_circuits_that_a_layer_can_not_take_are_refused() -> None:
 
     circuits = tfq.convert_to_tensor([cirq.Circuit(cirq.X(Q[0]))] * 2)
     circuit = cirq.Circuit(cirq.ry(A)(Q[0]), cirq.rx(B)(Q[0]))
-    with pytest.raises(ValueError, match=r"takes `shots` for samples, and for expectation values"):
-        PQC(circuit, output="probabilities", shots=10, engine="tfq")(circuits)
     with pytest.raises(ValueError, match=r"engine's own gradient only, but got ParameterShift"):
         PQC(circuit, "Z", differentiator=gradients.ParameterShift())(circuits)
     with pytest.raises(ValueError, match=r"a value for each of .*a.*but got no values"):

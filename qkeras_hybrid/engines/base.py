@@ -246,9 +246,10 @@ def frequencies(bits: Any, n_qubits: int, dtype: str) -> Any:
     counts = ops.segment_sum(
         ops.ones_like(ops.reshape(index, (-1,)), dtype=dtype),
         ops.reshape(rows + index, (-1,)),
-        num_segments=batch * size,
+        # One more, since PyTorch has no sum over no segments.
+        num_segments=batch * size + 1,
     )
-    return ops.reshape(counts, (batch, size)) / ops.cast(shots, dtype)
+    return ops.reshape(counts[:-1], (batch, size)) / ops.cast(shots, dtype)
 
 
 def check_finite(tensor: Any, what: str) -> None:
