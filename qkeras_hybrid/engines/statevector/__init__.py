@@ -15,10 +15,11 @@ from keras import ops
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines.base import Engine, Run, memory_refusal
+from qkeras_hybrid.engines.statevector.angles import AngleBook
 from qkeras_hybrid.engines.statevector.gates import Diagonal, Gate, OneQubit, gates
 from qkeras_hybrid.engines.statevector.levels import without_last_phases
 from qkeras_hybrid.engines.statevector.plan import Plan, plan
-from qkeras_hybrid.engines.statevector.products import Angles, Pair, Values, full_precision
+from qkeras_hybrid.engines.statevector.products import Pair, full_precision
 from qkeras_hybrid.engines.statevector.readout import bases, reader, turned
 from qkeras_hybrid.program import Job
 from qkeras_hybrid.program.angles import Angle
@@ -71,7 +72,7 @@ class StatevectorEngine(Engine):
             return None
         # The backend's reverse mode keeps what each step read: two states, the second with its
         # qubits in another order, or a diagonal with its angles.
-        n_steps = len(_planned(job)[0].steps) + 1
+        n_steps = len(_planned(job, _book(job))[0].steps) + 1
         need = 2 * _bytes_per_amplitude(job) * n_steps
         refusal = memory_refusal(job.program.n_qubits, need)
         if refusal is None:
@@ -84,8 +85,9 @@ class StatevectorEngine(Engine):
 
     def prepare(self, job: Job) -> Run:
         angles, n = job.angles, job.program.n_qubits
-        states, unseen = _planned(job)
-        read = reader(job, states.order)
+        book = _book(job)
+        states, unseen = _planned(job, book)
+        read = reader(job, states.order, book)
 
         def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
             inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
@@ -94,43 +96,48 @@ class StatevectorEngine(Engine):
             if dtype not in ("float32", "float64"):
                 raise ArgumentError("inputs", "be of dtype float32 or float64", dtype)
             with full_precision():
-                values = Values(*angles.extend(inputs, weights))
+                computed = book(*angles.extend(inputs, weights))
                 # The batch dimension is one until the first gate that depends on an input: what
                 # comes before is computed once for the batch.
                 re, im = (
                     None if part is None else ops.reshape(part, (2**n, -1))
-                    for part in states(values)
+                    for part in states(computed)
                 )
                 if unseen is not None:
-                    re = re + 0.0 * ops.sum(unseen(values), axis=0, keepdims=True)
+                    re = re + 0.0 * ops.sum(computed.angles(unseen), axis=0, keepdims=True)
                 # Made whole at the end: empty where the batch is, NaN in no case.
                 whole = (2**n, ops.shape(inputs)[0])
                 state: Pair = (
                     ops.broadcast_to(re, whole),
                     None if im is None else ops.broadcast_to(im, whole),
                 )
-                return read(state, values, seed)
+                return read(state, computed, seed)
 
         return run
 
 
-def _planned(job: Job) -> tuple[Plan, Angles | None]:
-    """Returns the plan of a job, and the angles that must count though they change nothing."""
+def _book(job: Job) -> AngleBook:
+    affine = job.angles.affine
+    return AngleBook(len(affine.inputs), len(affine.weights))
+
+
+def _planned(job: Job, book: AngleBook) -> tuple[Plan, int | None]:
+    """Returns the plan of a job, and in the book the angles that count but change nothing."""
     rows = job.angles.affine.rows
     all_gates = gates(job.program.instructions, rows)
     if isinstance(job.readout, State):
-        return plan(all_gates, job.program.n_qubits), None
+        return plan(all_gates, job.program.n_qubits, book), None
     measured = bases(job.readout)
     if len(measured) == 1:
         all_gates += turned(measured[0])
     elif measured:
         # Each basis turns the final states in its own way.
-        return plan(all_gates, job.program.n_qubits), None
+        return plan(all_gates, job.program.n_qubits, book), None
     kept, dropped = without_last_phases(all_gates)
-    return plan(kept, job.program.n_qubits), _connection(kept, dropped)
+    return plan(kept, job.program.n_qubits, book), _connection(kept, dropped, book)
 
 
-def _connection(kept: list[Gate], dropped: list[Gate]) -> Angles | None:
+def _connection(kept: list[Gate], dropped: list[Gate], book: AngleBook) -> int | None:
     """Returns angles by which a readout depends on all that the program does, if it would not.
 
     A gradient of zero is a number; TensorFlow's tape says None where nothing leads to a tensor,
@@ -142,7 +149,7 @@ def _connection(kept: list[Gate], dropped: list[Gate]) -> Angles | None:
         if (angle.inputs and not any(a.inputs for a in _angles_of(kept)))
         or (angle.weights and not any(a.weights for a in _angles_of(kept)))
     ]
-    return Angles(missing) if missing else None
+    return book.add(missing) if missing else None
 
 
 def _angles_of(some: list[Gate]) -> list[Angle]:

@@ -1,26 +1,98 @@
-"""The matrices of many gates at once, from their angles."""
+"""The matrices of many gates at once, from their angles.
+
+Products of small matrices are written as batched matrix products: compilers have those ready, and
+make code anew for each other operation, and for the sums in its gradient.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid.engines.statevector.angles import AngleBook, Computed
 from qkeras_hybrid.engines.statevector.gates import Factor
 from qkeras_hybrid.engines.statevector.products import (
-    Angles,
     Pair,
-    Values,
-    constant,
-    cos_sin,
+    batched_product,
     each,
-    plus,
+    real_constant,
     times,
 )
 from qkeras_hybrid.program.angles import Angle
 
 Chain = Sequence[Factor]
+
+
+def _is_real(chains: Sequence[Chain]) -> bool:
+    return all(factor.is_real for chain in chains for factor in chain)
+
+
+def _real_form(matrix: np.ndarray | None, size: int) -> np.ndarray:
+    """Returns a 2x2 matrix `A + iB` as the real one that it is on real and imaginary parts."""
+    matrix = np.zeros((2, 2), complex) if matrix is None else matrix
+    a, b = matrix.real, matrix.imag
+    return a if size == 2 else np.block([[a, -b], [b, a]])
+
+
+def _coefficients(factors: Sequence[Factor | None], size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Returns what is constant, and what goes with cosine and sine; None is the identity.
+
+    Returns:
+        Arrays of shapes `(n_factors, size, size)` and `(n_factors, 2, size, size)`.
+    """
+    constant = [_real_form(np.eye(2) if f is None else f.constant, size) for f in factors]
+    varying = [
+        [_real_form(None if f is None else part(f), size) for part in (_cosine, _sine)]
+        for f in factors
+    ]
+    return np.array(constant), np.array(varying)
+
+
+def _cosine(factor: Factor) -> np.ndarray | None:
+    return factor.cosine
+
+
+def _sine(factor: Factor) -> np.ndarray | None:
+    return factor.sine
+
+
+def _angles(factors: Sequence[Factor | None]) -> list[Angle]:
+    return [Angle() if f is None or f.angle is None else f.angle for f in factors]
+
+
+class _Chains:
+    """Multiplies the factors of chains that depend on weights alone.
+
+    Args:
+        chains: The chains, of any lengths.
+        size: 2 for real factors, 4 for the real form of complex ones.
+        book: Takes the angles.
+    """
+
+    def __init__(self, chains: Sequence[Chain], size: int, book: AngleBook) -> None:
+        self._depth = max(map(len, chains))
+        self._size = size
+        # Depth first, so that the factors of one depth lie together.
+        factors = [c[d] if d < len(c) else None for d in range(self._depth) for c in chains]
+        constant, varying = _coefficients(factors, size)
+        self._constant = constant.reshape(len(factors), size**2, 1)
+        self._varying = varying.reshape(len(factors), 2, size**2).transpose(0, 2, 1)
+        self._request = book.add(_angles(factors))
+
+    def __call__(self, computed: Computed) -> Any:
+        """Returns real matrices of shape `(n_chains, size, size)`."""
+        waves = computed.waves(self._request)
+        factors = batched_product(real_constant(self._varying, computed.dtype), waves)
+        if np.any(self._constant):
+            factors = factors + real_constant(self._constant, computed.dtype)
+        shape = (self._depth, len(self._constant) // self._depth, self._size, self._size)
+        first, *others = ops.unstack(ops.reshape(factors, shape), self._depth, axis=0)
+        for other in others:
+            first = batched_product(other, first)
+        return first
 
 
 class Matrices:
@@ -30,96 +102,134 @@ class Matrices:
     length of the longest chain, not on the number of gates.
 
     Args:
-        groups: For each matrix, a chain for each of its qubits; all have as many qubits.
-        columns: How many columns of each factor are wanted: with one, the matrices are the
-            product states that they make of `|0...0>`.
+        groups: For each matrix, a chain for each of its qubits; all have as many qubits, and
+            depend on weights alone.
+        book: Takes the angles.
     """
 
-    def __init__(self, groups: Sequence[Sequence[Chain]], columns: int = 2) -> None:
-        self._columns = columns
-        depth = max((len(chain) for group in groups for chain in group), default=0) or 1
-        self._shape = (depth, len(groups), len(groups[0]))
-        parts = np.zeros((3, *self._shape, 2, 2, 1), complex)
-        parts[0] = np.eye(2)[..., None]
-        angles = [Angle()] * (depth * len(groups) * len(groups[0]))
-        for g, group in enumerate(groups):
-            for s, chain in enumerate(group):
-                for d, factor in enumerate(chain):
-                    parts[0, d, g, s, ..., 0] = factor.constant
-                    if factor.angle is not None:
-                        parts[1, d, g, s, ..., 0] = factor.cosine
-                        parts[2, d, g, s, ..., 0] = factor.sine
-                        angles[(d * self._shape[1] + g) * self._shape[2] + s] = factor.angle
-        self._constant, self._cosine, self._sine = parts
-        self._angles = Angles(angles)
-        self._varies = bool(np.any(parts[1:]))
+    def __init__(self, groups: Sequence[Sequence[Chain]], book: AngleBook) -> None:
+        chains = [chain for group in groups for chain in group]
+        self._size = 2 if _is_real(chains) else 4
+        self._chains = _Chains(chains, self._size, book)
+        self._count, self._n_qubits = len(groups), len(groups[0])
 
-    @property
-    def of_inputs(self) -> bool:
-        """Whether the matrices depend on inputs."""
-        return self._angles.of_inputs
-
-    def __call__(self, values: Values) -> Pair:
-        """Returns matrices of shape `(n_matrices, 2**n, columns**n, batch or 1)`."""
-        dtype = values.dtype
-        factors = constant(self._constant, dtype)
-        if self._varies:
-            cosine, sine = cos_sin(ops.reshape(self._angles(values), (*self._shape, 1, 1, -1)))
-            varying = plus(
-                times((cosine, None), constant(self._cosine, dtype)),
-                times((sine, None), constant(self._sine, dtype)),
-            )
-            factors = plus(varying, factors) if np.any(self._constant) else varying
-        matrix = each(lambda part: part[0][..., : self._columns, :], factors)
-        for d in range(1, self._shape[0]):
-            left = each(lambda part, d=d: part[d], factors)
-            matrix = plus(_outer(left, matrix, 0), _outer(left, matrix, 1))
-        return _kron_of_all(matrix, self._shape[2])
+    def __call__(self, computed: Computed) -> list[Pair]:
+        """Returns matrices of `2**n` rows and columns."""
+        single = self._chains(computed)
+        pair = (single, None) if self._size == 2 else (single[:, :2, :2], single[:, 2:, :2])
+        count, n = self._count, self._n_qubits
+        factors = each(lambda part: ops.reshape(part, (count, n, 2, 2)), pair)
+        re, im = _of_all(factors, n, _kron)
+        parts = ops.unstack(re, count, axis=0), [None] * count
+        if im is not None:
+            parts = parts[0], ops.unstack(im, count, axis=0)
+        return list(zip(*parts, strict=True))
 
 
-def _outer(left: Pair, right: Pair, k: int) -> Pair:
-    """Returns the products of column `k` of 2x2 matrices with row `k` of others."""
-    columns = each(lambda part: part[..., k : k + 1, :], left)
-    rows = each(lambda part: part[..., k : k + 1, :, :], right)
-    return times(columns, rows)
+class ProductState:
+    """Computes the product states that chains of factors make of `|0...0>`.
+
+    Args:
+        chains: For each qubit its factors; they may depend on inputs.
+        book: Takes the angles.
+    """
+
+    def __init__(self, chains: Sequence[Chain], book: AngleBook) -> None:
+        self._n_qubits = len(chains)
+        self._size = 2 if _is_real(chains) else 4
+        self._rounds: list[_Chains | _InputRound] = []
+        left = [list(chain) for chain in chains]
+        while any(left):
+            runs: list[list[Factor]] = [[] for _ in left]
+            for run, chain in zip(runs, left, strict=True):
+                while chain and not _of_inputs(chain[0]):
+                    run.append(chain.pop(0))
+            if any(runs):
+                self._rounds.append(_Chains(runs, self._size, book))
+            if any(left):
+                factors = [chain.pop(0) if chain else None for chain in left]
+                self._rounds.append(_InputRound(factors, self._size, book))
+
+    def __call__(self, computed: Computed) -> Pair:
+        """Returns states of shape `(2**n, batch or 1)`."""
+        zero = np.zeros((self._n_qubits, self._size, 1))
+        zero[:, 0] = 1.0
+        qubits = real_constant(zero, computed.dtype)
+        for number, change in enumerate(self._rounds):
+            if isinstance(change, _Chains):
+                qubits = batched_product(change(computed), qubits)
+            else:
+                qubits = change(computed, qubits, number == 0)
+        pair = (qubits, None) if self._size == 2 else (qubits[:, :2], qubits[:, 2:])
+        states = _of_all(each(lambda part: part[None], pair), self._n_qubits, _kron_columns)
+        return each(lambda part: part[0], states)
 
 
-def _kron_of_all(factors: Pair, n: int) -> Pair:
+def _of_inputs(factor: Factor) -> bool:
+    return factor.angle is not None and bool(factor.angle.inputs)
+
+
+class _InputRound:
+    """Applies to each qubit at most one factor that depends on inputs."""
+
+    def __init__(self, factors: Sequence[Factor | None], size: int, book: AngleBook) -> None:
+        self._constant, self._varying = _coefficients(factors, size)
+        self._size = size
+        self._request = book.add(_angles(factors))
+
+    def __call__(self, computed: Computed, qubits: Any, at_zero: bool) -> Any:
+        """Returns qubits of shape `(n_qubits, size, batch)`; `at_zero`, if all are in `|0>`."""
+        waves, dtype = computed.waves(self._request), computed.dtype
+        if at_zero:
+            columns = self._varying[..., 0].transpose(0, 2, 1)
+            turned = batched_product(real_constant(columns, dtype), waves)
+            return turned + real_constant(self._constant[..., :1], dtype)
+        n, size = len(self._constant), self._size
+        rows = real_constant(self._varying.reshape(n, 2 * size, size), dtype)
+        parts = ops.reshape(batched_product(rows, qubits), (n, 2, size, -1))
+        turned = ops.sum(parts * waves[:, :, None], axis=1)
+        return turned + batched_product(real_constant(self._constant, dtype), qubits)
+
+
+def _of_all(factors: Pair, n: int, kron: Callable[[Pair, Pair], Pair]) -> Pair:
     """Returns the Kronecker products along the second axis, which has `n` factors."""
     if n == 1:
         return each(lambda part: part[:, 0], factors)
     if n % 2:
         last = each(lambda part: part[:, n - 1], factors)
-        return _kron(_kron_of_all(each(lambda part: part[:, : n - 1], factors), n - 1), last)
+        return kron(_of_all(each(lambda part: part[:, : n - 1], factors), n - 1, kron), last)
 
-    def side(pair: Pair, which: int) -> Pair:
-        def taken(part: object) -> object:
-            groups, _, k, j, _ = part.shape  # type: ignore[attr-defined]
-            halves = ops.reshape(part, (groups, n // 2, 2, k, j, -1))
-            return ops.reshape(halves[:, :, which], (groups * n // 2, k, j, -1))
+    count, _, rows, _ = factors[0].shape
 
-        return each(taken, pair)
+    def side(which: int) -> Pair:
+        return each(
+            lambda part: ops.reshape(part, (count * n // 2, 2, rows, -1))[:, which], factors
+        )
 
-    pairs = _kron(side(factors, 0), side(factors, 1))
-
-    def grouped(part: object) -> object:
-        both, k, j, _ = part.shape  # type: ignore[attr-defined]
-        return ops.reshape(part, (both // (n // 2), n // 2, k, j, -1))
-
-    return _kron_of_all(each(grouped, pairs), n // 2)
+    pairs = kron(side(0), side(1))
+    grouped = each(lambda part: ops.reshape(part, (count, n // 2, part.shape[1], -1)), pairs)
+    return _of_all(grouped, n // 2, kron)
 
 
 def _kron(first: Pair, second: Pair) -> Pair:
-    """Returns the Kronecker products of matrices of shapes `(m, k, j, b)` and `(m, p, q, b)`."""
-    (m, k, j, _), (_, p, q, _) = first[0].shape, second[0].shape
-    # TensorFlow broadcasts over four axes at most.
+    """Returns the Kronecker products of matrices of shapes `(m, k, k)` and `(m, p, p)`."""
+    (m, k, _), (_, p, _) = first[0].shape, second[0].shape
     outer = times(
-        each(lambda part: ops.reshape(part, (m, k * j, 1, -1)), first),
-        each(lambda part: ops.reshape(part, (m, 1, p * q, -1)), second),
+        each(lambda part: ops.reshape(part, (m, k * k, 1)), first),
+        each(lambda part: ops.reshape(part, (m, 1, p * p)), second),
     )
-    if j > 1:
-        outer = each(
-            lambda part: ops.transpose(ops.reshape(part, (m, k, j, p, q, -1)), (0, 1, 3, 2, 4, 5)),
-            outer,
-        )
-    return each(lambda part: ops.reshape(part, (m, k * p, j * q, -1)), outer)
+
+    def arranged(part: Any) -> Any:
+        axes = ops.transpose(ops.reshape(part, (m, k, k, p, p)), (0, 1, 3, 2, 4))
+        return ops.reshape(axes, (m, k * p, k * p))
+
+    return each(arranged, outer)
+
+
+def _kron_columns(first: Pair, second: Pair) -> Pair:
+    """Returns the Kronecker products of columns of shapes `(m, k, batch)`, `(m, p, batch)`."""
+    outer = times(
+        each(lambda part: part[:, :, None], first), each(lambda part: part[:, None], second)
+    )
+    (m, k, p, _) = outer[0].shape
+    return each(lambda part: ops.reshape(part, (m, k * p, -1)), outer)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from keras import ops
 
+from qkeras_hybrid.engines.statevector.angles import AngleBook, Computed
 from qkeras_hybrid.engines.statevector.gates import Dense, Factor, Gate
 from qkeras_hybrid.engines.statevector.levels import BLOCK_QUBITS, Level, Levels, embedded
-from qkeras_hybrid.engines.statevector.matrices import Matrices
-from qkeras_hybrid.engines.statevector.products import Pair, Values, each
+from qkeras_hybrid.engines.statevector.matrices import Matrices, ProductState
+from qkeras_hybrid.engines.statevector.products import Pair
 from qkeras_hybrid.engines.statevector.steps import (
     DiagonalStep,
     MatrixStep,
@@ -37,46 +37,37 @@ class Plan:
         order: The order of the qubits at the end.
     """
 
-    start: Matrices | None
+    start: ProductState | None
     buckets: tuple[Matrices, ...]
     steps: tuple[Step, ...]
     order: Order
 
-    def __call__(self, values: Values, state: Pair | None = None) -> Pair:
+    def __call__(self, computed: Computed, state: Pair | None = None) -> Pair:
         """Computes the states.
 
         Args:
-            values: The inputs and the weights.
+            computed: The angles of the book.
             state: What the steps begin with, if the plan has no start.
 
         Returns:
             A pair of tensors of `2**n * batch` elements, or `2**n` if they depend on no input.
         """
         if self.start is not None:
-            state = each(lambda part: part[0, :, 0, :], self.start(values))
+            state = self.start(computed)
         assert state is not None
-        matrices = [_taken_apart(bucket(values)) for bucket in self.buckets]
+        matrices = [bucket(computed) for bucket in self.buckets]
         for step in self.steps:
-            state = step(state, values, matrices)
+            state = step(state, computed, matrices)
         return state
 
 
-def _taken_apart(matrices: Pair) -> list[Pair]:
-    """Returns matrices of shape `(m, k, k, 1)` one by one."""
-    count = matrices[0].shape[0]
-    parts = [
-        [None] * count if part is None else ops.unstack(part[..., 0], count, axis=0)
-        for part in matrices
-    ]
-    return list(zip(*parts, strict=True))
-
-
-def plan(gates: Iterable[Gate], n_qubits: int, order: Order | None = None) -> Plan:
+def plan(gates: Iterable[Gate], n_qubits: int, book: AngleBook, order: Order | None = None) -> Plan:
     """Returns the plan of gates.
 
     Args:
         gates: What is done.
         n_qubits: The number of qubits.
+        book: Takes the angles.
         order: None to begin with `|0...0>`, or the order of the qubits of given states.
     """
     levels = Levels(gates, n_qubits).levels
@@ -84,11 +75,11 @@ def plan(gates: Iterable[Gate], n_qubits: int, order: Order | None = None) -> Pl
     if order is None:
         order = tuple(range(n_qubits))
         first = levels.pop(0)
-        start = Matrices([[first.chains.get(q, []) for q in order]], columns=1)
+        start = ProductState([first.chains.get(q, []) for q in order], book)
     steps: list[Step] = []
     buckets: dict[_Bucket, list[Sequence[Sequence[Factor]]]] = {}
     for level in levels:
-        order = _schedule(level, order, steps, buckets)
+        order = _schedule(level, order, steps, buckets, book)
     numbers = {key: number for number, key in enumerate(buckets)}
     placed: list[Step] = []
     for step in steps:
@@ -96,7 +87,7 @@ def plan(gates: Iterable[Gate], n_qubits: int, order: Order | None = None) -> Pl
             placed.append(MatrixStep(step.order, step.new, None, (numbers[step.key], step.number)))
         else:
             placed.append(step)
-    made = tuple(Matrices(groups) for groups in buckets.values())
+    made = tuple(Matrices(groups, book) for groups in buckets.values())
     return Plan(start, made, tuple(placed), order)
 
 
@@ -109,7 +100,7 @@ class _Pending:
     key: _Bucket
     number: int
 
-    def __call__(self, state: Pair, values: Values, matrices: Any) -> Pair:
+    def __call__(self, state: Pair, computed: Computed, matrices: Any) -> Pair:
         raise NotImplementedError
 
 
@@ -118,6 +109,7 @@ def _schedule(
     order: Order,
     steps: list[Step],
     buckets: dict[_Bucket, list[Sequence[Sequence[Factor]]]],
+    book: AngleBook,
 ) -> Order:
     """Appends the steps of a level, and returns the order of the qubits after it."""
     for group in _groups([q for q in order if level.chains.get(q)]):
@@ -139,7 +131,7 @@ def _schedule(
         steps.append(MatrixStep(order, new, embedded(Dense(block.qubits, block.matrix), qubits)))
         order = new
     if level.phases:
-        steps.append(DiagonalStep(level.phases, order))
+        steps.append(DiagonalStep(level.phases, order, book))
     return order
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
-
-from qkeras_hybrid._double import cos, sin
-from qkeras_hybrid.program.angles import Angle, AngleTable
 
 # A complex tensor as its real and imaginary parts; None for an imaginary part of zero.
 Pair = tuple[Any, Any]
@@ -48,6 +44,13 @@ def product(matrix: Any, columns: Any) -> Any:
     return ops.matmul(matrix, columns)
 
 
+def batched_product(matrices: Any, columns: Any) -> Any:
+    """Returns the products of tensors of shapes `(m, k, j)` and `(m, j, n)`, as `product`."""
+    if rounds_products():
+        return ops.sum(matrices[..., None] * columns[:, None], axis=2)
+    return ops.matmul(matrices, columns)
+
+
 def complex_product(matrix: Pair, columns: Pair) -> Pair:
     """Returns the product of complex matrices; what is real costs less."""
     (a, b), (re, im) = matrix, columns
@@ -70,11 +73,6 @@ def times(first: Pair, second: Pair) -> Pair:
     )
 
 
-def plus(first: Pair, second: Pair) -> Pair:
-    """Returns the sum of complex tensors."""
-    return first[0] + second[0], _total(first[1], second[1])
-
-
 def each(function: Any, pair: Pair) -> Pair:
     """Applies a linear function to the parts of a complex tensor."""
     return function(pair[0]), None if pair[1] is None else function(pair[1])
@@ -82,8 +80,13 @@ def each(function: Any, pair: Pair) -> Pair:
 
 def constant(values: np.ndarray, dtype: str) -> Pair:
     """Returns constant complex values."""
-    im = ops.convert_to_tensor(values.imag, dtype=dtype) if np.any(values.imag) else None
-    return ops.convert_to_tensor(values.real, dtype=dtype), im
+    im = real_constant(values.imag, dtype) if np.any(values.imag) else None
+    return real_constant(values.real, dtype), im
+
+
+def real_constant(values: np.ndarray, dtype: str) -> Any:
+    """Returns constant real values."""
+    return ops.convert_to_tensor(values, dtype=dtype)
 
 
 def _maybe(function: Any, x: Any, y: Any) -> Any:
@@ -98,42 +101,3 @@ def _total(x: Any, y: Any) -> Any:
 
 def _difference(x: Any, y: Any) -> Any:
     return x if y is None else x - y
-
-
-class Values:
-    """What a run is given, and the precision of its tensors.
-
-    Attributes:
-        inputs: Tensor of shape `(batch, n_inputs)`, as the affine angles take it.
-        weights: Tensor of shape `(n_weights,)`, likewise.
-        dtype: "float32" or "float64".
-    """
-
-    def __init__(self, inputs: Any, weights: Any) -> None:
-        self.inputs, self.weights = inputs, weights
-        self.dtype: str = keras.backend.standardize_dtype(inputs.dtype)
-
-    def constant(self, values: np.ndarray) -> Any:
-        """Returns real values in this precision."""
-        return ops.convert_to_tensor(values, dtype=self.dtype)
-
-
-class Angles:
-    """Affine angles of inputs and weights, all computed at once."""
-
-    def __init__(self, angles: Sequence[Angle]) -> None:
-        self._of_weights = AngleTable([a.weights for a in angles], [a.offset for a in angles])
-        self._of_inputs = AngleTable([a.inputs for a in angles])
-        self.of_inputs = any(a.inputs for a in angles)
-
-    def __call__(self, values: Values) -> Any:
-        """Returns the angles, of shape `(n_angles, batch)`, or `(n_angles, 1)` of weights alone."""
-        angles = self._of_weights(values.weights)[:, None]
-        if self.of_inputs:
-            angles = angles + ops.transpose(self._of_inputs(values.inputs))
-        return angles
-
-
-def cos_sin(angles: Any) -> Pair:
-    """Returns the cosine and the sine of angles."""
-    return cos(angles), sin(angles)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,18 +14,19 @@ from keras import ops
 
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid.engines.base import sample_bits
+from qkeras_hybrid.engines.statevector.angles import AngleBook, Computed
 from qkeras_hybrid.engines.statevector.gates import TO_Z, Gate, OneQubit, fixed
 from qkeras_hybrid.engines.statevector.plan import Plan, plan
-from qkeras_hybrid.engines.statevector.products import Pair, Values, product
-from qkeras_hybrid.engines.statevector.steps import Order, moved, patterns
+from qkeras_hybrid.engines.statevector.products import Pair, product, real_constant
+from qkeras_hybrid.engines.statevector.steps import MOST_TABLE_ELEMENTS, Order, moved, patterns
 from qkeras_hybrid.program import Job
 from qkeras_hybrid.readouts import Expectation, Probabilities, Readout, Samples, State
 
 if TYPE_CHECKING:
     from qkeras_hybrid.observables import Observable, PauliTerm
 
-Reader = Callable[[Pair, Values, Any], Any]
-"""`read(states, values, seed)`, of states of the shape `(2**n, batch)`."""
+Reader = Callable[[Pair, Computed, Any], Any]
+"""`read(states, computed, seed)`, of states of the shape `(2**n, batch)`."""
 
 
 def bases(readout: Readout) -> list[dict[int, str]]:
@@ -66,13 +69,14 @@ def turned(basis: dict[int, str]) -> list[Gate]:
     return [OneQubit(q, fixed(TO_Z[p], q)) for q, p in basis.items() if p != "Z"]
 
 
-def reader(job: Job, order: Order) -> Reader:
+def reader(job: Job, order: Order, book: AngleBook) -> Reader:
     """Returns what reads the job's readout.
 
     Args:
         job: The job.
         order: The order of the qubits of the states. If all is measured in one basis, that is
             already the basis of `Z`.
+        book: Takes the angles.
     """
     n, shots, readout = job.program.n_qubits, job.shots, job.readout
     whole = tuple(range(n))
@@ -86,15 +90,15 @@ def reader(job: Job, order: Order) -> Reader:
 
     match readout:
         case Expectation():
-            return _Expectation(readout, order, shots)
+            return _Expectation(readout, order, shots, book)
         case Probabilities() if shots is None:
-            return lambda state, values, seed: ops.transpose(probabilities(state))
+            return lambda state, computed, seed: ops.transpose(probabilities(state))
         case Probabilities():
-            return lambda state, values, seed: _frequencies(bits(state, seed), n, values.dtype)
+            return lambda state, computed, seed: _frequencies(bits(state, seed), n, computed.dtype)
         case Samples():
-            return lambda state, values, seed: bits(state, seed)
+            return lambda state, computed, seed: bits(state, seed)
         case State():
-            return lambda state, values, seed: _as_complex(state, order, values.dtype)
+            return lambda state, computed, seed: _as_complex(state, order, computed.dtype)
         case _:
             raise NotImplementedError(readout)
 
@@ -135,44 +139,50 @@ class _String:
 
 
 class _Signs:
-    """Sums probabilities with the signs of Z strings, of qubits in two halves."""
+    """Sums probabilities with the signs of Z strings, and adds the sums up."""
 
-    def __init__(self, terms: Sequence[PauliTerm], order: Order) -> None:
+    def __init__(
+        self, terms: Sequence[PauliTerm], order: Order, coefficients: np.ndarray | None
+    ) -> None:
+        """Takes coefficients of shape `(n_values, n_terms)`; None for each term by itself."""
         high, low = patterns([_String(term.qubits) for term in terms], order)
-        # Many strings look the same on one half.
+        if coefficients is None:
+            coefficients = np.eye(len(terms))
+        self._table: np.ndarray | None = None
+        if max(coefficients.shape) * 2 ** len(order) <= MOST_TABLE_ELEMENTS:
+            signs = (high[:, :, None] * low[:, None]).reshape(len(terms), -1)
+            self._table = coefficients @ signs
+        # Many strings look the same on one half of the qubits.
         self._high, of_high = np.unique(high, axis=0, return_inverse=True)
         self._low, of_low = np.unique(low, axis=0, return_inverse=True)
         both = of_low.ravel() * len(self._high) + of_high.ravel()
-        self._choice = np.eye(len(self._high) * len(self._low))[both]
+        self._choice = coefficients @ np.eye(len(self._high) * len(self._low))[both]
 
-    def __call__(self, probabilities: Any, values: Values) -> Any:
-        """Returns values of shape `(n_terms, batch)`."""
+    def __call__(self, probabilities: Any, dtype: str) -> Any:
+        """Returns values of shape `(n_values, batch)`."""
+        if self._table is not None:
+            return product(real_constant(self._table, dtype), probabilities)
         (u, high), (v, low) = self._high.shape, self._low.shape
         halves = ops.reshape(probabilities, (high, -1))
-        first = product(values.constant(self._high), halves)
-        turned = ops.transpose(ops.reshape(first, (u, low, -1)), (1, 0, 2))
-        both = product(values.constant(self._low), ops.reshape(turned, (low, -1)))
-        return product(values.constant(self._choice), ops.reshape(both, (v * u, -1)))
+        first = product(real_constant(self._high, dtype), halves)
+        swapped = ops.transpose(ops.reshape(first, (u, low, -1)), (1, 0, 2))
+        both = product(real_constant(self._low, dtype), ops.reshape(swapped, (low, -1)))
+        return product(real_constant(self._choice, dtype), ops.reshape(both, (v * u, -1)))
 
 
 class _Expectation:
     """Reads expectation values, exact or from shots."""
 
-    def __init__(self, readout: Expectation, order: Order, shots: int | None) -> None:
+    def __init__(
+        self, readout: Expectation, order: Order, shots: int | None, book: AngleBook
+    ) -> None:
         self._shots = shots
-        self._n_observables = len(readout.observables)
-        self._bases: list[tuple[Plan | None, _Signs]] = []
-        terms = []
+        n_observables = len(readout.observables)
         groups = _in_bases(readout)
-        for basis, group in groups:
-            tail = None
-            if len(groups) > 1 and any(p != "Z" for p in basis.values()):
-                tail = plan(turned(basis), len(order), order)
-            self._bases.append((tail, _Signs(group, order if tail is None else tail.order)))
-            terms += group
+        terms = [term for _, group in groups for term in group]
         number = {(term.paulis, term.qubits): k for k, term in enumerate(terms)}
-        self._coefficients = np.zeros((self._n_observables, len(terms)))
-        self._offsets = np.zeros((self._n_observables, 1))
+        self._coefficients = np.zeros((n_observables, len(terms)))
+        self._offsets = np.zeros((n_observables, 1))
         for row, observable in enumerate(readout.observables):
             for term in observable.terms:
                 if term.qubits:
@@ -180,23 +190,37 @@ class _Expectation:
                     self._coefficients[row, column] += term.coefficient
                 else:
                     self._offsets[row] += term.coefficient
+        self._bases: list[tuple[Plan | None, _Signs]] = []
+        done = 0
+        for basis, group in groups:
+            tail = None
+            if len(groups) > 1 and any(p != "Z" for p in basis.values()):
+                tail = plan(turned(basis), len(order), book, order)
+            final = order if tail is None else tail.order
+            mine = self._coefficients[:, done : done + len(group)] if shots is None else None
+            self._bases.append((tail, _Signs(group, final, mine)))
+            done += len(group)
 
-    def __call__(self, state: Pair, values: Values, seed: Any) -> Any:
+    def __call__(self, state: Pair, computed: Computed, seed: Any) -> Any:
+        dtype = computed.dtype
+        n = len(self._offsets)
         measured = []
         for tail, signs in self._bases:
-            final = state if tail is None else tail(values, state)
-            measured.append(signs(_squares(final), values))
+            final = state if tail is None else tail(computed, state)
+            chances = ops.reshape(_squares(final), (-1, ops.shape(state[0])[1]))
+            measured.append(signs(chances, dtype))
         if not measured:
-            nothing = ops.zeros_like(ops.transpose(state[0]))[:, :1]
-            return nothing * values.constant(np.zeros(self._n_observables)) + values.constant(
-                self._offsets[:, 0]
-            )
-        terms = measured[0] if len(measured) == 1 else ops.concatenate(measured, axis=0)
-        if self._shots is not None:
-            terms = _estimate(terms, self._shots, seed)
-        found = product(values.constant(self._coefficients), terms)
+            nothing = ops.zeros_like(ops.transpose(state[0][:1]))
+            offsets = real_constant(self._offsets[:, 0], dtype)
+            return nothing + offsets if n else nothing[:, :0]
+        if self._shots is None:
+            found = functools.reduce(operator.add, measured)
+        else:
+            terms = measured[0] if len(measured) == 1 else ops.concatenate(measured, axis=0)
+            estimates = _estimate(terms, self._shots, seed)
+            found = product(real_constant(self._coefficients, dtype), estimates)
         if np.any(self._offsets):
-            found = found + values.constant(self._offsets)
+            found = found + real_constant(self._offsets, dtype)
         return ops.transpose(found)
 
 

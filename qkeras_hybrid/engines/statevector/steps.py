@@ -14,21 +14,23 @@ from typing import Any, Protocol
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid._double import cos, sin
+from qkeras_hybrid.engines.statevector.angles import AngleBook, Computed
 from qkeras_hybrid.engines.statevector.gates import PhaseTerm
 from qkeras_hybrid.engines.statevector.products import (
-    Angles,
     Pair,
-    Values,
     complex_product,
     constant,
-    cos_sin,
     each,
     product,
+    real_constant,
     times,
 )
 
 # Above, constants as long as a state are computed where they are used.
 _MOST_CONSTANT_QUBITS = 12
+MOST_TABLE_ELEMENTS = 2**17
+"""A table of all terms and basis states is used up to this size; products of two beyond."""
 
 Order = tuple[int, ...]
 
@@ -36,7 +38,7 @@ Order = tuple[int, ...]
 class Step(Protocol):
     """One operation on a batch of states."""
 
-    def __call__(self, state: Pair, values: Values, matrices: Sequence[Sequence[Pair]]) -> Pair:
+    def __call__(self, state: Pair, computed: Computed, matrices: Sequence[Sequence[Pair]]) -> Pair:
         """Returns the states after it, given all matrices of the program."""
 
 
@@ -88,10 +90,10 @@ class MatrixStep:
     matrix: np.ndarray | None = None
     place: tuple[int, int] = (0, 0)
 
-    def __call__(self, state: Pair, values: Values, matrices: Sequence[Sequence[Pair]]) -> Pair:
+    def __call__(self, state: Pair, computed: Computed, matrices: Sequence[Sequence[Pair]]) -> Pair:
         bucket, number = self.place
         if self.matrix is not None:
-            matrix = constant(self.matrix, values.dtype)
+            matrix = constant(self.matrix, computed.dtype)
         else:
             matrix = matrices[bucket][number]
         rows = matrix[0].shape[0]
@@ -110,13 +112,14 @@ class DiagonalStep:
     Args:
         terms: The phases.
         order: The order of the qubits.
+        book: Takes the angles.
     """
 
-    def __init__(self, terms: Sequence[PhaseTerm], order: Order) -> None:
+    def __init__(self, terms: Sequence[PhaseTerm], order: Order, book: AngleBook) -> None:
         self._n = len(order)
         varying = [term for term in terms if term.angle.varies]
         fixed = [term for term in terms if not term.angle.varies]
-        self._angles = Angles([term.angle for term in varying]) if varying else None
+        self._request = book.add([term.angle for term in varying]) if varying else None
         self._high, self._low = patterns(varying, order)
         # In units of pi, most fixed phases and their sums are exact.
         turns = np.array([term.angle.offset for term in fixed]) / np.pi
@@ -132,26 +135,34 @@ class DiagonalStep:
             )
             self._table = rounded
 
-    def __call__(self, state: Pair, values: Values, matrices: Sequence[Sequence[Pair]]) -> Pair:
-        diagonal = self._fixed_diagonal(values)
-        if self._angles is not None:
-            angles = self._angles(values)
-            n_terms = len(self._low)
-            weighted = values.constant(self._low[..., None]) * angles[:, None, :]
-            phase = product(values.constant(self._high.T), ops.reshape(weighted, (n_terms, -1)))
-            turned = cos_sin(ops.reshape(phase, (2**self._n, -1)))
+    def __call__(self, state: Pair, computed: Computed, matrices: Sequence[Sequence[Pair]]) -> Pair:
+        diagonal = self._fixed_diagonal(computed.dtype)
+        if self._request is not None:
+            phase = ops.reshape(self._phase(computed), (2**self._n, -1))
+            turned = cos(phase), sin(phase)
             diagonal = turned if diagonal is None else times(turned, diagonal)
         state = each(lambda part: ops.reshape(part, (2**self._n, -1)), state)
         return state if diagonal is None else times(diagonal, state)
 
-    def _fixed_diagonal(self, values: Values) -> Pair | None:
+    def _phase(self, computed: Computed) -> Any:
+        angles, dtype = computed.angles(self._request), computed.dtype
+        n_terms = len(self._high)
+        if n_terms * 2**self._n <= MOST_TABLE_ELEMENTS:
+            table = (self._high[:, :, None] * self._low[:, None]).reshape(n_terms, -1).T
+            return product(real_constant(table, dtype), angles)
+        weighted = real_constant(self._low[..., None], dtype) * angles[:, None, :]
+        high = real_constant(self._high.T, dtype)
+        return product(high, ops.reshape(weighted, (n_terms, -1)))
+
+    def _fixed_diagonal(self, dtype: str) -> Pair | None:
         if self._table is not None:
-            return constant(self._table, values.dtype)
+            return constant(self._table, dtype)
         if self._fixed is None:
             return None
-        high, low = (values.constant(part) for part in self._fixed)
+        high, low = (real_constant(part, dtype) for part in self._fixed)
         turns = ops.mod(product(ops.transpose(high), low), 2.0)
-        return cos_sin(np.pi * ops.reshape(turns, (2**self._n, 1)))
+        phase = np.pi * ops.reshape(turns, (2**self._n, 1))
+        return cos(phase), sin(phase)
 
 
 def patterns(terms: Sequence[Any], order: Order) -> tuple[np.ndarray, np.ndarray]:
