@@ -10,6 +10,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid._double import matmul
+
 # A complex tensor as its real and imaginary parts; None for an imaginary part of zero.
 Pair = tuple[Any, Any]
 
@@ -41,14 +43,14 @@ def product(matrix: Any, columns: Any) -> Any:
     """Returns the product of tensors of shapes `(k, j)` and `(j, m)`, in full precision."""
     if rounds_products():
         return ops.sum(matrix[:, :, None] * columns[None], axis=1)
-    return ops.matmul(matrix, columns)
+    return matmul(matrix, columns)
 
 
 def batched_product(matrices: Any, columns: Any) -> Any:
     """Returns the products of tensors of shapes `(m, k, j)` and `(m, j, n)`, as `product`."""
     if rounds_products():
         return ops.sum(matrices[..., None] * columns[:, None], axis=2)
-    return ops.matmul(matrices, columns)
+    return matmul(matrices, columns)
 
 
 def complex_product(matrix: Pair, columns: Pair) -> Pair:

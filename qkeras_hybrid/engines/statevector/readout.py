@@ -176,7 +176,7 @@ class _Expectation:
     def __init__(
         self, readout: Expectation, order: Order, shots: int | None, book: AngleBook
     ) -> None:
-        self._shots = shots
+        self._shots, self._size = shots, 2 ** len(order)
         n_observables = len(readout.observables)
         groups = _in_bases(readout)
         terms = [term for _, group in groups for term in group]
@@ -207,7 +207,7 @@ class _Expectation:
         measured = []
         for tail, signs in self._bases:
             final = state if tail is None else tail(computed, state)
-            chances = ops.reshape(_squares(final), (-1, ops.shape(state[0])[1]))
+            chances = ops.reshape(_squares(final), (self._size, -1))
             measured.append(signs(chances, dtype))
         if not measured:
             nothing = ops.zeros_like(ops.transpose(state[0][:1]))

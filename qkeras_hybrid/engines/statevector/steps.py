@@ -138,14 +138,14 @@ class DiagonalStep:
     def __call__(self, state: Pair, computed: Computed, matrices: Sequence[Sequence[Pair]]) -> Pair:
         diagonal = self._fixed_diagonal(computed.dtype)
         if self._request is not None:
-            phase = ops.reshape(self._phase(computed), (2**self._n, -1))
+            phase = ops.reshape(self._phase(computed, self._request), (2**self._n, -1))
             turned = cos(phase), sin(phase)
             diagonal = turned if diagonal is None else times(turned, diagonal)
         state = each(lambda part: ops.reshape(part, (2**self._n, -1)), state)
         return state if diagonal is None else times(diagonal, state)
 
-    def _phase(self, computed: Computed) -> Any:
-        angles, dtype = computed.angles(self._request), computed.dtype
+    def _phase(self, computed: Computed, request: int) -> Any:
+        angles, dtype = computed.angles(request), computed.dtype
         n_terms = len(self._high)
         if n_terms * 2**self._n <= MOST_TABLE_ELEMENTS:
             table = (self._high[:, :, None] * self._low[:, None]).reshape(n_terms, -1).T
@@ -160,7 +160,7 @@ class DiagonalStep:
         if self._fixed is None:
             return None
         high, low = (real_constant(part, dtype) for part in self._fixed)
-        turns = ops.mod(product(ops.transpose(high), low), 2.0)
+        turns = product(ops.transpose(high), low) % 2.0
         phase = np.pi * ops.reshape(turns, (2**self._n, 1))
         return cos(phase), sin(phase)
 
