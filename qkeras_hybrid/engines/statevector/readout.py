@@ -141,13 +141,9 @@ class _String:
 class _Signs:
     """Sums probabilities with the signs of Z strings, and adds the sums up."""
 
-    def __init__(
-        self, terms: Sequence[PauliTerm], order: Order, coefficients: np.ndarray | None
-    ) -> None:
-        """Takes coefficients of shape `(n_values, n_terms)`; None for each term by itself."""
+    def __init__(self, terms: Sequence[PauliTerm], order: Order, coefficients: np.ndarray) -> None:
+        """Takes coefficients of shape `(n_values, n_terms)`."""
         high, low = patterns([_String(term.qubits) for term in terms], order)
-        if coefficients is None:
-            coefficients = np.eye(len(terms))
         self._table: np.ndarray | None = None
         if max(coefficients.shape) * 2 ** len(order) <= MOST_TABLE_ELEMENTS:
             signs = (high[:, :, None] * low[:, None]).reshape(len(terms), -1)
@@ -181,24 +177,31 @@ class _Expectation:
         groups = _in_bases(readout)
         terms = [term for _, group in groups for term in group]
         number = {(term.paulis, term.qubits): k for k, term in enumerate(terms)}
-        self._coefficients = np.zeros((n_observables, len(terms)))
         self._offsets = np.zeros((n_observables, 1))
+        # For each time that an observable has a term: which observable, which term, how much.
+        uses: list[tuple[int, int, float]] = []
         for row, observable in enumerate(readout.observables):
             for term in observable.terms:
                 if term.qubits:
-                    column = number[term.paulis, term.qubits]
-                    self._coefficients[row, column] += term.coefficient
+                    uses.append((row, number[term.paulis, term.qubits], term.coefficient))
                 else:
                     self._offsets[row] += term.coefficient
+        uses.sort(key=lambda use: use[1])
+        # With shots each use is measured by itself: `chosen` says which term it is.
+        self._coefficients = np.zeros((n_observables, len(uses)))
+        chosen = np.zeros((len(uses), len(terms)))
+        for k, (row, column, coefficient) in enumerate(uses):
+            self._coefficients[row, k] = coefficient
+            chosen[k, column] = 1.0
         self._bases: list[tuple[Plan | None, _Signs]] = []
         done = 0
         for basis, group in groups:
             tail = None
             if len(groups) > 1 and any(p != "Z" for p in basis.values()):
                 tail = plan(turned(basis), len(order), book, order)
-            final = order if tail is None else tail.order
-            mine = self._coefficients[:, done : done + len(group)] if shots is None else None
-            self._bases.append((tail, _Signs(group, final, mine)))
+            part = chosen[:, done : done + len(group)]
+            wanted = self._coefficients @ part if shots is None else part[part.any(axis=1)]
+            self._bases.append((tail, _Signs(group, order if tail is None else tail.order, wanted)))
             done += len(group)
 
     def __call__(self, state: Pair, computed: Computed, seed: Any) -> Any:
