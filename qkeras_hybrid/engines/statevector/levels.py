@@ -27,7 +27,11 @@ from qkeras_hybrid.engines.statevector.gates import (
 BLOCK_QUBITS = 4
 """Matrices are fused up to this many qubits.
 
-Measured under JAX on two cores, 8 to 12 qubits and batch 64: three are as fast, five slower.
+Measured with three, four and five on two busy cores, at 8, 10 and 12 qubits and batch 64: under
+JAX all within a quarter of each other but five at 8 qubits, which was slower; under TensorFlow
+none was best throughout. One unitary for all fixed layers is not among the choices: to build it
+from the layers costs more than to apply them as long as there are fewer samples than basis
+states, and to apply it costs `2**n` products an amplitude where a layer costs `4 n`.
 """
 
 
