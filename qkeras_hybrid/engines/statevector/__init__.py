@@ -1,0 +1,169 @@
+"""The reference engine: state vectors on `keras.ops` alone, for any Keras backend.
+
+What can be decided once is decided in `prepare`: gates are fused into few and large operations,
+whose number depends on a circuit's layers and not on its gates. The backend differentiates and
+compiles them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.engines.base import Engine, Run, memory_refusal
+from qkeras_hybrid.engines.statevector.angles import AngleBook
+from qkeras_hybrid.engines.statevector.gates import Diagonal, Gate, OneQubit, gates
+from qkeras_hybrid.engines.statevector.levels import without_last_phases
+from qkeras_hybrid.engines.statevector.plan import Plan, plan
+from qkeras_hybrid.engines.statevector.products import Pair, full_precision
+from qkeras_hybrid.engines.statevector.readout import bases, reader, turned
+from qkeras_hybrid.program import Job
+from qkeras_hybrid.program.angles import Angle
+from qkeras_hybrid.readouts import Expectation, Probabilities, Samples, State
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class StatevectorEngine(Engine):
+    """Simulates state vectors with `keras.ops`: every backend, GPU, XLA, export.
+
+    float64 inputs are computed in complex128, all others in complex64.
+
+    Args:
+        shots: If given, each Pauli term of each observable is estimated from this many
+            simulated measurements of its own instead of computed exactly; the gradient is then
+            the parameter-shift rule's, from as many shots an evaluation.
+
+    Raises:
+        ValueError: If `shots` is not a whole number of at least 1.
+
+    Example:
+
+    >>> q = cirq.LineQubit(0)
+    >>> compiled = compile_circuit(cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q)), "Z", inputs="x")
+    >>> run = StatevectorEngine().prepare(compiled.job())
+    >>> z = run(ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
+    >>> np.round(ops.convert_to_numpy(z), 5).tolist()
+    [[1.0], [-1.0]]
+    """
+
+    name = "statevector"
+    readouts = frozenset({Expectation, Probabilities, State, Samples})
+    differentiates = frozenset({Expectation, Probabilities, State})
+    samples = True
+    traceable = True
+
+    def __init__(self, shots: int | None = None) -> None:
+        self.shots = None if shots is None else positive_int("shots", shots)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"shots": self.shots}
+
+    def refuses(self, job: Job) -> str | None:
+        # A state, a step's result, and their like. What training needs besides: `caution`.
+        need = 4 * _bytes_per_amplitude(job)
+        return super().refuses(job) or memory_refusal(job.program.n_qubits, need)
+
+    def caution(self, job: Job) -> str | None:
+        if not job.gradient:
+            return None
+        # The backend's reverse mode keeps what each step read: two states, the second with its
+        # qubits in another order, or a diagonal with its angles.
+        n_steps = len(_planned(job, _book(job))[0].steps) + 1
+        need = 2 * _bytes_per_amplitude(job) * n_steps
+        refusal = memory_refusal(job.program.n_qubits, need)
+        if refusal is None:
+            return None
+        return (
+            f"training on the statevector engine keeps two state vectors for each of the "
+            f"{n_steps} steps: {refusal}. Predicting needs a few states "
+            'only. Train with engine="native", which keeps three, or with fewer qubits.'
+        )
+
+    def prepare(self, job: Job) -> Run:
+        angles, n = job.angles, job.program.n_qubits
+        book = _book(job)
+        states, unseen = _planned(job, book)
+        read = reader(job, states.order, book)
+
+        def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
+            inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
+            angles.check_shapes(inputs, weights)
+            dtype = keras.backend.standardize_dtype(inputs.dtype)
+            if dtype not in ("float32", "float64"):
+                raise ArgumentError("inputs", "be of dtype float32 or float64", dtype)
+            with full_precision():
+                computed = book(*angles.extend(inputs, weights))
+                # The batch dimension is one until the first gate that depends on an input: what
+                # comes before is computed once for the batch.
+                re, im = (
+                    None if part is None else ops.reshape(part, (2**n, -1))
+                    for part in states(computed)
+                )
+                if unseen is not None:
+                    re = re + 0.0 * ops.sum(computed.angles(unseen), axis=0, keepdims=True)
+                # Made whole at the end: empty where the batch is, NaN in no case.
+                whole = (2**n, ops.shape(inputs)[0])
+                state: Pair = (
+                    ops.broadcast_to(re, whole),
+                    None if im is None else ops.broadcast_to(im, whole),
+                )
+                return read(state, computed, seed)
+
+        return run
+
+
+def _book(job: Job) -> AngleBook:
+    affine = job.angles.affine
+    return AngleBook(len(affine.inputs), len(affine.weights))
+
+
+def _planned(job: Job, book: AngleBook) -> tuple[Plan, int | None]:
+    """Returns the plan of a job, and in the book the angles that count but change nothing."""
+    rows = job.angles.affine.rows
+    all_gates = gates(job.program.instructions, rows)
+    if isinstance(job.readout, State):
+        return plan(all_gates, job.program.n_qubits, book), None
+    measured = bases(job.readout)
+    if len(measured) == 1:
+        all_gates += turned(measured[0])
+    elif measured:
+        # Each basis turns the final states in its own way.
+        return plan(all_gates, job.program.n_qubits, book), None
+    kept, dropped = without_last_phases(all_gates)
+    return plan(kept, job.program.n_qubits, book), _connection(kept, dropped, book)
+
+
+def _connection(kept: list[Gate], dropped: list[Gate], book: AngleBook) -> int | None:
+    """Returns angles by which a readout depends on all that the program does, if it would not.
+
+    A gradient of zero is a number; TensorFlow's tape says None where nothing leads to a tensor,
+    and torch raises.
+    """
+    missing = [
+        angle
+        for angle in _angles_of(dropped)
+        if (angle.inputs and not any(a.inputs for a in _angles_of(kept)))
+        or (angle.weights and not any(a.weights for a in _angles_of(kept)))
+    ]
+    return book.add(missing) if missing else None
+
+
+def _angles_of(some: list[Gate]) -> list[Angle]:
+    found = []
+    for gate in some:
+        if isinstance(gate, OneQubit) and gate.factor.angle is not None:
+            found.append(gate.factor.angle)
+        elif isinstance(gate, Diagonal):
+            found += [term.angle for term in gate.terms]
+    return found
+
+
+def _bytes_per_amplitude(job: Job) -> int:
+    return 16 if job.dtype == "float64" else 8
+
+
+__all__ = ["StatevectorEngine"]
