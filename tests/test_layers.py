@@ -549,9 +549,9 @@ def test_adjoint_with_shots_is_refused_at_once():
 
 
 def test_training_memory_is_cautioned_about_before_it_is_used(monkeypatch):
-    monkeypatch.setattr("qkeras_hybrid.engines.base.available_memory", lambda: 2**20)
+    monkeypatch.setattr("qkeras_hybrid.engines.base.available_memory", lambda: 2**21)
     with pytest.warns(UserWarning, match=r"training.*statevector.*MiB.*native"):
-        PQCDense(2, n_qubits=14, n_layers=3, engine="statevector").build((None, 2))
+        PQCDense(2, n_qubits=14, n_layers=12, engine="statevector").build((None, 2))
 
 
 def test_functions_in_parameters_survive_save_and_load(tmp_path):
