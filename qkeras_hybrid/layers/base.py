@@ -249,10 +249,9 @@ class QuantumLayer(Inspected, keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns every argument of the constructor, in a form that JSON holds."""
-        given = self._engine_given
         return {
             **super().get_config(),
-            "engine": serialized(given) if isinstance(given, Engine) else given,
+            "engine": serialized(self._engine_given),
             "differentiator": serialized(self.differentiator),
             "shots": self.shots,
             "seed": self.seed,
