@@ -7,11 +7,13 @@ until a command uses it: `--help`, `--version` and `list` never do.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
 import os
 import sys
 import types
+from collections.abc import Iterator
 from typing import Any
 
 PACKAGE = "qkeras_hybrid"
@@ -47,6 +49,31 @@ def postpone() -> None:
     package.__spec__, package.__file__ = spec, spec.origin
     package.__path__ = list(spec.submodule_search_locations)
     sys.modules[PACKAGE] = package
+
+
+@contextlib.contextmanager
+def stderr_muted() -> Iterator[None]:
+    """Hides what C++ libraries write to the error stream while they load.
+
+    TensorFlow's log level does not reach what it says before its log is set up. Python's own
+    errors are not lost: they are raised.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def start_worker() -> None:
+    """Starts a process that trains for another: it says nothing while it loads the package."""
+    with stderr_muted():
+        workers = importlib.import_module(f"{PACKAGE}.bench.workers")
+    workers.start_worker()
 
 
 def main() -> int:

@@ -68,6 +68,17 @@ def test_a_suite_takes_the_cores_that_it_has_work_for(
     assert workers.default_workers(n_tasks) == expected
 
 
+def test_workers_say_nothing_while_they_load(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TF_CPP_MIN_LOG_LEVEL", "3")  # as the command line sets it
+    with Results(tmp_path / "results.jsonl") as results:
+        (row,) = workers.run_processes([TASK], results, 2)
+    assert row.error is None
+    said = capfd.readouterr().err
+    assert "cuda" not in said and "TensorFlow" not in said, said
+
+
 def test_workers_write_each_row_once_and_outlive_a_lost_one(tmp_path: Path) -> None:
     tasks = [TASK, deadly(tmp_path, kills=1), dataclasses.replace(TASK, seed=1)]
     lost: list[tuple[str, int]] = []

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+import qkeras_hybrid_launcher
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench import runner
@@ -100,7 +101,7 @@ def run_processes(
         pool = concurrent.futures.ProcessPoolExecutor(
             n_processes,
             multiprocessing.get_context("spawn"),
-            initializer=_start_worker,
+            initializer=qkeras_hybrid_launcher.start_worker,
             # TensorFlow keeps some megabytes of every model that was trained.
             max_tasks_per_child=100,
         )
@@ -176,7 +177,7 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 def _interrupts_kept_off() -> Iterator[None]:
     """Keeps Ctrl-C from processes (and threads) that are started meanwhile, from their first line.
 
-    They inherit what this thread blocks. `_start_worker` comes too late for a worker that is
+    They inherit what this thread blocks. `start_worker` comes too late for a worker that is
     still importing TensorFlow.
     """
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
@@ -189,7 +190,8 @@ def _interrupts_kept_off() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _start_worker() -> None:
+def start_worker() -> None:
+    """Makes this process a worker; `qkeras_hybrid_launcher.start_worker` has loaded it."""
     # Ctrl-C reaches the whole group of processes: the one that writes decides what it means.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()

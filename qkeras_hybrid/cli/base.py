@@ -14,6 +14,8 @@ from typing import Annotated
 
 import typer
 
+from qkeras_hybrid_launcher import stderr_muted
+
 PROGRAM = "qkeras-hybrid"
 RESULTS = "results.jsonl"
 
@@ -66,26 +68,16 @@ def terminated_as_interrupted() -> Iterator[None]:
 def native_stderr_muted() -> Iterator[None]:
     """Hides what C++ libraries write to the terminal while they load.
 
-    TensorFlow's log level does not reach what it says before its log is set up. Python's own
-    errors are not lost: they are raised. The package itself is loaded first, so that what the
-    commands import of it finds it whole.
+    The package itself is loaded first, so that what the commands import of it finds it whole.
 
     Raises:
         typer.Exit: If Keras can't start; the reason is said.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    reason = ""
-    try:
+    with stderr_muted():
         reason = _load_package()
         if not reason:
             yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
     if reason:
         raise fail(reason, 2)
 
