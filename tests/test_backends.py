@@ -9,15 +9,14 @@ import pytest
 
 # A layer of each class through the whole contract; the engine on closed forms and random
 # circuits, in both precisions. The other tests run under TensorFlow alone.
-SELECTED = [
-    "tests/test_layers.py",
-    "tests/test_pqc_outputs.py",
+SELECTED = ["tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_engines.py"]
+# The differentiators, all encodings, and what depends little on the backend: with --slow.
+MORE = [
+    "tests/test_gradients.py",
+    "tests/test_encodings.py",
     "tests/test_weight_groups.py",
     "tests/test_circuit_inputs.py",
-    "tests/test_engines.py",
 ]
-# The differentiators, and all encodings: minutes, with --slow.
-MORE = ["tests/test_gradients.py", "tests/test_encodings.py"]
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])

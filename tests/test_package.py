@@ -93,7 +93,8 @@ def test_imports_and_dependencies_agree(root: Path, setup: configparser.ConfigPa
         for source in package_modules(root).values()
         for name, _ in imports_of(source)
     }
-    foreign = imported - set(sys.stdlib_module_names) - OPTIONAL - {"qkeras_hybrid"}
+    own = {"qkeras_hybrid", "qkeras_hybrid_launcher"}
+    foreign = imported - set(sys.stdlib_module_names) - OPTIONAL - own
     declared = {canonicalize_name(requirement.name) for requirement in requirements(setup)}
     unlisted = {
         name
