@@ -1,5 +1,7 @@
 """What the portable engine makes of a circuit: few operations, and the same numbers."""
 
+import logging
+
 import cirq
 import keras
 import numpy as np
@@ -179,3 +181,24 @@ def test_a_bad_sample_spoils_itself_alone():
     assert np.isnan(found[1]).all()
     np.testing.assert_allclose(found[[0, 2]], clean[[0, 2]], atol=1e-6)
     assert np.isfinite(slopes[[0, 2]]).all()
+
+
+@pytest.mark.parametrize("readout", [None, State()])
+def test_no_derivative_warns_of_a_dropped_imaginary_part(readout, caplog):
+    compiled = layers(4, 2, cirq.CZ)
+    compiled = compiled if readout is None else compiled.reading(readout)
+    run = ENGINE.prepare(compiled.job())
+
+    def real(x, w):
+        values = run(x, w)
+        return ops.real(values) + ops.imag(values) if readout else values
+
+    # TensorFlow logs it past the root logger, unless that logger passes it on.
+    with caplog.at_level("WARNING"):
+        logger = logging.getLogger("tensorflow")
+        before, logger.propagate = logger.propagate, True
+        try:
+            value_and_gradients(real, np.ones((2, 4), "float32"), np.ones(16, "float32"))
+        finally:
+            logger.propagate = before
+    assert "imaginary" not in caplog.text

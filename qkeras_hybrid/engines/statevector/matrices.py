@@ -16,6 +16,7 @@ from qkeras_hybrid.engines.statevector.angles import AngleBook, Computed
 from qkeras_hybrid.engines.statevector.gates import Factor
 from qkeras_hybrid.engines.statevector.products import (
     Pair,
+    as_complex,
     batched_product,
     each,
     real_constant,
@@ -165,8 +166,7 @@ class ProductState:
             return _of_all((qubits[None], None), n, _kron_columns)[0][0], None
         # Small products as complex tensors: one operation instead of four, and of its gradient.
         # The largest as a pair, which is what follows wants.
-        kind = "complex128" if computed.dtype == "float64" else "complex64"
-        joined = ops.cast(qubits[:, :2], kind) + ops.cast(qubits[:, 2:], kind) * 1j
+        joined = as_complex(qubits[:, :2], qubits[:, 2:])
         halves = 1 if n % 2 else 2
         grouped = ops.reshape(joined, (halves, n // halves, 2, -1))
         state = _of_all((grouped, None), n // halves, _kron_columns)[0]

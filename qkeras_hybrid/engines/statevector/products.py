@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from qkeras_hybrid._double import matmul
+from qkeras_hybrid._lazy import tf
 
 # A complex tensor as its real and imaginary parts; None for an imaginary part of zero.
 Pair = tuple[Any, Any]
@@ -51,6 +52,17 @@ def batched_product(matrices: Any, columns: Any) -> Any:
     if rounds_products():
         return ops.sum(matrices[..., None] * columns[:, None], axis=2)
     return matmul(matrices, columns)
+
+
+def as_complex(re: Any, im: Any) -> Any:
+    """Returns real and imaginary parts as one complex tensor of their precision."""
+    if keras.backend.backend() == "tensorflow":
+        # The derivative of a cast to complex warns that it drops an imaginary part.
+        return tf.complex(re, im)
+    # ops.view_as_complex would round float64 to complex64.
+    double = keras.backend.standardize_dtype(re.dtype) == "float64"
+    kind = "complex128" if double else "complex64"
+    return ops.cast(re, kind) + ops.cast(im, kind) * 1j
 
 
 def complex_product(matrix: Pair, columns: Pair) -> Pair:

@@ -17,7 +17,7 @@ from qkeras_hybrid.engines.base import frequencies, sample_bits
 from qkeras_hybrid.engines.statevector.angles import AngleBook, Computed
 from qkeras_hybrid.engines.statevector.gates import TO_Z, Gate, OneQubit, fixed
 from qkeras_hybrid.engines.statevector.plan import Plan, plan
-from qkeras_hybrid.engines.statevector.products import Pair, product, real_constant
+from qkeras_hybrid.engines.statevector.products import Pair, as_complex, product, real_constant
 from qkeras_hybrid.engines.statevector.steps import MOST_TABLE_ELEMENTS, Order, moved, patterns
 from qkeras_hybrid.program import Job
 from qkeras_hybrid.readouts import Expectation, Probabilities, Readout, Samples, State
@@ -98,7 +98,7 @@ def reader(job: Job, order: Order, book: AngleBook) -> Reader:
         case Samples():
             return lambda state, computed, seed: bits(state, seed)
         case State():
-            return lambda state, computed, seed: _as_complex(state, order, computed.dtype)
+            return lambda state, computed, seed: _complex_states(state, order)
         case _:
             raise NotImplementedError(readout)
 
@@ -108,19 +108,15 @@ def _squares(state: Pair) -> Any:
     return re * re if im is None else re * re + im * im
 
 
-def _as_complex(state: Pair, order: Order, dtype: str) -> Any:
-    # ops.view_as_complex would round float64 to complex64.
-    kind = "complex128" if dtype == "float64" else "complex64"
+def _complex_states(state: Pair, order: Order) -> Any:
     n = len(order)
     re, im = (
         None
         if part is None
-        else ops.cast(
-            ops.transpose(ops.reshape(moved(part, order, tuple(range(n))), (2**n, -1))), kind
-        )
+        else ops.transpose(ops.reshape(moved(part, order, tuple(range(n))), (2**n, -1)))
         for part in state
     )
-    return re if im is None else re + im * 1j
+    return as_complex(re, ops.zeros_like(re) if im is None else im)
 
 
 @dataclass(frozen=True)
