@@ -42,7 +42,7 @@ class Training:
     seconds: float
 
 
-class _EpochClock(keras.callbacks.Callback):
+class EpochClock(keras.callbacks.Callback):
     """Times an epoch from its first batch to its last, without what `fit` does around it."""
 
     seconds = 0.0
@@ -91,7 +91,7 @@ def train(
     # Keras draws the order of batches from state that also depends on the model's layers. The
     # order is drawn here instead, so that all contenders of a seed see the same batches.
     order = np.random.default_rng(seed)
-    clock = _EpochClock()
+    clock = EpochClock()
     loss, score, ends, epoch_seconds = [], [], [], []
     start = time.perf_counter()
     for epoch in range(epochs):

@@ -5,30 +5,18 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import keras
 
 from qkeras_hybrid import datasets
 from qkeras_hybrid.bench import controls
+from qkeras_hybrid.bench.fitting import EpochClock
 from qkeras_hybrid.layers import PQCDense
 from qkeras_hybrid.perf.base import Timing, reason_of, take_turns
 
 TWIN = "dense"
 BATCH_SIZE = 32
 N_QUBITS, N_LAYERS = 8, 3
-
-
-class _EpochClock(keras.callbacks.Callback):
-    """Times an epoch from its first batch to its last, without what `fit` does around it."""
-
-    seconds = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.seconds = time.perf_counter() - self._start
 
 
 def hybrid(engine: str, n_features: int = 64, n_classes: int = 10) -> keras.Model:
@@ -85,7 +73,7 @@ def measure(
     runs: dict[str, Callable[[], float]] = {}
 
     def epoch(model: keras.Model) -> float:
-        clock = _EpochClock()
+        clock = EpochClock()
         model.fit(
             *(split.x_train, split.y_train),
             batch_size=BATCH_SIZE,
