@@ -2,6 +2,10 @@
 
 from importlib.metadata import PackageNotFoundError, version
 
+# First, so that a missing backend of Keras is said in a sentence.
+from qkeras_hybrid import _keras  # noqa: F401
+
+# isort: split
 from qkeras_hybrid import (
     ansatz,
     encodings,

@@ -85,6 +85,7 @@ def train(
         y = y[:, np.newaxis]
         loss_name, metric = "mean_squared_error", keras.metrics.R2Score(name="score")
     else:
+        y = y.astype("int32")  # JAX has no int64 unless it was started for it, and would warn
         loss_name = "sparse_categorical_crossentropy"
         metric = keras.metrics.SparseCategoricalAccuracy(name="score")
     model.compile(keras.optimizers.Adam(learning_rate), loss_name, metrics=[metric])

@@ -6,6 +6,7 @@ A tracker takes a row, so that it serves runs of this process, of workers and of
 from __future__ import annotations
 
 import csv
+import importlib.util
 import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -56,7 +57,15 @@ def tensorboard_tracker(folder: Path) -> Tracker:
 
     A run is named data, model, contender, seed and task; its scalars are `loss` and
     `train_score` over epochs, and `test_score` at the last.
+
+    Raises:
+        TrackingError: If TensorFlow, which writes TensorBoard's files, is not installed.
     """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise TrackingError(
+            "TensorBoard's files are written by TensorFlow, which is not installed: "
+            'pip install "qkeras-hybrid[tensorflow]".'
+        )
 
     def track(row: Row) -> None:
         lines = list(_epochs(row))

@@ -13,6 +13,7 @@ import os
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from collections.abc import Sequence
+from typing import cast
 
 import typer
 
@@ -26,6 +27,12 @@ from qkeras_hybrid.cli import run as _run  # noqa: F401
 from qkeras_hybrid.cli.base import PROGRAM, app, say, terminated_as_interrupted
 
 __all__ = ["main"]
+
+# What all of typer's usage errors are: `TyperException`, or click's class in older versions.
+_UsageError = cast(
+    "type[typer.BadParameter]",
+    next(kind for kind in typer.BadParameter.__mro__[::-1] if hasattr(kind, "exit_code")),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 prog_name=PROGRAM,
                 standalone_mode=False,
             )
-    except typer.TyperException as error:
+    except _UsageError as error:
         say(f"error: {error.format_message().rstrip('.')}. See {PROGRAM} --help.")
         return error.exit_code
     except KeyboardInterrupt:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import importlib.metadata
 import logging
-import os
 import signal
 import sys
 import threading
@@ -88,13 +87,8 @@ def _load_package() -> str:
 
     try:
         qkeras_hybrid.layers  # noqa: B018  (the launcher postpones it until here)
-    except (ImportError, ValueError) as error:
-        # What Keras raises of a KERAS_BACKEND that it does not know, or that is not installed.
-        backend = os.environ.get("KERAS_BACKEND", "not set")
-        return (
-            f"Keras can't start (KERAS_BACKEND is {backend}): {error}. "
-            "Its backends are tensorflow, jax and torch."
-        )
+    except ImportError as error:  # such as a backend of Keras that is not installed
+        return str(error)
     return ""
 
 

@@ -66,8 +66,9 @@ def doctor() -> None:
         for name, value in {**environment.machine(), **environment.versions()}.items():
             facts.add_row(name, str(value))
         facts.add_row("Keras backend", keras.backend.backend())
-        facts.add_row("threads of native", str(native.threads()))
-        sets = native.instruction_sets() if native.load_operations() else []
+        loaded = native.load_operations()
+        facts.add_row("threads of native", str(native.threads()) if loaded else "-")
+        sets = native.instruction_sets() if loaded else []
         facts.add_row("instruction sets of native", ", ".join(sets) or "-")
         console.print(facts)
         checked = _table("engine", "status", "error", "a step")

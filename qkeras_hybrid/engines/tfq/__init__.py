@@ -16,6 +16,7 @@ off the norm of the state (1e-5 after forty). The other engines apply it as one 
 
 from __future__ import annotations
 
+import importlib.util
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -93,6 +94,11 @@ class TFQEngine(Engine):
             )
         if job.gradient and isinstance(job.readout, Probabilities):
             return "it does not differentiate states and probabilities"
+        if importlib.util.find_spec("tensorflow_quantum") is None:
+            return (
+                'tensorflow-quantum is not installed; pip install "qkeras-hybrid[tfq]" brings it, '
+                "on Linux x86-64 with Python 3.11 or 3.12"
+            )
         try:
             tfq.get_expectation_op  # noqa: B018  (the first use imports it)
         except ImportError as error:
