@@ -140,12 +140,15 @@ def test_samples_under_jit_follow_the_seed() -> None:
 
 def test_float64_without_x64_is_refused_before_anything_is_computed() -> None:
     program = layered_program(3, 1)
-    with jax.experimental.disable_x64():
+    jax.config.update("jax_enable_x64", False)
+    try:
         reason = NativeEngine().refuses(program.job("float64"))
         assert reason is not None
         assert "jax_enable_x64" in reason
         with pytest.raises(ValueError, match="jax_enable_x64"):
             PQCDense(3, dtype="float64").build((None, 3))
+    finally:
+        jax.config.update("jax_enable_x64", True)
 
 
 @pytest.mark.parametrize("device", ["gpu", "tpu"])

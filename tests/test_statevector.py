@@ -10,7 +10,7 @@ import sympy
 from keras import ops
 
 from qkeras_hybrid import engines
-from qkeras_hybrid.engines.statevector import products
+from qkeras_hybrid.engines.statevector import checkpoints, products
 from qkeras_hybrid.engines.statevector.gates import gates
 from qkeras_hybrid.engines.statevector.levels import Levels
 from qkeras_hybrid.program import compile_circuit
@@ -202,3 +202,58 @@ def test_no_derivative_warns_of_a_dropped_imaginary_part(readout, caplog):
         finally:
             logger.propagate = before
     assert "imaginary" not in caplog.text
+
+
+@pytest.mark.parametrize("entangle", [cirq.CZ, cirq.CX])
+@pytest.mark.parametrize("readout", [None, State()])
+def test_checkpointed_gradients_are_those_of_kept_states(entangle, readout):
+    compiled = layers(5, 6, entangle)
+    compiled = compiled if readout is None else compiled.reading(readout)
+    x = np.random.default_rng(0).uniform(0, 3, (3, 5))
+    w = np.linspace(0, 2, len(compiled.weights))
+    dtype = "float64" if TENSORFLOW else "float32"
+    results = []
+    for checkpoint in (False, True):
+        engine = engines.StatevectorEngine(checkpoint=checkpoint)
+        run = engine.prepare(compiled.job(dtype))
+
+        def real(x, w, run=run):
+            values = run(x, w)
+            return ops.real(values) - ops.imag(values) if readout else values
+
+        value, slopes = value_and_gradients(real, x.astype(dtype), w.astype(dtype))
+        results.append((value, *slopes))
+    for kept, anew in zip(*results, strict=True):
+        # The same operations; compilers may round them otherwise.
+        np.testing.assert_allclose(anew, kept, atol=1e-12 if TENSORFLOW else 1e-5)
+
+
+def test_checkpoints_hold_few_states():
+    # 100 steps: a state for each of 10 segments, and the 10 of the one that is run again.
+    assert [checkpoints.states_kept(n) for n in (0, 1, 2, 100)] == [0, 1, 2, 20]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="PyTorch says what it keeps")
+def test_checkpoints_save_memory_for_many_qubits():
+    import torch
+
+    compiled = layers(checkpoints.FIRST_QUBITS, 8, cirq.CZ)
+    x, w = torch.zeros((2, 14)), torch.zeros(len(compiled.weights), requires_grad=True)
+    taken = []
+    for checkpoint in (None, False):
+        run = engines.StatevectorEngine(checkpoint=checkpoint).prepare(compiled.job())
+        kept = {}  # by address, as several operations may keep one tensor
+
+        def keep(tensor, kept=kept):
+            kept[tensor.data_ptr()] = tensor.nbytes
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+            run(x, w).sum()
+        taken.append(sum(kept.values()))
+    assert taken[0] < 0.5 * taken[1]
+
+
+def test_checkpoint_must_be_a_truth_value():
+    with pytest.raises(ValueError, match=r"Argument `checkpoint` must be True, False or None.*3"):
+        engines.StatevectorEngine(checkpoint=3)

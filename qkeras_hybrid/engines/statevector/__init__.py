@@ -15,6 +15,7 @@ from keras import ops
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines.base import Engine, Run, memory_refusal
+from qkeras_hybrid.engines.statevector import checkpoints
 from qkeras_hybrid.engines.statevector.angles import AngleBook
 from qkeras_hybrid.engines.statevector.gates import Diagonal, Gate, OneQubit, gates
 from qkeras_hybrid.engines.statevector.levels import without_last_phases
@@ -36,9 +37,13 @@ class StatevectorEngine(Engine):
         shots: If given, each Pauli term of each observable is estimated from this many
             simulated measurements of its own instead of computed exactly; the gradient is then
             the parameter-shift rule's, from as many shots an evaluation.
+        checkpoint: Whether training computes most states anew in the backward pass instead of
+            keeping each step's: it takes a third longer and far less memory. By default from 14
+            qubits on. TensorFlow has no second derivatives then; on a CPU, JAX's compiler finds
+            that the same is computed twice, and keeps it after all.
 
     Raises:
-        ValueError: If `shots` is not a whole number of at least 1.
+        ValueError: If `shots` is not a whole number of at least 1, or `checkpoint` not a bool.
 
     Example:
 
@@ -56,11 +61,20 @@ class StatevectorEngine(Engine):
     samples = True
     traceable = True
 
-    def __init__(self, shots: int | None = None) -> None:
+    def __init__(self, shots: int | None = None, checkpoint: bool | None = None) -> None:
         self.shots = None if shots is None else positive_int("shots", shots)
+        if checkpoint is not None and not isinstance(checkpoint, bool):
+            raise ArgumentError("checkpoint", "be True, False or None", checkpoint)
+        self.checkpoint = checkpoint
 
     def get_config(self) -> dict[str, Any]:
-        return {"shots": self.shots}
+        return {"shots": self.shots, "checkpoint": self.checkpoint}
+
+    def _checkpoints(self, job: Job) -> bool:
+        """Tells whether a job's gradient computes most states anew."""
+        if self.checkpoint is None:
+            return job.gradient and job.program.n_qubits >= checkpoints.FIRST_QUBITS
+        return job.gradient and self.checkpoint
 
     def refuses(self, job: Job) -> str | None:
         # A step's state, the next, and parts of them. Measured with 22 qubits under TensorFlow:
@@ -74,12 +88,14 @@ class StatevectorEngine(Engine):
         # The backend's reverse mode keeps what each step read: two states, the second with its
         # qubits in another order, or a diagonal with its angles.
         n_steps = len(_planned(job, _book(job))[0].steps) + 1
+        if self._checkpoints(job) and (job.backend, job.device) != ("jax", "cpu"):
+            n_steps = checkpoints.states_kept(n_steps)
         need = 2 * _bytes_per_amplitude(job) * n_steps
         refusal = memory_refusal(job.program.n_qubits, need)
         if refusal is None:
             return None
         return (
-            f"training on the statevector engine keeps two state vectors for each of the "
+            f"training on the statevector engine keeps two state vectors for each of "
             f"{n_steps} steps: {refusal}. Predicting needs a few states "
             'only. Train with engine="native", which keeps three, or with fewer qubits.'
         )
@@ -88,6 +104,7 @@ class StatevectorEngine(Engine):
         angles, n = job.angles, job.program.n_qubits
         book = _book(job)
         states, unseen = _planned(job, book)
+        checkpoint = self._checkpoints(job)
         read = reader(job, states.order, book)
 
         def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
@@ -102,7 +119,7 @@ class StatevectorEngine(Engine):
                 # comes before is computed once for the batch.
                 re, im = (
                     None if part is None else ops.reshape(part, (2**n, -1))
-                    for part in states(computed)
+                    for part in states(computed, checkpoint=checkpoint)
                 )
                 if unseen is not None:
                     re = re + 0.0 * ops.sum(computed.angles(unseen), axis=0, keepdims=True)

@@ -88,19 +88,24 @@ class Computed:
 
     Attributes:
         dtype: Their precision, "float32" or "float64".
+        both: Those of weights alone, then those of inputs too; None where there are none.
     """
 
     def __init__(
         self, both: Sequence[Any], requests: Sequence[tuple[bool, int, int]], dtype: str
     ) -> None:
         self.dtype = dtype
-        self._both, self._requests = both, requests
+        self.both, self._requests = both, requests
         self._waves = [None if part is None else _waves(part) for part in both]
+
+    def replaced(self, both: Sequence[Any]) -> Computed:
+        """Returns the same with other tensors in the place of `both`."""
+        return Computed(both, self._requests, self.dtype)
 
     def angles(self, request: int) -> Any:
         """Returns the angles, of shape `(n, batch)`, or `(n, 1)` if they depend on no input."""
         of_inputs, start, end = self._requests[request]
-        return self._both[of_inputs][start:end]
+        return self.both[of_inputs][start:end]
 
     def waves(self, request: int) -> Any:
         """Returns their cosines and sines, of shape `(n, 2, batch or 1)`."""

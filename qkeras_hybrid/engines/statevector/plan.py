@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from qkeras_hybrid.engines.statevector import checkpoints
 from qkeras_hybrid.engines.statevector.angles import AngleBook, Computed
 from qkeras_hybrid.engines.statevector.gates import Dense, Factor, Gate
 from qkeras_hybrid.engines.statevector.levels import BLOCK_QUBITS, Level, Levels, embedded
@@ -42,12 +43,15 @@ class Plan:
     steps: tuple[Step, ...]
     order: Order
 
-    def __call__(self, computed: Computed, state: Pair | None = None) -> Pair:
+    def __call__(
+        self, computed: Computed, state: Pair | None = None, *, checkpoint: bool = False
+    ) -> Pair:
         """Computes the states.
 
         Args:
             computed: The angles of the book.
             state: What the steps begin with, if the plan has no start.
+            checkpoint: Whether the gradient computes most states anew; see `checkpoints`.
 
         Returns:
             A pair of tensors of `2**n * batch` elements, or `2**n` if they depend on no input.
@@ -56,6 +60,8 @@ class Plan:
             state = self.start(computed)
         assert state is not None
         matrices = [bucket(computed) for bucket in self.buckets]
+        if checkpoint:
+            return checkpoints.run(self.steps, state, computed, matrices)
         for step in self.steps:
             state = step(state, computed, matrices)
         return state
