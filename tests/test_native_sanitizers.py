@@ -35,7 +35,7 @@ def driver_case(program: Compiled, batch: int, threads: int, lanes: int, data: b
 @pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
 def test_kernels_under_sanitizers(sanitizers: str, tmp_path: Path, root: Path) -> None:
     binary = tmp_path / "driver"
-    sources = [path for path in SOURCES.glob("*.cc")]
+    sources = sorted(SOURCES.glob("*.cc"))
     subprocess.run(
         [
             *("g++", "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-fno-sanitize-recover=all"),
@@ -80,27 +80,34 @@ def test_kernels_under_sanitizers(sanitizers: str, tmp_path: Path, root: Path) -
         np.testing.assert_allclose(numbers[flat.size :], flat, atol=1e-3)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
-def test_bridges_under_sanitizers(backend: str, tmp_path: Path, root: Path) -> None:
-    if importlib.util.find_spec(backend) is None:
-        pytest.skip(f"{backend} is not installed")
+@pytest.fixture(name="sanitized", scope="module")
+def build_sanitized(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Path:
+    """A folder with the package, its libraries built with the address sanitizer, and its tests."""
+    folder = tmp_path_factory.mktemp("sanitized")
     for name in ("qkeras_hybrid", "tests", "setup.py", "setup.cfg", "pyproject.toml", "README.md"):
         copy = shutil.copytree if (root / name).is_dir() else shutil.copy
-        copy(root / name, tmp_path / name)
-    flags = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
-    environment = {**os.environ, "CXX": f"g++ {flags}", "KERAS_BACKEND": backend}
+        copy(root / name, folder / name)
     subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
-        cwd=tmp_path,
-        env=environment,
+        cwd=folder,
+        env={**os.environ, "CXX": "g++ -O1 -g -fsanitize=address"},
         check=True,
     )
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_bridges_under_sanitizers(backend: str, sanitized: Path) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
     asan = subprocess.run(
         ["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
     ).stdout.strip()
-    environment |= {
-        "PYTHONPATH": str(tmp_path),
+    environment = {
+        **os.environ,
+        "KERAS_BACKEND": backend,
+        "PYTHONPATH": str(sanitized),
         "LD_PRELOAD": asan,
         # Python and the frameworks free little of what they allocate.
         "ASAN_OPTIONS": "detect_leaks=0",
@@ -114,7 +121,7 @@ def test_bridges_under_sanitizers(backend: str, tmp_path: Path, root: Path) -> N
             # Those that start further processes, or wait for memory that the sanitizer has taken.
             *("-k", "not second_copy and not exported_model and not too_many_qubits"),
         ],
-        cwd=tmp_path,
+        cwd=sanitized,
         env=environment,
         capture_output=True,
         text=True,
