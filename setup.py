@@ -1,7 +1,10 @@
-"""Builds the native engine's C++ library; everything else is in setup.cfg.
+"""Builds the native engine's C++ libraries; everything else is in setup.cfg.
 
-A machine without a C++ compiler or without TensorFlow still installs the package: the reason is
-written beside the place of the library, and `qkeras_hybrid.engines.native.build_status()` says it.
+`_native.so` is the core with the handlers for JAX, `_tensorflow.so` are TensorFlow's operations
+over it. Neither needs a framework to be built, nor Python's headers: one build serves all versions.
+
+A machine without a C++ compiler still installs the package: the reason is written beside the place
+of the libraries, and `qkeras_hybrid.engines.native.build_status()` says it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension, setup
+from setuptools.command.bdist_wheel import bdist_wheel
 from setuptools.command.build_ext import build_ext
 
 FOLDER = Path("qkeras_hybrid", "engines", "native")
@@ -31,14 +35,14 @@ X86_KERNELS = {
     "avx2": _AVX2,
     "avx512": [*_AVX2, *_AVX512, "-mprefer-vector-width=512"],
 }
+LIBRARIES = {
+    "_native.so": [
+        *("plan.cc", "dispatch.cc", "memory.cc", "pool.cc", "session.cc", "c_api.cc"),
+        "bridges/jax.cc",
+    ],
+    "_tensorflow.so": ["bridges/tensorflow.cc"],
+}
 COMMON = ["-std=c++17", "-fPIC", "-fvisibility=hidden", "-Wall", "-Wextra"]
-
-# Asks TensorFlow in a process of its own: importing it here would take its time and its log lines
-# into every build.
-ASK_TENSORFLOW = """
-import json, tensorflow as tf
-print(json.dumps([tf.__version__, tf.sysconfig.get_compile_flags(), tf.sysconfig.get_link_flags()]))
-"""
 
 
 class NotBuiltError(Exception):
@@ -58,29 +62,6 @@ def find_compiler() -> list[str]:
     raise NotBuiltError("no C++ compiler found")
 
 
-def ask_tensorflow() -> tuple[str, list[str], list[str]]:
-    """Returns TensorFlow's version, compile flags and link flags."""
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    found = subprocess.run(
-        [sys.executable, "-c", ASK_TENSORFLOW],
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-    )
-    if found.returncode != 0:
-        raise NotBuiltError("TensorFlow is not installed for the build")
-    version, compile_flags, link_flags = json.loads(found.stdout.splitlines()[-1])
-    # Warnings in TensorFlow's headers are not ours, and the standard is set in COMMON.
-    flags = [
-        part
-        for flag in compile_flags
-        if "-std=" not in flag
-        for part in (["-isystem", flag[2:]] if flag.startswith("-I") else [flag])
-    ]
-    return version, flags, link_flags
-
-
 def run(command: list[str]) -> None:
     """Runs a compiler; its last words become the reason if it fails."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -91,63 +72,70 @@ def run(command: list[str]) -> None:
         raise NotBuiltError(f"{command[0]} failed: {last}")
 
 
-def build(target: Path, objects: Path) -> str:
-    """Compiles and links the library; returns TensorFlow's version."""
+def build(folder: Path, objects: Path, version: str) -> None:
+    """Compiles and links the libraries of `LIBRARIES` into a folder."""
     if sys.platform not in ("linux", "darwin"):
         raise NotBuiltError(f"it is built on Linux and macOS, and this is {sys.platform}")
     compiler = find_compiler()
-    version, tf_flags, link_flags = ask_tensorflow()
     x86 = platform.machine().lower() in ("x86_64", "amd64")
     kernels = X86_KERNELS if x86 else {"baseline": []}
     objects.mkdir(parents=True, exist_ok=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
 
-    jobs = []
+    commands = []
+    parts: dict[str, list[str]] = {name: [] for name in LIBRARIES}
+
+    def compile_to(library: str, source: str, name: str, flags: list[str]) -> None:
+        target = str(objects / f"{name}.o")
+        commands.append([*compiler, *COMMON, *flags, "-c", str(SOURCES / source), "-o", target])
+        parts[library].append(target)
+
     for name, flags in kernels.items():
         defines = [f"-DQH_KERNELS_NAME=Kernels_{name}"]
-        jobs.append(
-            ("kernels.cc", f"kernels_{name}.o", ["-O3", "-fno-math-errno", *flags, *defines])
-        )
-    jobs.append(("ops.cc", "ops.o", ["-O2", *tf_flags]))
-    for name in ("plan", "dispatch", "memory"):
-        jobs.append((f"{name}.cc", f"{name}.o", ["-O2", *(["-DQH_X86"] if x86 else [])]))
+        optimized = ["-O3", "-fno-math-errno", *flags, *defines]
+        compile_to("_native.so", "kernels.cc", f"kernels_{name}", optimized)
+    defines = [f"-DQH_VERSION={version}", *(["-DQH_X86"] if x86 else [])]
+    for library, sources in LIBRARIES.items():
+        for source in sources:
+            compile_to(library, source, Path(source).stem, ["-O2", *defines])
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        commands = [
-            [*compiler, *COMMON, *flags, "-c", str(SOURCES / source), "-o", str(objects / name)]
-            for source, name, flags in jobs
-        ]
         for done in [pool.submit(run, command) for command in commands]:
             done.result()
-    # Linked beside the target and moved, so that a library in use is never half written.
-    fresh = target.with_suffix(".new")
-    outputs = [str(objects / name) for _, name, _ in jobs]
-    run([*compiler, "-shared", "-o", str(fresh), *outputs, *link_flags])
-    os.replace(fresh, target)
-    return version
+    for library, built in parts.items():
+        # Linked beside the target and moved, so that a library in use is never half written.
+        fresh = folder / f"{library}.new"
+        run([*compiler, "-shared", "-pthread", "-o", str(fresh), *built, "-ldl"])
+        os.replace(fresh, folder / library)
 
 
 class BuildNative(build_ext):
-    """Builds the library, or writes down why not."""
+    """Builds the libraries, or writes down why not."""
 
     def get_ext_filename(self, fullname: str) -> str:
-        # No Python in its name: it is a TensorFlow library, not an extension module.
+        # No Python in its name: it is a plain library, not an extension module.
         return os.path.join(*fullname.split(".")) + ".so"
 
     def build_extension(self, ext: Extension) -> None:
-        target = Path(self.get_ext_fullpath(ext.name))
+        folder = Path(self.get_ext_fullpath(ext.name)).parent
+        version = self.distribution.get_version()
+        status = {"built": True, "reason": "", "version": version, "machine": platform.machine()}
         try:
-            version = build(target, Path(self.build_temp, "native"))
-            status = {"built": True, "reason": "", "tensorflow": version}
+            build(folder, Path(self.build_temp, "native"), version)
         except (NotBuiltError, OSError) as error:
             print(f"The native engine is not built: {error}", file=sys.stderr)
-            target.unlink(missing_ok=True)
-            status = {"built": False, "reason": str(error), "tensorflow": ""}
-        target.parent.mkdir(parents=True, exist_ok=True)
-        Path(target.parent, STATUS).write_text(json.dumps(status), encoding="utf-8")
+            for name in LIBRARIES:
+                Path(folder, name).unlink(missing_ok=True)
+            status |= {"built": False, "reason": str(error)}
+        folder.mkdir(parents=True, exist_ok=True)
+        Path(folder, STATUS).write_text(json.dumps(status), encoding="utf-8")
+
+    def get_outputs(self) -> list[str]:
+        folder = Path(self.get_ext_fullpath(self.extensions[0].name)).parent
+        return [str(folder / name) for name in (STATUS, *LIBRARIES) if (folder / name).exists()]
 
     def copy_extensions_to_source(self) -> None:
-        # In an editable install the library and its status lie beside the sources.
-        for name in (STATUS, "_native.so"):
+        # In an editable install the libraries and their status lie beside the sources.
+        for name in (STATUS, *LIBRARIES):
             built = Path(self.build_lib, FOLDER, name)
             # Removed first: to write into a library that a process has loaded would crash it.
             Path(FOLDER, name).unlink(missing_ok=True)
@@ -155,14 +143,21 @@ class BuildNative(build_ext):
                 shutil.copy2(built, FOLDER / name)
 
 
+class Wheel(bdist_wheel):
+    """Names the wheel for what it depends on: the platform, and no version of Python."""
+
+    def get_tag(self) -> tuple[str, str, str]:
+        return "py3", "none", super().get_tag()[2]
+
+
 setup(
     ext_modules=[
         Extension(
             "qkeras_hybrid.engines.native._native",
-            sources=sorted(str(path) for path in SOURCES.glob("*.cc")),
-            depends=sorted(str(path) for path in SOURCES.glob("*.h")),
+            sources=sorted(str(path) for path in SOURCES.rglob("*.cc")),
+            depends=sorted(str(path) for path in SOURCES.rglob("*.h")),
             optional=True,
         )
     ],
-    cmdclass={"build_ext": BuildNative},
+    cmdclass={"build_ext": BuildNative, "bdist_wheel": Wheel},
 )

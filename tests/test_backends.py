@@ -9,7 +9,14 @@ import pytest
 
 # A layer of each class through the whole contract; the engine on closed forms and random
 # circuits, in both precisions. The other tests run under TensorFlow alone.
-SELECTED = ["tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_engines.py"]
+SELECTED = [
+    "tests/test_layers.py",
+    "tests/test_pqc_outputs.py",
+    "tests/test_engines.py",
+    "tests/test_native.py",
+    "tests/test_native_jax.py",
+    "tests/test_native_torch.py",
+]
 # The differentiators, all encodings, and what depends little on the backend: with --slow.
 MORE = [
     "tests/test_gradients.py",

@@ -45,3 +45,14 @@ def test_doctor_says_why_an_engine_fails(
     monkeypatch.setattr(StatevectorEngine, "prepare", broken)
     assert cli.main(["doctor"]) == 1
     assert "RuntimeError: out of order" in " ".join(capsys.readouterr().out.split())
+
+
+def test_doctor_fails_where_a_required_engine_is_missing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["doctor", "--require", "statevector"]) == 0
+    monkeypatch.setattr(engines, "status", lambda: {"statevector": "not built (no compiler)"})
+    assert cli.main(["doctor"]) == 0
+    assert cli.main(["doctor", "--require", "statevector"]) == 1
+    assert cli.main(["doctor", "--require", "statevecter"]) == 2
+    assert "statevector" in capsys.readouterr().err

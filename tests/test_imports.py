@@ -39,6 +39,9 @@ ORDERED_FAMILIES = {
     names_in(family)[0]: names_in(modules) for family, modules in table("### Families in order")
 }
 
+# Modules that are imported themselves when their library is used first.
+BRIDGES = "engines.native.bridges."
+
 # Where a library may be imported at all: anywhere, or in these rooms and modules. None of these
 # at the top of a module: they load when they are used first.
 ANYWHERE = ("",)
@@ -50,7 +53,7 @@ LAZY_LIBRARIES = {
     "tensorflow": ("_lazy", "engines", "testing", "bench.tracking", "perf.steps"),
     "tensorflow_quantum": ("engines.tfq",),
     # The portable engine asks torch whether it rounds matrix products.
-    "torch": ("engines._host", "engines.statevector", "testing"),
+    "torch": ("engines._host", "engines.native.bridges", "engines.statevector", "testing"),
 }
 
 
@@ -86,7 +89,7 @@ def violations(sources: dict[str, str]) -> list[str]:
             allowed = LAZY_LIBRARIES[library]
             if not any(f"{module}.".startswith(f"{PACKAGE}.{room}") for room in allowed):
                 found.append(f"{module} imports {imported}; only {' and '.join(allowed)} may")
-            elif at_load:
+            elif at_load and not module.startswith(f"{PACKAGE}.{BRIDGES}"):
                 found.append(f"{module} imports {imported} at its top; use lazy_module")
     return found
 

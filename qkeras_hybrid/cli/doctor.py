@@ -5,14 +5,15 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.box
 import rich.console
 import rich.table
 import typer
 
-from qkeras_hybrid.cli.base import app, native_stderr_muted, stopped
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid.cli.base import app, fail, native_stderr_muted, stopped
 
 if TYPE_CHECKING:
     from qkeras_hybrid.engines import Engine
@@ -38,6 +39,11 @@ class SelfTest:
     reason: str
 
     @property
+    def ran(self) -> bool:
+        """Whether the engine ran at all."""
+        return self.error is not None
+
+    @property
     def passed(self) -> bool:
         """Whether the engine can't run here, or computes what it should."""
         limit = 1e-3 if self.engine == "tfq" else TOLERANCE
@@ -45,13 +51,22 @@ class SelfTest:
 
 
 @app.command()
-def doctor() -> None:
+def doctor(
+    require: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ENGINE", help="Fail where this engine can't run; repeatable."),
+    ] = None,
+) -> None:
     """Say what is installed, which engines work here, and whether they compute what they should.
 
     The self-test takes some seconds: each engine computes a circuit whose value and derivative
     are known, and times it. Paste the output into a bug report.
 
-    Exit codes: 0 all is well, 1 an engine that is there computes something else.
+    Examples:
+    - `qkeras-hybrid doctor --require native`
+
+    Exit codes: 0 all is well, 1 an engine that is there computes something else, or one that was
+    required is not there, 2 wrong usage.
     """
     try:
         with native_stderr_muted():
@@ -59,16 +74,20 @@ def doctor() -> None:
 
             from qkeras_hybrid import engines
             from qkeras_hybrid.bench import environment
-            from qkeras_hybrid.engines import native
+            from qkeras_hybrid.engines.native import library, threads
+        try:
+            required = [one_of("--require", name, engines.names()) for name in require or ()]
+        except ValueError as error:
+            raise fail(str(error), 2) from error
 
         console = rich.console.Console(highlight=False)
         facts = _table("what", "here")
         for name, value in {**environment.machine(), **environment.versions()}.items():
             facts.add_row(name, str(value))
         facts.add_row("Keras backend", keras.backend.backend())
-        loaded = native.load_operations()
-        facts.add_row("threads of native", str(native.threads()) if loaded else "-")
-        sets = native.instruction_sets() if loaded else []
+        loaded = library.unavailable() is None
+        facts.add_row("threads of native", str(threads()) if loaded else "-")
+        sets = library.instruction_sets() if loaded else []
         facts.add_row("instruction sets of native", ", ".join(sets) or "-")
         console.print(facts)
         checked = _table("engine", "status", "error", "a step")
@@ -86,7 +105,7 @@ def doctor() -> None:
         console.print(checked)
     except KeyboardInterrupt as error:
         raise stopped("before the end of the self-test.") from error
-    if not all(test.passed for test in tests):
+    if not all(test.passed and (test.ran or test.engine not in required) for test in tests):
         raise typer.Exit(1)
 
 

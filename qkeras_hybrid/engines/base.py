@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 
 from qkeras_hybrid._checks import available_memory, bytes_text, positive_int
+from qkeras_hybrid._device import has_float64
 from qkeras_hybrid._value import Value
 from qkeras_hybrid.program import UNITARY, Compiled, Job, in_order
 from qkeras_hybrid.readouts import Probabilities, Readout, Samples, State
@@ -77,6 +78,11 @@ class Engine(Value, abc.ABC):
             return f"it computes {known}, not {job.readout.name}"
         if job.dtype not in self.dtypes:
             return f"it computes in {' or '.join(self.dtypes)}, not {job.dtype}"
+        if job.dtype == "float64" and not has_float64():
+            return (
+                "JAX computes in float64 only after "
+                '`jax.config.update("jax_enable_x64", True)`, which must come first in a program'
+            )
         if job.noise is not None and not self.noisy:
             return "it takes no noise model"
         if job.shots is not None and not job.readout.estimable:

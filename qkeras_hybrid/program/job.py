@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from qkeras_hybrid._device import current_device
 from qkeras_hybrid.program.angles import AngleMap
 from qkeras_hybrid.program.program import Program
 from qkeras_hybrid.readouts import Expectation, Readout
@@ -30,6 +31,8 @@ class Job:
         shots: None for exact values, or from how many measurements each value is estimated.
         noise: None, or a noise model that the engine adds.
         backend: The Keras backend.
+        device: The kind of device that it computes on: "cpu", "gpu", "tpu", ..., or "several
+            devices" where Keras spreads a batch over them.
         gradient: Whether a gradient is wanted of the engine itself.
         circuits: Whether each sample brings a circuit of its own, which runs first.
         origin: What all this comes from. An engine may write the gates of its circuit as they are
@@ -43,6 +46,7 @@ class Job:
     shots: int | None = None
     noise: Any = None
     backend: str = "tensorflow"
+    device: str = "cpu"
     gradient: bool = True
     circuits: bool = False
     origin: Compiled | None = None
@@ -138,6 +142,7 @@ class Compiled:
             shots=shots,
             noise=noise,
             backend=keras.backend.backend(),
+            device=current_device(),
             gradient=gradient and self.readout.differentiable,
             circuits=circuits,
             origin=self,

@@ -1,4 +1,4 @@
-// Runs the kernels without TensorFlow, for builds with sanitizers.
+// Runs the core through its C interface, without Python, for builds with sanitizers.
 //
 // Reads cases from standard input: u32 length and the bytes of a program; u32 batch, threads,
 // lanes (0 samples, 1 amplitudes); float64 inputs, weights and upstream gradient. Prints a line a
@@ -13,26 +13,9 @@
 #include <thread>
 #include <vector>
 
-#include "memory.h"
-#include "plan.h"
-#include "view.h"
-
-namespace qkeras_hybrid {
-
-void Kernels_baseline(Kernels<float>* single, Kernels<double>* twice);
+#include "c_api.h"
 
 namespace {
-
-void RunOnThreads(void* handle, int64_t count, void (*body)(void*, int64_t), void* argument) {
-  const int threads = *static_cast<int*>(handle);
-  std::vector<std::thread> workers;
-  for (int t = 0; t < threads; ++t) {
-    workers.emplace_back([=] {
-      for (int64_t i = t; i < count; i += threads) body(argument, i);
-    });
-  }
-  for (std::thread& worker : workers) worker.join();
-}
 
 template <class N>
 N Read() {
@@ -41,85 +24,101 @@ N Read() {
   return value;
 }
 
+void Check(int status) {
+  if (status == 0) return;
+  std::fprintf(stderr, "%s\n", QhError());
+  std::exit(1);
+}
+
+// Bytes, as NaN is not equal to itself.
 template <class T>
-void RunCase(const Kernels<T>& kernels, const Plan& plan, int batch, int threads, bool amplitudes,
-             const std::vector<double>& x, const std::vector<double>& w,
-             const std::vector<double>& u) {
+bool Same(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
+template <class T>
+void RunCase(const QhSession* session, int64_t batch, const std::vector<double>& x,
+             const std::vector<double>& w, const std::vector<double>& u) {
+  constexpr int kType = sizeof(T) == 8 ? 1 : 0;
+  QhSizes sizes;
+  QhGetSizes(session, &sizes);
   const std::vector<T> inputs(x.begin(), x.end()), weights(w.begin(), w.end()),
       upstream(u.begin(), u.end());
-  std::vector<T> expectations(u.size()), measured(static_cast<size_t>(batch) * plan.n_measured()),
+  const auto count = [](int64_t n) { return static_cast<size_t>(n); };
+  std::vector<T> expectations(u.size()), measured(count(batch * sizes.n_measured)),
       d_inputs(x.size()), d_weights(w.size());
-  const uint32_t full = static_cast<uint32_t>(kernels.lane_bits);
-  Request<T> request{};
-  request.layout = &plan.ForLanes(amplitudes && plan.n_qubits() >= full ? full : 0, full);
-  request.pool = {&threads, threads, RunOnThreads};
-  request.arena = {
-      nullptr, [](void*, uint64_t bytes) { return std::aligned_alloc(64, (bytes + 63) / 64 * 64); },
-      [](void*, void* memory) { std::free(memory); }};
-  request.batch = batch;
-  request.inputs = inputs.data();
-  request.weights = weights.data();
-  Request<T> backward = request;
-  request.expectations = expectations.data();
-  request.measured = measured.data();
-  std::vector<T> kept(static_cast<size_t>(kernels.kept_places(*request.layout, batch) *
-                                          kernels.kept_numbers(*request.layout)));
-  request.kept = kept.data();
-  kernels.run(request);
-  backward.given_measured = measured.data();
-  backward.upstream = upstream.data();
-  backward.d_inputs = d_inputs.data();
-  // With no weights there is still a place, so that the request is one for gradients.
-  T none;
-  backward.d_weights = w.empty() ? &none : d_weights.data();
-  kernels.run(backward);
-  const std::vector<T> anew[] = {d_inputs, d_weights};
-  backward.given_kept = kept.data();
-  kernels.run(backward);
-  // Bytes, as NaN is not equal to itself.
-  const auto same = [](const std::vector<T>& a, const std::vector<T>& b) {
-    return a.empty() || std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+  int64_t places, numbers;
+  QhKeptShape(session, kType, batch, &places, &numbers);
+  std::vector<T> kept(count(places * numbers));
+  Check(QhExpectation(session, kType, batch, inputs.data(), weights.data(), expectations.data(),
+                      measured.data(), kept.data(), places, numbers));
+  const auto gradient = [&](const T* states) {
+    Check(QhExpectationGradient(session, kType, batch, inputs.data(), weights.data(),
+                                measured.data(), upstream.data(), states, places, numbers,
+                                d_inputs.data(), d_weights.data()));
   };
-  if (!same(anew[0], d_inputs) || !same(anew[1], d_weights)) {
+  gradient(nullptr);
+  const std::vector<T> anew[] = {d_inputs, d_weights};
+  gradient(kept.data());
+  if (!Same(anew[0], d_inputs) || !Same(anew[1], d_weights)) {
     std::fprintf(stderr, "the gradient from a state that was kept differs\n");
     std::exit(1);
   }
+  // Nobody looks at these but the sanitizers.
+  const int64_t numbers_of_state = batch * (int64_t{2} << sizes.n_qubits);
+  std::vector<T> state(count(numbers_of_state)), d_state(state.size(), T{1});
+  std::vector<int32_t> bits(count(batch * 5 * sizes.n_qubits));
+  const int64_t seed[2] = {7, 0};
+  Check(QhState(session, kType, batch, inputs.data(), weights.data(), state.data()));
+  std::vector<T> others_inputs(x.size()), others_weights(w.size());
+  Check(QhStateGradient(session, kType, batch, inputs.data(), weights.data(), d_state.data(),
+                        others_inputs.data(), others_weights.data()));
+  Check(QhSample(session, kType, batch, inputs.data(), weights.data(), 5, seed, bits.data()));
   for (const auto* values : {&expectations, &d_inputs, &d_weights}) {
     for (T value : *values) std::printf("%.17g ", static_cast<double>(value));
   }
 }
 
-void Main() {
-  Kernels<float> single;
-  Kernels<double> twice;
-  Kernels_baseline(&single, &twice);
+}  // namespace
+
+int main() {
   while (true) {
     std::string bytes(Read<uint32_t>(), '\0');
     std::cin.read(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-    const int batch = static_cast<int>(Read<uint32_t>());
-    const int threads = static_cast<int>(Read<uint32_t>());
+    const int64_t batch = Read<uint32_t>();
+    QhSetThreads(static_cast<int>(Read<uint32_t>()));
     const bool amplitudes = Read<uint32_t>() != 0;
     std::vector<double> numbers[3];
     for (std::vector<double>& some : numbers) {
       some.resize(Read<uint32_t>());
       for (double& value : some) value = Read<double>();
     }
-    std::string error;
-    const auto plan = Plan::Read(bytes, &error);
-    const size_t rows = static_cast<size_t>(batch);
-    if (plan == nullptr || plan->n_qubits() > 16 ||
-        numbers[0].size() != rows * plan->n_inputs() || numbers[1].size() != plan->n_weights() ||
-        numbers[2].size() != rows * plan->n_observables()) {
+    const QhSession* const session = QhOpen(bytes.data(), static_cast<int64_t>(bytes.size()),
+                                            amplitudes ? "amplitudes" : "samples");
+    QhSizes sizes{};
+    if (session != nullptr) QhGetSizes(session, &sizes);
+    const auto has = [](const std::vector<double>& some, int64_t count) {
+      return static_cast<int64_t>(some.size()) == count;
+    };
+    if (session == nullptr || sizes.n_qubits > 16 || !has(numbers[0], batch * sizes.n_inputs) ||
+        !has(numbers[1], sizes.n_weights) || !has(numbers[2], batch * sizes.n_observables)) {
       std::printf("refused\n");
-      continue;
+    } else {
+      RunCase<double>(session, batch, numbers[0], numbers[1], numbers[2]);
+      RunCase<float>(session, batch, numbers[0], numbers[1], numbers[2]);
+      // Several callers at once, as frameworks have.
+      std::vector<std::thread> callers;
+      for (int caller = 0; caller < 2; ++caller) {
+        callers.emplace_back([&] {
+          std::vector<double> values(numbers[2].size()),
+              measured(static_cast<size_t>(batch * sizes.n_measured));
+          Check(QhExpectation(session, 1, batch, numbers[0].data(), numbers[1].data(),
+                              values.data(), measured.data(), nullptr, 0, 0));
+        });
+      }
+      for (std::thread& caller : callers) caller.join();
+      std::printf("\n");
     }
-    RunCase(twice, *plan, batch, threads, amplitudes, numbers[0], numbers[1], numbers[2]);
-    RunCase(single, *plan, batch, threads, amplitudes, numbers[0], numbers[1], numbers[2]);
-    std::printf("\n");
+    QhClose(session);
   }
 }
-
-}  // namespace
-}  // namespace qkeras_hybrid
-
-int main() { qkeras_hybrid::Main(); }

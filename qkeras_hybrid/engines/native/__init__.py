@@ -1,17 +1,16 @@
-"""The native engine: one C++ TensorFlow operation with an exact adjoint gradient, on the CPU."""
+"""The native engine: C++ kernels with an exact adjoint gradient, on the CPU, on every backend."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from typing import Any
 
 import keras
+from keras import ops
 
 from qkeras_hybrid._checks import one_of, positive_int
-from qkeras_hybrid._lazy import tf
 from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal
-from qkeras_hybrid.engines.native import library, lowering
+from qkeras_hybrid.engines.native import bridges, library, lowering
 from qkeras_hybrid.program import Job
 from qkeras_hybrid.readouts import Expectation, Probabilities, Samples, State
 
@@ -26,34 +25,38 @@ def build_status() -> str:
     return f"native: built ({', '.join(library.instruction_sets())})"
 
 
-def threads() -> int:
-    """Returns how many threads the op may use: TensorFlow's, as many as cores unless set."""
-    return tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count() or 1
-
-
 def instruction_sets() -> list[str]:
     """Returns the instruction sets that the library has for this processor, best first."""
     return library.instruction_sets()
 
 
+def threads() -> int:
+    """Returns how many threads the engine uses: the backend's setting, or as many as processors."""
+    library.set_threads(bridges.bridge(keras.backend.backend()).threads())
+    return library.threads()
+
+
 def load_operations() -> bool:
-    """Loads the operations, so that exported models that use them load too.
+    """Loads TensorFlow's operations, so that exported models that use them load too.
 
     Returns:
         Whether they are there now. Never raises.
     """
-    return library.unavailable() is None
+    return library.unavailable() is None and bridges.bridge("tensorflow").unavailable() is None
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class NativeEngine(Engine):
-    """Simulates state vectors in C++ on the CPU, under TensorFlow.
+    """Simulates state vectors in C++ on the CPU, under TensorFlow, JAX and PyTorch.
 
     float64 inputs are computed in float64, all others in float32. Gradients with respect to
     inputs and weights are exact (adjoint differentiation, https://arxiv.org/abs/2009.02823);
     they are the same on every run with the same number of threads. Second derivatives and
-    forward-mode derivatives are refused. `tf.vectorized_map` runs the operation once for each
-    element.
+    forward-mode derivatives are refused. `tf.vectorized_map` and `jax.vmap` run a circuit once for
+    each element of the new axis.
+
+    It runs inside `tf.function`, `jax.jit` and `torch.compile`. XLA compiles around it under JAX;
+    under TensorFlow it does not compile a function with it (`jit_compile=True`).
 
     The environment variable `QKERAS_HYBRID_ISA` (avx512, avx2 or baseline) picks an instruction
     set other than the best.
@@ -78,7 +81,7 @@ class NativeEngine(Engine):
     readouts = frozenset({Expectation, Probabilities, State, Samples})
     differentiates = frozenset({Expectation, Probabilities, State})
     samples = True
-    backends = frozenset({"tensorflow"})
+    backends = bridges.BACKENDS
 
     def __init__(self, lanes: str = "auto") -> None:
         self.lanes = one_of("lanes", lanes, ("auto", "samples", "amplitudes"))
@@ -92,11 +95,18 @@ class NativeEngine(Engine):
             return reason
         if job.shots is not None and isinstance(job.readout, Expectation):
             return "it takes `shots` for samples and probabilities, not for expectation values"
+        if job.backend != "tensorflow" and job.device != "cpu":
+            return f"it runs on the CPU, and {job.backend} computes on the {job.device}"
         return (
             library.unavailable()
+            or bridges.bridge(job.backend).unavailable()
             or memory_refusal(job.program.n_qubits, self.bytes_per_amplitude(job))
             or lowering.refusal(job.program)
         )
+
+    def traces(self, job: Job) -> bool:
+        # XLA has a handler under JAX, and `torch.compile` an operator.
+        return job.backend != "tensorflow"
 
     def bytes_per_amplitude(self, job: Job) -> int:
         """Returns what a sample takes for each of its amplitudes while a job runs.
@@ -125,12 +135,15 @@ class NativeEngine(Engine):
 
     def prepare(self, job: Job) -> Run:
         affine = job.angles.affine
-        lowered = lowering.lower(job.program, affine, job.readout)
-        read = self._reader(job, lowered)
+        threads()
+        operations = bridges.bridge(job.backend).Operations(
+            lowering.lower(job.program, affine, job.readout), self.lanes, job.gradient
+        )
+        read = _reader(job, operations)
         extends = affine is not job.angles
 
         def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
-            inputs, weights = tf.convert_to_tensor(inputs), tf.convert_to_tensor(weights)
+            inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
             job.angles.check_shapes(inputs, weights)
             if extends:
                 inputs, weights = job.angles.extend(inputs, weights)
@@ -138,57 +151,36 @@ class NativeEngine(Engine):
 
         return run
 
-    def _reader(self, job: Job, lowered: bytes) -> Callable[[Any, Any, Any], Any]:
-        """Returns the operation for a job's readout, as a function of tensors and a seed."""
-        operations, lanes = library.load(), self.lanes
-        complex_dtype = tf.complex128 if job.dtype == "float64" else tf.complex64
 
-        def expectation(inputs: Any, weights: Any, seed: Any) -> Any:
-            return operations.qkeras_hybrid_expectation(
-                inputs, weights, program=lowered, lanes=lanes, keep=job.gradient
-            )[0]
+def _reader(job: Job, operations: Any) -> Callable[[Any, Any, Any], Any]:
+    """Returns what computes a job's readout, as a function of tensors and a seed."""
 
-        def state(inputs: Any, weights: Any, seed: Any) -> Any:
-            return operations.qkeras_hybrid_state(
-                inputs, weights, program=lowered, lanes=lanes, Tcomplex=complex_dtype
-            )
+    def expectation(inputs: Any, weights: Any, seed: Any) -> Any:
+        return operations.expectation(inputs, weights)
 
-        def probabilities(inputs: Any, weights: Any, seed: Any) -> Any:
-            states = state(inputs, weights, seed)
-            return tf.math.square(tf.math.real(states)) + tf.math.square(tf.math.imag(states))
+    def state(inputs: Any, weights: Any, seed: Any) -> Any:
+        return operations.state(inputs, weights)
 
-        def samples(inputs: Any, weights: Any, seed: Any) -> Any:
-            return operations.qkeras_hybrid_sample(
-                inputs,
-                weights,
-                positive_int("shots", job.shots),
-                _seed(seed),
-                program=lowered,
-                lanes=lanes,
-            )
+    def probabilities(inputs: Any, weights: Any, seed: Any) -> Any:
+        states = operations.state(inputs, weights)
+        return ops.square(ops.real(states)) + ops.square(ops.imag(states))
 
-        def shares(inputs: Any, weights: Any, seed: Any) -> Any:
-            return frequencies(samples(inputs, weights, seed), job.program.n_qubits, job.dtype)
+    def samples(inputs: Any, weights: Any, seed: Any) -> Any:
+        return operations.sample(inputs, weights, positive_int("shots", job.shots), seed)
 
-        known: dict[type, Callable[[Any, Any, Any], Any]] = {
-            Expectation: expectation,
-            State: state,
-            Probabilities: probabilities if job.shots is None else shares,
-            Samples: samples,
-        }
-        return known[type(job.readout)]
+    def shares(inputs: Any, weights: Any, seed: Any) -> Any:
+        return frequencies(samples(inputs, weights, seed), job.program.n_qubits, job.dtype)
+
+    known: dict[type, Callable[[Any, Any, Any], Any]] = {
+        Expectation: expectation,
+        State: state,
+        Probabilities: probabilities if job.shots is None else shares,
+        Samples: samples,
+    }
+    return known[type(job.readout)]
 
 
-def _seed(seed: Any) -> Any:
-    """Returns two int64 numbers that name a stream of random numbers."""
-    if seed is None:
-        return tf.random.uniform((2,), minval=0, maxval=2**62, dtype=tf.int64)
-    if isinstance(seed, keras.random.SeedGenerator):
-        return tf.cast(seed.next(), tf.int64)
-    return tf.cast(tf.stack([seed, 0]), tf.int64)
-
-
-# A model that was exported with these operations loads only where they are registered, and its
-# user has no engine to ask for them. The Keras backend has imported TensorFlow already.
+# A model that was exported with TensorFlow's operations loads only where they are registered, and
+# its user has no engine to ask for them. The Keras backend has imported TensorFlow already.
 if keras.backend.backend() == "tensorflow":
     load_operations()

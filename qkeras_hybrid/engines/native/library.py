@@ -1,22 +1,32 @@
-"""Finds and loads the compiled operations, and says why they are not there if they are not."""
+"""Finds and loads the compiled core, and says why it is not there if it is not."""
 
 from __future__ import annotations
 
 import ctypes
 import functools
 import importlib.metadata
-import importlib.util
 import json
 import os
+import platform
 from pathlib import Path
 from typing import Any
 
-from qkeras_hybrid._lazy import tf
+FOLDER = Path(__file__).parent
+LIBRARY = FOLDER / "_native.so"
+# Written by the build: {"built": bool, "reason": str, "version": str, "machine": str}.
+STATUS = FOLDER / "_build_status.json"
 
-_FOLDER = Path(__file__).parent
-LIBRARY = _FOLDER / "_native.so"
-# Written by the build: {"built": bool, "reason": str, "tensorflow": version}.
-STATUS = _FOLDER / "_build_status.json"
+_CODES = {"float32": 0, "float64": 1}
+
+
+class _Sizes(ctypes.Structure):
+    _fields_ = (
+        ("n_qubits", ctypes.c_int64),
+        ("n_inputs", ctypes.c_int64),
+        ("n_weights", ctypes.c_int64),
+        ("n_observables", ctypes.c_int64),
+        ("n_measured", ctypes.c_int64),
+    )
 
 
 def _recorded() -> dict[str, Any]:
@@ -28,64 +38,164 @@ def _recorded() -> dict[str, Any]:
 
 
 def _why_not() -> str | None:
-    """Returns why the operations cannot be loaded, or None if nothing speaks against it."""
+    """Returns why the core cannot be loaded, or None if nothing speaks against it."""
     recorded = _recorded()
     if not LIBRARY.exists():
         return f"not built ({recorded.get('reason') or 'the package was not installed by pip'})"
-    if importlib.util.find_spec("tensorflow") is None:
-        return "built, but TensorFlow is not installed"
-    built_for = recorded.get("tensorflow")
-    for distribution in ("tensorflow", "tensorflow-cpu", "tensorflow-intel", "tf-nightly"):
-        try:
-            installed = importlib.metadata.version(distribution)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        # C++ interfaces change with minor versions, not with patches.
-        if built_for and installed.split(".")[:2] != built_for.split(".")[:2]:
-            return (
-                f"built for TensorFlow {built_for}, but {installed} is installed "
-                "(install the package again)"
-            )
-        break
+    built_on, machine = recorded.get("machine"), platform.machine()
+    if built_on and built_on != machine:
+        return (
+            f"built for {built_on} processors, but this one is {machine} "
+            "(install the package again)"
+        )
     return None
 
 
 @functools.cache
-def load() -> Any:
-    """Returns the operations' module, as `tf.load_op_library` makes it.
+def core() -> ctypes.CDLL:
+    """Returns the core's functions; `src/c_api.h` says what they do.
 
     Raises:
-        RuntimeError: If they were not built or do not load; the message says why.
+        RuntimeError: If it was not built or does not load; the message says why.
     """
     reason = _why_not()
     if reason is not None:
         raise RuntimeError(f"The native engine is {reason}.")
     try:
-        operations = tf.load_op_library(str(LIBRARY))
-    except (tf.errors.NotFoundError, OSError) as error:
+        functions = ctypes.CDLL(str(LIBRARY))
+        _declare(functions)
+    except (OSError, AttributeError) as error:
         raise RuntimeError(f"The native engine's library does not load: {error}") from error
-    _register_gradients(operations)
-    return operations
+    built_for = functions.QhVersion().decode()
+    if built_for != installed_version():
+        # One version's Python would hand the other's C++ what it does not expect.
+        raise RuntimeError(
+            f"The native engine's library is of qkeras_hybrid {built_for}, but "
+            f"{installed_version()} is installed. Install the package again, then restart Python."
+        )
+    return functions
+
+
+def installed_version() -> str:
+    """Returns the version of the package that is installed."""
+    return importlib.metadata.version("qkeras-hybrid")
+
+
+def _declare(functions: ctypes.CDLL) -> None:
+    integer, pointer = ctypes.c_int64, ctypes.c_void_p
+    # session, dtype, batch, inputs, weights
+    common = [pointer, ctypes.c_int, integer, pointer, pointer]
+    number, places = ctypes.POINTER(ctypes.c_double), ctypes.POINTER(integer)
+    signatures: dict[str, tuple[Any, list[Any]]] = {
+        "QhVersion": (ctypes.c_char_p, []),
+        "QhError": (ctypes.c_char_p, []),
+        "QhInstructionSets": (ctypes.c_char_p, []),
+        "QhSetThreads": (None, [ctypes.c_int]),
+        "QhThreads": (ctypes.c_int, []),
+        "QhOpen": (pointer, [ctypes.c_char_p, integer, ctypes.c_char_p]),
+        "QhClose": (None, [pointer]),
+        "QhGetSizes": (None, [pointer, ctypes.POINTER(_Sizes)]),
+        "QhKeptShape": (None, [pointer, ctypes.c_int, integer, places, places]),
+        "QhExpectation": (ctypes.c_int, [*common, pointer, pointer, pointer, integer, integer]),
+        "QhExpectationGradient": (
+            ctypes.c_int,
+            [*common, pointer, pointer, pointer, integer, integer, pointer, pointer],
+        ),
+        "QhState": (ctypes.c_int, [*common, pointer]),
+        "QhStateGradient": (ctypes.c_int, [*common, pointer, pointer, pointer]),
+        "QhSample": (ctypes.c_int, [*common, integer, places, pointer]),
+        "QhMultiplyAdds": (ctypes.c_double, [ctypes.c_int, integer, number]),
+        "QhFlops": (None, [pointer, number, number]),
+    }
+    for name, (result, arguments) in signatures.items():
+        function = getattr(functions, name)
+        function.restype, function.argtypes = result, arguments
 
 
 @functools.cache
 def unavailable() -> str | None:
-    """Returns why the operations can't be used, or None if they can. Loads them."""
+    """Returns why the core can't be used, or None if it can. Loads it."""
     reason = _why_not()
     if reason is not None:
         return reason
     try:
-        load()
+        core()
     except RuntimeError as error:
         return str(error)
     return None
 
 
+class Session:
+    """A lowered program, open in the core for as long as this object lives.
+
+    Args:
+        program: What `lowering.lower` returned.
+        lanes: "auto", "samples" or "amplitudes".
+
+    Attributes:
+        handle: What the core's functions take as `session`.
+        n_qubits, n_inputs, n_weights, n_observables, n_measured: The sizes of the arrays.
+
+    Raises:
+        ValueError: If these bytes are not a program, or `QKERAS_HYBRID_ISA` names an instruction
+            set that is not there.
+    """
+
+    def __init__(self, program: bytes, lanes: str = "auto") -> None:
+        self._core = core()
+        self.handle = self._core.QhOpen(program, len(program), lanes.encode())
+        if not self.handle:
+            raise ValueError(self._core.QhError().decode())
+        sizes = _Sizes()
+        self._core.QhGetSizes(self.handle, sizes)
+        self.n_qubits, self.n_inputs, self.n_weights = (
+            sizes.n_qubits,
+            sizes.n_inputs,
+            sizes.n_weights,
+        )
+        self.n_observables, self.n_measured = sizes.n_observables, sizes.n_measured
+
+    def __del__(self) -> None:
+        if getattr(self, "handle", None):
+            self._core.QhClose(self.handle)
+
+    def kept_shape(self, dtype: str, batch: int) -> tuple[int, int]:
+        """Returns the shape in which an expectation keeps states; zeros if they are too large."""
+        places, numbers = ctypes.c_int64(), ctypes.c_int64()
+        self._core.QhKeptShape(self.handle, _CODES[dtype], batch, places, numbers)
+        return places.value, numbers.value
+
+    def run(self, name: str, dtype: str, *arguments: Any) -> None:
+        """Calls a function of the core.
+
+        Args:
+            name: The function's name.
+            dtype: "float32" or "float64".
+            arguments: What the function takes after the dtype; addresses of arrays as integers.
+
+        Raises:
+            MemoryError: If there is not enough memory.
+            ValueError: If an argument is not valid.
+        """
+        status = getattr(self._core, name)(self.handle, _CODES[dtype], *arguments)
+        if status:
+            error = MemoryError if status == 2 else ValueError
+            raise error(self._core.QhError().decode())
+
+
+def set_threads(threads: int) -> None:
+    """Sets how many threads a call of the core may use; 0 for as many as processors."""
+    core().QhSetThreads(threads)
+
+
+def threads() -> int:
+    """Returns how many threads a call of the core may use."""
+    return int(core().QhThreads())
+
+
 def instruction_sets() -> list[str]:
     """Returns the instruction sets that the library has for this processor, best first."""
-    function = ctypes.CDLL(str(LIBRARY)).QkerasHybridInstructionSets
-    function.restype = ctypes.c_char_p
-    names: bytes = function()
+    names: bytes = core().QhInstructionSets()
     return names.decode().split()
 
 
@@ -115,16 +225,10 @@ def multiply_adds(rounds: int, dtype: str = "float32") -> tuple[float, float]:
     Raises:
         RuntimeError: If `QKERAS_HYBRID_ISA` names an instruction set that is not there.
     """
-    function = ctypes.CDLL(str(LIBRARY)).QkerasHybridMultiplyAdds
-    function.restype = ctypes.c_double
-    function.argtypes = [ctypes.c_int, ctypes.c_int64, ctypes.POINTER(ctypes.c_double)]
     mean = ctypes.c_double()
-    done = float(function(dtype == "float64", rounds, mean))
+    done = float(core().QhMultiplyAdds(_CODES[dtype], rounds, mean))
     if not done:
-        raise RuntimeError(
-            "Environment variable QKERAS_HYBRID_ISA must name one of "
-            f"{', '.join(instruction_sets())}, but is {instruction_set()}."
-        )
+        raise RuntimeError(core().QhError().decode())
     return done, mean.value
 
 
@@ -140,64 +244,7 @@ def flops(program: bytes) -> tuple[float, float]:
     Raises:
         ValueError: If these bytes are not a program.
     """
-    function = ctypes.CDLL(str(LIBRARY)).QkerasHybridFlops
-    number = ctypes.POINTER(ctypes.c_double)
-    function.argtypes = [ctypes.c_char_p, ctypes.c_int64, number, number]
+    session = Session(program)
     expectation, gradient = ctypes.c_double(), ctypes.c_double()
-    if not function(program, len(program), expectation, gradient):
-        raise ValueError("Argument `program` must be what `lower` returned, but is not valid.")
+    core().QhFlops(session.handle, expectation, gradient)
     return expectation.value, gradient.value
-
-
-def _needs_inputs(op: Any) -> bool:
-    """Tells whether somebody wants the gradient of the inputs (a first layer's are data)."""
-    return 0 not in (getattr(op, "skip_input_indices", None) or ())
-
-
-def _register_gradients(operations: Any) -> None:
-    def expectation_gradient(op: Any, upstream: Any, *_: Any) -> list[Any]:
-        need = _needs_inputs(op)
-        d_inputs, d_weights = operations.qkeras_hybrid_expectation_grad(
-            op.inputs[0],
-            op.inputs[1],
-            op.outputs[1],
-            upstream,
-            [op.outputs[2]],
-            program=op.get_attr("program"),
-            lanes=op.get_attr("lanes"),
-            need_inputs=need,
-        )
-        return [d_inputs if need else None, d_weights]
-
-    def state_gradient(op: Any, upstream: Any) -> list[Any]:
-        need = _needs_inputs(op)
-        d_inputs, d_weights = operations.qkeras_hybrid_state_grad(
-            op.inputs[0],
-            op.inputs[1],
-            upstream,
-            program=op.get_attr("program"),
-            lanes=op.get_attr("lanes"),
-            need_inputs=need,
-        )
-        return [d_inputs if need else None, d_weights]
-
-    def refuse(op: Any, *_: Any) -> None:
-        # TensorFlow's forward mode differentiates a gradient by its upstream gradient alone, and
-        # so leaves out the inputs and the weights. Without a tape, TensorFlow does not say.
-        left_out = set(getattr(op, "skip_input_indices", None) or ())
-        if {0, 1} <= left_out:
-            raise NotImplementedError(
-                "Forward-mode derivatives (`tf.autodiff.ForwardAccumulator`) are not available "
-                "with engine='native'. Use engine='statevector', or reverse mode "
-                "(`tf.GradientTape`)."
-            )
-        raise NotImplementedError(
-            "The native engine has no second derivatives. Use engine='statevector' where a "
-            "gradient is differentiated again."
-        )
-
-    tf.RegisterGradient("QkerasHybridExpectation")(expectation_gradient)
-    tf.RegisterGradient("QkerasHybridState")(state_gradient)
-    tf.RegisterGradient("QkerasHybridExpectationGrad")(refuse)
-    tf.RegisterGradient("QkerasHybridStateGrad")(refuse)
-    tf.no_gradient("QkerasHybridSample")

@@ -16,11 +16,6 @@ constexpr uint64_t kHugePage = uint64_t{2} << 20;
 
 }  // namespace
 
-MemoryPool& MemoryPool::Global() {
-  static auto* const pool = new MemoryPool();
-  return *pool;
-}
-
 void* MemoryPool::Take(uint64_t bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
   Piece* best = nullptr;

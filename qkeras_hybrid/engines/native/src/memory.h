@@ -12,8 +12,6 @@ namespace qkeras_hybrid {
 
 class MemoryPool {
  public:
-  static MemoryPool& Global();
-
   // At least `bytes`, aligned to a cache line; null if there is none.
   void* Take(uint64_t bytes);
   void Give(void* memory);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <map>
 #include <utility>
 
 namespace qkeras_hybrid {
@@ -485,11 +486,26 @@ Dense Plan::MakeDense(const DenseOp& op, uint32_t lane_bits) const {
 }
 
 const Layout& Plan::ForLanes(uint32_t lane_bits, uint32_t shared_lane_bits) const {
-  std::lock_guard<std::mutex> lock(mutex_);
-  std::unique_ptr<OwnedLayout>& place = layouts_[lane_bits * 64 + shared_lane_bits];
-  if (place) return place->view;
-  place = std::make_unique<OwnedLayout>();
-  OwnedLayout* owner = place.get();
+  auto& place = layouts_[lane_bits * kMaxLaneBits + shared_lane_bits];
+  const OwnedLayout* layout = place.load(std::memory_order_acquire);
+  if (layout == nullptr) {
+    std::unique_ptr<const OwnedLayout> made = MakeLayout(lane_bits, shared_lane_bits);
+    // Another thread may have been first; then its layout stays.
+    if (place.compare_exchange_strong(layout, made.get(), std::memory_order_acq_rel)) {
+      layout = made.release();
+    }
+  }
+  return layout->view;
+}
+
+Plan::~Plan() {
+  for (const auto& place : layouts_) delete place.load();
+}
+
+std::unique_ptr<const OwnedLayout> Plan::MakeLayout(uint32_t lane_bits,
+                                                    uint32_t shared_lane_bits) const {
+  auto made = std::make_unique<OwnedLayout>();
+  OwnedLayout* owner = made.get();
   Layout& view = owner->view;
   view = Layout{};
   uint32_t slots = 0, dense_slots = 0;
@@ -567,7 +583,7 @@ const Layout& Plan::ForLanes(uint32_t lane_bits, uint32_t shared_lane_bits) cons
   view.entries = entries_.data();
   view.reads = reads_.data();
   view.read_offsets = read_offsets_.data();
-  return view;
+  return made;
 }
 
 }  // namespace qkeras_hybrid

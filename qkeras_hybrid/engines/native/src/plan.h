@@ -2,10 +2,10 @@
 #ifndef QKERAS_HYBRID_NATIVE_PLAN_H_
 #define QKERAS_HYBRID_NATIVE_PLAN_H_
 
+#include <array>
+#include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +13,9 @@
 #include "view.h"
 
 namespace qkeras_hybrid {
+
+// No instruction set has vectors of 2^8 lanes.
+inline constexpr uint32_t kMaxLaneBits = 8;
 
 // A rotation, or with `row` the index of the string, a measured Pauli string.
 struct PauliOp {
@@ -58,6 +61,7 @@ class OwnedLayout {
 
 class Plan {
  public:
+  ~Plan();
   // Returns null and says why in `error` if `bytes` is not a whole, consistent program.
   static std::unique_ptr<const Plan> Read(std::string_view bytes, std::string* error);
 
@@ -77,6 +81,8 @@ class Plan {
   bool FromInputs(uint32_t row) const { return row != kNoRow && rows_[row].n_inputs > 0; }
   bool FromWeights(uint32_t row) const { return row != kNoRow && rows_[row].n_weights > 0; }
   Gate MakeGate(const PauliOp& op, uint32_t lane_bits, uint32_t* slots) const;
+  std::unique_ptr<const OwnedLayout> MakeLayout(uint32_t lane_bits,
+                                                uint32_t shared_lane_bits) const;
   void AddBlocks(const std::vector<PauliOp>& ops, uint32_t lane_bits, uint32_t* slots,
                  std::vector<Block>* blocks) const;
   Tree MakeTree(const std::vector<PhaseOp>& terms, uint32_t lane_bits, bool rows_are_angles,
@@ -95,8 +101,9 @@ class Plan {
   std::vector<uint64_t> reads_;
   std::vector<uint32_t> read_offsets_;
 
-  mutable std::mutex mutex_;
-  mutable std::map<uint32_t, std::unique_ptr<OwnedLayout>> layouts_;
+  // By both numbers of lane bits, made when first asked for. Without a lock, which a forked child
+  // could find held for ever.
+  mutable std::array<std::atomic<const OwnedLayout*>, kMaxLaneBits * kMaxLaneBits> layouts_{};
 };
 
 }  // namespace qkeras_hybrid

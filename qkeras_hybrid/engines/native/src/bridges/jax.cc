@@ -1,0 +1,338 @@
+// Handlers that XLA calls on the CPU, for jax.ffi. Each takes the attributes
+//   program: the serialized program in hexadecimal digits; digest: what stands for it and `lanes`;
+//   lanes: "auto", "samples" or "amplitudes".
+// Arrays may have more leading axes than session.h says, the same for all (`vmap` adds them): the
+// handler then runs the program once for each of their elements.
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <initializer_list>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "../c_api.h"
+#include "../process.h"
+#include "../session.h"
+#include "../sessions.h"
+#include "xla_ffi.h"
+
+namespace qkeras_hybrid {
+namespace {
+
+// What is used here is the same in all minor versions of the interface, of which XLA takes only
+// some. It does not say which when it asks.
+std::atomic<int> minor_version{1};
+
+using xla::Buffer;
+using xla::CallFrame;
+using xla::DataType;
+
+xla::Error* Fail(const CallFrame& frame, xla::ErrorCode code, const std::string& message) {
+  xla::NewError error{sizeof(xla::NewError), nullptr, message.c_str(), code};
+  return frame.api->new_error(&error);
+}
+
+xla::Error* Invalid(const CallFrame& frame, const std::string& message) {
+  return Fail(frame, xla::ErrorCode::kInvalidArgument, message);
+}
+
+xla::Error* AsError(const CallFrame& frame, const Result& result) {
+  if (result.ok()) return nullptr;
+  return Fail(frame,
+              result.code == Code::kInvalidArgument ? xla::ErrorCode::kInvalidArgument
+                                                    : xla::ErrorCode::kResourceExhausted,
+              result.message);
+}
+
+std::string_view TextAttribute(const CallFrame& frame, std::string_view name) {
+  const xla::Attributes& all = frame.attributes;
+  for (int64_t i = 0; i < all.size; ++i) {
+    if (all.kinds[i] == xla::AttributeKind::kText &&
+        name == std::string_view(all.names[i]->data, all.names[i]->size)) {
+      const auto* const text = static_cast<const xla::Text*>(all.values[i]);
+      return {text->data, text->size};
+    }
+  }
+  return {};
+}
+
+int HexDigit(char c) { return c >= 'a' ? c - 'a' + 10 : c - '0'; }
+
+std::string FromHex(std::string_view digits) {
+  std::string bytes(digits.size() / 2, '\0');
+  for (size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<char>(HexDigit(digits[2 * i]) << 4 | HexDigit(digits[2 * i + 1]));
+  }
+  return bytes;
+}
+
+int64_t Dimension(const Buffer& buffer, int64_t from_end) {
+  return buffer.dimensions[buffer.rank - from_end];
+}
+
+// The elements of the axes before the last `rank`.
+int64_t Leading(const Buffer& buffer, int64_t rank) {
+  int64_t count = 1;
+  for (int64_t i = 0; i < buffer.rank - rank; ++i) count *= buffer.dimensions[i];
+  return count;
+}
+
+// What the handlers have in common: the session, the types and the sizes.
+struct Call {
+  const CallFrame* frame;
+  std::shared_ptr<const Session> session;
+  int64_t repeats, batch;
+
+  const Buffer& argument(int i) const { return *frame->arguments.buffers[i]; }
+  const Buffer& result(int i) const { return *frame->results.buffers[i]; }
+
+  // Part `r` of an array, whose parts have `size` numbers.
+  template <class T>
+  const T* In(int i, int64_t r, int64_t size) const {
+    return static_cast<const T*>(argument(i).data) + r * size;
+  }
+  template <class T>
+  T* Out(int i, int64_t r, int64_t size) const {
+    return static_cast<T*>(result(i).data) + r * size;
+  }
+  template <class T>
+  const T* Inputs(int64_t r) const {
+    return In<T>(0, r, batch * session->plan().n_inputs());
+  }
+  template <class T>
+  const T* Weights(int64_t r) const {
+    return In<T>(1, r, session->plan().n_weights());
+  }
+};
+
+// An array of the sizes `last` after the leading axes; `type` is that of its numbers.
+bool HasShape(const Buffer& buffer, DataType type, int64_t repeats,
+              std::initializer_list<int64_t> last) {
+  const auto rank = static_cast<int64_t>(last.size());
+  return buffer.type == type && buffer.rank >= rank && Leading(buffer, rank) == repeats &&
+         std::equal(last.begin(), last.end(), buffer.dimensions + buffer.rank - rank);
+}
+
+template <class T>
+constexpr DataType kReal = sizeof(T) == 8 ? DataType::kFloat64 : DataType::kFloat32;
+template <class T>
+constexpr DataType kComplex = sizeof(T) == 8 ? DataType::kComplex128 : DataType::kComplex64;
+
+// Answers XLA's question for the version; else finds the session and hands on to
+// `Operation::Run<T>(call)`, once for float or double.
+template <class Operation>
+xla::Error* Handle(CallFrame* frame) {
+  for (xla::Extension* e = frame->extensions; e != nullptr; e = e->next) {
+    if (e->type != xla::kMetadataExtension) continue;
+    xla::Metadata* const metadata = reinterpret_cast<xla::MetadataExtension*>(e)->metadata;
+    metadata->version.major = xla::kMajorVersion;
+    metadata->version.minor = minor_version;
+    metadata->traits = 0;
+    return nullptr;
+  }
+  if (frame->stage != xla::Stage::kExecute) return nullptr;
+  if (frame->arguments.size != Operation::kArguments ||
+      frame->results.size != Operation::kResults) {
+    return Invalid(*frame, "A native operation was called with a wrong number of arrays.");
+  }
+  try {
+    std::string error;
+    Call call{frame, nullptr, 0, 0};
+    call.session =
+        PerProcess<Sessions>::Get().Get(TextAttribute(*frame, "digest"), [&] {
+          return Session::Open(FromHex(TextAttribute(*frame, "program")),
+                               TextAttribute(*frame, "lanes"), &error);
+        });
+    if (call.session == nullptr) return Invalid(*frame, error);
+    const Buffer &inputs = call.argument(0), &weights = call.argument(1);
+    const Plan& plan = call.session->plan();
+    if (inputs.rank < 2 || weights.rank < 1) {
+      return Invalid(*frame, "Arguments `inputs` and `weights` must have 2 and 1 axes.");
+    }
+    call.repeats = Leading(inputs, 2);
+    call.batch = Dimension(inputs, 2);
+    if (!HasShape(inputs, inputs.type, call.repeats, {call.batch, plan.n_inputs()}) ||
+        !HasShape(weights, inputs.type, call.repeats, {plan.n_weights()})) {
+      return Invalid(*frame, "Arguments `inputs` and `weights` must have shapes (batch, " +
+                                 std::to_string(plan.n_inputs()) + ") and (" +
+                                 std::to_string(plan.n_weights()) + ",) and one dtype.");
+    }
+    switch (inputs.type) {
+      case DataType::kFloat32:
+        return Operation::template Run<float>(call);
+      case DataType::kFloat64:
+        return Operation::template Run<double>(call);
+      default:
+        return Invalid(*frame, "Argument `inputs` must be of dtype float32 or float64.");
+    }
+  } catch (const std::exception& error) {
+    return Fail(*frame, xla::ErrorCode::kResourceExhausted, error.what());
+  }
+}
+
+// Calls body(r) for each element of the leading axes, until one fails.
+template <class F>
+xla::Error* ForRepeats(const Call& call, F body) {
+  for (int64_t r = 0; r < call.repeats; ++r) {
+    const Result result = body(r);
+    if (!result.ok()) return AsError(*call.frame, result);
+  }
+  return nullptr;
+}
+
+// inputs, weights -> expectations, measured, kept of the shape that QhKeptShape gave.
+struct ExpectationHandler {
+  static constexpr int64_t kArguments = 2, kResults = 3;
+
+  template <class T>
+  static xla::Error* Run(const Call& call) {
+    const Plan& plan = call.session->plan();
+    const int64_t n = plan.n_observables(), m = plan.n_measured();
+    const Buffer& kept = call.result(2);
+    if (!HasShape(call.result(0), kReal<T>, call.repeats, {call.batch, n}) ||
+        !HasShape(call.result(1), kReal<T>, call.repeats, {call.batch, m}) || kept.rank < 2 ||
+        kept.type != kReal<T> || Leading(kept, 2) != call.repeats) {
+      return Invalid(*call.frame, "The results of an expectation have wrong shapes.");
+    }
+    const int64_t places = Dimension(kept, 2), numbers = Dimension(kept, 1);
+    return ForRepeats(call, [&](int64_t r) {
+      T* const keep = places == 0 ? nullptr : call.Out<T>(2, r, places * numbers);
+      return call.session->Expectation<T>(call.batch, call.Inputs<T>(r), call.Weights<T>(r),
+                                          call.Out<T>(0, r, call.batch * n),
+                                          call.Out<T>(1, r, call.batch * m),
+                                          {places, numbers, keep});
+    });
+  }
+};
+
+// Results of both gradients: d_inputs, of no elements where nobody wants it, and d_weights.
+template <class T>
+bool GradientsFit(const Call& call, bool* wanted) {
+  const Plan& plan = call.session->plan();
+  const Buffer& d_inputs = call.result(0);
+  *wanted = HasShape(d_inputs, kReal<T>, call.repeats, {call.batch, plan.n_inputs()});
+  return (*wanted || HasShape(d_inputs, kReal<T>, call.repeats, {0, 0})) &&
+         HasShape(call.result(1), kReal<T>, call.repeats, {plan.n_weights()});
+}
+
+// inputs, weights, measured, kept, upstream -> d_inputs, d_weights.
+struct ExpectationGradientHandler {
+  static constexpr int64_t kArguments = 5, kResults = 2;
+
+  template <class T>
+  static xla::Error* Run(const Call& call) {
+    const Plan& plan = call.session->plan();
+    const int64_t n = plan.n_observables(), m = plan.n_measured();
+    const Buffer& kept = call.argument(3);
+    bool wanted;
+    if (!HasShape(call.argument(2), kReal<T>, call.repeats, {call.batch, m}) ||
+        !HasShape(call.argument(4), kReal<T>, call.repeats, {call.batch, n}) || kept.rank < 2 ||
+        kept.type != kReal<T> || Leading(kept, 2) != call.repeats ||
+        !GradientsFit<T>(call, &wanted)) {
+      return Invalid(*call.frame, "The arrays of an expectation's gradient have wrong shapes.");
+    }
+    const int64_t places = Dimension(kept, 2), numbers = Dimension(kept, 1);
+    return ForRepeats(call, [&](int64_t r) {
+      const T* const given = places == 0 ? nullptr : call.In<T>(3, r, places * numbers);
+      return call.session->ExpectationGradient<T>(
+          call.batch, call.Inputs<T>(r), call.Weights<T>(r), call.In<T>(2, r, call.batch * m),
+          call.In<T>(4, r, call.batch * n), {places, numbers, given},
+          wanted ? call.Out<T>(0, r, call.batch * plan.n_inputs()) : nullptr,
+          call.Out<T>(1, r, plan.n_weights()));
+    });
+  }
+};
+
+// inputs, weights -> state.
+struct StateHandler {
+  static constexpr int64_t kArguments = 2, kResults = 1;
+
+  template <class T>
+  static xla::Error* Run(const Call& call) {
+    const int64_t size = int64_t{1} << call.session->plan().n_qubits();
+    if (!HasShape(call.result(0), kComplex<T>, call.repeats, {call.batch, size})) {
+      return Invalid(*call.frame, "The result of a state has a wrong shape.");
+    }
+    return ForRepeats(call, [&](int64_t r) {
+      return call.session->State<T>(call.batch, call.Inputs<T>(r), call.Weights<T>(r),
+                                    call.Out<T>(0, r, call.batch * size * 2));
+    });
+  }
+};
+
+// inputs, weights, upstream -> d_inputs, d_weights.
+struct StateGradientHandler {
+  static constexpr int64_t kArguments = 3, kResults = 2;
+
+  template <class T>
+  static xla::Error* Run(const Call& call) {
+    const Plan& plan = call.session->plan();
+    const int64_t size = int64_t{1} << plan.n_qubits();
+    bool wanted;
+    if (!HasShape(call.argument(2), kComplex<T>, call.repeats, {call.batch, size}) ||
+        !GradientsFit<T>(call, &wanted)) {
+      return Invalid(*call.frame, "The arrays of a state's gradient have wrong shapes.");
+    }
+    return ForRepeats(call, [&](int64_t r) {
+      return call.session->StateGradient<T>(
+          call.batch, call.Inputs<T>(r), call.Weights<T>(r),
+          call.In<T>(2, r, call.batch * size * 2),
+          wanted ? call.Out<T>(0, r, call.batch * plan.n_inputs()) : nullptr,
+          call.Out<T>(1, r, plan.n_weights()));
+    });
+  }
+};
+
+// inputs, weights, seed of two 32 bit numbers -> bits.
+struct SampleHandler {
+  static constexpr int64_t kArguments = 3, kResults = 1;
+
+  template <class T>
+  static xla::Error* Run(const Call& call) {
+    const int64_t n = call.session->plan().n_qubits();
+    const Buffer &seeds = call.argument(2), &bits = call.result(0);
+    if (!HasShape(seeds, DataType::kUint32, call.repeats, {2}) || bits.rank < 3 ||
+        !HasShape(bits, DataType::kInt32, call.repeats, {call.batch, Dimension(bits, 2), n})) {
+      return Invalid(*call.frame, "The arrays of a sample have wrong shapes.");
+    }
+    const int64_t shots = Dimension(bits, 2);
+    return ForRepeats(call, [&](int64_t r) {
+      const auto* const pair = call.In<uint32_t>(2, r, 2);
+      const int64_t seed[2] = {pair[0], pair[1]};
+      return call.session->Sample<T>(call.batch, call.Inputs<T>(r), call.Weights<T>(r), shots, seed,
+                                     call.Out<int32_t>(0, r, call.batch * shots * n));
+    });
+  }
+};
+
+}  // namespace
+}  // namespace qkeras_hybrid
+
+extern "C" {
+
+// Sets which minor version of XLA's interface the handlers say that they are made for.
+QH_EXPORT void QhJaxSetVersion(int minor) { qkeras_hybrid::minor_version = minor; }
+
+QH_EXPORT void* QhJaxExpectation(void* frame) {
+  using namespace qkeras_hybrid;
+  return Handle<ExpectationHandler>(static_cast<CallFrame*>(frame));
+}
+QH_EXPORT void* QhJaxExpectationGradient(void* frame) {
+  using namespace qkeras_hybrid;
+  return Handle<ExpectationGradientHandler>(static_cast<CallFrame*>(frame));
+}
+QH_EXPORT void* QhJaxState(void* frame) {
+  using namespace qkeras_hybrid;
+  return Handle<StateHandler>(static_cast<CallFrame*>(frame));
+}
+QH_EXPORT void* QhJaxStateGradient(void* frame) {
+  using namespace qkeras_hybrid;
+  return Handle<StateGradientHandler>(static_cast<CallFrame*>(frame));
+}
+QH_EXPORT void* QhJaxSample(void* frame) {
+  using namespace qkeras_hybrid;
+  return Handle<SampleHandler>(static_cast<CallFrame*>(frame));
+}
+
+}  // extern "C"

@@ -1,0 +1,109 @@
+// A serialized program made ready to run on this processor: all that the frameworks' bridges need.
+#ifndef QKERAS_HYBRID_NATIVE_SESSION_H_
+#define QKERAS_HYBRID_NATIVE_SESSION_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "dispatch.h"
+#include "plan.h"
+#include "view.h"
+
+namespace qkeras_hybrid {
+
+enum class Code : int { kOk = 0, kInvalidArgument = 1, kResourceExhausted = 2 };
+
+struct Result {
+  Code code = Code::kOk;
+  std::string message;
+  bool ok() const { return code == Code::kOk; }
+};
+
+// Where an expectation keeps the states of a batch for its gradient: `places` times `numbers`.
+// Nothing is kept where `data` is null.
+template <class T>
+struct Kept {
+  int64_t places = 0, numbers = 0;
+  T* data = nullptr;
+};
+
+// Runs one program. May be used by several threads at once.
+//
+// Arrays lie row by row: inputs (batch, n_inputs), weights (n_weights), expectations and their
+// upstream gradient (batch, n_observables), measured (batch, n_measured), states (batch,
+// 2^n_qubits, 2).
+class Session {
+ public:
+  // `lanes` is "auto", "samples" or "amplitudes". Null, with the reason in `error`, if the bytes
+  // are no program or the environment names an instruction set that is not there.
+  static std::unique_ptr<const Session> Open(std::string_view program, std::string_view lanes,
+                                             std::string* error);
+
+  const Plan& plan() const { return *plan_; }
+
+  // The shape in which states of a batch are kept; zero where they are too large to be.
+  template <class T>
+  void KeptShape(int64_t batch, int64_t* places, int64_t* numbers) const;
+
+  // With `kept.data`, keeps the states there; its shape must be one that KeptShape gave.
+  template <class T>
+  Result Expectation(int64_t batch, const T* inputs, const T* weights, T* expectations, T* measured,
+                     Kept<T> kept) const;
+
+  // `measured` and `kept` are what Expectation made of the same batch; without kept states they
+  // are computed anew. `d_inputs` may be null: not wanted.
+  template <class T>
+  Result ExpectationGradient(int64_t batch, const T* inputs, const T* weights, const T* measured,
+                             const T* upstream, Kept<const T> kept, T* d_inputs,
+                             T* d_weights) const;
+
+  template <class T>
+  Result State(int64_t batch, const T* inputs, const T* weights, T* state) const;
+
+  // `upstream` is the g of dL = Re(conj(g) dz) for each amplitude z, as TensorFlow and PyTorch have
+  // it.
+  template <class T>
+  Result StateGradient(int64_t batch, const T* inputs, const T* weights, const T* upstream,
+                       T* d_inputs, T* d_weights) const;
+
+  // Measures all qubits: bits (batch, shots, n_qubits). Shot k of sample i takes block i * shots +
+  // k of the random stream, so that results depend on `seed` alone.
+  template <class T>
+  Result Sample(int64_t batch, const T* inputs, const T* weights, int64_t shots,
+                const int64_t seed[2], int32_t* bits) const;
+
+ private:
+  Session() = default;
+  template <class T>
+  const Kernels<T>& kernels() const {
+    return KernelsOf<T>(*set_);
+  }
+  template <class T>
+  uint32_t LaneBits() const {
+    return static_cast<uint32_t>(kernels<T>().lane_bits);
+  }
+  template <class T>
+  bool MayBe(bool amplitudes) const;
+  template <class T>
+  const Layout& LayoutFor(bool amplitudes) const;
+  template <class T>
+  const Layout& BestLayout(int64_t batch) const;
+  template <class T>
+  Request<T> Start(int64_t batch, const T* inputs, const T* weights) const;
+  template <class T>
+  Result TakeLayoutOf(int64_t places, int64_t numbers, Request<T>* request) const;
+  template <class T>
+  Result Backward(Request<T> request, bool empty, T* d_inputs, T* d_weights) const;
+  template <class T>
+  Result Run(Request<T> request) const;
+
+  std::unique_ptr<const Plan> plan_;
+  const InstructionSet* set_ = nullptr;
+  bool samples_ = true, amplitudes_ = true;  // what `lanes` allows
+};
+
+}  // namespace qkeras_hybrid
+
+#endif  // QKERAS_HYBRID_NATIVE_SESSION_H_

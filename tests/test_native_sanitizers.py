@@ -1,0 +1,123 @@
+"""The core and its bridges, built with sanitizers."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from native.evaluation import draw, evaluate, lowered, resealed
+from native.programs import layered_program, random_program
+from qkeras_hybrid.engines.native import build_status, library
+from qkeras_hybrid.program import Compiled
+
+if library.unavailable() is not None:
+    pytest.skip(build_status(), allow_module_level=True)
+
+SOURCES = Path(library.__file__).parent / "src"
+
+
+def driver_case(program: Compiled, batch: int, threads: int, lanes: int, data: bytes) -> bytes:
+    out = struct.pack("<I", len(data)) + data + struct.pack("<III", batch, threads, lanes)
+    for numbers in draw(program, batch):
+        out += struct.pack("<I", numbers.size) + numbers.astype("<f8").tobytes()
+    return out
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("sanitizers", ["address,undefined", "thread"])
+def test_kernels_under_sanitizers(sanitizers: str, tmp_path: Path, root: Path) -> None:
+    binary = tmp_path / "driver"
+    sources = [path for path in SOURCES.glob("*.cc")]
+    subprocess.run(
+        [
+            *("g++", "-std=c++17", "-O1", "-g", "-Wall", "-Wextra", "-fno-sanitize-recover=all"),
+            f"-fsanitize={sanitizers}",
+            *("-DQH_KERNELS_NAME=Kernels_baseline", "-DQH_VERSION=0"),
+            f"-I{SOURCES}",
+            *map(str, sources),
+            str(root / "tests" / "native" / "driver.cc"),
+            "-o",
+            str(binary),
+            "-pthread",
+        ],
+        check=True,
+    )
+    cases, wanted = [], []
+    for seed in range(30):
+        program = random_program(seed, 1 + seed % 7, 20)
+        data = lowered(program)
+        x, w, upstream = draw(program, 9)
+        for threads, lanes in ((1, 0), (1, 1), (3, 0), (3, 1)):
+            cases.append(driver_case(program, 9, threads, lanes, data))
+            wanted.append(evaluate(program, x, w, upstream, "float64"))
+        rng = np.random.default_rng(seed)
+        for place, value in zip(rng.integers(0, 10**6, 40), rng.integers(0, 256, 40), strict=True):
+            changed = resealed(data, int(place), int(value))
+            cases.append(driver_case(program, 9, 2, int(value) % 2, changed))
+            wanted.append(None)
+    # All threads on one state.
+    large = layered_program(14, 1)
+    cases.append(driver_case(large, 1, 4, 1, lowered(large)))
+    wanted.append(evaluate(large, *draw(large, 1), "float64"))
+    done = subprocess.run([str(binary)], input=b"".join(cases), capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()[:4000]
+    lines = done.stdout.decode().split("\n")
+    assert len(lines) == len(cases) + 1
+    for line, expected in zip(lines, wanted, strict=False):
+        if expected is None:
+            continue
+        numbers = np.array(line.split(), dtype=float)
+        flat = np.concatenate([part.ravel() for part in expected])
+        np.testing.assert_allclose(numbers[: flat.size], flat, atol=1e-10)
+        np.testing.assert_allclose(numbers[flat.size :], flat, atol=1e-3)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "jax", "torch"])
+def test_bridges_under_sanitizers(backend: str, tmp_path: Path, root: Path) -> None:
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    for name in ("qkeras_hybrid", "tests", "setup.py", "setup.cfg", "pyproject.toml", "README.md"):
+        copy = shutil.copytree if (root / name).is_dir() else shutil.copy
+        copy(root / name, tmp_path / name)
+    flags = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+    environment = {**os.environ, "CXX": f"g++ {flags}", "KERAS_BACKEND": backend}
+    subprocess.run(
+        [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
+        cwd=tmp_path,
+        env=environment,
+        check=True,
+    )
+    asan = subprocess.run(
+        ["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    environment |= {
+        "PYTHONPATH": str(tmp_path),
+        "LD_PRELOAD": asan,
+        # Python and the frameworks free little of what they allocate.
+        "ASAN_OPTIONS": "detect_leaks=0",
+        "JAX_ENABLE_X64": "1",
+        "JAX_DISABLE_MOST_OPTIMIZATIONS": "1",
+    }
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"),
+            *("tests/test_native.py", f"tests/test_native_{backend}.py"),
+            # Those that start further processes, or wait for memory that the sanitizer has taken.
+            *("-k", "not second_copy and not exported_model and not too_many_qubits"),
+        ],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
