@@ -125,7 +125,8 @@ class _Walk:
                     f"one holds the text {shown(value, 80)}. For a symbol give sympy.Symbol(...)."
                 )
         elif isinstance(value, (list, tuple)) or (isinstance(value, dict) and not kind_of(value)):
-            parts = value if not isinstance(value, dict) else [*value, *value.values()]
+            # The values of a table first, so that its depth is known before its keys are looked at.
+            parts = value if not isinstance(value, dict) else [*value.values(), *value]
             for part in parts:
                 self.visit(part, times, sizes, text, depth + 1, n_qubits)
         elif isinstance(value, int):

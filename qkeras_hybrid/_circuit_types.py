@@ -30,15 +30,14 @@ PauliString PauliStringPhasor PauliSum ProjectorString ProjectorSum
 SingleQubitPauliStringGateOperation ProductOfSums SumOfProducts VirtualTag RoutingSwapTag LineQubit
 LineQid GridQubit GridQid NamedQubit NamedQid MeasurementKey complex Duration VAL REF
 
-BooleanHamiltonianGate CCNotPowGate CCXPowGate CCZPowGate CNotPowGate CSwapGate CXPowGate CZPowGate
-CliffordGate ControlledGate DensePauliString DiagonalGate FSimGate GlobalPhaseGate HPowGate
-ISwapPowGate IdentityGate MatrixGate ParallelGate PauliInteractionGate PauliMeasurementGate
-PauliStringPhasorGate PhaseGradientGate PhasedFSimGate PhasedISwapPowGate PhasedXPowGate
-PhasedXZGate QasmUGate QuantumFourierTransformGate QubitPermutationGate Rx Ry Rz
+BooleanHamiltonianGate CCNotPowGate CCXPowGate CCYPowGate CCZPowGate CNotPowGate CSwapGate CXPowGate
+CYPowGate CZPowGate CliffordGate ControlledGate DensePauliString DiagonalGate FSimGate
+GlobalPhaseGate HPowGate ISwapPowGate IdentityGate MatrixGate ParallelGate PauliInteractionGate
+PauliMeasurementGate PauliStringPhasorGate PhaseGradientGate PhasedFSimGate PhasedISwapPowGate
+PhasedXPowGate PhasedXZGate QasmUGate QuantumFourierTransformGate QubitPermutationGate Rx Ry Rz
 SingleQubitCliffordGate SwapPowGate ThreeQubitDiagonalGate TwoQubitDiagonalGate
 UniformSuperpositionGate WaitGate XPowGate XXPowGate YPowGate YYPowGate ZPowGate ZZPowGate
-_InverseCompositeGate _PauliX _PauliY _PauliZ cirq.MSGate
-cirq.google.SycamoreGate
+_InverseCompositeGate _PauliX _PauliY _PauliZ cirq.MSGate cirq.google.SycamoreGate
 
 GlobalPhaseOperation IdentityOperation ParallelGateOperation SingleQubitMatrixGate
 TwoQubitMatrixGate
@@ -60,7 +59,7 @@ TEXT: dict[str, tuple[str, ...]] = {
     "NamedQubit": ("name",),
     "NamedQid": ("name",),
     "TaggedOperation": ("tags",),
-    "FrozenCircuit": ("tags",),
+    **dict.fromkeys(("Circuit", "FrozenCircuit", "Moment"), ("tags",)),
     "MatrixGate": ("name",),
     "SumOfProducts": ("name",),
     "DensePauliString": ("pauli_mask",),

@@ -24,6 +24,8 @@ class _LazyModule(types.ModuleType):
     """Stands for a module and imports it when an attribute is asked for."""
 
     def __getattr__(self, attribute: str) -> Any:
+        if attribute == "__wrapped__":  # what `inspect` looks for in all that it is shown
+            raise AttributeError(attribute)
         value = getattr(importlib.import_module(self.__name__), attribute)
         # Kept here, so that the next access is a plain attribute look-up.
         self.__dict__[attribute] = value

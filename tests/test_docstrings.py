@@ -29,8 +29,15 @@ WITH_EXAMPLES = [
 ]
 
 
+# Modules whose examples run an engine that may not be here.
+ENGINES = {f"qkeras_hybrid.engines.{name}": name for name in ("native", "tfq")}
+
+
 @pytest.mark.parametrize("name", WITH_EXAMPLES)
 def test_examples(name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    status = qkeras_hybrid.engines.status()
+    if name in ENGINES and status[ENGINES[name]] != "available":
+        pytest.skip(status[ENGINES[name]])
     monkeypatch.chdir(tmp_path)  # an example that saves a model leaves nothing behind
     module = importlib.import_module(name)
     failed, ran = doctest.testmod(module, globs={**NAMES, **vars(module)}, optionflags=OPTIONS)

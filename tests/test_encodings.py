@@ -539,7 +539,9 @@ def test_one_bad_sample_leaves_the_others_alone():
     x = np.array([[1.0, 2.0, 3.0], [np.nan, 1.0, 0.0], [0.0, 0.0, 0.0], [np.inf, 0.0, 1.0]])
     found = angles(AmplitudeEncoding(), x, 2)
     assert np.isnan(found[[1, 3]]).any(axis=1).all()
-    np.testing.assert_array_equal(found[0], angles(AmplitudeEncoding(), x[:1], 2)[0])
+    # The elementary functions of several numbers at once may round the last bit otherwise.
+    alone = angles(AmplitudeEncoding(), x[:1], 2)[0]
+    np.testing.assert_array_max_ulp(found[0], alone, maxulp=2)
     np.testing.assert_array_equal(found[2], 0.0)
 
 

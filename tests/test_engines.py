@@ -524,7 +524,7 @@ def test_status_says_what_is_available():
         assert "runs under tensorflow" in status["tfq"]
 
 
-@pytest.mark.skipif(not TENSORFLOW, reason="an op of TensorFlow's")
+@pytest.mark.skipif(engines.status()["tfq"] != "available", reason="TFQ is not here")
 @pytest.mark.parametrize(
     "gradient", ["parameter_shift", "central_difference", "forward_difference"]
 )

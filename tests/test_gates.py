@@ -29,6 +29,9 @@ def parameterized_gates(e):
         *(cirq.YYPowGate, cirq.ZZPowGate, cirq.CCXPowGate, cirq.CCZPowGate),
     ):
         yield kind(exponent=e, global_shift=0.2)
+    for name in ("CYPowGate", "CCYPowGate"):  # from Cirq 1.7 on
+        if hasattr(cirq, name):
+            yield getattr(cirq, name)(exponent=e, global_shift=0.2)
     yield from (cirq.rx(e), cirq.ry(e), cirq.rz(e), cirq.ms(e), cirq.givens(e), cirq.riswap(e))
     yield cirq.FSimGate(e, 0.2)
     yield cirq.FSimGate(0.3, e)

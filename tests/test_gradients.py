@@ -21,7 +21,7 @@ def differentiated(method, engine, compiled):
 
 
 ENGINES = [engines.get(name) for name, status in engines.status().items() if status == "available"]
-if keras.backend.backend() == "tensorflow":
+if engines.status()["tfq"] == "available":
     ENGINES.append(engines.TFQEngine("parameter_shift"))
 
 # The tolerance of central differences is their truncation error, step**2 / 6 a third

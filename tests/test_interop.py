@@ -15,7 +15,7 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, gradients
+from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, engines, gradients
 from qkeras_hybrid.interop import (
     from_qasm,
     from_qiskit,
@@ -207,9 +207,8 @@ def test_without_qiskit_the_message_says_what_to_install(monkeypatch: pytest.Mon
 
 # TensorFlow Quantum's circuits as inputs.
 
-tensorflow_backend = pytest.mark.skipif(
-    keras.backend.backend() != "tensorflow" or sys.platform != "linux",
-    reason="TensorFlow Quantum is for TensorFlow on Linux",
+tfq_only = pytest.mark.skipif(
+    engines.status()["tfq"] != "available", reason="TensorFlow Quantum is not here"
 )
 
 # TFQ's layers need Keras 2, which a process can have in place of Keras 3. The circuits are those
@@ -251,7 +250,7 @@ def compute_theirs(
         return dict(file)
 
 
-@tensorflow_backend
+@tfq_only
 @pytest.mark.parametrize("name", ["many_worlds", "mnist", "quantum_data"])
 def test_a_layer_takes_the_place_of_tfqs_pqc(name: str, theirs: dict[str, np.ndarray]) -> None:
     import tensorflow as tf
@@ -275,7 +274,7 @@ def test_a_layer_takes_the_place_of_tfqs_pqc(name: str, theirs: dict[str, np.nda
     np.testing.assert_allclose(gradient, theirs[f"{name}_gradient"], atol=2e-3)
 
 
-@tensorflow_backend
+@tfq_only
 @pytest.mark.parametrize("name", ["many_worlds", "mnist", "quantum_data"])
 def test_a_layer_takes_the_place_of_tfqs_controlled_pqc(
     name: str, theirs: dict[str, np.ndarray]
@@ -291,7 +290,7 @@ def test_a_layer_takes_the_place_of_tfqs_controlled_pqc(
     assert not layer.weights
 
 
-@tensorflow_backend
+@tfq_only
 def test_a_model_that_takes_circuits_trains_saves_and_loads(tmp_path: Path) -> None:
     import tensorflow_quantum as tfq
 
@@ -314,7 +313,7 @@ def test_a_model_that_takes_circuits_trains_saves_and_loads(tmp_path: Path) -> N
     )
 
 
-@tensorflow_backend
+@tfq_only
 def test_an_embedding_of_circuits_before_a_layer_is_an_encoding_in_it() -> None:
     qubits = cirq.GridQubit.rect(1, 3)
     circuit = cirq.Circuit(cirq.CNOT(qubits[0], qubits[1]), cirq.ry(B)(qubits[1]))
@@ -327,7 +326,7 @@ def test_an_embedding_of_circuits_before_a_layer_is_an_encoding_in_it() -> None:
     np.testing.assert_allclose(found, inside(x), atol=1e-5)
 
 
-@tensorflow_backend
+@tfq_only
 def test_a_batch_without_circuits_gives_an_empty_output() -> None:
     import tensorflow_quantum as tfq
 
@@ -337,7 +336,7 @@ def test_a_batch_without_circuits_gives_an_empty_output() -> None:
     assert layer(circuits[:0]).shape == (0, 2)
 
 
-@tensorflow_backend
+@tfq_only
 def test_circuits_that_a_layer_can_not_take_are_refused() -> None:
     import tensorflow_quantum as tfq
 

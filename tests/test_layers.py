@@ -331,7 +331,7 @@ def test_state_output_is_a_complex_unit_vector():
     np.testing.assert_allclose(state, [[0.6, 0.0, -0.8, 0.0]], atol=1e-6)
 
 
-@pytest.mark.skipif(not TENSORFLOW, reason="circuits as tensors are TensorFlow Quantum's")
+@pytest.mark.skipif("tfq" not in ENGINES, reason="TFQ is not here")
 def test_circuit_output_is_what_tfq_takes():
     import tensorflow_quantum as tfq
 

@@ -49,6 +49,11 @@ def sub_circuit(circuit: cirq.Circuit, **more: Any) -> cirq.CircuitOperation:
 def circuits() -> list[cirq.Circuit]:
     """Returns circuits that hold, together, every kind of value that a saved circuit may."""
     small = cirq.Circuit(cirq.ry(sympy.sin(W))(Q[0]), cirq.CNOT(Q[0], Q[1]))
+    newer: list[cirq.Circuit] = []
+    if hasattr(cirq.Moment, "with_tags"):  # from Cirq 1.6 on
+        newer.append(cirq.Circuit(cirq.Moment(cirq.X(Q[0])).with_tags("tag"), tags=["tag"]))
+    if hasattr(cirq, "CCYPowGate"):  # from Cirq 1.7 on
+        newer.append(cirq.Circuit(cirq.CY(*Q[:2]) ** W, cirq.CCY(*Q[:3]) ** X, cirq.CY(*Q[1:3])))
     return [
         cirq.Circuit(
             cirq.rx(2 * W + sympy.pi / 3)(Q[0]),
@@ -109,6 +114,7 @@ def circuits() -> list[cirq.Circuit]:
             cirq.PauliMeasurementGate([cirq.X, cirq.Z], key="p")(*Q[:2]),
             cirq.ParallelGate(cirq.ResetChannel(), 2)(*Q[2:]),
         ),
+        *newer,
     ]
 
 
