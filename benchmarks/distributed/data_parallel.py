@@ -92,7 +92,7 @@ def train(
     if backup is not None:
         callbacks.append(SharedBackup(backup, writes=process == 0))
     if lose_in is not None and process == n_processes - 1:
-        callbacks.append(Loss(lose_in))
+        callbacks.append(Killed(lose_in))
     history = model.fit(
         parts.x_train[mine],
         parts.y_train[mine],
@@ -174,7 +174,7 @@ def no_distribution() -> Iterator[None]:
         keras.distribution.set_distribution(distribution)
 
 
-class Loss(keras.callbacks.Callback):
+class Killed(keras.callbacks.Callback):
     """Kills this process in the middle of an epoch, as a machine that is taken away does."""
 
     def __init__(self, epoch: int) -> None:
