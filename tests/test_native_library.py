@@ -211,3 +211,34 @@ def test_a_forked_process_computes_the_same(backend: str, run_python: Callable[.
     """
     # The same kernels in the same order: to the last bit.
     assert run_python(code, backend=backend).splitlines()[-1] == "0.0"
+
+
+# --- What is declared by hand -------------------------------------------------------------------
+
+
+def compiles(source: str, include: Path, root: Path) -> str:
+    """What the compiler says of a file of static assertions; nothing if all hold."""
+    if shutil.which("g++") is None:
+        pytest.skip("there is no C++ compiler")
+    done = subprocess.run(
+        [
+            *("g++", "-std=c++17", "-fsyntax-only", f"-I{library.FOLDER / 'src'}"),
+            *("-isystem", str(include), str(root / "tests/native" / source)),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.stderr if done.returncode else ""
+
+
+def test_the_interface_of_xla_is_that_of_its_header(root: Path) -> None:
+    jax_ffi = pytest.importorskip("jax.ffi")
+    assert compiles("abi_xla.cc", Path(jax_ffi.include_dir()), root) == ""
+
+
+def test_the_interface_of_tensorflow_is_that_of_its_headers(root: Path) -> None:
+    found = importlib.util.find_spec("tensorflow")
+    if found is None or found.origin is None:
+        pytest.skip("TensorFlow is not installed")
+    assert compiles("abi_tensorflow.cc", Path(found.origin).parent / "include", root) == ""

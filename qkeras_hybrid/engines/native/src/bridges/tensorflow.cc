@@ -16,7 +16,7 @@
 namespace {
 
 // --- TensorFlow's C interface (tensorflow/c/{ops,kernels,tf_tensor,tf_status,tf_datatype}.h), as
-// far as it is used here. tests/native/abi.cc compares these with TensorFlow's own headers.
+// far as it is used here. tests/native/abi_tensorflow.cc compares these with TensorFlow's headers.
 
 struct TfStatus;
 struct TfTensor;

@@ -2,7 +2,7 @@
 //
 // Declared here, so that neither the build nor the library depends on a version of jaxlib. The
 // interface is the same from jaxlib 0.5 on (versions 0.1 to 0.5 of the interface, which gives its
-// size at the head of each structure); tests/native/abi.cc compares this with jaxlib's own header.
+// size at the head of each structure); tests/native/abi_xla.cc compares this with jaxlib's own header.
 #ifndef QKERAS_HYBRID_NATIVE_BRIDGES_XLA_FFI_H_
 #define QKERAS_HYBRID_NATIVE_BRIDGES_XLA_FFI_H_
 
