@@ -2,7 +2,7 @@
 
 | engine | what it is | where |
 |---|---|---|
-| `native` | a C++ TensorFlow op with an exact adjoint gradient | TensorFlow on CPU |
+| `native` | C++ kernels with an exact adjoint gradient | every Keras backend on the CPU |
 | `tfq` | TensorFlow Quantum's simulator | TensorFlow on Linux x86-64, float32 |
 | `statevector` | `keras.ops` alone: GPU, XLA, export, shots | every Keras backend |
 """
