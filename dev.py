@@ -3,9 +3,14 @@
 
     python3 dev.py compare [options of qkeras-hybrid compare]
     python3 dev.py test [--slow] [options of pytest]
+    python3 dev.py test --newest [options of pytest]
 
 Works with the virtual environment that is active, else with `.venv` beside this file, which it
 makes. Installs the package there, editable, unless what it was installed from is unchanged.
+
+With `--newest`, the contracts of layers and engines are tested in an environment of their own,
+`.venv-newest`: the newest supported Python that is found, the newest TensorFlow, Cirq, Keras and
+JAX, no TensorFlow Quantum, and the package as a user gets it, as a wheel.
 """
 
 from __future__ import annotations
@@ -22,18 +27,38 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
 VENV = ROOT / ".venv"
-SUPPORTED = ((3, 11), (3, 12))
+VENV_NEWEST = ROOT / ".venv-newest"
+SUPPORTED = ((3, 11), (3, 12), (3, 13))
 
 # What each job needs beside the package: names of its extras in setup.cfg.
 JOBS: dict[str, frozenset[str]] = {
-    "compare": frozenset(),
-    "test": frozenset({"docs", "test", "torch"}),
+    "compare": frozenset({"tensorflow", "tfq"}),
+    "test": frozenset({"docs", "jax", "tensorflow", "test", "tfq", "torch"}),
 }
+NEWEST_EXTRAS = frozenset({"jax", "tensorflow", "test"})
+
+# What `--newest` tests, unless files are named. The contracts under PyTorch run with `test`.
+CONTRACTS = (
+    "tests/test_backends.py::test_contracts_hold_under_backend[jax]",
+    *("tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_saved_models.py"),
+    *("tests/test_engines.py", "tests/test_statevector.py", "tests/test_gates.py"),
+    *("tests/test_native.py", "tests/test_native_tensorflow.py", "tests/test_native_library.py"),
+    *("tests/test_optional_packages.py", "tests/test_security.py"),
+)
 
 # An installation depends on these; Python modules are used where they lie.
 INSTALLED_FROM = (
     *("setup.cfg", "pyproject.toml", "setup.py", "dev.py"),
     *("qkeras_hybrid/**/*.cc", "qkeras_hybrid/**/*.h"),
+)
+# A wheel, on these too.
+PACKAGED = (
+    *("qkeras_hybrid_launcher.py", "qkeras_hybrid/**/*.py", "qkeras_hybrid/cli/*.json"),
+    *(f"qkeras_hybrid/bench/**/*.{ending}" for ending in ("css", "html", "js", "toml")),
+)
+
+HAS_TFQ = (
+    "import importlib.util, sys; sys.exit(importlib.util.find_spec('tensorflow_quantum') is None)"
 )
 
 # Each process of the tests loads TensorFlow, which takes about 1 GB of memory.
@@ -46,15 +71,22 @@ def main(arguments: list[str]) -> int:
         return _refuse(__doc__ or "")
     if sys.version_info[:2] not in SUPPORTED:
         return _refuse(
-            f"qkeras_hybrid needs Python 3.11 or 3.12, but this is Python "
+            f"qkeras_hybrid needs Python 3.11, 3.12 or 3.13, but this is Python "
             f"{platform.python_version()} ({sys.executable}); run dev.py with one of those."
         )
     job, *rest = arguments
+    newest = job == "test" and "--newest" in rest
     try:
-        python = find_environment()
-        set_up(python, JOBS[job])
+        if newest:
+            python = find_newest_environment()
+            set_up(python, NEWEST_EXTRAS, wheel=True)
+        else:
+            python = find_environment()
+            set_up(python, JOBS[job])
     except subprocess.CalledProcessError as error:
         return _refuse(f"Setting up failed; the reason is above. The command was: {error.cmd}")
+    if newest:
+        return test_newest(python, [word for word in rest if word != "--newest"])
     return test(python, rest) if job == "test" else compare(python, rest)
 
 
@@ -62,22 +94,68 @@ def find_environment() -> Path:
     """Returns the Python of the active virtual environment, else of `.venv`, made if missing."""
     if sys.prefix != sys.base_prefix:
         return Path(sys.executable)
-    within = Path("Scripts/python.exe" if os.name == "nt" else "bin/python")
     active = os.environ.get("VIRTUAL_ENV")
-    if active and (Path(active) / within).exists():
-        return Path(active) / within
-    if not (VENV / within).exists():
-        _say(f"Making the virtual environment {VENV} ...")
-        # --clear: one that a Ctrl-C left half made is made anew.
-        _run(sys.executable, "-m", "venv", "--clear", VENV)
-    return VENV / within
+    if active and _python_in(Path(active)).exists():
+        return _python_in(Path(active))
+    if not _python_in(VENV).exists():
+        _make(VENV, sys.executable)
+    return _python_in(VENV)
 
 
-def set_up(python: Path, extras: frozenset[str]) -> None:
-    """Installs the package and what the extras name, unless an earlier call has done just that."""
+def find_newest_environment() -> Path:
+    """Returns the Python of `.venv-newest`, made if missing with the newest Python there is."""
+    if not _python_in(VENV_NEWEST).exists():
+        _make(VENV_NEWEST, newest_python())
+    return _python_in(VENV_NEWEST)
+
+
+def newest_python() -> Path:
+    """Returns a Python of the newest supported version, or else the one that runs this."""
+    version = ".".join(map(str, SUPPORTED[-1]))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    named = shutil.which(f"python{version}")
+    found = [Path(named)] if named else []
+    for python in (*found, *sorted(pyenv.glob(f"versions/{version}*/bin/python"))):
+        if version_of(python) == version:
+            return python
+    return Path(sys.executable)
+
+
+def version_of(python: Path) -> str | None:
+    """Returns the minor version of a Python, or None if it does not run.
+
+    The commands that pyenv puts on PATH are there for versions that are not chosen, too.
+    """
+    code = "import ensurepip, sys, venv; print('{}.{}'.format(*sys.version_info))"
+    try:
+        done = subprocess.run([str(python), "-c", code], capture_output=True, text=True)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _python_in(environment: Path) -> Path:
+    return environment / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+
+def _make(environment: Path, python: str | Path) -> None:
+    _say(f"Making the virtual environment {environment} ...")
+    # --clear: one that a Ctrl-C left half made is made anew.
+    _run(python, "-m", "venv", "--clear", environment)
+
+
+def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None:
+    """Installs the package and what the extras name, unless an earlier call has done just that.
+
+    Args:
+        python: The Python of the environment.
+        extras: Names of extras in setup.cfg.
+        wheel: Whether to install a wheel, with the newest of all that it needs, in place of an
+            editable package.
+    """
     scripts = python.parent
     stamp = scripts.parent / "qkeras_hybrid_setup.json"
-    digest = fingerprint(python)
+    digest = fingerprint(python, patterns=(*INSTALLED_FROM, *PACKAGED) if wheel else INSTALLED_FROM)
     try:
         before = json.loads(stamp.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -99,18 +177,27 @@ def set_up(python: Path, extras: frozenset[str]) -> None:
     if "torch" in extras:
         _install_torch_for_cpu(pip)
     names = ",".join(sorted(extras))
-    _run(*pip, "--no-build-isolation", "--editable", f".[{names}]" if names else ".")
+    how = ("--upgrade", "--upgrade-strategy", "eager") if wheel else ("--editable",)
+    if wheel:
+        # Modules that are gone would come back from there.
+        shutil.rmtree(ROOT / "build", ignore_errors=True)
+    _run(*pip, "--no-build-isolation", *how, f".[{names}]" if names else ".")
+    if "tfq" in extras and _status(python, "-c", HAS_TFQ) != 0:
+        _say(
+            "TensorFlow Quantum is not built for this Python and machine (only for Python 3.11 "
+            "and 3.12 on Linux x86-64): the tfq engine is left out."
+        )
     stamp.write_text(
         json.dumps({"extras": sorted(extras), "fingerprint": digest}), encoding="utf-8"
     )
 
 
-def fingerprint(python: Path, root: Path = ROOT) -> str:
+def fingerprint(python: Path, root: Path = ROOT, patterns: Iterable[str] = INSTALLED_FROM) -> str:
     """Returns a digest of all that an installation depends on."""
     # The compiler too: the native engine is left out where there is none, and not for good.
     compilers = [os.environ.get("CXX"), shutil.which("g++"), shutil.which("clang++")]
     digest = hashlib.sha256(f"{root}\n{python}\n{compilers}\n".encode())
-    for path in sorted({path for pattern in INSTALLED_FROM for path in root.glob(pattern)}):
+    for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
         content = path.read_bytes()
         digest.update(f"{path.relative_to(root).as_posix()} {len(content)}\n".encode())
         digest.update(content)
@@ -153,12 +240,25 @@ def test(python: Path, arguments: list[str]) -> int:
         for check in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
         if _status(python, "-m", *check)
     ]
-    # One more than there are cores, because some tests wait for processes of their own.
-    processes = min((os.cpu_count() or 1) + 1, MOST_TEST_PROCESSES)
-    status = _status(python, "-m", "pytest", "-n", str(processes), *arguments)
+    status = _pytest(python, *arguments)
     if failed:
         _say(f"Failed before the tests: {', '.join(failed)}.")
     return status or bool(failed)
+
+
+def test_newest(python: Path, arguments: list[str]) -> int:
+    """Runs the contracts, or the tests that the arguments name, on the installed package."""
+    # Else Python would find the sources, in the current folder, before the wheel.
+    os.environ.pop("PYTHONPATH", None)
+    os.environ["PYTHONSAFEPATH"] = "1"
+    named = any(word.startswith("tests/") for word in arguments)
+    return _pytest(python, *arguments, *(() if named else CONTRACTS))
+
+
+def _pytest(python: Path, *arguments: str) -> int:
+    # One more than there are cores, because some tests wait for processes of their own.
+    processes = min((os.cpu_count() or 1) + 1, MOST_TEST_PROCESSES)
+    return _status(python, "-m", "pytest", "-n", str(processes), *arguments)
 
 
 def _run(*command: str | Path) -> None:

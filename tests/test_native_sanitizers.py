@@ -90,7 +90,11 @@ def build_sanitized(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Pat
     subprocess.run(
         [sys.executable, "setup.py", "-q", "build_ext", "--inplace"],
         cwd=folder,
-        env={**os.environ, "CXX": "g++ -O1 -g -fsanitize=address"},
+        env={
+            **os.environ,
+            "CXX": "g++ -O1 -g -fsanitize=address",
+            "QKERAS_HYBRID_BUILD": "baseline",
+        },
         check=True,
     )
     return folder

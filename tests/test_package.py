@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import importlib.metadata
 import importlib.util
+import os
 import re
 import shutil
 import subprocess
@@ -22,13 +23,13 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 import qkeras_hybrid
+from qkeras_hybrid import _keras
 from sources import imports_of, package_modules
 
 DISTRIBUTION = "qkeras-hybrid"
 
-# Keras finds the first two itself, if they are its backend; the others are extras.
-# What another package imports that leaves it to its users: Cirq its parser of OpenQASM.
-OPTIONAL = {"jax", "torch", "mlflow", "qiskit", "ray"}
+# Keras's backends, of which a user has one, and what only some need: all are extras.
+OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"}
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +54,18 @@ def dev(root: Path) -> ModuleType:
     return module
 
 
+def listed(text: str) -> list[Requirement]:
+    return [Requirement(line) for line in text.splitlines() if line and not line.startswith("#")]
+
+
 def requirements(setup: configparser.ConfigParser) -> list[Requirement]:
-    lines = setup["options"]["install_requires"].splitlines()
-    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+    return listed(setup["options"]["install_requires"])
+
+
+def extra(setup: configparser.ConfigParser, name: str) -> Requirement:
+    """Returns the one requirement of an extra."""
+    (requirement,) = listed(setup["options.extras_require"][name])
+    return requirement
 
 
 def test_the_version_is_stated_once(
@@ -106,35 +116,44 @@ def test_imports_and_dependencies_agree(root: Path, setup: configparser.ConfigPa
     assert declared - needed == set(), "in install_requires, but not imported"
 
 
-def test_the_build_uses_a_tensorflow_that_the_package_runs_with(
-    setup: configparser.ConfigParser, pyproject: dict[str, Any]
-) -> None:
-    built = {
-        requirement.name: requirement
-        for requirement in map(Requirement, pyproject["build-system"]["requires"])
-    }["tensorflow"]
-    (pin,) = built.specifier
-    assert pin.operator == "=="
-    runs = {requirement.name: requirement for requirement in requirements(setup)}["tensorflow"]
-    assert pin.version in runs.specifier
-    linux = {"platform_system": "Linux", "sys_platform": "linux", "platform_machine": "x86_64"}
-    windows = {"platform_system": "Windows", "sys_platform": "win32", "platform_machine": "AMD64"}
-    assert built.marker is not None
-    assert built.marker.evaluate(linux)
-    assert not built.marker.evaluate(windows)
-
-
 def test_tensorflow_quantum_is_asked_for_where_it_exists(setup: configparser.ConfigParser) -> None:
-    tfq = {r.name: r for r in requirements(setup)}["tensorflow-quantum"]
+    tfq = extra(setup, "tfq")
     assert tfq.marker is not None
-    for system, machine, exists in (
-        ("Linux", "x86_64", True),
-        ("Linux", "aarch64", False),
-        ("Darwin", "arm64", False),
-        ("Windows", "AMD64", False),
+    for system, machine, python, exists in (
+        ("Linux", "x86_64", "3.11", True),
+        ("Linux", "x86_64", "3.12", True),
+        ("Linux", "x86_64", "3.13", False),
+        ("Linux", "aarch64", "3.12", False),
+        ("Darwin", "arm64", "3.12", False),
+        ("Windows", "AMD64", "3.12", False),
     ):
-        environment = {"platform_system": system, "platform_machine": machine}
+        environment = {
+            "platform_system": system,
+            "platform_machine": machine,
+            "python_version": python,
+        }
         assert tfq.marker.evaluate(environment) is exists
+
+
+def test_each_backend_of_keras_is_an_extra_and_none_is_required(
+    setup: configparser.ConfigParser,
+) -> None:
+    for backend in _keras.BACKENDS:
+        assert extra(setup, backend).name == backend
+        assert backend not in {requirement.name for requirement in requirements(setup)}
+
+
+def test_the_supported_versions_are_those_that_were_tested(
+    setup: configparser.ConfigParser,
+) -> None:
+    cirq = {requirement.name: requirement for requirement in requirements(setup)}["cirq-core"]
+    tensorflow = extra(setup, "tensorflow")
+    for requirement, inside, outside in (
+        (cirq, ("1.5.0", "1.6.1", "1.7.0"), ("1.4.1", "1.8.0")),
+        (tensorflow, ("2.18.1", "2.19.1", "2.20.0", "2.21.0"), ("2.17.1", "2.22.0")),
+    ):
+        assert all(version in requirement.specifier for version in inside)
+        assert not any(version in requirement.specifier for version in outside)
 
 
 def test_the_command_is_installed() -> None:
@@ -144,11 +163,19 @@ def test_the_command_is_installed() -> None:
     assert done.stdout == f"qkeras-hybrid {qkeras_hybrid.__version__}\n"
 
 
-def test_ci_runs_the_test_command_of_the_readme(root: Path) -> None:
-    script = (root / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert script[0] == "#!/usr/bin/env bash"
-    commands = [line for line in script if line and not line.startswith("#")]
-    assert commands == ["set -euo pipefail", 'cd "$(dirname "$0")/.."', "python3 dev.py test"]
+@pytest.mark.parametrize(("everything", "newest"), [(0, 0), (3, 0), (0, 1), (2, 5)])
+def test_ci_runs_the_test_command_of_the_readme_then_the_newest_versions(
+    root: Path, tmp_path: Path, everything: int, newest: int
+) -> None:
+    (tmp_path / ".ci").mkdir()
+    script = shutil.copy(root / ".ci" / "run", tmp_path / ".ci" / "run")
+    (tmp_path / "dev.py").write_text(
+        "import sys\nprint(*sys.argv[1:])\n"
+        f"sys.exit({newest} if '--newest' in sys.argv else {everything})\n"
+    )
+    done = subprocess.run(["bash", script], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["test", "test --newest"]
+    assert bool(done.returncode) is bool(everything or newest)
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^python3 dev\.py \w+", readme, re.MULTILINE) == [
         "python3 dev.py compare",
@@ -207,11 +234,11 @@ def test_the_wheel_holds_the_modules_and_no_tests(root: Path, tmp_path: Path) ->
 def test_dev_refuses_other_pythons_in_one_line(
     dev: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys, "version_info", (3, 13, 0, "final", 0))
+    monkeypatch.setattr(sys, "version_info", (3, 14, 0, "final", 0))
     assert dev.main(["test"]) == 2
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 1
-    assert "needs Python 3.11 or 3.12" in said[0]
+    assert "needs Python 3.11, 3.12 or 3.13" in said[0]
 
 
 def test_dev_tells_its_jobs(dev: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,19 +283,147 @@ def test_dev_installs_again_only_after_a_change(
 
     monkeypatch.setattr(dev, "_run", run)
     monkeypatch.setattr(dev, "_status", lambda *command, stderr=None: 0)
-    monkeypatch.setattr(dev, "fingerprint", lambda python: "one")
+    monkeypatch.setattr(dev, "fingerprint", lambda python, patterns: "one")
     dev.set_up(python, frozenset({"test", "torch"}))
     dev.set_up(python, frozenset({"test", "torch"}))
     dev.set_up(python, frozenset())
     assert installed == [".[test,torch]"]
 
-    monkeypatch.setattr(dev, "fingerprint", lambda python: "two")
+    monkeypatch.setattr(dev, "fingerprint", lambda python, patterns: "two")
     dev.set_up(python, frozenset())
     assert installed == [".[test,torch]"] * 2  # what was there before stays up to date
 
     python.with_name("qkeras-hybrid").unlink()
     dev.set_up(python, frozenset())
     assert installed == [".[test,torch]"] * 3
+
+
+def test_dev_says_in_one_line_that_there_is_no_tensorflow_quantum(
+    dev: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(dev, "_run", lambda *command: None)
+    for job, found, lines in (("test", 0, 0), ("compare", 1, 1), ("compare", 0, 0)):
+        python = tmp_path / f"{job}{found}" / "bin" / "python"
+        python.parent.mkdir(parents=True)
+        monkeypatch.setattr(
+            dev,
+            "_status",
+            lambda *command, stderr=None, found=found: found * (command[-1] == dev.HAS_TFQ),
+        )
+        dev.set_up(python, dev.JOBS[job])
+        said = capsys.readouterr().err.splitlines()
+        assert sum("tfq engine is left out" in line for line in said) == lines
+
+
+def test_dev_installs_a_wheel_of_the_newest_apart_from_the_sources(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    installed = []
+    monkeypatch.setattr(dev, "_run", lambda *command: installed.append(command))
+    monkeypatch.setattr(dev, "_status", lambda *command, stderr=None: 0)
+    monkeypatch.setattr(dev, "ROOT", tmp_path)
+    (tmp_path / "build" / "lib").mkdir(parents=True)
+    monkeypatch.setattr(dev, "build_requirements", list)
+    dev.set_up(tmp_path / "bin" / "python", dev.NEWEST_EXTRAS, wheel=True)
+    command = installed[-1]
+    assert command[-1] == ".[jax,tensorflow,test]"
+    assert "--upgrade" in command
+    assert "--editable" not in command
+    assert not (tmp_path / "build").exists()  # a module that is gone stays there, and in a wheel
+
+
+def test_a_wheel_is_made_again_when_a_module_changes(dev: ModuleType, tmp_path: Path) -> None:
+    every = (*dev.INSTALLED_FROM, *dev.PACKAGED)
+    module = tmp_path / "qkeras_hybrid" / "module.py"
+    module.parent.mkdir()
+    module.write_text("ONE = 1")
+    first = dev.fingerprint(tmp_path / "python", tmp_path, every)
+    module.write_text("ONE = 2")
+    assert dev.fingerprint(tmp_path / "python", tmp_path, every) != first
+
+
+def test_all_that_a_wheel_holds_counts_as_a_change(
+    dev: ModuleType, root: Path, setup: configparser.ConfigParser
+) -> None:
+    counted = {path for pattern in dev.PACKAGED for path in root.glob(pattern)}
+    for package, patterns in setup["options.package_data"].items():
+        folder = root / package.replace(".", "/")
+        for pattern in patterns.split(", "):
+            for path in folder.glob(pattern):
+                assert path.name == "py.typed" or path in counted
+
+
+def test_dev_finds_the_newest_python_that_runs(
+    dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    newest = ".".join(map(str, dev.SUPPORTED[-1]))
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path))
+    monkeypatch.setattr(dev.shutil, "which", lambda name: f"/shims/{name}")
+    inside = tmp_path / "versions" / f"{newest}.2" / "bin" / "python"
+    inside.parent.mkdir(parents=True)
+    inside.touch()
+    for running, expected in (
+        ({Path(f"/shims/python{newest}"), inside}, Path(f"/shims/python{newest}")),
+        ({inside}, inside),  # what is on PATH does not run
+        (set(), Path(sys.executable)),
+    ):
+        monkeypatch.setattr(
+            dev,
+            "version_of",
+            lambda python, running=running: newest if python in running else None,
+        )
+        assert dev.newest_python() == expected
+
+
+def test_the_version_of_a_python_that_does_not_run_is_none(dev: ModuleType, tmp_path: Path) -> None:
+    assert dev.version_of(Path(sys.executable)) == "{}.{}".format(*sys.version_info)
+    assert dev.version_of(tmp_path / "python") is None
+    shim = tmp_path / "shim"
+    shim.write_text("#!/bin/sh\nexit 127\n")
+    shim.chmod(0o755)
+    assert dev.version_of(shim) is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "selected"),
+    [([], None), (["-x"], None), (["tests/test_gates.py", "-x"], ())],
+)
+def test_dev_tests_the_contracts_on_the_installed_package(
+    dev: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    selected: tuple[str, ...] | None,
+) -> None:
+    ran: list[tuple[object, ...]] = []
+    made: list[tuple[object, ...]] = []
+    monkeypatch.setenv("PYTHONPATH", "sources")
+    monkeypatch.setenv("PYTHONSAFEPATH", "")
+    monkeypatch.setattr(dev, "find_newest_environment", lambda: Path("newest"))
+    monkeypatch.setattr(
+        dev, "set_up", lambda python, extras, *, wheel: made.append((python, extras, wheel))
+    )
+
+    def status(*command: object, stderr: object = None) -> int:
+        assert os.environ["PYTHONSAFEPATH"] == "1"
+        assert "PYTHONPATH" not in os.environ
+        ran.append(command)
+        return 1
+
+    monkeypatch.setattr(dev, "_status", status)
+    assert dev.main(["test", "--newest", *arguments]) == 1
+    assert made == [(Path("newest"), dev.NEWEST_EXTRAS, True)]
+    expected = dev.CONTRACTS if selected is None else selected
+    (command,) = ran
+    assert command[:3] == (Path("newest"), "-m", "pytest")
+    assert command[5:] == (*arguments, *expected)
+
+
+def test_the_contracts_name_files_that_are_there(dev: ModuleType, root: Path) -> None:
+    for name in dev.CONTRACTS:
+        assert (root / name.split("::")[0]).exists()
 
 
 def test_dev_tries_again_after_an_installation_that_failed(
