@@ -76,6 +76,27 @@ def start_worker() -> None:
     workers.start_worker()
 
 
+def serve_timings(connection: Any, names: Any) -> None:
+    """Serves `qkeras-hybrid perf` in a process that has a Keras backend of its own.
+
+    It says nothing on the error stream, ever: Keras loads TensorFlow under every backend, at the
+    first `fit`. What goes wrong is an answer.
+
+    Args:
+        connection: The process's end of a pipe; see `perf.workers`.
+        names: The engines that it will time.
+    """
+    with stderr_muted():
+        try:
+            start_worker()
+            workers = importlib.import_module(f"{PACKAGE}.perf.workers")
+        except Exception as error:
+            # Such as a backend that is installed and does not load.
+            connection.send((False, f"{type(error).__name__}: {error}"))
+            return
+        workers.serve(connection, names)
+
+
 def main() -> int:
     """Runs `qkeras-hybrid` and returns its exit code."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -49,11 +49,14 @@ LAZY_LIBRARIES = {
     "cirq": ANYWHERE,
     "sympy": ANYWHERE,
     # `testing` takes gradients by each Keras backend's own means.
-    # The step that `perf` times is TensorFlow's, and so is TensorBoard's format.
+    # The step that `perf` times is the backend's, and TensorBoard's format is TensorFlow's.
     "tensorflow": ("_lazy", "engines", "testing", "bench.tracking", "perf.steps"),
     "tensorflow_quantum": ("engines.tfq",),
     # The portable engine asks torch whether it rounds matrix products.
-    "torch": ("engines._host", "engines.native.bridges", "engines.statevector", "testing"),
+    "torch": (
+        *("engines._host", "engines.native.bridges", "engines.statevector"),
+        *("testing", "perf.steps"),
+    ),
 }
 
 

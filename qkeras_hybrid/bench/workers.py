@@ -107,11 +107,11 @@ def run_processes(
         )
         running: dict[concurrent.futures.Future[Row], Task] = {}
         try:
-            with _environment(_settings(threads)):
+            with variables_set(_settings(threads)):
                 while waiting or running:
                     # One each, so that a lost worker takes no more than that with it.
                     while waiting and len(running) < n_processes:
-                        with _interrupts_kept_off():
+                        with interrupts_kept_off():
                             future = pool.submit(_run_alone, waiting[0], n_workers == 1)
                         running[future] = waiting.popleft()
                     ended, _ = concurrent.futures.wait(
@@ -159,7 +159,7 @@ def _settings(threads: int) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _environment(settings: dict[str, str]) -> Iterator[None]:
+def variables_set(settings: dict[str, str]) -> Iterator[None]:
     """Sets environment variables for the processes that are started meanwhile."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
@@ -174,7 +174,7 @@ def _environment(settings: dict[str, str]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _interrupts_kept_off() -> Iterator[None]:
+def interrupts_kept_off() -> Iterator[None]:
     """Keeps Ctrl-C from processes (and threads) that are started meanwhile, from their first line.
 
     They inherit what this thread blocks. `start_worker` comes too late for a worker that is

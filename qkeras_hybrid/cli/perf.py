@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,12 +13,14 @@ import rich.progress
 import typer
 
 from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.cli.base import app, fail, native_stderr_muted, stopped
 
 if TYPE_CHECKING:
     from qkeras_hybrid.perf.base import Config
     from qkeras_hybrid.perf.peer_runs import Peer
     from qkeras_hybrid.perf.report import Measured
+    from qkeras_hybrid.perf.workers import Worker
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +28,10 @@ class _Effort:
     """How long everything may take.
 
     Attributes:
-        step_s: Seconds of repetitions of a configuration, for all engines together.
+        step_s: Seconds of repetitions of a configuration, for all engines of a backend together.
         cap_s: Seconds after which an engine gets no more turns, or a peer is ended.
         epochs: Epochs of each model at least, after its first.
-        epoch_s: Seconds of epochs, for all models together.
+        epoch_s: Seconds of epochs, for all models of a backend together.
     """
 
     step_s: float
@@ -47,9 +49,19 @@ _QUICK_ENGINES = ("native", "tfq")
 
 @dataclasses.dataclass(frozen=True)
 class _Wanted:
-    """What the options ask for, checked."""
+    """What the options ask for, checked.
+
+    Attributes:
+        configs: The configurations.
+        backends: The Keras backends, this process's first if it is one of them.
+        engines: The engines on each, as in `native@jax` for one on another backend.
+        peers: The peers.
+        epochs: Whether epochs are timed.
+        effort: How long everything may take.
+    """
 
     configs: tuple[Config, ...]
+    backends: tuple[str, ...]
     engines: tuple[str, ...]
     peers: tuple[Peer, ...]
     epochs: bool
@@ -75,6 +87,14 @@ def perf(
             "--quick native and tfq."
         ),
     ] = None,
+    backend: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A Keras backend to time the engines under: tensorflow, jax or torch; repeatable. "
+            "By default all that are installed, or with --quick that of KERAS_BACKEND.",
+        ),
+    ] = None,
     peers: Annotated[
         list[str] | None,
         typer.Option(
@@ -95,6 +115,10 @@ def perf(
     computes its gradients with respect to inputs and weights. The engines take turns in one run,
     and their losses and gradients are compared: times of results that disagree are not shown.
 
+    Each Keras backend but that of KERAS_BACKEND is in a process of its own, and takes part in the
+    same turns: `native@jax` is the native engine under JAX. Under JAX the step is compiled by
+    `jax.jit`, under TensorFlow traced by `tf.function`, under PyTorch eager.
+
     GFLOP/s are the floating-point operations that the native engine's compiled circuit asks for,
     over the median time; the peak is measured by multiply-adds on all cores.
 
@@ -103,26 +127,30 @@ def perf(
 
     - `qkeras-hybrid perf --engine native --engine tfq --config 10,3,64 --output perf.json`
 
+    - `qkeras-hybrid perf --backend jax --backend torch --engine native`
+
     - `qkeras-hybrid perf --peers pennylane-jax=other-venv/bin/python`
 
     Exit codes: 0 done, 1 results disagree or nothing could be timed, 2 wrong usage, 130 Ctrl-C.
     """
-    try:
-        wanted = _wanted(quick, config, engine, peers, epochs, output)
-        measured = _start(wanted, quick)
-    except ValueError as error:
-        raise fail(str(error), 2) from error
-    except KeyboardInterrupt as error:
-        raise stopped("before the first configuration.") from error
     peer_lines: dict[str, dict[str, Any]] = {}
-    try:
-        _measure(wanted, measured, peer_lines)
-    except KeyboardInterrupt as error:
-        _show(measured)
-        done = f"{len(measured.steps)} of {len(wanted.configs)} configurations measured"
-        raise stopped(
-            f"with {done}." if output is None else f"with {done}; {output} is not written."
-        ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            wanted = _wanted(quick, config, engine, backend, peers, epochs, output)
+            workers = stack.enter_context(_workers(wanted.engines))
+            measured = _start(wanted, workers, quick)
+        except ValueError as error:
+            raise fail(str(error), 2) from error
+        except KeyboardInterrupt as error:
+            raise stopped("before the first configuration.") from error
+        try:
+            _measure(wanted, measured, workers, peer_lines)
+        except KeyboardInterrupt as error:
+            _show(measured)
+            done = f"{len(measured.steps)} of {len(wanted.configs)} configurations measured"
+            raise stopped(
+                f"with {done}." if output is None else f"with {done}; {output} is not written."
+            ) from error
     _show(measured)
     _finish(measured, peer_lines, output)
 
@@ -131,6 +159,7 @@ def _wanted(
     quick: bool,
     config: Sequence[str] | None,
     engine: Sequence[str] | None,
+    backend: Sequence[str] | None,
     peers: Sequence[str] | None,
     epochs: bool,
     output: Path | None,
@@ -138,39 +167,61 @@ def _wanted(
     """Checks the options; raises ValueError on the first that is wrong."""
     # These imports take seconds.
     with native_stderr_muted():
+        import keras
+
         from qkeras_hybrid import engines
-        from qkeras_hybrid.perf import base, peer_runs, report, steps
+        from qkeras_hybrid.perf import base, peer_runs, report, workers
 
     configs = tuple(dict.fromkeys(map(base.Config.parse, config or ())))
     for name in engine or ():
         one_of("--engine", name, engines.names())
+    installed = workers.installed()
+    for name in backend or ():
+        one_of("--backend", name, base.BACKENDS)
+        if name not in installed:
+            raise ArgumentError("--backend", "name a backend that is installed", name)
     asked = tuple(map(peer_runs.Peer.parse, peers or ()))
     if len({peer.name for peer in asked}) < len(asked):
         raise ValueError("Argument `--peers` must name each peer once.")
     if output is not None:
         report.check_writable(output)
-    refused = steps.engines_refused()
-    if refused is not None:
-        raise ValueError(f"The command can't run here: {refused}.")
+    backends = [keras.backend.backend()] if quick and not backend else backend or installed
+    # In the order of `installed`, this process's first.
+    backends = [name for name in installed if name in backends]
+    chosen = dict.fromkeys(engine or (_QUICK_ENGINES if quick else engines.names()))
     return _Wanted(
         configs or (base.QUICK if quick else base.STANDARD),
-        tuple(dict.fromkeys(engine or (_QUICK_ENGINES if quick else engines.names()))),
+        tuple(backends),
+        workers.contenders(tuple(chosen), backends),
         asked,
         epochs,
         _QUICK if quick else _FULL,
     )
 
 
-def _start(wanted: _Wanted, quick: bool) -> Measured:
-    """Loads the engines and measures the peak."""
+def _workers(engines: Sequence[str]) -> contextlib.AbstractContextManager[dict[str, Worker]]:
+    """Starts a process for each backend that is not this one's."""
+    from qkeras_hybrid.perf import workers
+
+    return workers.started(engines)
+
+
+def _start(wanted: _Wanted, workers: Mapping[str, Worker], quick: bool) -> Measured:
+    """Loads the engines, here and in the other processes, and measures the peak."""
+    import keras
+
     from qkeras_hybrid.bench import environment
     from qkeras_hybrid.engines.native import library
-    from qkeras_hybrid.perf import epochs, peak, report, steps
+    from qkeras_hybrid.perf import base, epochs, peak, report, steps
 
+    own = keras.backend.backend()
     with native_stderr_muted():
-        steps.warm_up(wanted.engines)
+        steps.warm_up(base.by_backend(wanted.engines).get(own, []))
+    for worker in workers.values():
+        worker.wait()
     machine = environment.machine()
-    if "native" not in wanted.engines:
+    engines = tuple(dict.fromkeys(base.split(name)[0] for name in wanted.engines))
+    if "native" not in engines:
         found: peak.Peak | str = "the native engine was not asked for."
     else:
         try:
@@ -183,7 +234,9 @@ def _start(wanted: _Wanted, quick: bool) -> Measured:
     settings = {
         "quick": quick,
         "configs": [str(config) for config in wanted.configs],
-        "engines": list(wanted.engines),
+        "engines": list(engines),
+        "backends": list(wanted.backends),
+        "own_backend": own,
         "peers": [peer.name for peer in wanted.peers],
         "epochs": wanted.epochs,
         **dataclasses.asdict(wanted.effort),
@@ -191,18 +244,28 @@ def _start(wanted: _Wanted, quick: bool) -> Measured:
     return report.Measured(settings, environment.versions(), machine, found, twin=epochs.TWIN)
 
 
-def _measure(wanted: _Wanted, measured: Measured, lines: dict[str, dict[str, Any]]) -> None:
+def _measure(
+    wanted: _Wanted,
+    measured: Measured,
+    workers: Mapping[str, Worker],
+    lines: dict[str, dict[str, Any]],
+) -> None:
     """Measures everything; what is done is in `measured` if Ctrl-C comes."""
-    from qkeras_hybrid.perf import epochs, peer_runs, steps
+    from qkeras_hybrid.perf import agreement, epochs, peer_runs, steps
+    from qkeras_hybrid.perf.workers import EPOCHS, STEPS, Remote
 
-    effort = wanted.effort
+    effort, n_backends = wanted.effort, len(wanted.backends)
     total = len(wanted.configs) * (1 + len(wanted.peers)) + wanted.epochs
     try:
         with _progress(total) as advance:
             for config in wanted.configs:
                 advance(f"step {config}", 0)
                 result = steps.measure(
-                    config, wanted.engines, budget_s=effort.step_s, cap_s=effort.cap_s
+                    config,
+                    wanted.engines,
+                    {name: Remote(worker, STEPS) for name, worker in workers.items()},
+                    budget_s=effort.step_s * n_backends,
+                    cap_s=effort.cap_s,
                 )
                 for peer in wanted.peers:
                     advance(f"step {config}, {peer.name}", 1)
@@ -219,12 +282,13 @@ def _measure(wanted: _Wanted, measured: Measured, lines: dict[str, dict[str, Any
             if wanted.epochs:
                 measured.epochs = epochs.measure(
                     wanted.engines,
+                    {name: Remote(worker, EPOCHS) for name, worker in workers.items()},
                     rounds=effort.epochs,
-                    budget_s=effort.epoch_s,
+                    budget_s=effort.epoch_s * n_backends,
                     cap_s=effort.cap_s,
                     on_model=lambda name: advance(f"epoch, {name}", 0),
                 )
-    except steps.DisagreementError as error:
+    except agreement.DisagreementError as error:
         raise fail(str(error), 1) from error
 
 
@@ -259,9 +323,11 @@ def _show(measured: Measured) -> None:
             best[str(result.config)] = name
     tables = []
     if measured.steps:
-        tables += [report.step_table(measured), report.first_call_table(measured)]
+        tables += [report.step_table(measured), *report.first_call_tables(measured)]
     if best:
         tables.append(report.jitted_table(measured, best))
+        under_jax = report.jax_table(measured, peer_runs.JITTED)
+        tables += [] if under_jax is None else [under_jax]
     if measured.epochs:
         tables.append(report.epoch_table(measured))
     for table in tables:

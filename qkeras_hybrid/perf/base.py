@@ -6,13 +6,44 @@ import dataclasses
 import re
 import statistics
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol
+
+import keras
+import numpy as np
 
 from qkeras_hybrid._errors import ArgumentError
 
 MAX_STEPS_A_TURN = 50
 """A contender of microseconds would fill the results file otherwise."""
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""The Keras backends under which something is timed."""
+
+
+class NotTimedError(Exception):
+    """Something is not timed; the text is the reason, as a table's note shows it."""
+
+
+class Contenders(Protocol):
+    """What is timed under one Keras backend, in this process or in another."""
+
+    def first(self, name: str, config: Config | None) -> tuple[float, list[np.ndarray]]:
+        """Makes a contender and calls it once.
+
+        Args:
+            name: The contender's name under this backend.
+            config: The size, of those that have one.
+
+        Returns:
+            The seconds of the first call, and what it computed.
+
+        Raises:
+            NotTimedError: If it can't be timed, with the reason.
+        """
+
+    def turn(self, name: str, seconds: float) -> list[float]:
+        """Gives a turn to a contender that has been called once; see `take_turns`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,6 +143,8 @@ def reason_of(error: BaseException) -> str:
     'ValueError: It is too large'
     """
     said = str(error)
+    if isinstance(error, NotTimedError):
+        return said
     if said.startswith("Graph execution error"):
         lines = [line for line in said.splitlines()[1:] if not line.startswith((" ", "\t"))]
         said = "\n".join(line for line in lines if not line.startswith("Detected at node"))
@@ -119,8 +152,55 @@ def reason_of(error: BaseException) -> str:
     return f"{type(error).__name__}: {said}" if said else type(error).__name__
 
 
+def named(engine: str, backend: str) -> str:
+    """Returns a contender's name: the engine's, with the backend if that is another process's.
+
+    Example:
+
+    >>> named("native", keras.backend.backend())
+    'native'
+    """
+    return engine if backend == keras.backend.backend() else f"{engine}@{backend}"
+
+
+def split(name: str) -> tuple[str, str]:
+    """Returns the engine and the backend that `named` has put together.
+
+    Example:
+
+    >>> split("native@jax")
+    ('native', 'jax')
+    """
+    engine, _, backend = name.partition("@")
+    return engine, backend or keras.backend.backend()
+
+
+def by_backend(names: Sequence[str]) -> dict[str, list[str]]:
+    """Sorts names by their backends, each in the order given."""
+    found: dict[str, list[str]] = {}
+    for name in names:
+        found.setdefault(split(name)[1], []).append(name)
+    return found
+
+
+def turn(run: Callable[[], float], seconds: float) -> list[float]:
+    """Calls a contender for some time, at least once.
+
+    Args:
+        run: What to call; returns the seconds it took.
+        seconds: No call starts after so many.
+
+    Returns:
+        The seconds of each call.
+    """
+    times: list[float] = []
+    while not times or (sum(times) < seconds and len(times) < MAX_STEPS_A_TURN):
+        times.append(run())
+    return times
+
+
 def take_turns(
-    runs: Mapping[str, Callable[[], float]],
+    runs: Mapping[str, Callable[[float], list[float]]],
     timings: Mapping[str, Timing],
     *,
     budget_s: float,
@@ -129,10 +209,12 @@ def take_turns(
 ) -> None:
     """Times contenders in turns, so that what slows the machine down slows all of them.
 
-    A turn is several calls for one that is fast, one call for one that is slow.
+    A turn is several calls for one that is fast, one call for one that is slow. They follow each
+    other in the process that makes them: none waits for a message between processes.
 
     Args:
-        runs: What to call for each contender, by name; returns the seconds it took.
+        runs: What gives each contender a turn of so many seconds, by name, and returns the
+            seconds of each call; see `turn`.
         timings: Where each one's times go, by name. One that raises gets no times, but the
             reason.
         budget_s: Seconds for all contenders; not kept if `rounds` rounds take longer.
@@ -146,20 +228,15 @@ def take_turns(
     done = 0
     while active and (done < rounds or time.perf_counter() - start < budget_s):
         for name, run in list(active.items()):
-            turn = 0.0
             try:
-                for _ in range(MAX_STEPS_A_TURN):
-                    seconds = run()
-                    timings[name].times_s.append(seconds)
-                    turn += seconds
-                    if turn >= turn_s:
-                        break
+                times = run(turn_s)
             except Exception as error:
                 timings[name].times_s.clear()
                 timings[name].reason = reason_of(error)
                 del active[name]
                 continue
-            spent[name] += turn
+            timings[name].times_s.extend(times)
+            spent[name] += sum(times)
             if spent[name] >= cap_s:
                 del active[name]
         done += 1

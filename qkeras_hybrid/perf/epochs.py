@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import keras
+import numpy as np
 
 from qkeras_hybrid import datasets
 from qkeras_hybrid.bench import controls
 from qkeras_hybrid.bench.fitting import EpochClock
 from qkeras_hybrid.layers import PQCDense
-from qkeras_hybrid.perf.base import Timing, reason_of, take_turns
+from qkeras_hybrid.perf.base import (
+    Config,
+    Contenders,
+    Timing,
+    by_backend,
+    named,
+    reason_of,
+    split,
+    take_turns,
+    turn,
+)
 
 TWIN = "dense"
 BATCH_SIZE = 32
@@ -43,8 +54,42 @@ def _twin() -> keras.Model:
     return controls.same_width(hybrid("statevector"))
 
 
+class Epochs:
+    """Epochs under the Keras backend of this process: `Contenders` by engine, and the twin."""
+
+    def __init__(self) -> None:
+        self._split = datasets.split(datasets.load("digits"), 0)
+        self._runs: dict[str, Callable[[], float]] = {}
+
+    def first(self, name: str, config: Config | None) -> tuple[float, list[np.ndarray]]:
+        """Builds a model, compiles it, and trains it for an epoch; the size is always the same."""
+        keras.utils.set_random_seed(0)
+        model = _twin() if name == TWIN else hybrid(name)
+        model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
+        start = time.perf_counter()
+        self._epoch(model)
+        seconds = time.perf_counter() - start
+        self._runs[name] = functools.partial(self._epoch, model)
+        return seconds, []
+
+    def turn(self, name: str, seconds: float) -> list[float]:
+        """Trains a model on for some time; see `base.turn`."""
+        return turn(self._runs[name], seconds)
+
+    def _epoch(self, model: keras.Model) -> float:
+        clock = EpochClock()
+        model.fit(
+            *(self._split.x_train, self._split.y_train),
+            batch_size=BATCH_SIZE,
+            verbose=0,
+            callbacks=[clock],
+        )
+        return clock.seconds
+
+
 def measure(
     names: Sequence[str],
+    elsewhere: Mapping[str, Contenders] | None = None,
     *,
     rounds: int,
     budget_s: float,
@@ -57,46 +102,35 @@ def measure(
     trained with Adam on the same batches of 32.
 
     Args:
-        names: The engines.
+        names: The engines, those of another backend as in `native@jax`.
+        elsewhere: What times epochs under the other backends, by their names.
         rounds: Epochs of each model at least, after its first.
         budget_s: Seconds for all models together; see `take_turns`.
         cap_s: Seconds after which a model gets no more turns.
         on_model: Called with the name of each model before its first epoch.
 
     Returns:
-        The timings by engine; the twin's is the first, under `"dense"`. A model that can't be
-        built or trained has the reason there.
+        The timings by engine, after those of the twin on the same backend: `"dense"`, or as in
+        `"dense@jax"`. A model that can't be built or trained has the reason there.
     """
-    data = datasets.load("digits")
-    split = datasets.split(data, 0)
-    timings = {name: Timing() for name in (TWIN, *names)}
-    runs: dict[str, Callable[[], float]] = {}
-
-    def epoch(model: keras.Model) -> float:
-        clock = EpochClock()
-        model.fit(
-            *(split.x_train, split.y_train),
-            batch_size=BATCH_SIZE,
-            verbose=0,
-            callbacks=[clock],
-        )
-        return clock.seconds
-
+    places = {keras.backend.backend(): Epochs(), **(elsewhere or {})}
+    timings = {
+        name: Timing()
+        for backend, its in by_backend(names).items()
+        for name in (named(TWIN, backend), *its)
+    }
+    runs: dict[str, Callable[[float], list[float]]] = {}
     for name, timing in timings.items():
         on_model(name)
+        model, backend = split(name)
         try:
-            keras.utils.set_random_seed(0)
-            model = _twin() if name == TWIN else hybrid(name)
-            model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
-            start = time.perf_counter()
-            epoch(model)
-            timing.first_s = time.perf_counter() - start
+            timing.first_s, _ = places[backend].first(model, None)
         except Exception as error:
             timing.reason = reason_of(error)
             continue
         if timing.first_s > cap_s:
             timing.reason = f"its first epoch took more than {cap_s:g} s"
             continue
-        runs[name] = functools.partial(epoch, model)
+        runs[name] = functools.partial(places[backend].turn, model)
     take_turns(runs, timings, budget_s=budget_s, cap_s=cap_s, rounds=rounds)
     return timings

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from qkeras_hybrid import _files
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.perf.base import Timing
+from qkeras_hybrid.perf.base import Timing, by_backend, named, split
 
 if TYPE_CHECKING:
     import rich.box as rich_box
@@ -39,8 +39,9 @@ class Measured:
         machine: What kind of machine it is.
         peak: The processor's peak, or the reason why there is none.
         steps: The configurations that are done.
-        epochs: Timings of epochs by model, the Dense twin's first; empty if not measured.
-        twin: The name of the Dense twin in `epochs`.
+        epochs: Timings of epochs by model, on each backend the Dense twin's first; empty if not
+            measured.
+        twin: The name of the Dense twin in `epochs`, on this process's backend.
     """
 
     settings: dict[str, Any]
@@ -99,7 +100,8 @@ def step_table(measured: Measured) -> rich_table.Table:
     """Makes the table of training steps: a line for each engine and peer of each configuration.
 
     The columns "/ native" are the times over those of the native engine in the same
-    configuration: how many times as long, by medians and by shortest times.
+    configuration, on this process's backend: how many times as long, by medians and by shortest
+    times.
     """
     made = _table(
         "Training step: qubits,layers,batch",
@@ -107,7 +109,7 @@ def step_table(measured: Measured) -> rich_table.Table:
         "step, and the share of the peak",
     )
     made.add_column("step", no_wrap=True)
-    made.add_column("by", no_wrap=True)
+    made.add_column("by", overflow="fold")
     for column in ("median", "best", "median\n/ native", "best\n/ native", "roofline"):
         made.add_column(column, justify="right", no_wrap=True)
     for result in measured.steps:
@@ -121,27 +123,38 @@ def step_table(measured: Measured) -> rich_table.Table:
                 duration(timing.best_s),
                 _times(ratio(timing.median_s, native.median_s)),
                 _times(ratio(timing.best_s, native.best_s)),
-                _roofline(result, measured.peak) if name == "native" else "",
+                _roofline(result, name, measured.peak),
             )
             label = ""
         made.add_section()
     return made
 
 
-def _roofline(result: StepResult, peak: Peak | str) -> str:
-    if result.gflops is None:
+def _roofline(result: StepResult, name: str, peak: Peak | str) -> str:
+    gflops = result.gflops_of(name) if split(name)[0] == "native" else None
+    if gflops is None:
         return ""
-    share = "" if isinstance(peak, str) else f", {100 * result.gflops / peak.gflops:.1f} %"
-    return f"{_three_digits(result.gflops)}{share}"
+    share = "" if isinstance(peak, str) else f", {100 * gflops / peak.gflops:.1f} %"
+    return f"{_three_digits(gflops)}{share}"
 
 
-def first_call_table(measured: Measured) -> rich_table.Table:
-    """Makes the table of first calls: a line a configuration, a column for each engine and peer."""
-    made = _table("First call")
+def first_call_tables(measured: Measured) -> list[rich_table.Table]:
+    """Makes a table of first calls for each backend, and one for the peers.
+
+    A line a configuration, a column for each engine or peer.
+    """
+    engines = dict.fromkeys(name for result in measured.steps for name in result.timings)
+    peers = list(dict.fromkeys(name for result in measured.steps for name in result.peers))
+    made = [
+        _first_calls(measured, f"First call under {backend}", names)
+        for backend, names in by_backend(list(engines)).items()
+    ]
+    return [*made, _first_calls(measured, "First call of peers", peers)] if peers else made
+
+
+def _first_calls(measured: Measured, title: str, names: list[str]) -> rich_table.Table:
+    made = _table(title)
     made.add_column("step", no_wrap=True)
-    names = dict.fromkeys(
-        name for result in measured.steps for name in (*result.timings, *result.peers)
-    )
     for name in names:
         made.add_column(name, justify="right", overflow="fold")
     for result in measured.steps:
@@ -183,25 +196,73 @@ def jitted_table(measured: Measured, best: dict[str, str]) -> rich_table.Table:
     return made
 
 
+def jax_table(measured: Measured, peers: tuple[str, ...]) -> rich_table.Table | None:
+    """Makes the table of the compiled peers against the engines under JAX, which compile too.
+
+    Args:
+        measured: What was measured.
+        peers: The names of those that compile.
+
+    Returns:
+        A line for each configuration and peer; None if either side was not timed.
+    """
+    made = _table(
+        "Jitted peers / engines under JAX",
+        "peer / ...: how many times as long as that engine, by medians. first call: with the "
+        "compilation",
+    )
+    engines = ("native", "statevector")
+    made.add_column("step", no_wrap=True)
+    made.add_column("peer", overflow="fold")
+    for engine in engines:
+        made.add_column(f"peer /\n{engine}", justify="right", no_wrap=True)
+    for name in ("peer", *engines):
+        made.add_column(f"first call\n{name}", justify="right", no_wrap=True)
+    for result in measured.steps:
+        ours = [result.timings.get(named(engine, "jax"), Timing()) for engine in engines]
+        label = str(result.config)
+        for name in peers:
+            timing = result.peers.get(name, Timing())
+            if not timing.times_s or not any(its.times_s for its in ours):
+                continue
+            made.add_row(
+                label,
+                name,
+                *(_times(ratio(timing.median_s, its.median_s)) for its in ours),
+                *(duration(its.first_s) for its in (timing, *ours)),
+            )
+            label = ""
+    return made if made.row_count else None
+
+
 def epoch_table(measured: Measured) -> rich_table.Table:
-    """Makes the table of epochs: a line for each engine and for the Dense twin."""
+    """Makes the table of epochs: a line for each engine and Dense twin of each backend.
+
+    The columns "/ twin" are the times over those of the twin on the same backend.
+    """
     made = _table(
         "Epoch of fit on digits: Dense(8), PQCDense(8) or its twin Dense(8), Dense(10); batches "
         "of 32",
-        "/ twin: how many times as long as the Dense twin",
+        "/ twin: how many times as long as the Dense twin on the same backend",
     )
     made.add_column("middle layer")
-    for column in ("first epoch", "median", "best", "median / twin", "best / twin"):
+    for column in ("first epoch", "median", "best", "median\n/ twin", "best\n/ twin"):
         made.add_column(column, justify="right", no_wrap=True)
-    twin = measured.epochs[measured.twin]
-    for name, timing in measured.epochs.items():
-        label = "Dense(8), the twin" if name == measured.twin else f"PQCDense(8), {name}"
-        made.add_row(
-            label,
-            *(duration(s) for s in (timing.first_s, timing.median_s, timing.best_s)),
-            _times(ratio(timing.median_s, twin.median_s)),
-            _times(ratio(timing.best_s, twin.best_s)),
-        )
+    for backend, names in by_backend(list(measured.epochs)).items():
+        its_twin = named(measured.twin, backend)
+        twin = measured.epochs.get(its_twin, Timing())
+        for name in names:
+            timing = measured.epochs[name]
+            label = f"PQCDense(8), {name}"
+            if name == its_twin:
+                label = "Dense(8), " + ("the twin" if split(name)[0] == name else f"twin@{backend}")
+            made.add_row(
+                label,
+                *(duration(s) for s in (timing.first_s, timing.median_s, timing.best_s)),
+                _times(ratio(timing.median_s, twin.median_s)),
+                _times(ratio(timing.best_s, twin.best_s)),
+            )
+        made.add_section()
     return made
 
 

@@ -2,9 +2,10 @@
 
 The workload: `rx(x_i)` on qubit i; then layers of `ry, rz` on every qubit and `CZ` on the ring of
 neighbours; read `<Z_i>` of every qubit. A step is the loss, the sum over batch and qubits of
-`<Z_i>**2`, and its gradients with respect to inputs and weights, in float32 in a `tf.function`.
-Inputs, then weights, are drawn uniformly from 0 to 3 with seed 0; weights are read layer by layer,
-qubit by qubit, `ry` before `rz`.
+`<Z_i>**2`, and its gradients with respect to inputs and weights, in float32, by what the Keras
+backend has for a training step: `tf.function`, `jax.jit`, or PyTorch's autograd. Inputs, then
+weights, are drawn uniformly from 0 to 3 with seed 0; weights are read layer by layer, qubit by
+qubit, `ry` before `rz`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import contextlib
 import dataclasses
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,23 +23,21 @@ import numpy as np
 from qkeras_hybrid import engines
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.engines.native import library, lowering
-from qkeras_hybrid.perf.base import Config, Timing, reason_of, take_turns
+from qkeras_hybrid.perf.agreement import compare
+from qkeras_hybrid.perf.base import (
+    Config,
+    Contenders,
+    NotTimedError,
+    Timing,
+    reason_of,
+    split,
+    take_turns,
+    turn,
+)
 from qkeras_hybrid.program import Compiled, compile_circuit
 
 MOST_QUBITS = {"statevector": 12}
 """Engines that take minutes and gigabytes for more qubits than this."""
-
-LOSS_TOLERANCE = 1e-4
-"""Relative. A gate in float32 rounds by 6e-8, and a hundred gates and the sum over the batch stay
-below 1e-5; a wrong gate changes the loss by percents."""
-
-GRADIENT_TOLERANCE = 1e-3
-"""Relative, of the whole gradient as a vector. TFQ's gradient takes differences in float32, which
-leaves up to 1e-4; a wrong gate changes it by its own size."""
-
-
-class DisagreementError(Exception):
-    """Two engines have computed different things, so that their times don't compare."""
 
 
 @dataclasses.dataclass
@@ -48,7 +47,7 @@ class StepResult:
     Attributes:
         config: The configuration.
         loss: The loss, as the first engine computed it; None if no engine did.
-        timings: Each engine's timing, by name.
+        timings: Each engine's timing, by name (see `named`).
         flops: Floating-point operations of a step of the native engine: the expectation's, and
             its gradient's. None without that engine.
         peers: Each peer's timing, by name.
@@ -63,7 +62,11 @@ class StepResult:
     @property
     def gflops(self) -> float | None:
         """Operations a second that the native engine's median step reaches, in 1e9."""
-        timing = self.timings.get("native")
+        return self.gflops_of("native")
+
+    def gflops_of(self, name: str) -> float | None:
+        """Returns the same for the native engine under another backend, by its name there."""
+        timing = self.timings.get(name)
         if self.flops is None or timing is None or timing.median_s is None:
             return None
         return sum(self.flops) / timing.median_s / 1e9
@@ -133,13 +136,22 @@ def step(
 
     Returns:
         A function that runs the step and returns the loss, its gradient with respect to the
-        inputs, and its gradient with respect to the weights. Its first call traces.
+        inputs, and its gradient with respect to the weights. Its first call traces, and compiles
+        under JAX.
     """
     compiled = compiled or workload(config.n_qubits, config.n_layers)
     run = engines.prepare(compiled.job(), engine)
-    import tensorflow as tf  # the backend, as `engines_refused` has made sure
+    arrays = draw(config)
+    made = {"tensorflow": _tensorflow_step, "jax": _jax_step, "torch": _torch_step}
+    return made[keras.backend.backend()](run, arrays)
 
-    inputs, weights = (tf.constant(array) for array in draw(config))
+
+def _tensorflow_step(
+    run: engines.Run, arrays: tuple[np.ndarray, ...]
+) -> Callable[[], list[np.ndarray]]:
+    import tensorflow as tf
+
+    inputs, weights = (tf.constant(array) for array in arrays)
 
     @tf.function(autograph=False)  # type: ignore[untyped-decorator]
     def traced(inputs: Any, weights: Any) -> tuple[Any, ...]:
@@ -151,15 +163,31 @@ def step(
     return lambda: [tensor.numpy() for tensor in traced(inputs, weights)]
 
 
-def engines_refused() -> str | None:
-    """Returns why no engine can be timed here, or None."""
-    backend = keras.backend.backend()
-    if backend == "tensorflow":
-        return None
-    return (
-        f"the engines are compared under TensorFlow, and the Keras backend is {backend}; set the "
-        "environment variable KERAS_BACKEND to tensorflow"
-    )
+def _jax_step(run: engines.Run, arrays: tuple[np.ndarray, ...]) -> Callable[[], list[np.ndarray]]:
+    import jax
+
+    inputs, weights = (jax.numpy.asarray(array) for array in arrays)
+    jitted = jax.jit(jax.value_and_grad(lambda x, w: (run(x, w) ** 2).sum(), argnums=(0, 1)))
+
+    def called() -> list[np.ndarray]:
+        found = jitted(inputs, weights)
+        loss, gradients = jax.block_until_ready(found)  # type: ignore[no-untyped-call]
+        return [np.asarray(array) for array in (loss, *gradients)]
+
+    return called
+
+
+def _torch_step(run: engines.Run, arrays: tuple[np.ndarray, ...]) -> Callable[[], list[np.ndarray]]:
+    import torch
+
+    inputs, weights = (keras.ops.convert_to_tensor(array).requires_grad_() for array in arrays)
+
+    def called() -> list[np.ndarray]:
+        loss = (run(inputs, weights) ** 2).sum()
+        gradients = torch.autograd.grad(loss, [inputs, weights])
+        return [tensor.detach().cpu().numpy() for tensor in (loss, *gradients)]
+
+    return called
 
 
 def warm_up(names: Sequence[str]) -> None:
@@ -174,12 +202,54 @@ def warm_up(names: Sequence[str]) -> None:
                 step(engine, tiny)()
 
 
-def measure(config: Config, names: Sequence[str], *, budget_s: float, cap_s: float) -> StepResult:
+class Steps:
+    """Training steps under the Keras backend of this process: `Contenders` by engine.
+
+    Those of one configuration at a time.
+    """
+
+    def __init__(self) -> None:
+        self._config: Config | None = None
+        self._runs: dict[str, Callable[[], float]] = {}
+
+    def first(self, name: str, config: Config | None) -> tuple[float, list[np.ndarray]]:
+        """Makes a step and calls it once.
+
+        Raises:
+            NotTimedError: If the engine refuses.
+        """
+        assert config is not None
+        if config != self._config:
+            self._config, self._runs = config, {}
+        engine, compiled = engines.get(name), workload(config.n_qubits, config.n_layers)
+        assert engine is not None
+        reason = _too_many(name, config) or engine.refuses(compiled.job())
+        if reason is not None:
+            raise NotTimedError(reason)
+        run = step(engine, config, compiled)
+        seconds, found = _timed(run)
+        self._runs[name] = functools.partial(_seconds, run)
+        return seconds, found
+
+    def turn(self, name: str, seconds: float) -> list[float]:
+        """Calls a step for some time; see `base.turn`."""
+        return turn(self._runs[name], seconds)
+
+
+def measure(
+    config: Config,
+    names: Sequence[str],
+    elsewhere: Mapping[str, Contenders] | None = None,
+    *,
+    budget_s: float,
+    cap_s: float,
+) -> StepResult:
     """Times a step on each engine, in turns, and makes sure that they compute the same.
 
     Args:
         config: The configuration.
-        names: The engines.
+        names: The engines, those of another backend as in `native@jax`.
+        elsewhere: What times steps under the other backends, by their names.
         budget_s: Seconds for the repetitions of all engines together; see `take_turns`.
         cap_s: Seconds after which an engine gets no more turns.
 
@@ -187,31 +257,27 @@ def measure(config: Config, names: Sequence[str], *, budget_s: float, cap_s: flo
         The timings. An engine that can't run, or fails, has the reason there.
 
     Raises:
-        DisagreementError: If losses or gradients differ by more than rounding.
+        agreement.DisagreementError: If losses or gradients differ by more than rounding.
     """
+    places = {keras.backend.backend(): Steps(), **(elsewhere or {})}
     timings = {name: Timing() for name in names}
-    runs: dict[str, Callable[[], float]] = {}
+    runs: dict[str, Callable[[float], list[float]]] = {}
     reference: tuple[str, list[np.ndarray]] | None = None
     for name, timing in timings.items():
+        engine, backend = split(name)
         try:
-            engine, compiled = engines.get(name), workload(config.n_qubits, config.n_layers)
-            assert engine is not None
-            timing.reason = _too_many(name, config) or engine.refuses(compiled.job())
-            if timing.reason is not None:
-                continue
-            run = step(engine, config, compiled)
-            timing.first_s, found = _timed(run)
+            timing.first_s, found = places[backend].first(engine, config)
         except Exception as error:
             timing.reason = reason_of(error)
             continue
         if reference is None:
             reference = (name, found)
         else:
-            _compare(config, reference, (name, found))
+            compare(str(config), reference, (name, found))
         if timing.first_s > cap_s:
             timing.reason = f"its first call took more than {cap_s:g} s"
             continue
-        runs[name] = functools.partial(_seconds, run)
+        runs[name] = functools.partial(places[backend].turn, engine)
     # The second call may still settle things (pools of memory, threads).
     take_turns(
         {name: run for name, run in runs.items() if _settles(run, timings[name])},
@@ -219,18 +285,18 @@ def measure(config: Config, names: Sequence[str], *, budget_s: float, cap_s: flo
         budget_s=budget_s,
         cap_s=cap_s,
     )
-    native = timings.get("native")
+    ran = any(split(name)[0] == "native" and its.reason is None for name, its in timings.items())
     return StepResult(
         config,
         None if reference is None else float(reference[1][0]),
         timings,
-        flops(config) if native is not None and native.reason is None else None,
+        flops(config) if ran else None,
     )
 
 
-def _settles(run: Callable[[], float], timing: Timing) -> bool:
+def _settles(run: Callable[[float], list[float]], timing: Timing) -> bool:
     try:
-        run()
+        run(0.0)
     except Exception as error:
         timing.reason = reason_of(error)
         return False
@@ -252,31 +318,3 @@ def _timed(run: Callable[[], list[np.ndarray]]) -> tuple[float, list[np.ndarray]
 
 def _seconds(run: Callable[[], list[np.ndarray]]) -> float:
     return _timed(run)[0]
-
-
-def _compare(
-    config: Config, first: tuple[str, list[np.ndarray]], second: tuple[str, list[np.ndarray]]
-) -> None:
-    """Holds the results of two engines against each other."""
-    for what, tolerance, a, b in zip(
-        ("loss", "gradient with respect to the inputs", "gradient with respect to the weights"),
-        (LOSS_TOLERANCE, GRADIENT_TOLERANCE, GRADIENT_TOLERANCE),
-        first[1],
-        second[1],
-        strict=True,
-    ):
-        error = relative_difference(a, b)
-        # Written so that NaN is a disagreement too.
-        if not error <= tolerance:
-            raise DisagreementError(
-                f"At {config} the engines {first[0]} and {second[0]} disagree: the {what} differs "
-                f"by {error:.2g} of its size, and rounding explains {tolerance:g}. One of them is "
-                "wrong, so that their times don't compare."
-            )
-
-
-def relative_difference(first: Any, second: Any) -> float:
-    """Returns `|first - second| / |first|`, with lengths as vectors."""
-    a, b = (np.asarray(value, dtype=np.float64) for value in (first, second))
-    difference, size = float(np.linalg.norm(a - b)), float(np.linalg.norm(a))
-    return difference / size if size > 0 else difference
