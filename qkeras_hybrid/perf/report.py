@@ -145,15 +145,12 @@ def first_call_tables(measured: Measured) -> list[rich_table.Table]:
     """
     engines = dict.fromkeys(name for result in measured.steps for name in result.timings)
     peers = list(dict.fromkeys(name for result in measured.steps for name in result.peers))
-    made = [
-        _first_calls(measured, f"First call under {backend}", names)
-        for backend, names in by_backend(list(engines)).items()
-    ]
-    return [*made, _first_calls(measured, "First call of peers", peers)] if peers else made
+    made = [*by_backend(list(engines)).values(), *([peers] if peers else [])]
+    return [_first_calls(measured, names) for names in made]
 
 
-def _first_calls(measured: Measured, title: str, names: list[str]) -> rich_table.Table:
-    made = _table(title)
+def _first_calls(measured: Measured, names: list[str]) -> rich_table.Table:
+    made = _table("First call")
     made.add_column("step", no_wrap=True)
     for name in names:
         made.add_column(name, justify="right", overflow="fold")
