@@ -97,6 +97,14 @@ def test_a_library_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) 
         library.core.__wrapped__()
 
 
+def test_a_package_without_metadata_loads_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(name: str) -> str:
+        raise library.importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(library.importlib.metadata, "version", missing)
+    assert library.core.__wrapped__() is not None
+
+
 def test_a_library_for_another_processor_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library.platform, "machine", lambda: "riscv64")
     with pytest.raises(RuntimeError, match=r"built for .* processors, but this one is riscv64"):
