@@ -324,8 +324,9 @@ def test_perf_prints_and_writes(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert (result["flop_expectation"], result["flop_gradient"]) == steps.flops(TINY)
     for timing in result["engines"].values():
         assert timing["reason"] is None
-        assert timing["best_s"] == min(timing["times_s"]) > 0
-        assert timing["median_s"] == pytest.approx(np.median(timing["times_s"]))
+        # Of many times the file has some.
+        assert 0 < timing["best_s"] <= min(timing["times_s"])
+        assert timing["best_s"] <= timing["median_s"] <= max(timing["times_s"])
         # The first call traces.
         assert timing["first_s"] > timing["median_s"]
     native = result["engines"]["native"]
@@ -795,3 +796,10 @@ def test_the_models_differ_in_the_middle_layer_alone() -> None:
     assert [layer.units for layer in twin.layers] == [8, 8, 10]
     assert hybrid.layers[1].program.n_qubits == 8
     assert isinstance(twin.layers[1], keras.layers.Dense)
+
+
+def test_a_file_has_a_few_of_many_times() -> None:
+    timing = Timing(1.0, [float(n) for n in range(3000)])
+    written = timing.as_dict()
+    assert written["times_s"] == [float(n) for n in range(0, 3000, 10)]
+    assert written["median_s"] == 1499.5

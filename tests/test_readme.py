@@ -124,6 +124,34 @@ def test_the_speed_in_the_readme_is_the_stored_one(root: Path) -> None:
         assert close(row[5], peers[1]["first_s"])
 
 
+def test_the_speed_under_each_backend_in_the_readme_is_the_stored_one(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    stored = json.loads((root / "benchmarks/speed/backends.json").read_text(encoding="utf-8"))
+    assert stored["machine"]["instruction_set"] == "avx2"
+    rows = cells(readme, "| qubits, batch | `native`, TensorFlow |")
+    for row, step in zip(rows, stored["steps"], strict=True):
+        its = {name: engine["median_s"] for name, engine in step["engines"].items()}
+        best = min(peer["median_s"] for peer in step["peers"].values())
+        assert row[0] == f"{step['n_qubits']}, {step['batch']}"
+        for cell, name in zip(row[1:4], ("native", "native@jax", "native@torch"), strict=True):
+            assert close(cell, 1e3 * its[name])
+        assert close(row[4], best / its["native@jax"])
+        if its["statevector@jax"] is None:
+            assert row[5] == "-"
+        else:
+            assert close(row[5], best / its["statevector@jax"])
+    stored = json.loads((root / "benchmarks/speed/epochs.json").read_text(encoding="utf-8"))
+    epochs = {name: epoch["median_s"] for name, epoch in stored["epochs"].items()}
+    said = re.search(
+        r"takes ([\d.]+) times as long as that of its Dense twin under\s+TensorFlow, ([\d.]+) "
+        r"times under JAX and ([\d.]+) times under PyTorch",
+        readme,
+    )
+    assert said is not None
+    for number, backend in zip(said.groups(), ("", "@jax", "@torch"), strict=True):
+        assert close(number, epochs[f"native{backend}"] / epochs[f"dense{backend}"])
+
+
 @pytest.mark.parametrize(
     "document", ["README.md", "README.de.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 )

@@ -97,6 +97,17 @@ STANDARD = tuple(
 QUICK = (Config(4, 3, 64), Config(8, 3, 64))
 
 
+MOST_WRITTEN = 300
+"""A file has so many of a contender's times at most; fast ones have tens of thousands."""
+
+
+def evenly(values: list[float], most: int) -> list[float]:
+    """Returns up to `most` values of a list, evenly spaced in it."""
+    if len(values) <= most:
+        return values
+    return [values[i * len(values) // most] for i in range(most)]
+
+
 @dataclasses.dataclass
 class Timing:
     """What came of timing a contender.
@@ -127,7 +138,7 @@ class Timing:
             "first_s": self.first_s,
             "median_s": self.median_s,
             "best_s": self.best_s,
-            "times_s": self.times_s,
+            "times_s": evenly(self.times_s, MOST_WRITTEN),
             "reason": self.reason,
         }
 
