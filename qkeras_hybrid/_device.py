@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 import keras
@@ -25,9 +26,24 @@ def current_device() -> str:
                 return str(jax.default_backend())
             return str(getattr(chosen, "platform", chosen))  # a device, or a platform's name
         case "torch":
-            return str(ops.zeros(()).device.type)
+            device = str(ops.zeros(()).device.type)
+            return _torch_default() if device == "meta" else device
         case _:
             return "cpu"
+
+
+def _torch_default() -> str:
+    """Returns the device that Keras takes outside of the one that has shapes alone.
+
+    Keras calls layers there to learn what shape they return, and a layer may be built meanwhile.
+    """
+    import torch
+
+    chosen = os.environ.get("KERAS_TORCH_DEVICE")
+    if chosen:
+        return chosen.split(":")[0]
+    accelerator = torch.accelerator.current_accelerator(check_available=True)
+    return "cpu" if accelerator is None else str(accelerator.type)
 
 
 def has_float64() -> bool:

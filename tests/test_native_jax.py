@@ -216,3 +216,32 @@ def test_an_exported_function_runs_with_batches_of_any_size(case: Any) -> None:
     again = export.deserialize(exported.serialize())
     np.testing.assert_allclose(again.call(x, w), values, atol=1e-12)
     np.testing.assert_allclose(again.call(x[:2], w), values[:2], atol=1e-12)
+
+
+def test_many_cotangents_share_the_states_that_were_kept(case: Any) -> None:
+    run, x, w, _, _ = case
+    _, back = jax.vjp(lambda w: run(x, w), w)
+    cotangents = jnp.eye(24).reshape(24, 6, 4)
+    (found,) = jax.vmap(back)(cotangents)
+    np.testing.assert_allclose(found, [back(one)[0] for one in cotangents], atol=1e-12)
+    # Of the arguments only the cotangents have 24 of something.
+    call = str(jax.make_jaxpr(jax.vmap(back))(cotangents)).split("expectation_gradient")[0]
+    assert "f64[24,6,4]" in call
+    assert "f64[1,6,4]" in call
+
+
+def test_states_kept_for_other_vectors_are_computed_anew(
+    case: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, x, w, _, slopes = case
+    # As a program has it that was exported on a machine with vectors of another length.
+    monkeypatch.setattr(library.Session, "kept_shape", lambda *_: (3, 5))
+    found = jax.grad(lambda w: run(x, w).sum())(w)
+    np.testing.assert_allclose(found, slopes, atol=1e-12)
+
+
+def test_seeds_of_more_than_32_bits_count_in_full() -> None:
+    program = layered_program(3, 1).reading(Samples())
+    x, w, _ = draw(layered_program(3, 1), 2)
+    run, (x, w) = prepared(program, shots=20, gradient=False), tensors(x, w)
+    assert np.any(run(x, w, 5) != run(x, w, 5 + 2**40))

@@ -105,14 +105,18 @@ def build_sanitized(tmp_path_factory: pytest.TempPathFactory, root: Path) -> Pat
 def test_bridges_under_sanitizers(backend: str, sanitized: Path) -> None:
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    asan = subprocess.run(
-        ["g++", "-print-file-name=libasan.so"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    # The C++ library too, or the sanitizer would not find how to throw.
+    preloaded = [
+        subprocess.run(
+            ["g++", f"-print-file-name={name}"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        for name in ("libasan.so", "libstdc++.so.6")
+    ]
     environment = {
         **os.environ,
         "KERAS_BACKEND": backend,
         "PYTHONPATH": str(sanitized),
-        "LD_PRELOAD": asan,
+        "LD_PRELOAD": " ".join(preloaded),
         # Python and the frameworks free little of what they allocate.
         "ASAN_OPTIONS": "detect_leaks=0",
         "JAX_ENABLE_X64": "1",

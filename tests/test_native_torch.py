@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -128,16 +131,21 @@ def test_shapes_that_do_not_fit_are_errors(case: Any) -> None:
     _, x, w, _, _ = case
     data = lowered(layered_program(4, 1))
     operations = bridges.bridge("torch").Operations(data, "auto", True)
-    for inputs, weights in ((x[:, :3], w), (x, w[:-1]), (x.float(), w), (x, w.to("meta"))):
-        with pytest.raises(ValueError, match=r"Argument `.*` must be a torch\.float"):
+    for inputs, weights in (
+        *((x[:, :3], w), (x, w[:-1]), (x.float(), w), (x, w.to("meta"))),
+        *((x.to(kind), w.to(kind)) for kind in (torch.bfloat16, torch.int32)),
+    ):
+        with pytest.raises(ValueError, match=r"Argument `.*` must be a tensor of shape"):
             operations.expectation(inputs, weights)
 
 
 def test_another_device_than_the_cpu_takes_statevector(monkeypatch: pytest.MonkeyPatch) -> None:
+    # There is no GPU here: what stands for its tensors has no numbers.
     zeros = ops.zeros
     monkeypatch.setattr(ops, "zeros", lambda *a, **k: zeros(*a, **k).to("meta"))
+    monkeypatch.setenv("KERAS_TORCH_DEVICE", "cuda:0")
     reason = NativeEngine().refuses(layered_program(3, 1).job())
-    assert reason == "it runs on the CPU, and torch computes on the meta"
+    assert reason == "it runs on the CPU, and torch computes on the cuda"
 
 
 def test_a_model_is_copied_and_trained_apart_from_its_original() -> None:
@@ -145,3 +153,58 @@ def test_a_model_is_copied_and_trained_apart_from_its_original() -> None:
     model = keras.Sequential([keras.Input((3,)), PQCDense(2, n_layers=1)])
     twin = copy.deepcopy(model)
     np.testing.assert_allclose(model.predict(x, verbose=0), twin.predict(x, verbose=0), atol=1e-6)
+
+
+def test_numbers_that_are_negated_in_name_only_are_read_right() -> None:
+    program = layered_program(1, 1)
+    _, w, _ = draw(program, 1)
+    run, (w,) = prepared(program), tensors(w)
+    x = torch.complex(torch.zeros(1, 1), torch.full((1, 1), 0.3)).conj().imag.double()
+    negated = torch.complex(torch.zeros_like(x), -x).conj().imag
+    assert negated.is_neg()
+    np.testing.assert_array_equal(run(negated, w), run(negated.clone().resolve_neg(), w))
+
+
+def test_a_layer_inside_of_a_users_model_takes_native() -> None:
+    class Model(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.circuit = PQCDense(2, n_layers=1)
+
+        def call(self, inputs: Any) -> Any:
+            return self.circuit(inputs)
+
+    model = Model()
+    model.compile("sgd", "mse")
+    # Keras builds it while it asks for shapes, on a device that has nothing else.
+    model.fit(np.ones((4, 3)), np.ones((4, 2)), verbose=0)
+    assert model.circuit.engine.name == "native"
+
+
+def test_an_exported_graph_computes_the_same_in_another_process(
+    case: Any, tmp_path: Path, run_python: Callable[..., str]
+) -> None:
+    run, x, w, values, _ = case
+
+    class Wrapped(torch.nn.Module):
+        def forward(self, x: Any, w: Any) -> Any:
+            return run(x, w)
+
+    torch.export.save(torch.export.export(Wrapped(), (x, w)), tmp_path / "graph.pt2")
+    code = """
+        import json, sys
+        sys.path.insert(0, "tests")
+        import numpy as np
+        import torch
+        from native.evaluation import draw, tensors
+        from native.programs import layered_program
+        from qkeras_hybrid.engines.native import NativeEngine
+        # Another program comes first here.
+        other = layered_program(4, 1, letter="X")
+        arguments = tensors(*draw(other, 6)[:2])
+        NativeEngine().prepare(other.job("float64"))(*arguments)
+        graph = torch.export.load(sys.argv[1]).module()
+        print(json.dumps(graph(*arguments).tolist()))
+    """
+    printed = run_python(code, tmp_path / "graph.pt2", backend="torch")
+    np.testing.assert_allclose(json.loads(printed.splitlines()[-1]), values, atol=1e-12)

@@ -66,19 +66,28 @@ def core() -> ctypes.CDLL:
         _declare(functions)
     except (OSError, AttributeError) as error:
         raise RuntimeError(f"The native engine's library does not load: {error}") from error
-    built_for = functions.QhVersion().decode()
-    if built_for != installed_version():
+    built_for, installed = functions.QhVersion().decode(), installed_version()
+    if installed not in (None, built_for):
         # One version's Python would hand the other's C++ what it does not expect.
         raise RuntimeError(
-            f"The native engine's library is of qkeras_hybrid {built_for}, but "
-            f"{installed_version()} is installed. Install the package again, then restart Python."
+            f"The native engine's library is of qkeras_hybrid {built_for}, but {installed} is "
+            "installed. Install the package again, then restart Python."
         )
     return functions
 
 
-def installed_version() -> str:
-    """Returns the version of the package that is installed."""
-    return importlib.metadata.version("qkeras-hybrid")
+def installed_version() -> str | None:
+    """Returns the version of the package that is installed, or None if it is only a folder."""
+    try:
+        return importlib.metadata.version("qkeras-hybrid")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def built_version() -> str:
+    """Returns the version of the package that the core was built for."""
+    version: bytes = core().QhVersion()
+    return version.decode()
 
 
 def _declare(functions: ctypes.CDLL) -> None:

@@ -55,7 +55,7 @@ def _register() -> None:
 
 def _target(name: str) -> str:
     # With the version: an executable that JAX has cached on disk must not meet another's handlers.
-    return f"qkeras_hybrid_{name}_{library.installed_version()}"
+    return f"qkeras_hybrid_{name}_{library.built_version()}"
 
 
 @functools.cache
@@ -95,7 +95,7 @@ class Operations:
 
     def _call(self, name: str, shapes: list[tuple[tuple[int, ...], Any]], *arguments: Any) -> Any:
         results = [shape_and_dtype(shape, dtype) for shape, dtype in shapes]
-        call = ffi.ffi_call(_target(name), results, vmap_method="broadcast_all")
+        call = ffi.ffi_call(_target(name), results, vmap_method="expand_dims")
         return _undifferentiable(lambda *arrays: call(*arrays, **self._attributes))(*arguments)
 
     def _expectation(self, inputs: Any, weights: Any, keep: bool) -> tuple[Any, tuple[Any, ...]]:
@@ -175,7 +175,13 @@ def _undifferentiable(function: Any) -> Any:
 
 
 def _stream(seed: Any) -> Any:
-    """Returns two uint32 numbers that name a stream of random numbers."""
+    """Returns two numbers of 64 bits that name a stream of random numbers, as four of 32 bits.
+
+    The lower half of each comes first.
+    """
+    if isinstance(seed, int):
+        words = [seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, 0, 0]
+        return jax.numpy.asarray(np.array(words, "uint32"))
     if seed is None:
         # From Keras's own state, as a layer's dropout without a seed takes it.
         drawn = keras.random.randint((2,), 0, 2**31 - 1)
@@ -183,4 +189,6 @@ def _stream(seed: Any) -> Any:
         drawn = seed.next()
     else:
         drawn = jax.numpy.stack([jax.numpy.asarray(seed), jax.numpy.asarray(0)])
-    return drawn.astype("uint32")
+    halves = drawn.astype("uint32")
+    zero = jax.numpy.zeros_like(halves[0])
+    return jax.numpy.stack([halves[0], zero, halves[1], zero])

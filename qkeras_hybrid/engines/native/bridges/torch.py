@@ -32,22 +32,24 @@ class Operations:
 
     def __init__(self, program: bytes, lanes: str, keep: bool) -> None:
         self._session = library.Session(program, lanes)
-        self._name = operators.register(self._session)
+        self._program = operators.as_text(program, lanes)
         self._keep = keep
 
     def expectation(self, inputs: Any, weights: Any) -> Any:
         if torch.compiler.is_compiling():
-            return operators.expectation(inputs, weights, self._name)[0]
+            return operators.expectation(inputs, weights, self._program)[0]
         keep = self._keep and torch.is_grad_enabled()
         return _Expectation.apply(inputs, weights, self._session, keep)
 
     def state(self, inputs: Any, weights: Any) -> Any:
         if torch.compiler.is_compiling():
-            return operators.state(inputs, weights, self._name)
+            return operators.state(inputs, weights, self._program)
         return _State.apply(inputs, weights, self._session)
 
     def sample(self, inputs: Any, weights: Any, shots: int, seed: Any) -> Any:
-        return operators.sample(inputs.detach(), weights.detach(), shots, _stream(seed), self._name)
+        return operators.sample(
+            inputs.detach(), weights.detach(), shots, _stream(seed), self._program
+        )
 
 
 def _stream(seed: Any) -> Any:

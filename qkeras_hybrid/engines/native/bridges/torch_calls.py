@@ -19,12 +19,26 @@ def _checked(session: library.Session, inputs: Any, weights: Any) -> tuple[Any, 
     batch = inputs.shape[0]
     shapes = (batch, session.n_inputs), (session.n_weights,)
     for name, tensor, shape in zip(("inputs", "weights"), (inputs, weights), shapes, strict=True):
-        if tensor.shape != shape or tensor.device.type != "cpu" or tensor.dtype != inputs.dtype:
+        if (
+            tensor.shape != shape
+            or tensor.device.type != "cpu"
+            or tensor.dtype != inputs.dtype
+            or tensor.dtype not in (torch.float32, torch.float64)
+        ):
             raise ValueError(
-                f"Argument `{name}` must be a {inputs.dtype} tensor of shape {shape} on the CPU, "
-                f"but is of {tensor.dtype} and {tuple(tensor.shape)} on {tensor.device}."
+                f"Argument `{name}` must be a tensor of shape {shape} on the CPU, of float32 or "
+                f"float64 as the other, but is of {tuple(tensor.shape)} on {tensor.device}, of "
+                f"{tensor.dtype}."
             )
-    return inputs.contiguous(), weights.contiguous()
+    return _plain(inputs), _plain(weights)
+
+
+def _plain(tensor: Any) -> Any:
+    """Returns a tensor as the core reads it: numbers row by row.
+
+    PyTorch only notes down that numbers are conjugated or negated.
+    """
+    return tensor.resolve_conj().resolve_neg().contiguous()
 
 
 def expectation(session: library.Session, inputs: Any, weights: Any, keep: bool) -> Any:
@@ -59,7 +73,7 @@ def expectation_gradient(
 ) -> Any:
     """Returns the gradients by inputs, empty unless needed, and by weights."""
     inputs, weights = _checked(session, inputs, weights)
-    upstream = upstream.contiguous()
+    upstream = _plain(upstream)
     d_inputs = torch.empty_like(inputs) if need_inputs else inputs.new_empty((0, 0))
     d_weights = torch.empty_like(weights)
     session.run(
@@ -99,8 +113,7 @@ def state_gradient(
 ) -> Any:
     """Returns the gradients by inputs, empty unless needed, and by weights."""
     inputs, weights = _checked(session, inputs, weights)
-    # PyTorch only notes down that numbers are conjugated; the core reads them from memory.
-    upstream = upstream.resolve_conj().contiguous()
+    upstream = _plain(upstream)
     d_inputs = torch.empty_like(inputs) if need_inputs else inputs.new_empty((0, 0))
     d_weights = torch.empty_like(weights)
     session.run(

@@ -6,8 +6,7 @@ a batch whose size is unknown while PyTorch traces.
 
 from __future__ import annotations
 
-import itertools
-import weakref
+import functools
 from typing import Any
 
 import torch
@@ -18,58 +17,62 @@ from qkeras_hybrid.engines.native import library
 from qkeras_hybrid.engines.native.bridges import torch_calls as calls
 from qkeras_hybrid.engines.native.bridges.base import SECOND_DERIVATIVES
 
-# An operator's arguments are tensors, numbers and text, so that it finds its session by a name. Not
-# by a number, of which PyTorch may make an unknown while it traces.
-_numbers = itertools.count()
-_sessions: weakref.WeakValueDictionary[str, library.Session] = weakref.WeakValueDictionary()
+
+# Enough for the programs that a process alternates between; one that is gone is opened again.
+@functools.lru_cache(maxsize=256)
+def _opened(program: str) -> library.Session:
+    lanes, digits = program.split(":")
+    return library.Session(bytes.fromhex(digits), lanes)
 
 
-def register(session: library.Session) -> str:
-    """Returns a name for a session, good for as long as the session lives."""
-    name = str(next(_numbers))
-    _sessions[name] = session
-    return name
+def as_text(program: bytes, lanes: str) -> str:
+    """Returns what stands for a program in an operator's arguments.
+
+    It says all of it: a graph may be exported, or come from a cache on disk, into a process that
+    never saw the layer.
+    """
+    return f"{lanes}:{program.hex()}"
 
 
 @custom_op("qkeras_hybrid::expectation", mutates_args=())
-def expectation(inputs: Tensor, weights: Tensor, session: str) -> tuple[Tensor, Tensor]:
+def expectation(inputs: Tensor, weights: Tensor, program: str) -> tuple[Tensor, Tensor]:
     """Returns expectation values, and those of the measured strings one by one."""
-    values, measured, _ = calls.expectation(_sessions[session], inputs, weights, False)
+    values, measured, _ = calls.expectation(_opened(program), inputs, weights, False)
     return values, measured
 
 
 @custom_op("qkeras_hybrid::expectation_gradient", mutates_args=())
 def expectation_gradient(
-    inputs: Tensor, weights: Tensor, measured: Tensor, upstream: Tensor, session: str, need: bool
+    inputs: Tensor, weights: Tensor, measured: Tensor, upstream: Tensor, program: str, need: bool
 ) -> tuple[Tensor, Tensor]:
     """Returns the gradients by inputs, empty without `need`, and by weights."""
     kept = inputs.new_empty((0, 0))
     d_inputs, d_weights = calls.expectation_gradient(
-        _sessions[session], inputs, weights, measured, kept, upstream, need
+        _opened(program), inputs, weights, measured, kept, upstream, need
     )
     return d_inputs, d_weights
 
 
 @custom_op("qkeras_hybrid::state", mutates_args=())
-def state(inputs: Tensor, weights: Tensor, session: str) -> Tensor:
+def state(inputs: Tensor, weights: Tensor, program: str) -> Tensor:
     """Returns final states."""
-    states: Tensor = calls.state(_sessions[session], inputs, weights)
+    states: Tensor = calls.state(_opened(program), inputs, weights)
     return states
 
 
 @custom_op("qkeras_hybrid::state_gradient", mutates_args=())
 def state_gradient(
-    inputs: Tensor, weights: Tensor, upstream: Tensor, session: str, need: bool
+    inputs: Tensor, weights: Tensor, upstream: Tensor, program: str, need: bool
 ) -> tuple[Tensor, Tensor]:
     """Returns the gradients by inputs, empty without `need`, and by weights."""
-    d_inputs, d_weights = calls.state_gradient(_sessions[session], inputs, weights, upstream, need)
+    d_inputs, d_weights = calls.state_gradient(_opened(program), inputs, weights, upstream, need)
     return d_inputs, d_weights
 
 
 @custom_op("qkeras_hybrid::sample", mutates_args=())
-def sample(inputs: Tensor, weights: Tensor, shots: int, seed: Tensor, session: str) -> Tensor:
+def sample(inputs: Tensor, weights: Tensor, shots: int, seed: Tensor, program: str) -> Tensor:
     """Returns measured bits."""
-    bits: Tensor = calls.sample(_sessions[session], inputs, weights, shots, seed)
+    bits: Tensor = calls.sample(_opened(program), inputs, weights, shots, seed)
     return bits
 
 
@@ -77,31 +80,31 @@ def sample(inputs: Tensor, weights: Tensor, shots: int, seed: Tensor, session: s
 
 
 @expectation.register_fake
-def _(inputs: Any, weights: Any, session: str) -> Any:
-    batch, sizes = inputs.shape[0], _sessions[session]
+def _(inputs: Any, weights: Any, program: str) -> Any:
+    batch, sizes = inputs.shape[0], _opened(program)
     values = inputs.new_empty((batch, sizes.n_observables))
     return values, inputs.new_empty((batch, sizes.n_measured))
 
 
 @expectation_gradient.register_fake
-def _(inputs: Any, weights: Any, measured: Any, upstream: Any, session: str, need: bool) -> Any:
+def _(inputs: Any, weights: Any, measured: Any, upstream: Any, program: str, need: bool) -> Any:
     return _slopes(inputs, weights, need)
 
 
 @state.register_fake
-def _(inputs: Any, weights: Any, session: str) -> Any:
+def _(inputs: Any, weights: Any, program: str) -> Any:
     dtype = torch.complex128 if inputs.dtype == torch.float64 else torch.complex64
-    return inputs.new_empty((inputs.shape[0], 2 ** _sessions[session].n_qubits), dtype=dtype)
+    return inputs.new_empty((inputs.shape[0], 2 ** _opened(program).n_qubits), dtype=dtype)
 
 
 @state_gradient.register_fake
-def _(inputs: Any, weights: Any, upstream: Any, session: str, need: bool) -> Any:
+def _(inputs: Any, weights: Any, upstream: Any, program: str, need: bool) -> Any:
     return _slopes(inputs, weights, need)
 
 
 @sample.register_fake
-def _(inputs: Any, weights: Any, shots: int, seed: Any, session: str) -> Any:
-    shape = (inputs.shape[0], shots, _sessions[session].n_qubits)
+def _(inputs: Any, weights: Any, shots: int, seed: Any, program: str) -> Any:
+    shape = (inputs.shape[0], shots, _opened(program).n_qubits)
     return inputs.new_empty(shape, dtype=torch.int32)
 
 
@@ -114,24 +117,24 @@ def _slopes(inputs: Any, weights: Any, need: bool) -> Any:
 
 
 def _keep_measured(ctx: Any, inputs: Any, output: Any) -> None:
-    *tensors, ctx.session = inputs
+    *tensors, ctx.program = inputs
     ctx.save_for_backward(*tensors, output[1])
 
 
 def _keep_arguments(ctx: Any, inputs: Any, output: Any) -> None:
-    *tensors, ctx.session = inputs
+    *tensors, ctx.program = inputs
     ctx.save_for_backward(*tensors)
 
 
 def _expectation_backward(ctx: Any, upstream: Any, _: Any) -> Any:
     need = ctx.needs_input_grad[0]
-    d_inputs, d_weights = expectation_gradient(*ctx.saved_tensors, upstream, ctx.session, need)
+    d_inputs, d_weights = expectation_gradient(*ctx.saved_tensors, upstream, ctx.program, need)
     return d_inputs if need else None, d_weights, None
 
 
 def _state_backward(ctx: Any, upstream: Any) -> Any:
     need = ctx.needs_input_grad[0]
-    d_inputs, d_weights = state_gradient(*ctx.saved_tensors, upstream, ctx.session, need)
+    d_inputs, d_weights = state_gradient(*ctx.saved_tensors, upstream, ctx.program, need)
     return d_inputs if need else None, d_weights, None
 
 

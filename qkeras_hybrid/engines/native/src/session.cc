@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <iterator>
-#include <new>
-#include <vector>
 
 #include "memory.h"
 #include "philox.h"
@@ -38,6 +36,9 @@ constexpr int64_t kMaxKeptBytes = int64_t{32} << 20;
 // Below this nobody looks how much memory is left.
 constexpr uint64_t kSmallBytes = uint64_t{256} << 20;
 
+// Up to this many amplitudes are there at once when samples are drawn.
+constexpr int64_t kMostDrawnAmplitudes = int64_t{1} << 22;
+
 void RunOnPool(void* pool, int64_t count, void (*body)(void*, int64_t), void* argument) {
   static_cast<ThreadPool*>(pool)->Run(count, body, argument);
 }
@@ -48,25 +49,24 @@ void InParallel(int64_t count, F body) {
       count, [](void* argument, int64_t i) { (*static_cast<F*>(argument))(i); }, &body);
 }
 
-// Draws basis states from one state's cumulative probabilities.
+// Draws basis states from one state's cumulative probabilities, for which there is room at
+// `cumulative`.
 template <class T>
 void Draw(const T* state, uint32_t n_qubits, int64_t shots, const int64_t seed[2],
-          uint64_t position, int32_t* bits) {
+          uint64_t position, double* cumulative, int32_t* bits) {
   const int64_t size = int64_t{1} << n_qubits;
-  std::vector<double> cumulative(static_cast<size_t>(size));
+  double* const end = cumulative + size;
   double sum = 0;
   for (int64_t k = 0; k < size; ++k) {
     const double re = state[2 * k], im = state[2 * k + 1];
-    cumulative[static_cast<size_t>(k)] = sum += re * re + im * im;
+    cumulative[k] = sum += re * re + im * im;
   }
   for (int64_t shot = 0; shot < shots; ++shot) {
     const double level = UnitInterval(Philox(seed, position + static_cast<uint64_t>(shot))) * sum;
     // Rounding may take the level to the sum; the last state with weight ends there.
-    auto place = std::upper_bound(cumulative.begin(), cumulative.end(), level);
-    if (place == cumulative.end()) {
-      place = std::lower_bound(cumulative.begin(), cumulative.end(), sum);
-    }
-    const int64_t index = std::min<int64_t>(place - cumulative.begin(), size - 1);
+    const double* place = std::upper_bound(cumulative, end, level);
+    if (place == end) place = std::lower_bound(cumulative, end, sum);
+    const int64_t index = std::min<int64_t>(place - cumulative, size - 1);
     for (uint32_t q = 0; q < n_qubits; ++q) {
       *bits++ = static_cast<int32_t>(index >> (n_qubits - 1 - q) & 1);
     }
@@ -137,21 +137,35 @@ Request<T> Session::Start(int64_t batch, const T* inputs, const T* weights) cons
   return request;
 }
 
-// Has a request run with the lanes that kept states of this shape were made with.
+// The layout that kept states of this shape were made with, or null.
 template <class T>
-Result Session::TakeLayoutOf(int64_t places, int64_t numbers, Request<T>* request) const {
+const Layout* Session::LayoutOfKept(int64_t batch, int64_t places, int64_t numbers) const {
   for (const bool amplitudes : {false, true}) {
     if (!MayBe<T>(amplitudes)) continue;
     const Layout& layout = LayoutFor<T>(amplitudes);
-    if (places == kernels<T>().kept_places(layout, request->batch) &&
+    if (places == kernels<T>().kept_places(layout, batch) &&
         numbers == kernels<T>().kept_numbers(layout)) {
-      request->layout = &layout;
-      return {};
+      return &layout;
     }
   }
-  return {Code::kInvalidArgument,
-          "Argument `kept` must be what the expectation of this batch kept, but has shape [" +
-              std::to_string(places) + "," + std::to_string(numbers) + "]."};
+  return nullptr;
+}
+
+template <class T>
+bool Session::KeptFits(int64_t batch, int64_t places, int64_t numbers) const {
+  return LayoutOfKept<T>(batch, places, numbers) != nullptr;
+}
+
+template <class T>
+Result Session::TakeLayoutOf(int64_t places, int64_t numbers, Request<T>* request) const {
+  const Layout* const layout = LayoutOfKept<T>(request->batch, places, numbers);
+  if (layout == nullptr) {
+    return {Code::kInvalidArgument,
+            "Argument `kept` must be what the expectation of this batch kept, but has shape [" +
+                std::to_string(places) + "," + std::to_string(numbers) + "]."};
+  }
+  request->layout = layout;
+  return {};
 }
 
 template <class T>
@@ -252,16 +266,17 @@ Result Session::Sample(int64_t batch, const T* inputs, const T* weights, int64_t
   if (batch == 0 || shots == 0 || plan_->n_qubits() == 0) return {};
   const uint32_t n = plan_->n_qubits();
   const int64_t size = int64_t{1} << n;
-  // Some samples' states at a time.
-  const int64_t slice =
-      std::min(batch, std::max<int64_t>(ThreadPool::Threads(), (int64_t{1} << 22) / size));
+  // Some samples at a time: of small states many, of large ones one, which has all threads.
+  const int64_t slice = std::min(batch, std::max<int64_t>(1, kMostDrawnAmplitudes / size));
   MemoryPool& memory = PerProcess<MemoryPool>::Get();
-  const uint64_t bytes = static_cast<uint64_t>(slice * size) * 2 * sizeof(T);
-  auto* const states = static_cast<T*>(memory.Take(bytes));
-  if (states == nullptr) {
+  const int64_t amplitudes = slice * size;
+  const uint64_t bytes = static_cast<uint64_t>(amplitudes) * (2 * sizeof(T) + sizeof(double));
+  auto* const cumulative = static_cast<double*>(memory.Take(bytes));
+  if (cumulative == nullptr) {
     return {Code::kResourceExhausted, "There is no memory left for the " + std::to_string(bytes) +
                                           " bytes of the states that samples are drawn from."};
   }
+  auto* const states = reinterpret_cast<T*>(cumulative + amplitudes);
   Result result;
   for (int64_t first = 0; first < batch && result.ok(); first += slice) {
     const int64_t count = std::min(slice, batch - first);
@@ -270,15 +285,16 @@ Result Session::Sample(int64_t batch, const T* inputs, const T* weights, int64_t
     InParallel(count, [&](int64_t i) {
       const int64_t position = (first + i) * shots;
       Draw(states + i * 2 * size, n, shots, seed, static_cast<uint64_t>(position),
-           bits + position * n);
+           cumulative + i * size, bits + position * n);
     });
   }
-  memory.Give(states);
+  memory.Give(cumulative);
   return result;
 }
 
 #define QH_INSTANTIATE(T)                                                                         \
   template void Session::KeptShape<T>(int64_t, int64_t*, int64_t*) const;                         \
+  template bool Session::KeptFits<T>(int64_t, int64_t, int64_t) const;                            \
   template Result Session::Expectation<T>(int64_t, const T*, const T*, T*, T*, Kept<T>) const;    \
   template Result Session::ExpectationGradient<T>(int64_t, const T*, const T*, const T*,          \
                                                   const T*, Kept<const T>, T*, T*) const;         \

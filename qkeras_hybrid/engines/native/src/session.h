@@ -47,6 +47,10 @@ class Session {
   template <class T>
   void KeptShape(int64_t batch, int64_t* places, int64_t* numbers) const;
 
+  // Whether states of a batch are kept in this shape here: it depends on the instruction set.
+  template <class T>
+  bool KeptFits(int64_t batch, int64_t places, int64_t numbers) const;
+
   // With `kept.data`, keeps the states there; its shape must be one that KeptShape gave.
   template <class T>
   Result Expectation(int64_t batch, const T* inputs, const T* weights, T* expectations, T* measured,
@@ -92,6 +96,8 @@ class Session {
   const Layout& BestLayout(int64_t batch) const;
   template <class T>
   Request<T> Start(int64_t batch, const T* inputs, const T* weights) const;
+  template <class T>
+  const Layout* LayoutOfKept(int64_t batch, int64_t places, int64_t numbers) const;
   template <class T>
   Result TakeLayoutOf(int64_t places, int64_t numbers, Request<T>* request) const;
   template <class T>

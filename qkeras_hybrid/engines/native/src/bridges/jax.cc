@@ -1,8 +1,8 @@
 // Handlers that XLA calls on the CPU, for jax.ffi. Each takes the attributes
 //   program: the serialized program in hexadecimal digits; digest: what stands for it and `lanes`;
 //   lanes: "auto", "samples" or "amplitudes".
-// Arrays may have more leading axes than session.h says, the same for all (`vmap` adds them): the
-// handler then runs the program once for each of their elements.
+// `vmap` adds leading axes to those that session.h says, of size one where an argument is the same
+// for all: the handler runs the program once for each element of the results' leading axes.
 #include <algorithm>
 #include <atomic>
 #include <exception>
@@ -71,26 +71,28 @@ int64_t Dimension(const Buffer& buffer, int64_t from_end) {
   return buffer.dimensions[buffer.rank - from_end];
 }
 
-// The elements of the axes before the last `rank`.
-int64_t Leading(const Buffer& buffer, int64_t rank) {
-  int64_t count = 1;
-  for (int64_t i = 0; i < buffer.rank - rank; ++i) count *= buffer.dimensions[i];
-  return count;
-}
-
 // What the handlers have in common: the session, the types and the sizes.
 struct Call {
   const CallFrame* frame;
   std::shared_ptr<const Session> session;
+  int64_t n_leading;        // leading axes of all arrays
+  const int64_t* leading;   // their sizes, as the results have them
   int64_t repeats, batch;
 
   const Buffer& argument(int i) const { return *frame->arguments.buffers[i]; }
   const Buffer& result(int i) const { return *frame->results.buffers[i]; }
 
-  // Part `r` of an array, whose parts have `size` numbers.
+  // Part `r` of an argument, whose parts have `size` numbers.
   template <class T>
   const T* In(int i, int64_t r, int64_t size) const {
-    return static_cast<const T*>(argument(i).data) + r * size;
+    const Buffer& buffer = argument(i);
+    int64_t place = 0, stride = 1;
+    for (int64_t axis = n_leading; axis-- > 0; r /= leading[axis]) {
+      if (buffer.dimensions[axis] == 1) continue;
+      place += r % leading[axis] * stride;
+      stride *= leading[axis];
+    }
+    return static_cast<const T*>(buffer.data) + place * size;
   }
   template <class T>
   T* Out(int i, int64_t r, int64_t size) const {
@@ -106,12 +108,23 @@ struct Call {
   }
 };
 
-// An array of the sizes `last` after the leading axes; `type` is that of its numbers.
-bool HasShape(const Buffer& buffer, DataType type, int64_t repeats,
-              std::initializer_list<int64_t> last) {
-  const auto rank = static_cast<int64_t>(last.size());
-  return buffer.type == type && buffer.rank >= rank && Leading(buffer, rank) == repeats &&
-         std::equal(last.begin(), last.end(), buffer.dimensions + buffer.rank - rank);
+// An argument of the sizes `last` after the leading axes, of numbers of a type.
+bool Fits(const Call& call, const Buffer& buffer, DataType type,
+          std::initializer_list<int64_t> last) {
+  if (buffer.type != type || buffer.rank != call.n_leading + static_cast<int64_t>(last.size())) {
+    return false;
+  }
+  for (int64_t axis = 0; axis < call.n_leading; ++axis) {
+    if (buffer.dimensions[axis] != 1 && buffer.dimensions[axis] != call.leading[axis]) return false;
+  }
+  return std::equal(last.begin(), last.end(), buffer.dimensions + call.n_leading);
+}
+
+// A result, which has all leading axes in full.
+bool Fills(const Call& call, const Buffer& buffer, DataType type,
+           std::initializer_list<int64_t> last) {
+  return Fits(call, buffer, type, last) &&
+         std::equal(call.leading, call.leading + call.n_leading, buffer.dimensions);
 }
 
 template <class T>
@@ -138,7 +151,7 @@ xla::Error* Handle(CallFrame* frame) {
   }
   try {
     std::string error;
-    Call call{frame, nullptr, 0, 0};
+    Call call{frame, nullptr, 0, nullptr, 1, 0};
     call.session =
         PerProcess<Sessions>::Get().Get(TextAttribute(*frame, "digest"), [&] {
           return Session::Open(FromHex(TextAttribute(*frame, "program")),
@@ -147,13 +160,16 @@ xla::Error* Handle(CallFrame* frame) {
     if (call.session == nullptr) return Invalid(*frame, error);
     const Buffer &inputs = call.argument(0), &weights = call.argument(1);
     const Plan& plan = call.session->plan();
-    if (inputs.rank < 2 || weights.rank < 1) {
-      return Invalid(*frame, "Arguments `inputs` and `weights` must have 2 and 1 axes.");
+    call.n_leading = inputs.rank - 2;
+    const Buffer& first = call.result(0);
+    if (call.n_leading < 0 || first.rank < call.n_leading) {
+      return Invalid(*frame, "Argument `inputs` must have 2 axes.");
     }
-    call.repeats = Leading(inputs, 2);
+    call.leading = first.dimensions;
+    for (int64_t axis = 0; axis < call.n_leading; ++axis) call.repeats *= call.leading[axis];
     call.batch = Dimension(inputs, 2);
-    if (!HasShape(inputs, inputs.type, call.repeats, {call.batch, plan.n_inputs()}) ||
-        !HasShape(weights, inputs.type, call.repeats, {plan.n_weights()})) {
+    if (!Fits(call, inputs, inputs.type, {call.batch, plan.n_inputs()}) ||
+        !Fits(call, weights, inputs.type, {plan.n_weights()})) {
       return Invalid(*frame, "Arguments `inputs` and `weights` must have shapes (batch, " +
                                  std::to_string(plan.n_inputs()) + ") and (" +
                                  std::to_string(plan.n_weights()) + ",) and one dtype.");
@@ -190,14 +206,18 @@ struct ExpectationHandler {
     const Plan& plan = call.session->plan();
     const int64_t n = plan.n_observables(), m = plan.n_measured();
     const Buffer& kept = call.result(2);
-    if (!HasShape(call.result(0), kReal<T>, call.repeats, {call.batch, n}) ||
-        !HasShape(call.result(1), kReal<T>, call.repeats, {call.batch, m}) || kept.rank < 2 ||
-        kept.type != kReal<T> || Leading(kept, 2) != call.repeats) {
+    if (kept.rank < 2) return Invalid(*call.frame, "The result `kept` must have 2 axes.");
+    const int64_t places = Dimension(kept, 2), numbers = Dimension(kept, 1);
+    if (!Fills(call, call.result(0), kReal<T>, {call.batch, n}) ||
+        !Fills(call, call.result(1), kReal<T>, {call.batch, m}) ||
+        !Fills(call, kept, kReal<T>, {places, numbers})) {
       return Invalid(*call.frame, "The results of an expectation have wrong shapes.");
     }
-    const int64_t places = Dimension(kept, 2), numbers = Dimension(kept, 1);
+    // An exported program may come from a machine with other vectors. Then nothing is kept, and the
+    // gradient, which sees the same shape, computes the states anew.
+    const bool keeps = call.session->KeptFits<T>(call.batch, places, numbers);
     return ForRepeats(call, [&](int64_t r) {
-      T* const keep = places == 0 ? nullptr : call.Out<T>(2, r, places * numbers);
+      T* const keep = keeps ? call.Out<T>(2, r, places * numbers) : nullptr;
       return call.session->Expectation<T>(call.batch, call.Inputs<T>(r), call.Weights<T>(r),
                                           call.Out<T>(0, r, call.batch * n),
                                           call.Out<T>(1, r, call.batch * m),
@@ -211,9 +231,9 @@ template <class T>
 bool GradientsFit(const Call& call, bool* wanted) {
   const Plan& plan = call.session->plan();
   const Buffer& d_inputs = call.result(0);
-  *wanted = HasShape(d_inputs, kReal<T>, call.repeats, {call.batch, plan.n_inputs()});
-  return (*wanted || HasShape(d_inputs, kReal<T>, call.repeats, {0, 0})) &&
-         HasShape(call.result(1), kReal<T>, call.repeats, {plan.n_weights()});
+  *wanted = Fills(call, d_inputs, kReal<T>, {call.batch, plan.n_inputs()});
+  return (*wanted || Fills(call, d_inputs, kReal<T>, {0, 0})) &&
+         Fills(call, call.result(1), kReal<T>, {plan.n_weights()});
 }
 
 // inputs, weights, measured, kept, upstream -> d_inputs, d_weights.
@@ -225,16 +245,17 @@ struct ExpectationGradientHandler {
     const Plan& plan = call.session->plan();
     const int64_t n = plan.n_observables(), m = plan.n_measured();
     const Buffer& kept = call.argument(3);
+    if (kept.rank < 2) return Invalid(*call.frame, "Argument `kept` must have 2 axes.");
+    const int64_t places = Dimension(kept, 2), numbers = Dimension(kept, 1);
     bool wanted;
-    if (!HasShape(call.argument(2), kReal<T>, call.repeats, {call.batch, m}) ||
-        !HasShape(call.argument(4), kReal<T>, call.repeats, {call.batch, n}) || kept.rank < 2 ||
-        kept.type != kReal<T> || Leading(kept, 2) != call.repeats ||
-        !GradientsFit<T>(call, &wanted)) {
+    if (!Fits(call, call.argument(2), kReal<T>, {call.batch, m}) ||
+        !Fits(call, call.argument(4), kReal<T>, {call.batch, n}) ||
+        !Fits(call, kept, kReal<T>, {places, numbers}) || !GradientsFit<T>(call, &wanted)) {
       return Invalid(*call.frame, "The arrays of an expectation's gradient have wrong shapes.");
     }
-    const int64_t places = Dimension(kept, 2), numbers = Dimension(kept, 1);
+    const bool keeps = call.session->KeptFits<T>(call.batch, places, numbers);
     return ForRepeats(call, [&](int64_t r) {
-      const T* const given = places == 0 ? nullptr : call.In<T>(3, r, places * numbers);
+      const T* const given = keeps ? call.In<T>(3, r, places * numbers) : nullptr;
       return call.session->ExpectationGradient<T>(
           call.batch, call.Inputs<T>(r), call.Weights<T>(r), call.In<T>(2, r, call.batch * m),
           call.In<T>(4, r, call.batch * n), {places, numbers, given},
@@ -251,7 +272,7 @@ struct StateHandler {
   template <class T>
   static xla::Error* Run(const Call& call) {
     const int64_t size = int64_t{1} << call.session->plan().n_qubits();
-    if (!HasShape(call.result(0), kComplex<T>, call.repeats, {call.batch, size})) {
+    if (!Fills(call, call.result(0), kComplex<T>, {call.batch, size})) {
       return Invalid(*call.frame, "The result of a state has a wrong shape.");
     }
     return ForRepeats(call, [&](int64_t r) {
@@ -270,7 +291,7 @@ struct StateGradientHandler {
     const Plan& plan = call.session->plan();
     const int64_t size = int64_t{1} << plan.n_qubits();
     bool wanted;
-    if (!HasShape(call.argument(2), kComplex<T>, call.repeats, {call.batch, size}) ||
+    if (!Fits(call, call.argument(2), kComplex<T>, {call.batch, size}) ||
         !GradientsFit<T>(call, &wanted)) {
       return Invalid(*call.frame, "The arrays of a state's gradient have wrong shapes.");
     }
@@ -284,7 +305,7 @@ struct StateGradientHandler {
   }
 };
 
-// inputs, weights, seed of two 32 bit numbers -> bits.
+// inputs, weights, seed of two numbers of 64 bits, the lower half of each first -> bits.
 struct SampleHandler {
   static constexpr int64_t kArguments = 3, kResults = 1;
 
@@ -292,14 +313,15 @@ struct SampleHandler {
   static xla::Error* Run(const Call& call) {
     const int64_t n = call.session->plan().n_qubits();
     const Buffer &seeds = call.argument(2), &bits = call.result(0);
-    if (!HasShape(seeds, DataType::kUint32, call.repeats, {2}) || bits.rank < 3 ||
-        !HasShape(bits, DataType::kInt32, call.repeats, {call.batch, Dimension(bits, 2), n})) {
+    if (!Fits(call, seeds, DataType::kUint32, {4}) || bits.rank < 3 ||
+        !Fills(call, bits, DataType::kInt32, {call.batch, Dimension(bits, 2), n})) {
       return Invalid(*call.frame, "The arrays of a sample have wrong shapes.");
     }
     const int64_t shots = Dimension(bits, 2);
     return ForRepeats(call, [&](int64_t r) {
-      const auto* const pair = call.In<uint32_t>(2, r, 2);
-      const int64_t seed[2] = {pair[0], pair[1]};
+      const auto* const words = call.In<uint32_t>(2, r, 4);
+      const int64_t seed[2] = {static_cast<int64_t>(uint64_t{words[1]} << 32 | words[0]),
+                               static_cast<int64_t>(uint64_t{words[3]} << 32 | words[2])};
       return call.session->Sample<T>(call.batch, call.Inputs<T>(r), call.Weights<T>(r), shots, seed,
                                      call.Out<int32_t>(0, r, call.batch * shots * n));
     });
