@@ -1,4 +1,4 @@
-"""Keras, or an error that says which backend to install and how to choose another.
+"""Keras, imported in half the time, or an error that says which backend to install.
 
 Keras imports its backend with itself: TensorFlow, if nothing chooses another. Where that is not
 installed, it fails with an error from deep inside. Importing this module imports Keras.
@@ -6,10 +6,42 @@ installed, it fails with an error from deep inside. Importing this module import
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from types import ModuleType
 
 BACKENDS = ("tensorflow", "jax", "torch")
+
+# What of Keras brings scikit-learn and Matplotlib along, which take as long to import as all else.
+POSTPONED = frozenset(
+    ("keras.visualization", "keras.wrappers", "keras.src.visualization", "keras.src.wrappers")
+)
+
+
+class _Postponing:
+    """Finds some of Keras's modules such that they load at their first use."""
+
+    @staticmethod
+    def find_spec(
+        name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        spec = PathFinder.find_spec(name, path, target) if name in POSTPONED else None
+        if spec is not None and spec.loader is not None:
+            spec.loader = importlib.util.LazyLoader(spec.loader)
+        return spec
+
+
+@contextlib.contextmanager
+def _postponed() -> Iterator[None]:
+    sys.meta_path.insert(0, _Postponing)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(_Postponing)
 
 
 def _missing(backend: str) -> str:
@@ -26,7 +58,8 @@ def _missing(backend: str) -> str:
 
 
 try:
-    import keras  # noqa: F401
+    with _postponed():
+        import keras  # noqa: F401
 except ModuleNotFoundError as error:
     name = (error.name or "").split(".")[0]
     if name not in BACKENDS:

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -181,4 +182,23 @@ def test_importing_the_package_loads_no_slow_library(root: Path, backend: str) -
     loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert {PACKAGE, "keras", backend} <= loaded
     slow = {"cirq", "sympy", "mlxtend", "tensorflow_quantum", "tensorflow", "torch"} - {backend}
+    # Keras would import these, for what few use of it.
+    slow |= {"matplotlib", "sklearn"}
     assert loaded & slow == set()
+
+
+def test_what_of_keras_is_postponed_is_there_when_it_is_used(
+    run_python: Callable[..., str],
+) -> None:
+    code = """
+        import sys
+        import qkeras_hybrid, keras
+        print("sklearn" in sys.modules, "matplotlib" in sys.modules)
+        from sklearn.base import BaseEstimator
+        print(issubclass(keras.wrappers.SKLearnClassifier, BaseEstimator))
+        print(keras.visualization.plot_image_gallery.__name__)
+        from keras.wrappers import SKLearnRegressor
+        from qkeras_hybrid import _keras
+        print(_keras._Postponing in sys.meta_path)
+    """
+    assert run_python(code).split() == ["False", "False", "True", "plot_image_gallery", "False"]

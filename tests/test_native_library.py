@@ -70,6 +70,7 @@ def test_a_machine_without_a_compiler_installs_and_says_so(tmp_path: Path, root:
     printed = subprocess.run(
         [sys.executable, "-c", "\n".join(line.strip() for line in code.splitlines())],
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
         check=True,
