@@ -6,6 +6,9 @@ import os
 
 # Before TensorFlow is imported, which reads it then.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# More processes run than there are cores, and OpenMP's threads spin while they wait for each other:
+# with two of them, half a second of scikit-learn took twenty.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import subprocess
 import sys

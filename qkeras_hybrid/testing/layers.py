@@ -74,7 +74,7 @@ def run_layer_test(
     same(model.predict(x, verbose=0), "a functional model")
     clone = keras.models.clone_model(model)
     clone.set_weights(model.get_weights())
-    same(clone.predict(x, verbose=0), "a clone")
+    same(clone(x), "a clone")
     with tempfile.TemporaryDirectory() as folder:
         path = pathlib.Path(folder) / "model.keras"
         model.save(path)
@@ -83,7 +83,7 @@ def run_layer_test(
         model.save_weights(path)
         other = _model(layer_cls.from_config(config), input_shape)
         other.load_weights(path)
-        same(other.predict(x, verbose=0), "saved weights")
+        same(other(x), "saved weights")
 
     frozen = layer_cls(**init_kwargs, trainable=False)
     frozen.build(x.shape)
