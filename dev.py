@@ -57,6 +57,13 @@ PACKAGED = (
     *(f"qkeras_hybrid/bench/**/*.{ending}" for ending in ("css", "html", "js", "toml")),
 )
 
+# What TensorFlow Quantum asks of the others, where it is built for. Said at once, because pip finds
+# it out by trying one version after the other, for many minutes.
+TFQ_IS_BUILT = (
+    'platform_system == "Linux" and platform_machine == "x86_64" and python_version < "3.13"'
+)
+TFQ_NEEDS = {"tensorflow": ("tensorflow==2.18.*", "cirq-core==1.5.*"), "jax": ("jax<0.6",)}
+
 HAS_TFQ = (
     "import importlib.util, sys; sys.exit(importlib.util.find_spec('tensorflow_quantum') is None)"
 )
@@ -181,7 +188,14 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
     if wheel:
         # Modules that are gone would come back from there.
         shutil.rmtree(ROOT / "build", ignore_errors=True)
-    _run(*pip, "--no-build-isolation", *how, f".[{names}]" if names else ".")
+    needs = TFQ_NEEDS if "tfq" in extras else {}
+    versions = [
+        f"{version}; {TFQ_IS_BUILT}"
+        for extra, some in needs.items()
+        if extra in extras
+        for version in some
+    ]
+    _run(*pip, "--no-build-isolation", *how, f".[{names}]" if names else ".", *versions)
     if "tfq" in extras and _status(python, "-c", HAS_TFQ) != 0:
         _say(
             "TensorFlow Quantum is not built for this Python and machine (only for Python 3.11 "
