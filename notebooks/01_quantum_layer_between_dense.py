@@ -146,8 +146,11 @@ print(f"test accuracy {accuracy[-1]:.2f}")
 
 # %%
 figure, axis = plt.subplots(figsize=(6, 3.2))
-axis.plot(range(1, 26), accuracy, "o-", markersize=3, label="four qubits, 16 weights")
-axis.plot(range(1, 9), smallest_accuracy, "o-", markersize=3, label="one qubit, no weights")
+axis.plot(
+    range(1, len(accuracy) + 1), accuracy, "o-", markersize=3, label="four qubits, 16 weights"
+)
+epochs = range(1, len(smallest_accuracy) + 1)
+axis.plot(epochs, smallest_accuracy, "o-", markersize=3, label="one qubit, no weights")
 axis.axhline(0.1, color="gray", linestyle=":", label="guessing")
 axis.set(xlabel="epoch", ylabel="test accuracy", ylim=(0, 1), title="What the circuit makes of it")
 axis.legend(frameon=False, loc="center right")

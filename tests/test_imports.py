@@ -55,6 +55,7 @@ LAZY_LIBRARIES = {
     "tensorflow_quantum": ("engines.tfq",),
     # The portable engine asks torch whether it rounds matrix products.
     "torch": (
+        "_device",
         *("engines._host", "engines.native.bridges", "engines.statevector"),
         *("testing", "perf.steps"),
     ),
