@@ -5,6 +5,7 @@
 | `native` | C++ kernels with an exact adjoint gradient | every Keras backend on the CPU |
 | `tfq` | TensorFlow Quantum's simulator | TensorFlow on Linux x86-64, float32 |
 | `statevector` | `keras.ops` alone: GPU, XLA, export, shots | every Keras backend |
+| `density` | density matrices: noise, exactly | every Keras backend |
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._registry import Registry
 from qkeras_hybrid.engines._host import host_call
 from qkeras_hybrid.engines.base import Engine, Run
+from qkeras_hybrid.engines.density import DensityEngine
 from qkeras_hybrid.engines.native import NativeEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
@@ -29,11 +31,12 @@ ENGINES: Registry[Engine] = Registry(
     "engine",
     Engine,
     # In the order in which "auto" tries them: the fastest first.
-    {engine.name: engine for engine in (NativeEngine, TFQEngine, StatevectorEngine)},
+    {engine.name: engine for engine in (NativeEngine, TFQEngine, StatevectorEngine, DensityEngine)},
 )
 names = ENGINES.names
 
 __all__ = [
+    "DensityEngine",
     "Engine",
     "NativeEngine",
     "Run",
