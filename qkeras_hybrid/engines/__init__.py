@@ -6,6 +6,7 @@
 | `tfq` | TensorFlow Quantum's simulator | TensorFlow on Linux x86-64, float32 |
 | `statevector` | `keras.ops` alone: GPU, XLA, export, shots | every Keras backend |
 | `density` | density matrices: noise, exactly | every Keras backend |
+| `trajectories` | noise as the mean of random runs, for more qubits | every Keras backend |
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from qkeras_hybrid.engines.density import DensityEngine
 from qkeras_hybrid.engines.native import NativeEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
+from qkeras_hybrid.engines.trajectories import TrajectoriesEngine
 from qkeras_hybrid.gradients import Differentiator
 from qkeras_hybrid.program import Job, compile_circuit
 
@@ -31,7 +33,16 @@ ENGINES: Registry[Engine] = Registry(
     "engine",
     Engine,
     # In the order in which "auto" tries them: the fastest first.
-    {engine.name: engine for engine in (NativeEngine, TFQEngine, StatevectorEngine, DensityEngine)},
+    {
+        engine.name: engine
+        for engine in (
+            NativeEngine,
+            TFQEngine,
+            StatevectorEngine,
+            DensityEngine,
+            TrajectoriesEngine,
+        )
+    },
 )
 names = ENGINES.names
 
@@ -42,6 +53,7 @@ __all__ = [
     "Run",
     "StatevectorEngine",
     "TFQEngine",
+    "TrajectoriesEngine",
     "choose",
     "get",
     "host_call",

@@ -27,8 +27,8 @@ class DensityEngine(Engine):
     """Computes density matrices: channels, measurements and resets, exactly.
 
     It holds the values of all `4**n` Pauli strings, which are real. On the CPU C++ kernels compute
-    them and their gradient, elsewhere `keras.ops` does. The gradient keeps a few states and computes
-    the others anew: noise can't be undone, as a gate can.
+    them and their gradient, elsewhere `keras.ops` does. The gradient keeps a few states and
+    computes the others anew, since noise can't be undone as a gate can.
 
     float64 inputs are computed in float64, all others in float32. Gradients with respect to inputs
     and weights are exact.

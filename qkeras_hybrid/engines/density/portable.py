@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -97,7 +98,7 @@ def _on(qubits: Sequence[int], n_qubits: int, matrices: Callable[[Any, Any, str]
     k = len(qubits)
     # Runs of qubits that stay together are one axis.
     cuts = sorted({0, n_qubits, *qubits, *(q + 1 for q in qubits)})
-    sizes = [4 ** (end - begin) for begin, end in zip(cuts, cuts[1:], strict=False)]
+    sizes = [4 ** (end - begin) for begin, end in itertools.pairwise(cuts)]
     own = [1 + cuts.index(qubit) for qubit in qubits]
     order = [0, *own, *(axis for axis in range(1, len(sizes) + 1) if axis not in own)]
     back = np.argsort(order).tolist()
@@ -134,9 +135,7 @@ def _local(operation: Local, n_qubits: int, turns: list[tuple[int, float]]) -> _
                 if isinstance(found, np.ndarray):
                     found = factor @ found
                 else:
-                    fixed = ops.broadcast_to(
-                        real_constant(factor[None], dtype), ops.shape(found)
-                    )
+                    fixed = ops.broadcast_to(real_constant(factor[None], dtype), ops.shape(found))
                     found = batched_product(fixed, found)
                 continue
             number, axis = factor

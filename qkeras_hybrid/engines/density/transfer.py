@@ -3,8 +3,8 @@
 A density matrix of n qubits is held as the `4**n` numbers `r_P = tr(P rho)`, one for each Pauli
 string `P`. Every instruction, noise included, is a real matrix on them, its Pauli transfer matrix
 `R_PQ = tr(P E(Q)) / 2**k` (Greenbaum 2015, https://arxiv.org/abs/1509.02921). A rotation
-`exp(-i a/2 P)` leaves the strings that commute with `P` as they are, and turns the others in pairs by
-the angle `a`; a Clifford gate exchanges strings; depolarizing noise scales them.
+`exp(-i a/2 P)` leaves the strings that commute with `P` as they are, and turns the others in pairs
+by the angle `a`; a Clifford gate exchanges strings; depolarizing noise scales them.
 """
 
 from __future__ import annotations
@@ -97,6 +97,23 @@ class Fixed:
     matrix: np.ndarray
 
 
+@dataclass(frozen=True, eq=False)
+class Pair:
+    """Operations on one qubit each, and then numbers change places, each times a factor.
+
+    Attributes:
+        qubits: Two qubits, the first of which is the more significant digit.
+        locals: The factors of each, as in `Local`; none where nothing is done.
+        targets: Where each of the 16 numbers goes.
+        factors: What each is multiplied with.
+    """
+
+    qubits: tuple[int, int]
+    locals: tuple[tuple[Turn | np.ndarray, ...], tuple[Turn | np.ndarray, ...]]
+    targets: tuple[int, ...]
+    factors: tuple[float, ...]
+
+
 Operation = Local | Rotation | Fixed
 
 
@@ -152,9 +169,7 @@ def refusal(program: Program) -> str | None:
             case Unitary() | Channel():
                 if n > MOST_QUBITS_FIXED:
                     return f"a {name} acts on {n} qubits, and it takes {MOST_QUBITS_FIXED}"
-                if isinstance(instruction, Channel) and not is_trace_preserving(
-                    instruction.arrays
-                ):
+                if isinstance(instruction, Channel) and not is_trace_preserving(instruction.arrays):
                     return (
                         "a channel is not trace-preserving: the sum of K†K over its Kraus "
                         "operators K must be the identity"

@@ -16,6 +16,8 @@ namespace {
 using qkeras_hybrid::DensityFactor;
 using qkeras_hybrid::DensityKind;
 using qkeras_hybrid::DensityLayout;
+using qkeras_hybrid::DensityLocal;
+using qkeras_hybrid::DensityNumbers;
 using qkeras_hybrid::DensityOp;
 using qkeras_hybrid::DensityRequest;
 using qkeras_hybrid::DensitySparse;
@@ -156,18 +158,30 @@ class DensityRunner {
     CosSin<T>(TurnsOf<T>(angles_ + int64_t{angle} * kLanes, scale / kTurn), c, s);
   }
 
-  // The matrix of a one-qubit operation, or the cosine and sine of a rotation.
+  // The matrices of one-qubit operations, or the cosine and sine of a rotation.
   void Prepare(const DensityOp& op) {
-    V* const to = coefficients_ + op.slot;
-    if (op.kind == DensityKind::kRotation) Turn(op.angle, op.scale, to, to + 1);
-    if (op.kind != DensityKind::kLocal) return;
-    Products(op);
-    const V* last = products_ + op.n_factors * kLocal;
+    switch (op.kind) {
+      case DensityKind::kLocal:
+        return Prepare(op.local);
+      case DensityKind::kRotation:
+        return Turn(op.angle, op.scale, coefficients_ + op.slot, coefficients_ + op.slot + 1);
+      case DensityKind::kPair:
+        Prepare(op.first);
+        return Prepare(op.second);
+      case DensityKind::kSparse:
+        return;
+    }
+  }
+
+  void Prepare(const DensityLocal& local) {
+    Products(local);
+    const V* last = products_ + local.n_factors * kLocal;
+    V* const to = coefficients_ + local.slot;
     for (int i = 0; i < kLocal; ++i) to[i] = last[i];
   }
 
   // products_[k] is the product of the first k factors.
-  void Products(const DensityOp& op) {
+  void Products(const DensityLocal& op) {
     for (int i = 0; i < kLocal; ++i) products_[i] = Splat<T>(i % 5 == 1 ? T{1} : T{0});
     for (uint32_t k = 0; k < op.n_factors; ++k) {
       const DensityFactor& factor = op.factors[k];
@@ -235,8 +249,8 @@ class DensityRunner {
       V* there = scratch + layout_.most_vectors;
       for (uint32_t k = tile.op_begin; k < tile.op_end; ++k) {
         const DensityOp& op = layout_.ops[k];
-        if (op.kind == DensityKind::kLocal) {
-          ApplyLocal(op, here, here);
+        if (op.kind == DensityKind::kLocal || op.kind == DensityKind::kPair) {
+          Apply(op, here, here);
           continue;
         }
         Apply(op, here, there);
@@ -256,46 +270,123 @@ class DensityRunner {
         return ApplyRotation(op, from, to);
       case DensityKind::kSparse:
         return ApplySparse(op.forward, op, from, to);
+      case DensityKind::kPair:
+        return ApplyPair(op, from, to);
     }
+  }
+
+  static const T* Numbers(const DensityNumbers& numbers) {
+    if constexpr (sizeof(T) == 8) {
+      return numbers.twice;
+    } else {
+      return numbers.single;
+    }
+  }
+
+  // Multiplies the four numbers of a qubit, `s` apart, with its matrix.
+  static void MultiplyLocal(const V* m, bool unital, const V* x, V* y, uint32_t s) {
+    const V x1 = x[s], x2 = x[2 * s], x3 = x[3 * s];
+    V y1 = m[1] * x1 + m[2] * x2 + m[3] * x3;
+    V y2 = m[5] * x1 + m[6] * x2 + m[7] * x3;
+    V y3 = m[9] * x1 + m[10] * x2 + m[11] * x3;
+    const V x0 = x[0];
+    if (!unital) {
+      y1 = y1 + m[0] * x0;
+      y2 = y2 + m[4] * x0;
+      y3 = y3 + m[8] * x0;
+    }
+    y[0] = x0;
+    y[s] = y1;
+    y[2 * s] = y2;
+    y[3 * s] = y3;
+  }
+
+  // The same with the transpose of the matrix.
+  static void BackLocal(const V* m, bool unital, V* l, uint32_t s) {
+    const V l1 = l[s], l2 = l[2 * s], l3 = l[3 * s];
+    if (!unital) l[0] = l[0] + m[0] * l1 + m[4] * l2 + m[8] * l3;
+    l[s] = m[1] * l1 + m[5] * l2 + m[9] * l3;
+    l[2 * s] = m[2] * l1 + m[6] * l2 + m[10] * l3;
+    l[3 * s] = m[3] * l1 + m[7] * l2 + m[11] * l3;
+  }
+
+  // Adds to the gradient of a matrix the products of its rows' gradient and its columns.
+  static void AddLocal(bool unital, const V* x, const V* l, uint32_t s, V* g) {
+    const V x1 = x[s], x2 = x[2 * s], x3 = x[3 * s];
+    const V l1 = l[s], l2 = l[2 * s], l3 = l[3 * s];
+    g[1] = g[1] + l1 * x1;
+    g[2] = g[2] + l1 * x2;
+    g[3] = g[3] + l1 * x3;
+    g[5] = g[5] + l2 * x1;
+    g[6] = g[6] + l2 * x2;
+    g[7] = g[7] + l2 * x3;
+    g[9] = g[9] + l3 * x1;
+    g[10] = g[10] + l3 * x2;
+    g[11] = g[11] + l3 * x3;
+    if (!unital) {
+      const V x0 = x[0];
+      g[0] = g[0] + l1 * x0;
+      g[4] = g[4] + l2 * x0;
+      g[8] = g[8] + l3 * x0;
+    }
+  }
+
+  void LoadMatrix(const DensityLocal& local, V* m) const {
+    QH_UNROLL
+    for (int i = 0; i < kLocal; ++i) m[i] = coefficients_[local.slot + i];
   }
 
   void ApplyLocal(const DensityOp& op, const V* from, V* to) const {
     const uint32_t s = op.stride;
+    const bool unital = op.local.unital;
     V m[kLocal];
-    QH_UNROLL
-    for (int i = 0; i < kLocal; ++i) m[i] = coefficients_[op.slot + i];
+    LoadMatrix(op.local, m);
     // The digits below this one run fastest: `s` vectors lie side by side.
     for (uint32_t b = 0; b < op.n_bases; b += s) {
       const V* x = from + op.bases[b];
       V* y = to + op.bases[b];
-      for (uint32_t i = 0; i < s; ++i, ++x, ++y) {
-        const V x1 = x[s], x2 = x[2 * s], x3 = x[3 * s];
-        V y1 = m[1] * x1 + m[2] * x2 + m[3] * x3;
-        V y2 = m[5] * x1 + m[6] * x2 + m[7] * x3;
-        V y3 = m[9] * x1 + m[10] * x2 + m[11] * x3;
-        if (!op.unital) {
-          const V x0 = x[0];
-          y1 = y1 + m[0] * x0;
-          y2 = y2 + m[4] * x0;
-          y3 = y3 + m[8] * x0;
-        }
-        y[0] = x[0];
-        y[s] = y1;
-        y[2 * s] = y2;
-        y[3 * s] = y3;
-      }
+      for (uint32_t i = 0; i < s; ++i) MultiplyLocal(m, unital, x + i, y + i, s);
     }
+  }
+
+  void ApplyPair(const DensityOp& op, const V* from, V* to) const {
+    const T* const factors = Numbers(op.factors);
+    const bool unital = op.first.unital && op.second.unital;
+    V first[kLocal], second[kLocal];
+    LoadMatrix(op.first, first);
+    LoadMatrix(op.second, second);
+    for (uint32_t b = 0; b < op.n_bases; ++b) {
+      V x[16];
+      LoadPair(from + op.bases[b], op.sources, x);
+      if (op.second.n_factors != 0) MultiplySecond(second, unital, x);
+      if (op.first.n_factors != 0) MultiplyFirst(first, unital, x);
+      V* const y = to + op.bases[b];
+      QH_UNROLL
+      for (int i = 0; i < 16; ++i) y[op.targets[i]] = factors[i] * x[i];
+    }
+  }
+
+  static void LoadPair(const V* from, const uint32_t* sources, V* x) {
+    QH_UNROLL
+    for (int i = 0; i < 16; ++i) x[i] = from[sources[i]];
+  }
+  static void MultiplySecond(const V* m, bool unital, V* x) {
+    for (int i = 0; i < 16; i += 4) MultiplyLocal(m, unital, x + i, x + i, 1);
+  }
+  static void MultiplyFirst(const V* m, bool unital, V* x) {
+    for (int i = 0; i < 4; ++i) MultiplyLocal(m, unital, x + i, x + i, 4);
   }
 
   void ApplyRotation(const DensityOp& op, const V* from, V* to) const {
     const V c = coefficients_[op.slot], s = coefficients_[op.slot + 1];
+    const T* const signs = Numbers(op.pair_sign);
     for (uint32_t b = 0; b < op.n_bases; ++b) {
       const V* x = from + op.bases[b];
       V* y = to + op.bases[b];
       for (uint32_t i = 0; i < op.n_still; ++i) y[op.still[i]] = x[op.still[i]];
       for (uint32_t p = 0; p < op.n_pairs; ++p) {
         const V xa = x[op.pair_a[p]], xb = x[op.pair_b[p]];
-        const V turn = static_cast<T>(op.pair_sign[p]) * s;
+        const V turn = signs[p] * s;
         y[op.pair_a[p]] = c * xa - turn * xb;
         y[op.pair_b[p]] = turn * xa + c * xb;
       }
@@ -303,13 +394,14 @@ class DensityRunner {
   }
 
   static void ApplySparse(const DensitySparse& matrix, const DensityOp& op, const V* from, V* to) {
+    const T* const values = Numbers(matrix.values);
     for (uint32_t b = 0; b < op.n_bases; ++b) {
       const V* x = from + op.bases[b];
       V* y = to + op.bases[b];
       for (uint32_t row = 0; row < matrix.n_rows; ++row) {
         V sum{};
         for (uint32_t e = matrix.row_begin[row]; e < matrix.row_begin[row + 1]; ++e) {
-          sum = sum + static_cast<T>(matrix.values[e]) * x[matrix.columns[e]];
+          sum = sum + values[e] * x[matrix.columns[e]];
         }
         y[matrix.row_offsets[row]] = sum;
       }
@@ -372,8 +464,10 @@ class DensityRunner {
         V* const after = before + most;
         switch (op.kind) {
           case DensityKind::kLocal:
-            if (op.varies) AddLocalSlopes(op, before, slope, sums + op.slot);
-            BackLocal(op, slope);
+            BackLocals(op, before, slope, sums + op.local.slot);
+            break;
+          case DensityKind::kPair:
+            BackPair(op, before, slope, sums);
             break;
           case DensityKind::kRotation:
             BackRotation(op, after, slope, sums + op.slot);
@@ -389,65 +483,69 @@ class DensityRunner {
     });
   }
 
-  // The gradient of a one-qubit matrix: sums of products of its gradient's rows and its columns.
-  void AddLocalSlopes(const DensityOp& op, const V* before, const V* slope, V* sums) const {
+  void BackLocals(const DensityOp& op, const V* before, V* slope, V* sums) const {
     const uint32_t s = op.stride;
-    V g[kLocal];
-    QH_UNROLL
-    for (int i = 0; i < kLocal; ++i) g[i] = V{};
+    const bool unital = op.local.unital;
+    V m[kLocal], g[kLocal] = {};
+    LoadMatrix(op.local, m);
     for (uint32_t b = 0; b < op.n_bases; b += s) {
       const V* x = before + op.bases[b];
-      const V* l = slope + op.bases[b];
-      for (uint32_t i = 0; i < s; ++i, ++x, ++l) {
-        const V x1 = x[s], x2 = x[2 * s], x3 = x[3 * s];
-        const V l1 = l[s], l2 = l[2 * s], l3 = l[3 * s];
-        g[1] = g[1] + l1 * x1;
-        g[2] = g[2] + l1 * x2;
-        g[3] = g[3] + l1 * x3;
-        g[5] = g[5] + l2 * x1;
-        g[6] = g[6] + l2 * x2;
-        g[7] = g[7] + l2 * x3;
-        g[9] = g[9] + l3 * x1;
-        g[10] = g[10] + l3 * x2;
-        g[11] = g[11] + l3 * x3;
-        if (!op.unital) {
-          const V x0 = x[0];
-          g[0] = g[0] + l1 * x0;
-          g[4] = g[4] + l2 * x0;
-          g[8] = g[8] + l3 * x0;
-        }
+      V* l = slope + op.bases[b];
+      if (op.local.varies) {
+        for (uint32_t i = 0; i < s; ++i) AddLocal(unital, x + i, l + i, s, g);
       }
+      for (uint32_t i = 0; i < s; ++i) BackLocal(m, unital, l + i, s);
     }
     for (int i = 0; i < kLocal; ++i) sums[i] = sums[i] + g[i];
   }
 
-  void BackLocal(const DensityOp& op, V* slope) const {
-    const uint32_t s = op.stride;
-    V m[kLocal];
-    QH_UNROLL
-    for (int i = 0; i < kLocal; ++i) m[i] = coefficients_[op.slot + i];
-    for (uint32_t b = 0; b < op.n_bases; b += s) {
-      V* l = slope + op.bases[b];
-      for (uint32_t i = 0; i < s; ++i, ++l) {
-        const V l1 = l[s], l2 = l[2 * s], l3 = l[3 * s];
-        if (!op.unital) l[0] = l[0] + m[0] * l1 + m[4] * l2 + m[8] * l3;
-        l[s] = m[1] * l1 + m[5] * l2 + m[9] * l3;
-        l[2 * s] = m[2] * l1 + m[6] * l2 + m[10] * l3;
-        l[3 * s] = m[3] * l1 + m[7] * l2 + m[11] * l3;
+  void BackPair(const DensityOp& op, const V* before, V* slope, V* sums) const {
+    const T* const factors = Numbers(op.factors);
+    const bool unital = op.first.unital && op.second.unital;
+    V first[kLocal], second[kLocal], g_first[kLocal] = {}, g_second[kLocal] = {};
+    LoadMatrix(op.first, first);
+    LoadMatrix(op.second, second);
+    for (uint32_t b = 0; b < op.n_bases; ++b) {
+      V* const l = slope + op.bases[b];
+      V back[16], x[16], between[16];
+      QH_UNROLL
+      for (int i = 0; i < 16; ++i) back[i] = factors[i] * l[op.targets[i]];
+      LoadPair(before + op.bases[b], op.sources, x);
+      if (op.first.n_factors != 0) {
+        if (op.first.varies) {
+          QH_UNROLL
+          for (int i = 0; i < 16; ++i) between[i] = x[i];
+          if (op.second.n_factors != 0) MultiplySecond(second, unital, between);
+          for (int i = 0; i < 4; ++i) AddLocal(unital, between + i, back + i, 4, g_first);
+        }
+        for (int i = 0; i < 4; ++i) BackLocal(first, unital, back + i, 4);
       }
+      if (op.second.n_factors != 0) {
+        if (op.second.varies) {
+          for (int i = 0; i < 16; i += 4) AddLocal(unital, x + i, back + i, 1, g_second);
+        }
+        for (int i = 0; i < 16; i += 4) BackLocal(second, unital, back + i, 1);
+      }
+      QH_UNROLL
+      for (int i = 0; i < 16; ++i) l[op.sources[i]] = back[i];
+    }
+    for (int i = 0; i < kLocal; ++i) {
+      sums[op.first.slot + i] = sums[op.first.slot + i] + g_first[i];
+      sums[op.second.slot + i] = sums[op.second.slot + i] + g_second[i];
     }
   }
 
   // With a and b after the turn, da/dangle = -sign b and db/dangle = sign a.
   void BackRotation(const DensityOp& op, const V* after, V* slope, V* sums) const {
     const V c = coefficients_[op.slot], s = coefficients_[op.slot + 1];
+    const T* const signs = Numbers(op.pair_sign);
     V sum{};
     for (uint32_t b = 0; b < op.n_bases; ++b) {
       const V* x = after + op.bases[b];
       V* l = slope + op.bases[b];
       for (uint32_t p = 0; p < op.n_pairs; ++p) {
         const uint32_t i = op.pair_a[p], j = op.pair_b[p];
-        const T sign = static_cast<T>(op.pair_sign[p]);
+        const T sign = signs[p];
         const V la = l[i], lb = l[j];
         sum = sum + sign * (lb * x[i] - la * x[j]);
         const V turn = sign * s;
@@ -466,11 +564,19 @@ class DensityRunner {
     for (uint32_t a = 0; a < layout_.n_angles; ++a) slopes_[a] = *poison_;
     for (uint32_t k = 0; k < layout_.n_ops; ++k) {
       const DensityOp& op = layout_.ops[k];
-      V* const sums = sums_ + op.slot;
-      if (op.kind == DensityKind::kRotation) {
-        slopes_[op.angle] = slopes_[op.angle] + static_cast<T>(op.scale) * sums[0];
-      } else if (op.kind == DensityKind::kLocal && op.varies) {
-        LocalSlopes(op, sums);
+      switch (op.kind) {
+        case DensityKind::kLocal:
+          LocalSlopes(op.local);
+          break;
+        case DensityKind::kRotation:
+          slopes_[op.angle] = slopes_[op.angle] + static_cast<T>(op.scale) * sums_[op.slot];
+          break;
+        case DensityKind::kPair:
+          LocalSlopes(op.first);
+          LocalSlopes(op.second);
+          break;
+        case DensityKind::kSparse:
+          break;
       }
     }
     for (uint32_t a = 0; a < layout_.n_angles; ++a) {
@@ -481,7 +587,9 @@ class DensityRunner {
   }
 
   // From the gradient of the product to those of its angles, from the last factor to the first.
-  void LocalSlopes(const DensityOp& op, V* g) {
+  void LocalSlopes(const DensityLocal& op) {
+    if (!op.varies) return;
+    V* const g = sums_ + op.slot;
     Products(op);
     for (uint32_t k = op.n_factors; k-- > 0;) {
       const DensityFactor& factor = op.factors[k];

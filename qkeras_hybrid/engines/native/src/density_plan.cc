@@ -55,6 +55,12 @@ class DensityReader : public Reader {
     return plan_.numbers_.back().data();
   }
 
+  DensityNumbers Keep(std::vector<double> numbers) {
+    plan_.singles_.emplace_back(numbers.begin(), numbers.end());
+    plan_.values_.push_back(std::move(numbers));
+    return {plan_.singles_.back().data(), plan_.values_.back().data()};
+  }
+
   // Digits, all different, below `total`.
   std::vector<uint32_t> Digits(uint32_t most, uint32_t total) {
     const uint32_t count = Get<uint32_t>();
@@ -73,6 +79,8 @@ class DensityReader : public Reader {
   void ReadLocal(uint32_t total, DensityOp* op);
   void ReadRotation(uint32_t total, DensityOp* op);
   void ReadSparse(uint32_t total, DensityOp* op);
+  void ReadPair(uint32_t total, DensityOp* op);
+  DensityLocal ReadFactors();
   DensitySparse Sparse(std::vector<std::tuple<uint32_t, uint32_t, double>> entries,
                        const std::vector<uint32_t>& offsets);
 
@@ -126,8 +134,7 @@ void DensityReader::ReadTile() {
 
 void DensityReader::ReadOp(uint32_t total) {
   DensityOp op{};
-  op.kind = static_cast<DensityKind>(Below(3, "an operation's kind"));
-  op.slot = plan_.layout_.n_slots;
+  op.kind = static_cast<DensityKind>(Below(4, "an operation's kind"));
   if (!ok()) return;
   switch (op.kind) {
     case DensityKind::kLocal:
@@ -139,38 +146,73 @@ void DensityReader::ReadOp(uint32_t total) {
     case DensityKind::kSparse:
       ReadSparse(total, &op);
       break;
+    case DensityKind::kPair:
+      ReadPair(total, &op);
+      break;
   }
   plan_.ops_.push_back(op);
 }
 
-void DensityReader::ReadLocal(uint32_t total, DensityOp* op) {
-  const uint32_t digit = Below(total, "a qubit");
-  op->n_factors = Count(16, "factors");
-  op->unital = true;
+DensityLocal DensityReader::ReadFactors() {
+  DensityLocal local{};
+  local.n_factors = Count(16, "factors");
+  local.unital = true;
   std::vector<DensityFactor> factors;
-  for (uint32_t i = 0; ok() && i < op->n_factors; ++i) {
+  for (uint32_t i = 0; ok() && i < local.n_factors; ++i) {
     DensityFactor factor{};
     factor.axis = Below(4, "an axis");
     if (factor.axis != 0) {
       factor.angle = Below(plan_.layout_.n_angles, "an angle");
       factor.scale = Finite("a factor");
-      op->varies = true;
+      local.varies = true;
     } else {
       for (int e = 0; ok() && e < 12; ++e) {
         factor.matrix[e] = Finite("a matrix");
-        if (e % 4 == 0 && factor.matrix[e] != 0) op->unital = false;
+        if (e % 4 == 0 && factor.matrix[e] != 0) local.unital = false;
       }
     }
     factors.push_back(factor);
   }
-  if (!ok()) return;
   plan_.factors_.push_back(std::move(factors));
-  op->factors = plan_.factors_.back().data();
+  local.factors = plan_.factors_.back().data();
+  local.slot = plan_.layout_.n_slots;
+  plan_.layout_.most_factors = std::max(plan_.layout_.most_factors, local.n_factors);
+  plan_.layout_.n_slots += 12;
+  return local;
+}
+
+void DensityReader::ReadLocal(uint32_t total, DensityOp* op) {
+  const uint32_t digit = Below(total, "a qubit");
+  op->local = ReadFactors();
+  if (!ok()) return;
   op->stride = Power4(total - 1 - digit);
   op->n_bases = Power4(total - 1);
   op->bases = Keep(Offsets(Others({digit}, total), total));
-  plan_.layout_.most_factors = std::max(plan_.layout_.most_factors, op->n_factors);
-  plan_.layout_.n_slots += 12;
+}
+
+void DensityReader::ReadPair(uint32_t total, DensityOp* op) {
+  const std::vector<uint32_t> digits = Digits(2, total);
+  if (ok() && digits.size() != 2) Fail("a pair has not two qubits");
+  op->first = ReadFactors();
+  op->second = ReadFactors();
+  if (!ok()) return;
+  const std::vector<uint32_t> offsets = Offsets(digits, total);
+  std::vector<uint32_t> targets;
+  std::vector<double> factors;
+  uint32_t seen = 0;
+  for (uint32_t i = 0; ok() && i < 16; ++i) {
+    const uint32_t target = Below(16, "a target");
+    if (ok() && (seen >> target & 1)) Fail("a target is twice");
+    seen |= ok() ? 1u << target : 0;
+    targets.push_back(ok() ? offsets[target] : 0);
+    factors.push_back(Finite("a factor"));
+  }
+  op->sources = Keep(offsets);
+  op->targets = Keep(std::move(targets));
+  op->factors = Keep(std::move(factors));
+  const std::vector<uint32_t> others = Others(digits, total);
+  op->n_bases = Power4(static_cast<uint32_t>(others.size()));
+  op->bases = Keep(Offsets(others, total));
 }
 
 void DensityReader::ReadRotation(uint32_t total, DensityOp* op) {
@@ -183,7 +225,6 @@ void DensityReader::ReadRotation(uint32_t total, DensityOp* op) {
   op->angle = Below(plan_.layout_.n_angles, "an angle");
   op->scale = Finite("a factor");
   if (!ok()) return;
-  op->varies = true;
   const std::vector<uint32_t> offsets = Offsets(digits, total);
   std::vector<uint32_t> a, b, still;
   std::vector<double> signs;
@@ -211,11 +252,11 @@ void DensityReader::ReadRotation(uint32_t total, DensityOp* op) {
   op->pair_a = Keep(std::move(a));
   op->pair_b = Keep(std::move(b));
   op->still = Keep(std::move(still));
-  plan_.values_.push_back(std::move(signs));
-  op->pair_sign = plan_.values_.back().data();
+  op->pair_sign = Keep(std::move(signs));
   const std::vector<uint32_t> others = Others(digits, total);
   op->n_bases = Power4(static_cast<uint32_t>(others.size()));
   op->bases = Keep(Offsets(others, total));
+  op->slot = plan_.layout_.n_slots;
   plan_.layout_.n_slots += 2;
 }
 
@@ -252,9 +293,8 @@ DensitySparse DensityReader::Sparse(std::vector<std::tuple<uint32_t, uint32_t, d
     values.push_back(value);
   }
   for (uint32_t row = 0; row < n_rows; ++row) begin[row + 1] += begin[row];
-  plan_.values_.push_back(std::move(values));
   return {n_rows, Keep(std::move(begin)), Keep(offsets), Keep(std::move(columns)),
-          plan_.values_.back().data()};
+          Keep(std::move(values))};
 }
 
 std::unique_ptr<const DensityPlan> DensityPlan::Read(std::string_view bytes, std::string* error) {

@@ -32,6 +32,7 @@ class DensityPlan {
   // What tiles and operations point into: a deque's elements stay where they are.
   std::deque<std::vector<uint32_t>> numbers_;
   std::deque<std::vector<double>> values_;
+  std::deque<std::vector<float>> singles_;
   std::deque<std::vector<DensityFactor>> factors_;
 };
 

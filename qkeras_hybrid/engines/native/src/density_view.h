@@ -23,7 +23,13 @@ struct DensityFactor {
   double matrix[12];  // rows X, Y, Z
 };
 
-enum class DensityKind : uint32_t { kLocal, kRotation, kSparse };
+enum class DensityKind : uint32_t { kLocal, kRotation, kSparse, kPair };
+
+// The same numbers in both precisions.
+struct DensityNumbers {
+  const float* single;
+  const double* twice;
+};
 
 // Entries of a sparse matrix: offsets of vectors in a tile, row by row.
 struct DensitySparse {
@@ -31,34 +37,44 @@ struct DensitySparse {
   const uint32_t* row_begin;    // n_rows + 1 positions in `columns`
   const uint32_t* row_offsets;  // where each row goes
   const uint32_t* columns;
-  const double* values;
+  DensityNumbers values;
+};
+
+// A one-qubit operation: a product of factors, the first of which acts first.
+struct DensityLocal {
+  uint32_t n_factors;         // 0: nothing is done
+  const DensityFactor* factors;
+  bool varies, unital;        // it has an angle; the first column of its matrix is zero
+  uint32_t slot;              // of the 12 vectors of its matrix
 };
 
 // An operation on the digits of a tile. Offsets count vectors of the tile.
 struct DensityOp {
   DensityKind kind;
-  bool varies;                // it has an angle
   uint32_t n_bases;           // entries of the tile with 0 in the digits that this acts on
   const uint32_t* bases;
-  uint32_t slot;              // where its coefficients lie: 12 vectors, or 2 of a rotation
 
-  // kLocal
-  uint32_t stride;            // between the four numbers of the qubit
-  bool unital;                // the first column of its matrix is zero
-  uint32_t n_factors;
-  const DensityFactor* factors;  // the first acts first
+  DensityLocal local;         // kLocal
+  uint32_t stride;            // between the four numbers of its qubit
 
   // kRotation: a pair turns as (a, b) -> (c a - sign s b, sign s a + c b)
   uint32_t n_pairs, n_still;
   const uint32_t* pair_a;
   const uint32_t* pair_b;
-  const double* pair_sign;
+  DensityNumbers pair_sign;
   const uint32_t* still;      // the offsets that stay as they are
   uint32_t angle;
   double scale;
+  uint32_t slot;              // of the vectors of its cosine and sine
 
-  // kSparse
-  DensitySparse forward, backward;  // the matrix, and its transpose
+  DensitySparse forward, backward;  // kSparse: the matrix, and its transpose
+
+  // kPair: an operation on each of two qubits, and then number i goes to `targets[i]`, times
+  // `factors[i]`
+  DensityLocal first, second;
+  const uint32_t* sources;    // 16 offsets, the digit of the first qubit counting most
+  const uint32_t* targets;
+  DensityNumbers factors;
 };
 
 // Operations on the digits of a few qubits, run while the numbers that they need are in the cache.
