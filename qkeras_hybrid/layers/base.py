@@ -56,7 +56,8 @@ class QuantumLayer(Inspected, keras.layers.Layer):
     Args:
         engine: "auto", the name of an engine, or an engine.
         differentiator: None for the engine's own gradient, a name or a `Differentiator`.
-        shots: None for exact values, or the number of simulated measurements a Pauli term.
+        shots: None for exact values, or the mean number of measurements for each basis in which
+            the observables are measured.
         seed: Integer seed of the shots.
         check_finite: Whether to raise on NaN and infinities in the inputs or the result, where
             otherwise they pass through. For debugging: it costs a pass over both.
