@@ -27,6 +27,7 @@ from qkeras_hybrid.layers import (
     Resources,
     SmallAngles,
     WeightGroup,
+    set_engine,
 )
 from qkeras_hybrid.program import Compiled, Program, compile_circuit
 
@@ -61,4 +62,5 @@ __all__ = [
     "observables",
     "program",
     "readouts",
+    "set_engine",
 ]
