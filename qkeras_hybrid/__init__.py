@@ -13,6 +13,7 @@ from qkeras_hybrid import (
     gradients,
     interop,
     layers,
+    noise,
     observables,
     program,
     readouts,
@@ -26,6 +27,7 @@ from qkeras_hybrid.layers import (
     Resources,
     SmallAngles,
     WeightGroup,
+    set_engine,
 )
 from qkeras_hybrid.program import Compiled, Program, compile_circuit
 
@@ -56,7 +58,9 @@ __all__ = [
     "gradients",
     "interop",
     "layers",
+    "noise",
     "observables",
     "program",
     "readouts",
+    "set_engine",
 ]

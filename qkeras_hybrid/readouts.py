@@ -50,6 +50,14 @@ class Setting:
         own = dict(zip(self.qubits, self.paulis, strict=True))
         return all(own.get(q, "Z") == p for q, p in zip(term.qubits, term.paulis, strict=True))
 
+    def parity(self, term: PauliTerm) -> tuple[float, tuple[int, ...]]:
+        """Returns a sign and qubits: the value of a Pauli string is the sign of their bits' parity.
+
+        Args:
+            term: A string that this setting reads. Its coefficient does not count.
+        """
+        return 1.0, term.qubits
+
     def rotations(self, qubits: Sequence[cirq.Qid]) -> list[cirq.Operation]:
         """Returns what turns this basis into the computational one, at a circuit's end."""
         turns = {"X": cirq.ry(-np.pi / 2), "Y": cirq.rx(np.pi / 2)}
@@ -215,8 +223,9 @@ class Expectation(Readout):
 
         def value(term: PauliTerm) -> np.ndarray:
             first = next(k for k, setting in enumerate(settings) if setting.reads(term))
-            bits = samples[first][:, :, list(term.qubits)]
-            found: np.ndarray = 1.0 - 2.0 * np.mean(bits.sum(axis=2) % 2, axis=1)
+            sign, qubits = settings[first].parity(term)
+            bits = samples[first][:, :, list(qubits)]
+            found: np.ndarray = sign * (1.0 - 2.0 * np.mean(bits.sum(axis=2) % 2, axis=1))
             return found
 
         return self._summed(value, len(samples[0]))

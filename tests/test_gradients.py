@@ -151,8 +151,8 @@ def test_each_term_has_noise_of_its_own(seed):
     np.testing.assert_allclose(values.mean(axis=0), [0, 2], atol=5 * deviation.max() / 63)
 
 
-@pytest.mark.parametrize("observables", [["Z0", "Z1"], ["Z0", "Z0"], ["Z0 + Z1", "Z1 - Z0"]])
-def test_each_observable_has_noise_of_its_own(observables):
+@pytest.mark.parametrize("observables", [["Z0", "Z1"], ["Z0", "Y0"], ["Z0 + Z1", "Z1 - Z0"]])
+def test_observables_without_covariance_have_noise_of_their_own(observables):
     one, two = plus_states(2, observables, seed=7).T
     assert abs(correlation(one, two)) < 5 / np.sqrt(4000)
 

@@ -39,7 +39,6 @@ class Engine(Value, abc.ABC):
         differentiates: The types of readouts of which it has an exact gradient of its own.
         samples: Whether it takes `shots`: its values then have a sampling error.
         exact: Whether it can do without shots.
-        noisy: Whether it takes a noise model.
         takes_circuits: Whether each sample may bring a circuit of its own.
         traceable: Whether its run may be compiled (by XLA or JAX's `jit`) as it stands. Others
             leave the traced graph by `host_call`, which JAX compiles around, and XLA under
@@ -55,7 +54,6 @@ class Engine(Value, abc.ABC):
     differentiates: ClassVar[frozenset[type[Readout]]] = frozenset()
     samples: ClassVar[bool] = False
     exact: ClassVar[bool] = True
-    noisy: ClassVar[bool] = False
     takes_circuits: ClassVar[bool] = False
     traceable: ClassVar[bool] = False
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
@@ -83,8 +81,8 @@ class Engine(Value, abc.ABC):
                 "JAX computes in float64 only after "
                 '`jax.config.update("jax_enable_x64", True)`, which must come first in a program'
             )
-        if job.noise is not None and not self.noisy:
-            return "it takes no noise model"
+        if job.noise is not None or job.readout_errors:
+            return "noise is added around engines: use qkeras_hybrid.engines.prepare"
         if job.shots is not None and not job.readout.estimable:
             return f"the {job.readout.name} can't be estimated from `shots`"
         if job.shots is not None and not self.samples:
@@ -231,8 +229,9 @@ def sample_bits(probabilities: Any, n_qubits: int, shots: int, seed: Any) -> Any
         int32 bits of shape `(batch, shots, n_qubits)`, the first qubit first.
     """
     # An amplitude of exactly zero has the logarithm of the smallest normal number: its chance
-    # is below 1e-37, and the logarithm stays finite.
-    logits = ops.log(ops.maximum(probabilities, 1e-37))
+    # is below 1e-37, and the logarithm stays finite. PyTorch draws nothing from NaN.
+    known = ops.where(probabilities == probabilities, probabilities, 0.0)
+    logits = ops.log(ops.maximum(known, 1e-37))
     index = keras.random.categorical(logits, shots, dtype="int32", seed=seed)
     shifts = ops.arange(n_qubits - 1, -1, -1, dtype="int32")
     return ops.bitwise_and(ops.right_shift(index[..., None], shifts), 1)

@@ -6,6 +6,7 @@ from qkeras_hybrid.layers.pqc import PQC
 from qkeras_hybrid.layers.pqc_dense import PQCDense
 from qkeras_hybrid.layers.quantum_embedding import QuantumEmbedding
 from qkeras_hybrid.layers.resources import Resources
+from qkeras_hybrid.layers.switching import set_engine
 from qkeras_hybrid.layers.weights import WeightGroup
 
 __all__ = [
@@ -16,4 +17,5 @@ __all__ = [
     "Resources",
     "SmallAngles",
     "WeightGroup",
+    "set_engine",
 ]

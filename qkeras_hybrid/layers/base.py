@@ -6,7 +6,6 @@ import abc
 import contextlib
 import inspect
 import math
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -14,18 +13,20 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid import engines, gradients
-from qkeras_hybrid._checks import known_arguments, positive_int
+from qkeras_hybrid import gradients
+from qkeras_hybrid._checks import known_arguments
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines import Engine, Run
 from qkeras_hybrid.engines.base import check_finite as check_tensor_finite
 from qkeras_hybrid.gradients import Differentiator
 from qkeras_hybrid.layers.features import as_tensor, n_features_of
 from qkeras_hybrid.layers.initializers import SmallAngles
-from qkeras_hybrid.layers.inspection import Inspected
-from qkeras_hybrid.layers.outputs import Output, choose, prepare, together
+from qkeras_hybrid.layers.outputs import Output
 from qkeras_hybrid.layers.saved import errors_named, serialized
+from qkeras_hybrid.layers.setup import Setup
+from qkeras_hybrid.layers.switchable import Switchable
 from qkeras_hybrid.layers.weights import MAIN, CircuitWeights, WeightGroup
+from qkeras_hybrid.noise import NoiseModel
 from qkeras_hybrid.program import Compiled, Job, Program
 from qkeras_hybrid.readouts import Circuits, Expectation, Readout
 
@@ -48,7 +49,7 @@ def watched_runs(watcher: Callable[[Any, Any], None]) -> Iterator[None]:
         _WATCHERS.remove(watcher)
 
 
-class QuantumLayer(Inspected, keras.layers.Layer):
+class QuantumLayer(Switchable, keras.layers.Layer):
     """A Keras layer that computes a quantum circuit.
 
     A subclass says what circuit: it implements `compile` and `compute_output_shape`.
@@ -56,7 +57,10 @@ class QuantumLayer(Inspected, keras.layers.Layer):
     Args:
         engine: "auto", the name of an engine, or an engine.
         differentiator: None for the engine's own gradient, a name or a `Differentiator`.
-        shots: None for exact values, or the number of simulated measurements a Pauli term.
+        shots: None for exact values, or the mean number of measurements for each basis in which
+            the observables are measured.
+        noise: None, a noise model of `qkeras_hybrid.noise`, or its spelling, such as
+            "depolarizing:0.01".
         seed: Integer seed of the shots.
         check_finite: Whether to raise on NaN and infinities in the inputs or the result, where
             otherwise they pass through. For debugging: it costs a pass over both.
@@ -72,6 +76,7 @@ class QuantumLayer(Inspected, keras.layers.Layer):
         engine: str | dict[str, Any] | Engine = "auto",
         differentiator: str | dict[str, Any] | Differentiator | None = None,
         shots: int | None = None,
+        noise: str | dict[str, Any] | NoiseModel | None = None,
         seed: int | None = None,
         check_finite: bool = False,
         weight_initializer: Any = None,
@@ -82,7 +87,6 @@ class QuantumLayer(Inspected, keras.layers.Layer):
         # Inputs are not rounded to a half precision that angles would not survive: they are
         # computed in float32 or float64, and the result has the policy's dtype.
         super().__init__(autocast=False, **kwargs)
-        self.shots = None if shots is None else positive_int("shots", shots)
         self.seed = seed
         self.check_finite = bool(check_finite)
         self.differentiator = gradients.get(differentiator)
@@ -93,29 +97,18 @@ class QuantumLayer(Inspected, keras.layers.Layer):
         )
         self.weight_regularizer = keras.regularizers.get(weight_regularizer)
         self.weight_constraint = keras.constraints.get(weight_constraint)
-        self._engine_given = engine
-        self._engine = engines.get(engine)
-        if self._shots is not None and isinstance(self.differentiator, gradients.Adjoint):
-            raise ArgumentError(
-                "differentiator",
-                "not be Adjoint with `shots`, an estimate from which has no adjoint gradient",
-                differentiator,
-                "Take ParameterShift or SPSA, or leave out `shots`.",
-            )
+        setup = self._setup = Setup.of(engine, shots, noise)
+        self._engine = setup.engine
+        setup.check(self.differentiator, None)
         # One position of the leading axes is one sample: a mask of them stays true.
         self.supports_masking = True
-        # What comes before the engine is known; "auto" takes an op under TensorFlow that XLA
-        # does not know.
-        self.supports_jit = keras.backend.backend() != "tensorflow" or (
-            self._engine is not None and self._engine.traceable and self._shots is None
-        )
+        self.supports_jit = setup.supports_jit
         self._compiled: Compiled | None = None
         self._run: Run | None = None
         self.circuit_weights: Any = None
         self.weight_groups: dict[str, WeightGroup] = {}
         self._circuit_weights: CircuitWeights | None = None
-        draws = self._shots is not None or isinstance(self.differentiator, gradients.SPSA)
-        self._seed_generator = keras.random.SeedGenerator(seed) if draws else None
+        self._seed_generator = keras.random.SeedGenerator(seed) if self._draws(setup) else None
 
     # What a subclass says.
 
@@ -138,14 +131,9 @@ class QuantumLayer(Inspected, keras.layers.Layer):
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Compiles the circuit, chooses the engine, prepares it and makes the weights."""
         compiled = self._compiled = self.compile(self._check_shape(input_shape))
-        jobs = [self.job(compiled.reading(readout)) for readout in self.readouts]
-        engine = self._engine = choose(jobs, self._engine)
-        runs = [prepare(job, engine, self.differentiator) for job in jobs]
-        self._run = together(runs) if self.returns_list else runs[0]
-        self.supports_jit = all(map(engine.traces, jobs))
-        for caution in dict.fromkeys(map(engine.caution, jobs)):
-            if caution is not None:
-                warnings.warn(f"Layer {self.name!r}: {caution}", stacklevel=2)
+        prepared = self._prepared(self._setup, compiled)
+        prepared.warn(self.name)
+        self._take(self._setup, prepared)
         self._add_weights(compiled)
         self.built = True
 
@@ -164,7 +152,7 @@ class QuantumLayer(Inspected, keras.layers.Layer):
 
     def job(self, compiled: Compiled) -> Job:
         """Returns what this layer asks of an engine for a compiled circuit."""
-        return compiled.job(self._precision, shots=self._shots)
+        return compiled.job(self._precision, shots=self._shots, noise=self.noise)
 
     def call(self, inputs: Any) -> Any:
         """Computes the circuit for every position of the leading axes.
@@ -251,9 +239,8 @@ class QuantumLayer(Inspected, keras.layers.Layer):
         """Returns every argument of the constructor, in a form that JSON holds."""
         return {
             **super().get_config(),
-            "engine": serialized(self._engine_given),
+            **self._setup.config(),
             "differentiator": serialized(self.differentiator),
-            "shots": self.shots,
             "seed": self.seed,
             "check_finite": self.check_finite,
             "weight_initializer": keras.initializers.serialize(self.weight_initializer),
@@ -304,13 +291,6 @@ class QuantumLayer(Inspected, keras.layers.Layer):
     @property
     def _precision(self) -> str:
         return "float64" if self.compute_dtype == "float64" else "float32"
-
-    @property
-    def _shots(self) -> int | None:
-        """The number of shots: the layer's, or else the engine's own."""
-        if self.shots is None and self._engine is not None:
-            return self._engine.shots
-        return self.shots
 
     def _check_shape(self, input_shape: Sequence[int | None]) -> int:
         return n_features_of(self.name, input_shape, self._fewest_features)

@@ -180,7 +180,7 @@ def prepare(job: Job, engine: Engine, differentiator: Differentiator | None) -> 
     source = job.readout.source
     if not source.differentiable:
         return engines.prepare(job, engine)
-    if engine.refuses(replace(job, readout=source)) is None:
+    if engines.refusal(job, engine) is None:
         return engines.prepare(job, engine, differentiator)
     # The engine computes this, but has no gradient of it.
     if source.linear and not job.circuits:

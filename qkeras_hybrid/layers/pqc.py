@@ -52,7 +52,7 @@ class PQC(CircuitInputs):
             or don't. The other symbols stay in the variable `circuit_weights`, to which
             `weight_initializer` and its like apply.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
-            `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
+            `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.
 
     Input shape:

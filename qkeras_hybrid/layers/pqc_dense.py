@@ -38,7 +38,7 @@ class PQCDense(QuantumLayer):
             products of Pauli Z: first `Z` of one qubit after the other, then of all pairs, of
             all triples, and so on, as many as there are units.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
-            `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
+            `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.
 
     Input shape:

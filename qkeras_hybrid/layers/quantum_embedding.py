@@ -33,7 +33,7 @@ class QuantumEmbedding(QuantumLayer):
             a list of tensors.
         observables: What to read for "expectation": see `qkeras_hybrid.observables`.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
-            `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
+            `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint` (for encodings that train), and Keras's `name`, `dtype`,
             `trainable`.
 

@@ -122,6 +122,12 @@ class Compiler:
             kraus = [np.asarray(matrix, complex) for matrix in given]
             if not all(np.isfinite(matrix).all() for matrix in kraus):
                 raise ValueError(f"The operation {operation} must have finite parameters.")
+            total = sum(matrix.conj().T @ matrix for matrix in kraus)
+            if not np.allclose(total, np.eye(len(kraus[0])), atol=1e-6):
+                raise ValueError(
+                    f"The operation {operation} must preserve the trace: the sum of K† K over its "
+                    "Kraus operators must be the identity."
+                )
             self.instructions.append(Channel(qubits, tuple(map(_rows, kraus))))
         else:
             return False

@@ -29,7 +29,8 @@ class Job:
         readout: What is read.
         dtype: The precision, "float32" or "float64".
         shots: None for exact values, or from how many measurements each value is estimated.
-        noise: None, or a noise model that the engine adds.
+        noise: None, or a noise model; `qkeras_hybrid.noise.applied` writes it into the program,
+            before any engine sees the job.
         backend: The Keras backend.
         device: The kind of device that it computes on: "cpu", "gpu", "tpu", ..., or "several
             devices" where Keras spreads a batch over them.
@@ -50,6 +51,7 @@ class Job:
     gradient: bool = True
     circuits: bool = False
     origin: Compiled | None = None
+    readout_errors: tuple[tuple[float, float], ...] = ()
 
     @property
     def varying_rows(self) -> tuple[int, ...]:

@@ -9,6 +9,7 @@ import keras
 from keras import ops
 
 from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid.engines._shots import estimated
 from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal
 from qkeras_hybrid.engines.native import bridges, library, lowering
 from qkeras_hybrid.program import Job
@@ -93,8 +94,6 @@ class NativeEngine(Engine):
         reason = super().refuses(job)
         if reason is not None:
             return reason
-        if job.shots is not None and isinstance(job.readout, Expectation):
-            return "it takes `shots` for samples and probabilities, not for expectation values"
         if job.backend != "tensorflow" and job.device != "cpu":
             return f"it runs on the CPU, and {job.backend} computes on the {job.device}"
         return (
@@ -121,7 +120,7 @@ class NativeEngine(Engine):
         if self.lanes == "samples":
             kernel *= library.vector_bytes() * 2 // amplitude
         match job.readout:
-            case Expectation():
+            case Expectation() if job.shots is None:
                 return kernel
             case State():
                 # The result; and its gradient, which comes in.
@@ -134,6 +133,8 @@ class NativeEngine(Engine):
                 return kernel + amplitude + 8
 
     def prepare(self, job: Job) -> Run:
+        if job.shots is not None and isinstance(job.readout, Expectation):
+            return estimated(self, job)
         affine = job.angles.affine
         threads()
         operations = bridges.bridge(job.backend).Operations(

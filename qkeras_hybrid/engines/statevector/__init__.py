@@ -14,6 +14,7 @@ from keras import ops
 
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.engines._shots import estimated
 from qkeras_hybrid.engines.base import Engine, Run, memory_refusal
 from qkeras_hybrid.engines.statevector import checkpoints
 from qkeras_hybrid.engines.statevector.angles import AngleBook
@@ -34,9 +35,9 @@ class StatevectorEngine(Engine):
     float64 inputs are computed in complex128, all others in complex64.
 
     Args:
-        shots: If given, each Pauli term of each observable is estimated from this many
-            simulated measurements of its own instead of computed exactly; the gradient is then
-            the parameter-shift rule's, from as many shots an evaluation.
+        shots: If given, expectation values are estimated from simulated measurements instead of
+            computed exactly, this many on average for each basis that is measured; the gradient
+            is then the parameter-shift rule's, from as many shots per evaluation.
         checkpoint: Whether training computes most states anew in the backward pass instead of
             keeping each step's: it takes a third longer and far less memory. By default from 14
             qubits on. TensorFlow has no second derivatives then; on a CPU, JAX's compiler finds
@@ -101,6 +102,8 @@ class StatevectorEngine(Engine):
         )
 
     def prepare(self, job: Job) -> Run:
+        if job.shots is not None and isinstance(job.readout, Expectation):
+            return estimated(self, job)
         angles, n = job.angles, job.program.n_qubits
         book = _book(job)
         states, unseen = _planned(job, book)

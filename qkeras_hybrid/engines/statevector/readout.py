@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import keras
 import numpy as np
 from keras import ops
 
@@ -90,7 +89,7 @@ def reader(job: Job, order: Order, book: AngleBook) -> Reader:
 
     match readout:
         case Expectation():
-            return _Expectation(readout, order, shots, book)
+            return _Expectation(readout, order, book)
         case Probabilities() if shots is None:
             return lambda state, computed, seed: ops.transpose(probabilities(state))
         case Probabilities():
@@ -156,40 +155,29 @@ class _Signs:
 
 
 class _Expectation:
-    """Reads expectation values, exact or from shots."""
+    """Reads expectation values."""
 
-    def __init__(
-        self, readout: Expectation, order: Order, shots: int | None, book: AngleBook
-    ) -> None:
-        self._shots, self._size = shots, 2 ** len(order)
+    def __init__(self, readout: Expectation, order: Order, book: AngleBook) -> None:
+        self._size = 2 ** len(order)
         n_observables = len(readout.observables)
         groups = _in_bases(readout)
         terms = [term for _, group in groups for term in group]
         number = {(term.paulis, term.qubits): k for k, term in enumerate(terms)}
         self._offsets = np.zeros((n_observables, 1))
-        # For each time that an observable has a term: which observable, which term, how much.
-        uses: list[tuple[int, int, float]] = []
+        coefficients = np.zeros((n_observables, len(terms)))
         for row, observable in enumerate(readout.observables):
             for term in observable.terms:
                 if term.qubits:
-                    uses.append((row, number[term.paulis, term.qubits], term.coefficient))
+                    coefficients[row, number[term.paulis, term.qubits]] += term.coefficient
                 else:
                     self._offsets[row] += term.coefficient
-        uses.sort(key=lambda use: use[1])
-        # With shots each use is measured by itself: `chosen` says which term it is.
-        self._coefficients = np.zeros((n_observables, len(uses)))
-        chosen = np.zeros((len(uses), len(terms)))
-        for k, (row, column, coefficient) in enumerate(uses):
-            self._coefficients[row, k] = coefficient
-            chosen[k, column] = 1.0
         self._bases: list[tuple[Plan | None, _Signs]] = []
         done = 0
         for basis, group in groups:
             tail = None
             if len(groups) > 1 and any(p != "Z" for p in basis.values()):
                 tail = plan(turned(basis), len(order), book, order)
-            part = chosen[:, done : done + len(group)]
-            wanted = self._coefficients @ part if shots is None else part[part.any(axis=1)]
+            wanted = coefficients[:, done : done + len(group)]
             self._bases.append((tail, _Signs(group, order if tail is None else tail.order, wanted)))
             done += len(group)
 
@@ -205,30 +193,7 @@ class _Expectation:
             nothing = ops.zeros_like(ops.transpose(state[0][:1]))
             offsets = real_constant(self._offsets[:, 0], dtype)
             return nothing + offsets if n else nothing[:, :0]
-        if self._shots is None:
-            found = functools.reduce(operator.add, measured)
-        else:
-            terms = measured[0] if len(measured) == 1 else ops.concatenate(measured, axis=0)
-            estimates = _estimate(terms, self._shots, seed)
-            found = product(real_constant(self._coefficients, dtype), estimates)
+        found = functools.reduce(operator.add, measured)
         if np.any(self._offsets):
             found = found + real_constant(self._offsets, dtype)
         return ops.transpose(found)
-
-
-def _estimate(value: Any, shots: int, seed: Any) -> Any:
-    """Returns expectation values in [-1, 1] as `shots` measurements of each see them.
-
-    All are drawn at once: an integer seed would give the same noise to each draw with it.
-    """
-    # Keras builds torch models on tensors without values, which can't be sampled.
-    if str(getattr(value, "device", "")) == "meta":
-        return value
-    # The number of +1 among the shots is binomial with chance (1 + <P>)/2. NaN is kept out
-    # of the sampler, which may not end on it, and put back after it.
-    valid = value == value
-    chance = ops.clip(0.5 + 0.5 * ops.where(valid, value, 0.0), 0.0, 1.0)
-    dtype = keras.backend.standardize_dtype(value.dtype)
-    counts = ops.full_like(chance, float(shots))
-    plus = keras.random.binomial(ops.shape(chance), counts, chance, dtype=dtype, seed=seed)
-    return ops.where(valid, 2.0 * plus / shots - 1.0, value)

@@ -1,0 +1,179 @@
+"""Noise models: rules together, as a value that is saved with a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import keras
+
+from qkeras_hybrid._value import Value
+from qkeras_hybrid.noise.rules import KINDS, Rule
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class NoiseModel(Value):
+    """What goes wrong on a device: channels after gates, after layers, and at the readout.
+
+    Made by the functions of `qkeras_hybrid.noise`; `+` joins models, whose channels act in order.
+
+    Args:
+        rules: The rules.
+
+    Raises:
+        ValueError: If one of them is no rule.
+
+    Example:
+
+    >>> after_two = noise.depolarizing(0.01, n_qubits=2).on(gates=["cx", "cz"])
+    >>> model = after_two + noise.depolarizing(0.001).on(n_qubits=1) + noise.readout_error(0.02)
+    >>> len(model.rules)
+    3
+    """
+
+    def __init__(self, rules: Iterable[Rule | dict[str, Any]] = ()) -> None:
+        found = []
+        for rule in rules:
+            found.append(rule if isinstance(rule, Rule) else Rule.from_config(rule))
+        self.rules: tuple[Rule, ...] = tuple(found)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the rules as tables."""
+        return {"rules": [rule.get_config() for rule in self.rules]}
+
+    def __add__(self, other: NoiseModel) -> NoiseModel:
+        if not isinstance(other, NoiseModel):
+            return NotImplemented
+        return NoiseModel(self.rules + other.rules)
+
+    def __repr__(self) -> str:
+        return f"NoiseModel({list(self.rules)!r})"
+
+    def on(
+        self,
+        *,
+        gates: Any = None,
+        qubits: Any = None,
+        n_qubits: int | None = None,
+        after: str | None = None,
+    ) -> NoiseModel:
+        """Returns the same errors, at fewer places.
+
+        Args:
+            gates: Gates, or names of gates, after which they act: `"cx"`, `cirq.CZ`, `["rx"]`.
+            qubits: The qubits on which they act: indices, or Cirq's qubits; pairs for an error on
+                two qubits.
+            n_qubits: The number of qubits of the gates after which they act.
+            after: "layer": after each moment of the circuit, on every qubit; "gate" or "readout".
+
+        Raises:
+            ValueError: If gates are named for what does not act after gates, or qubits are none.
+
+        Example:
+
+        >>> noise.bit_flip(0.1).on(qubits=[0]).rules[0].qubits
+        (0,)
+        """
+        given = {"qubits": qubits, "on": n_qubits, "after": after}
+        changes = {name: value for name, value in given.items() if value is not None}
+        if gates is not None:
+            single = isinstance(gates, (str, type)) or not isinstance(gates, Iterable)
+            changes["gates"] = (gates,) if single else tuple(gates)
+        if isinstance(qubits, (set, frozenset, range, list)):
+            changes["qubits"] = tuple(qubits)
+        return NoiseModel([rule.selecting(**changes) for rule in self.rules])
+
+
+def _model(channel: str, *parameters: Any) -> NoiseModel:
+    return NoiseModel([Rule(channel, parameters, after=KINDS[channel].after)])
+
+
+def depolarizing(p: float, n_qubits: int = 1) -> NoiseModel:
+    """After each gate, on each of its qubits, with chance `p` a random Pauli error.
+
+    `rho -> (1-p) rho + p/(4**n-1) sum_P P rho P`, as `cirq.depolarize`: an X gate and this give
+    `<Z> = -(1 - 4p/3)` for one qubit.
+
+    Args:
+        p: The chance, in [0, 1].
+        n_qubits: On how many qubits it acts together; with 2, after gates on two qubits.
+
+    Raises:
+        ValueError: If `p` is no probability.
+    """
+    return _model("depolarizing", p, n_qubits)
+
+
+def amplitude_damping(gamma: float) -> NoiseModel:
+    """After each gate, on each of its qubits, decay from 1 to 0 with chance `gamma` in [0, 1]."""
+    return _model("amplitude_damping", gamma)
+
+
+def phase_damping(gamma: float) -> NoiseModel:
+    """After each gate, on each of its qubits, coherences times `sqrt(1 - gamma)`."""
+    return _model("phase_damping", gamma)
+
+
+def bit_flip(p: float) -> NoiseModel:
+    """After each gate, on each of its qubits, an X with chance `p` in [0, 1]."""
+    return _model("bit_flip", p)
+
+
+def phase_flip(p: float) -> NoiseModel:
+    """After each gate, on each of its qubits, a Z with chance `p` in [0, 1]."""
+    return _model("phase_flip", p)
+
+
+def thermal_relaxation(
+    t1: float, t2: float, gate_time: float, excited_population: float = 0.0
+) -> NoiseModel:
+    """After each gate, on each of its qubits, relaxation for the time of a gate.
+
+    Args:
+        t1: The time in which excitations decay, in any unit of time.
+        t2: The time in which coherences decay, in the same unit; at most `2 * t1`.
+        gate_time: How long a gate takes, in the same unit.
+        excited_population: The chance of 1 in equilibrium.
+
+    Raises:
+        ValueError: If a time is not positive, or `t2` is above `2 * t1`.
+    """
+    return _model("thermal_relaxation", t1, t2, gate_time, excited_population)
+
+
+def over_rotation(fraction: float) -> NoiseModel:
+    """Each gate turns `1 + fraction` times as far as it should: `U**(1 + fraction)`."""
+    return _model("over_rotation", fraction)
+
+
+def crosstalk_zz(angle: float) -> NoiseModel:
+    """After each layer, `exp(-i angle/2 Z Z)` on each pair of neighbouring qubits, in radians.
+
+    Neighbours are so in the circuit's order; name other pairs by `.on(qubits=[(0, 2)])`.
+    """
+    return _model("crosstalk_zz", angle)
+
+
+def readout_error(p10: float, p01: float | None = None) -> NoiseModel:
+    """Measured bits are wrong.
+
+    Args:
+        p10: The chance to read 1 where the qubit is in 0.
+        p01: The chance to read 0 where it is in 1; by default the same.
+
+    Raises:
+        ValueError: If one is no probability.
+    """
+    return _model("readout_error", p10, p10 if p01 is None else p01)
+
+
+def kraus(operators: Any) -> NoiseModel:
+    """After each gate, a channel of these Kraus operators.
+
+    Args:
+        operators: Matrices of `2**n` rows; for n above 1 it acts after gates on n qubits.
+
+    Raises:
+        ValueError: If they don't preserve the trace.
+    """
+    return NoiseModel([Rule("kraus", tuple(operators))])
