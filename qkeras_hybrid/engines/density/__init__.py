@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid.engines._shots import estimated
 from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal, sample_bits
 from qkeras_hybrid.engines.density import portable
 from qkeras_hybrid.engines.density.tiles import serialized, tiles
@@ -66,8 +67,6 @@ class DensityEngine(Engine):
         reason = super().refuses(job)
         if reason is not None:
             return reason
-        if job.shots is not None and isinstance(job.readout, Expectation):
-            return "it takes `shots` for samples and probabilities, not for expectation values"
         if self.kernels == "native" and (missing := self._no_kernels(job)):
             return missing
         memory = memory_refusal(2 * job.program.n_qubits, self.bytes_per_number(job))
@@ -104,6 +103,8 @@ class DensityEngine(Engine):
         return library.unavailable() or bridges.bridge(job.backend).unavailable()
 
     def prepare(self, job: Job) -> Run:
+        if job.shots is not None and isinstance(job.readout, Expectation):
+            return estimated(self, job)
         n = job.program.n_qubits
         strings, read = _reader(job)
         evolved = self._evolved(job, [string_index(*string, n) for string in strings])

@@ -12,6 +12,7 @@ from keras import ops
 
 from qkeras_hybrid._checks import available_memory, bytes_text, positive_int
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.engines._shots import estimated
 from qkeras_hybrid.engines.base import Engine, Run, frequencies, sample_bits
 from qkeras_hybrid.engines.native import NativeEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
@@ -92,6 +93,8 @@ class TrajectoriesEngine(Engine):
         return None if frame is None else _inner_refusal(job, frame)
 
     def prepare(self, job: Job) -> Run:
+        if job.shots is not None and isinstance(job.readout, Expectation):
+            return estimated(self, job)
         if job.shots is not None:
             return self._measured(job)
         estimate = self._estimate(job)
@@ -414,8 +417,9 @@ def _repeated(values: Any, runs: int) -> Any:
 def _made_angles(frame: Framed, angles: Any, dtype: str) -> Any:
     """Returns the ideal program's angles without errors, of shape `(batch, n_angles)`."""
     scales, offsets = real_constant(frame.scales, dtype), real_constant(frame.offsets, dtype)
-    if not len(frame.sources):
-        return angles[:, :0]
+    if not frame.scales.any():
+        # The noisy program may have no angle at all.
+        return ops.broadcast_to(offsets[None], (ops.shape(angles)[0], len(frame.offsets)))
     return ops.take(angles, frame.sources, axis=1) * scales + offsets
 
 
