@@ -10,10 +10,10 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import available_memory, bytes_text, positive_int
+from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines._shots import estimated
-from qkeras_hybrid.engines.base import Engine, Run, frequencies, sample_bits
+from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal, sample_bits
 from qkeras_hybrid.engines.native import NativeEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.statevector.products import product, real_constant
@@ -83,12 +83,8 @@ class TrajectoriesEngine(Engine):
             return reason
         # One run at a time is the least; real and imaginary parts, and copies of them.
         n, number = job.program.n_qubits, 8 if job.dtype == "float64" else 4
-        need, have = 10 * number * 2**n, available_memory()
-        if need > have:
-            return (
-                f"the states of {n} qubits need {bytes_text(need)} of memory for one run, and "
-                f"{bytes_text(have)} are available"
-            )
+        if (memory := memory_refusal(n, 10 * number)) is not None:
+            return memory
         frame = framed(job.program, job.angles)
         return None if frame is None else _inner_refusal(job, frame)
 
