@@ -19,7 +19,8 @@ from keras import ops
 
 from qkeras_hybrid import PQC, ArgumentError, engines
 from qkeras_hybrid.engines import DensityEngine
-from qkeras_hybrid.engines.density import tiles, transfer
+from qkeras_hybrid.engines.density import transfer
+from qkeras_hybrid.engines.density.tiles import MAGIC, serialized, tiles
 from qkeras_hybrid.engines.native import library
 from qkeras_hybrid.program import AngleMap, Channel, Compiled, Job, Program, compile_circuit
 from qkeras_hybrid.readouts import Probabilities
@@ -257,7 +258,7 @@ def test_tiles_do_each_operation_once_and_in_order() -> None:
     rng = np.random.default_rng(5)
     compiled = compiled_noisy(noisy_circuit(rng, 8, 60), 8)
     operations = transfer.operations(compiled.program, compiled.angles)
-    found = tiles.tiles(operations, 8)
+    found = tiles(operations, 8)
     for qubit in range(8):
         before = [op.qubits for op in operations if qubit in op.qubits and len(op.qubits) > 1]
         after = [
@@ -275,14 +276,14 @@ def test_damaged_programs_are_refused_or_run() -> None:
     rng = np.random.default_rng(0)
     compiled = compiled_noisy(noisy_circuit(rng, 4, 20), 4)
     operations = transfer.operations(compiled.program, compiled.angles)
-    program = tiles.serialized(tiles.tiles(operations, 4), 4, compiled.program.n_angles, [3, 12])
+    program = serialized(tiles(operations, 4), 4, compiled.program.n_angles, [3, 12])
     angles, values = np.zeros((3, compiled.program.n_angles)), np.zeros((3, 2))
     refused = 0
     for _ in range(3000):
         content = bytearray(program[12:])
         for _ in range(rng.integers(1, 4)):
             content[rng.integers(len(content))] = rng.integers(256)
-        damaged = tiles.MAGIC + struct.pack("<II", len(content), zlib.crc32(content)) + content
+        damaged = MAGIC + struct.pack("<II", len(content), zlib.crc32(content)) + content
         try:
             session = library.Session(bytes(damaged))
         except ValueError as error:
@@ -300,7 +301,7 @@ def test_damaged_programs_are_refused_or_run() -> None:
 
 @pytest.mark.skipif(library.unavailable() is not None, reason="the core is not built")
 def test_a_program_on_density_matrices_has_no_states() -> None:
-    session = library.Session(tiles.serialized([], 1, 0, [3]))
+    session = library.Session(serialized([], 1, 0, [3]))
     state = np.zeros(4)
     with pytest.raises(ValueError, match="has no states"):
         session.run("QhState", "float64", 1, None, None, state.ctypes.data)

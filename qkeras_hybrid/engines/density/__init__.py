@@ -14,7 +14,13 @@ from qkeras_hybrid.engines._shots import estimated
 from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal, sample_bits
 from qkeras_hybrid.engines.density import portable
 from qkeras_hybrid.engines.density.tiles import serialized, tiles
-from qkeras_hybrid.engines.density.transfer import operations, refusal, string_index
+from qkeras_hybrid.engines.density.transfer import (
+    Operation,
+    absorbed,
+    operations,
+    refusal,
+    string_index,
+)
 from qkeras_hybrid.engines.native import bridges, library
 from qkeras_hybrid.engines.statevector.products import product, real_constant
 from qkeras_hybrid.program import INSTRUCTIONS, Job
@@ -117,7 +123,22 @@ class DensityEngine(Engine):
 
     def _evolved(self, job: Job, measured: Sequence[int]) -> Callable[[Any], Any]:
         """Returns what maps angles to the values of Pauli strings."""
-        n, found = job.program.n_qubits, operations(job.program, job.angles)
+        n = job.program.n_qubits
+        found, measured, factors = absorbed(operations(job.program, job.angles), measured, n)
+        evolve = self._evolution(job, found, measured)
+        if np.all(factors == 1.0):
+            return evolve
+
+        def scaled(angles: Any) -> Any:
+            values = evolve(angles)
+            return values * real_constant(factors, keras.backend.standardize_dtype(values.dtype))
+
+        return scaled
+
+    def _evolution(
+        self, job: Job, found: Sequence[Operation], measured: Sequence[int]
+    ) -> Callable[[Any], Any]:
+        n = job.program.n_qubits
         if self._no_kernels(job) is not None:
             return portable.runner(found, n, measured, job.gradient)
         program = serialized(tiles(found, n), n, job.program.n_angles, measured)

@@ -44,9 +44,10 @@ def runner(
     for place in range(4**n_qubits):
         # |0...0>: 1 for the strings of I and Z, whose digits are 0 and 3.
         start[place] = (place ^ place >> 1) & 0x5555_5555_5555_5555 == 0
-    # The root of the number of steps: as many segments as steps in each.
-    length = max(1, math.isqrt(len(steps)))
     whole = not gradient or n_qubits < FIRST_CHECKPOINTED
+    # The root of the number of steps: as many segments as steps in each.
+    length = max(1, len(steps) if whole else math.isqrt(len(steps)))
+    segments = [_chain(steps[i : i + length]) for i in range(0, len(steps), length)]
 
     def run(angles: Any) -> Any:
         dtype = keras.backend.standardize_dtype(angles.dtype)
@@ -56,8 +57,7 @@ def runner(
             # NaN and infinity spread to all that is read of a sample.
             poison = 0.0 * ops.sum(angles, axis=1, keepdims=True)
             numbers = real_constant(start[None], dtype) + poison
-            for first in range(0, len(steps), len(steps) if whole else length):
-                segment = _chain(steps[first:] if whole else steps[first : first + length])
+            for segment in segments:
                 numbers = (segment if whole else keras.remat(segment))(numbers, cosines, sines)
             return ops.take(numbers, np.array(measured, "int32"), axis=1)
 

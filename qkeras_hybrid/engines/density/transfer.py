@@ -214,6 +214,55 @@ def operations(program: Program, angles: AngleMap) -> list[Operation]:
     return lowering.finished()
 
 
+def absorbed(
+    found: Sequence[Operation], strings: Sequence[int], n_qubits: int
+) -> tuple[list[Operation], list[int], np.ndarray]:
+    """Takes operations at the end into what is read.
+
+    After a gate that exchanges strings, or noise that scales them, the value of a string is a
+    multiple of that of another string before: so the last gates and the last noise cost nothing.
+
+    Args:
+        found: What `operations` returned.
+        strings: Places of the Pauli strings to read.
+        n_qubits: The number of qubits.
+
+    Returns:
+        The operations that are left, the strings to read after those, and what their values are
+        multiplied with.
+    """
+    places, factors = list(strings), np.ones(len(strings))
+    left: list[Operation] = []
+    blocked: set[int] = set()
+    for operation in reversed(found):
+        matrix = _constant(operation)
+        if matrix is None or not blocked.isdisjoint(operation.qubits):
+            blocked.update(operation.qubits)
+            left.append(operation)
+            continue
+        shifts = [2 * (n_qubits - 1 - qubit) for qubit in operation.qubits]
+        for k, place in enumerate(places):
+            row = 0
+            for shift in shifts:
+                row = row << 2 | place >> shift & 3
+            column = int(np.argmax(matrix[row] != 0.0))
+            factors[k] *= matrix[row, column]
+            for shift in reversed(shifts):
+                place = place & ~(3 << shift) | (column & 3) << shift
+                column >>= 2
+            places[k] = place
+    return left[::-1], places, factors
+
+
+def _constant(operation: Operation) -> np.ndarray | None:
+    """Returns the matrix of an operation without angles that gives each string from one other."""
+    match operation:
+        case Local(factors=(np.ndarray() as matrix,)) | Fixed(matrix=matrix):
+            return matrix if np.all((matrix != 0.0).sum(axis=1) <= 1) else None
+        case _:
+            return None
+
+
 class _Lowering:
     """Collects operations; those on one qubit, with none on it between, become one."""
 
