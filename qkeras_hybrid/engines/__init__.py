@@ -12,22 +12,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
-from qkeras_hybrid import gradients, noise
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._registry import Registry
-from qkeras_hybrid.engines import _readout_errors as readout_errors
 from qkeras_hybrid.engines._host import host_call
+from qkeras_hybrid.engines._prepare import prepare, refusal
 from qkeras_hybrid.engines.base import Engine, Run
 from qkeras_hybrid.engines.density import DensityEngine
+from qkeras_hybrid.engines.mitigation import (
+    CliffordDataRegression,
+    DynamicalDecoupling,
+    PauliTwirling,
+    ProbabilisticErrorCancellation,
+    ReadoutMitigation,
+    ZeroNoiseExtrapolation,
+)
 from qkeras_hybrid.engines.native import NativeEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
 from qkeras_hybrid.engines.trajectories import TrajectoriesEngine
-from qkeras_hybrid.gradients import Differentiator
 from qkeras_hybrid.program import Job, compile_circuit
 
 ENGINES: Registry[Engine] = Registry(
@@ -48,13 +53,19 @@ ENGINES: Registry[Engine] = Registry(
 names = ENGINES.names
 
 __all__ = [
+    "CliffordDataRegression",
     "DensityEngine",
+    "DynamicalDecoupling",
     "Engine",
     "NativeEngine",
+    "PauliTwirling",
+    "ProbabilisticErrorCancellation",
+    "ReadoutMitigation",
     "Run",
     "StatevectorEngine",
     "TFQEngine",
     "TrajectoriesEngine",
+    "ZeroNoiseExtrapolation",
     "choose",
     "get",
     "host_call",
@@ -94,10 +105,9 @@ def choose(jobs: Job | Sequence[Job], engine: Engine | None = None) -> Engine:
         ValueError: If the engine, or no engine, can do it; with the reasons.
     """
     jobs = [jobs] if isinstance(jobs, Job) else jobs
-    jobs = [_with_noise(job) for job in jobs]
     reasons = []
     for candidate in [engine] if engine is not None else map(ENGINES.get, names()):
-        refusals = (_refusal(job, candidate) for job in jobs)
+        refusals = (refusal(job, candidate) for job in jobs)
         reason = next((refusal for refusal in refusals if refusal is not None), None)
         if reason is None:
             return candidate
@@ -109,50 +119,3 @@ def choose(jobs: Job | Sequence[Job], engine: Engine | None = None) -> Engine:
         f"No engine can compute this circuit of {jobs[0].program.n_qubits} qubits. "
         + "; ".join(reasons)
     )
-
-
-def refusal(job: Job, engine: Engine) -> str | None:
-    """Returns why an engine can't do a job with all its noise, or None if it can.
-
-    Args:
-        job: The job.
-        engine: The engine.
-    """
-    return _refusal(_with_noise(job), engine)
-
-
-def _with_noise(job: Job) -> Job:
-    """Returns what is asked of an engine: the source of the readout, and noise in the program."""
-    return noise.applied(replace(job, readout=job.readout.source))
-
-
-def _refusal(job: Job, engine: Engine) -> str | None:
-    return readout_errors.refusal(job) or engine.refuses(readout_errors.without(job))
-
-
-def prepare(job: Job, engine: Engine, differentiator: Differentiator | None = None) -> Run:
-    """Returns what computes a job on an engine, with a gradient.
-
-    Args:
-        job: A job that the engine does not refuse. Its noise model is written into its program,
-            and its readout errors are added to what the engine computes.
-        engine: The engine.
-        differentiator: None for the engine's own gradient where it has one, and the parameter-
-            shift rule otherwise.
-
-    Raises:
-        ValueError: If the differentiator does not go with the job.
-    """
-    readout = job.readout
-    job = _with_noise(job)
-    if job.readout_errors:
-        engine = readout_errors.WithReadoutErrors(engine)
-    if differentiator is None and (
-        not job.gradient or not job.readout.linear or engine.differentiates_itself(job)
-    ):
-        run = engine.prepare(job)
-    else:
-        run = (differentiator or gradients.ParameterShift()).prepare(engine, job)
-    if readout.source is readout:
-        return run
-    return lambda inputs, weights, seed=None: readout.finish(run(inputs, weights, seed))

@@ -43,7 +43,7 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
             found = function(np.asarray(angles, "float64"), _number(job, seed))
             return np.asarray(found, dtype).reshape(len(angles), *shape)
 
-        return _call(forward, (angles, seed), shape, dtype)
+        return array_call(forward, (angles, seed), shape, dtype)
 
     def slope(angles: Any, upstream: Any, seed: Any) -> Any:
         def backward(angles: np.ndarray, upstream: np.ndarray, seed: np.ndarray) -> np.ndarray:
@@ -53,7 +53,7 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
             )
             return np.asarray(found, job.dtype).reshape(angles.shape)
 
-        return _call(backward, (angles, upstream, seed), (job.program.n_angles,), job.dtype)
+        return array_call(backward, (angles, upstream, seed), (job.program.n_angles,), job.dtype)
 
     def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
         inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
@@ -90,10 +90,17 @@ def _number(job: Job, seed: np.ndarray) -> int | None:
     return int(seed) if seed >= 0 else int(np.random.default_rng().integers(2**31 - 1))
 
 
-def _call(
+def array_call(
     function: Callable[..., np.ndarray], tensors: tuple[Any, ...], shape: Any, dtype: str
 ) -> Any:
-    """Calls a function of arrays, the first of which has the batch as its first axis."""
+    """Calls a function of arrays, the first of which has the batch as its first axis.
+
+    Args:
+        function: Maps arrays to an array of shape `(batch, *shape)`. It has no gradient.
+        tensors: What it is called on.
+        shape: Of the result, without the batch.
+        dtype: Of the result.
+    """
     backend = keras.backend.backend()
     batch = tensors[0].shape[0]
     if backend == "tensorflow":

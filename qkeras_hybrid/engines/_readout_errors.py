@@ -7,11 +7,11 @@ A qubit that is read as 1 in `|0>` with the chance `a`, and as 0 in `|1>` with t
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 from keras import ops
 
 from qkeras_hybrid.engines._shots import estimated, flipped, part_seeds
@@ -106,20 +106,30 @@ def misread(readout: Expectation, errors: Errors) -> Expectation:
     Raises:
         ValueError: If the sums have more than `MOST_TERMS` strings.
     """
-    return Expectation(tuple(_misread(observable, errors) for observable in readout.observables))
+    return mapped(readout, [(1 - a - b, b - a) for a, b in errors])
 
 
-def _misread(observable: Observable, errors: Errors) -> Observable:
+def mapped(readout: Expectation, maps: Sequence[tuple[float, float]]) -> Expectation:
+    """Returns observables in which each Pauli of a qubit is `scale P + shift`.
+
+    Args:
+        readout: The observables.
+        maps: The scale and the shift of each qubit.
+
+    Raises:
+        ValueError: If the sums have more than `MOST_TERMS` strings.
+    """
+    return Expectation(tuple(_mapped(observable, maps) for observable in readout.observables))
+
+
+def _mapped(observable: Observable, maps: Sequence[tuple[float, float]]) -> Observable:
     found: dict[tuple[str, tuple[int, ...]], float] = {}
     for term in observable.terms:
         factors = []
         for letter, qubit in zip(term.paulis, term.qubits, strict=True):
-            a, b = errors[qubit]
-            choices = [(1 - a - b, letter, qubit)]
-            if a != b:
-                choices.append((b - a, "", qubit))
-            factors.append(choices)
-        if len(found) + np.prod([float(len(f)) for f in factors]) > MOST_TERMS:
+            scale, shift = maps[qubit]
+            factors.append([(scale, letter, qubit)] + ([(shift, "", qubit)] if shift else []))
+        if len(found) + math.prod(map(len, factors)) > MOST_TERMS:
             raise ValueError(
                 f"Readout errors that differ between 0 and 1 turn a Pauli string on "
                 f"{len(factors)} qubits into over {MOST_TERMS} strings. Take `shots`, or errors "
@@ -128,7 +138,7 @@ def _misread(observable: Observable, errors: Errors) -> Observable:
         for chosen in itertools.product(*factors):
             kept = [(letter, qubit) for _, letter, qubit in chosen if letter]
             key = ("".join(letter for letter, _ in kept), tuple(qubit for _, qubit in kept))
-            factor = float(np.prod([factor for factor, _, _ in chosen]))
+            factor = math.prod(factor for factor, _, _ in chosen)
             found[key] = found.get(key, 0.0) + term.coefficient * factor
     return Observable(tuple(PauliTerm(c, paulis, on) for (paulis, on), c in found.items()))
 

@@ -49,9 +49,9 @@ def estimated(engine: Engine, job: Job) -> Run:
     n_qubits, errors = job.program.n_qubits, job.readout_errors
     match job.readout:
         case Samples():
-            return _Sampler(engine, job, Setting(), shots)
+            return Sampler(engine, job, Setting(), shots)
         case Probabilities():
-            sampler = _Sampler(engine, job, Setting(), shots)
+            sampler = Sampler(engine, job, Setting(), shots)
             return lambda inputs, weights, seed=None: frequencies(
                 sampler(inputs, weights, seed), n_qubits, job.dtype
             )
@@ -99,7 +99,7 @@ def with_rotations(program: Program, setting: Setting) -> Program:
     return replace(program, instructions=program.instructions + ends)
 
 
-class _Sampler:
+class Sampler:
     """Draws the bits of one setting."""
 
     def __init__(self, engine: Engine, job: Job, setting: Setting, shots: int) -> None:
@@ -138,22 +138,57 @@ class _Sampler:
 
 
 @dataclass
-class _Part:
+class Part:
     """The Pauli strings that one setting reads.
 
     Attributes:
-        sampler: Draws the bits.
-        shots: How many.
+        setting: The setting.
+        shots: How often it is measured.
         masks: 1 where a string reads a qubit, of shape `(n_qubits, n_terms)`.
         signs: The sign of each string's parity.
         coefficients: Of shape `(n_terms, n_observables)`.
     """
 
-    sampler: _Sampler
+    setting: Setting
     shots: int
     masks: np.ndarray
     signs: np.ndarray
     coefficients: np.ndarray
+
+
+def parts_of(readout: Expectation, program: Program, shots: int) -> tuple[np.ndarray, list[Part]]:
+    """Returns the constants of observables, and what each setting reads of the rest.
+
+    Args:
+        readout: The observables.
+        program: The program.
+        shots: The mean number of measurements for each setting.
+    """
+    n_observables = len(readout.observables)
+    offset = np.zeros(n_observables)
+    settings = readout.settings(program)
+    # For each setting, the coefficients of its terms in each observable.
+    tables: list[dict[PauliTerm, np.ndarray]] = [{} for _ in settings]
+    for column, observable in enumerate(readout.observables):
+        for term in observable.terms:
+            if not term.qubits:
+                offset[column] += term.coefficient
+                continue
+            first = next(k for k, setting in enumerate(settings) if setting.reads(term))
+            bare = replace(term, coefficient=1.0)
+            row = tables[first].setdefault(bare, np.zeros(n_observables))
+            row[column] += term.coefficient
+    read = [(setting, table) for setting, table in zip(settings, tables, strict=True) if table]
+    weights = [float(sum(np.abs(row).sum() for row in table.values())) for _, table in read]
+    parts = []
+    for (setting, table), share in zip(read, divided(shots, weights), strict=True):
+        masks = np.zeros((program.n_qubits, len(table)))
+        signs = np.ones(len(table))
+        for k, term in enumerate(table):
+            signs[k], qubits = setting.parity(term)
+            masks[list(qubits), k] = 1.0
+        parts.append(Part(setting, share, masks, signs, np.array(list(table.values()))))
+    return offset, parts
 
 
 class _Estimate:
@@ -161,31 +196,8 @@ class _Estimate:
 
     def __init__(self, engine: Engine, job: Job, readout: Expectation, shots: int) -> None:
         self._job = job
-        n_observables = len(readout.observables)
-        self._offset = np.zeros(n_observables)
-        settings = readout.settings(job.program)
-        # For each setting, the coefficients of its terms in each observable.
-        tables: list[dict[PauliTerm, np.ndarray]] = [{} for _ in settings]
-        for column, observable in enumerate(readout.observables):
-            for term in observable.terms:
-                if not term.qubits:
-                    self._offset[column] += term.coefficient
-                    continue
-                first = next(k for k, setting in enumerate(settings) if setting.reads(term))
-                bare = replace(term, coefficient=1.0)
-                row = tables[first].setdefault(bare, np.zeros(n_observables))
-                row[column] += term.coefficient
-        read = [(setting, table) for setting, table in zip(settings, tables, strict=True) if table]
-        weights = [float(sum(np.abs(row).sum() for row in table.values())) for _, table in read]
-        self._parts = []
-        for (setting, table), part in zip(read, divided(shots, weights), strict=True):
-            masks = np.zeros((job.program.n_qubits, len(table)))
-            signs = np.ones(len(table))
-            for k, term in enumerate(table):
-                signs[k], qubits = setting.parity(term)
-                masks[list(qubits), k] = 1.0
-            sampler = _Sampler(engine, job, setting, part)
-            self._parts.append(_Part(sampler, part, masks, signs, np.array(list(table.values()))))
+        self._offset, self._parts = parts_of(readout, job.program, shots)
+        self._samplers = [Sampler(engine, job, part.setting, part.shots) for part in self._parts]
 
     def __call__(self, inputs: Any, weights: Any, seed: Any = None) -> Any:
         """Returns expectation values of shape `(batch, n_observables)`."""
@@ -196,8 +208,8 @@ class _Estimate:
         lost = 0.0 * ops.sum(angles, axis=1, keepdims=True)
         found = ops.cast(lost, dtype) + ops.convert_to_tensor(self._offset, dtype)
         seeds = [seed] if len(self._parts) == 1 else part_seeds(seed, len(self._parts))
-        for part, own in zip(self._parts, seeds, strict=True):
-            drawn = part.sampler.parts(inputs, weights, own)
+        for part, sampler, own in zip(self._parts, self._samplers, seeds, strict=True):
+            drawn = sampler.parts(inputs, weights, own)
             for start in range(0, len(part.signs), _TERMS_AT_ONCE):
                 some = slice(start, start + _TERMS_AT_ONCE)
                 sums = sum(_sums(bits, part.masks[:, some], dtype) for bits in drawn)

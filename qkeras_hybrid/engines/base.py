@@ -13,6 +13,7 @@ from keras import ops
 from qkeras_hybrid._checks import available_memory, bytes_text, positive_int
 from qkeras_hybrid._device import has_float64
 from qkeras_hybrid._value import Value
+from qkeras_hybrid.gradients import Differentiator, ParameterShift
 from qkeras_hybrid.program import UNITARY, Compiled, Job, in_order
 from qkeras_hybrid.readouts import Probabilities, Readout, Samples, State
 
@@ -39,6 +40,8 @@ class Engine(Value, abc.ABC):
         differentiates: The types of readouts of which it has an exact gradient of its own.
         samples: Whether it takes `shots`: its values then have a sampling error.
         exact: Whether it can do without shots.
+        takes_readout_errors: Whether it sees a job's readout errors itself, such as to mitigate
+            them, where otherwise they are added to what it computes.
         takes_circuits: Whether each sample may bring a circuit of its own.
         traceable: Whether its run may be compiled (by XLA or JAX's `jit`) as it stands. Others
             leave the traced graph by `host_call`, which JAX compiles around, and XLA under
@@ -54,6 +57,7 @@ class Engine(Value, abc.ABC):
     differentiates: ClassVar[frozenset[type[Readout]]] = frozenset()
     samples: ClassVar[bool] = False
     exact: ClassVar[bool] = True
+    takes_readout_errors: ClassVar[bool] = False
     takes_circuits: ClassVar[bool] = False
     traceable: ClassVar[bool] = False
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "float64")
@@ -81,7 +85,7 @@ class Engine(Value, abc.ABC):
                 "JAX computes in float64 only after "
                 '`jax.config.update("jax_enable_x64", True)`, which must come first in a program'
             )
-        if job.noise is not None or job.readout_errors:
+        if job.noise is not None or (job.readout_errors and not self.takes_readout_errors):
             return "noise is added around engines: use qkeras_hybrid.engines.prepare"
         if job.shots is not None and not job.readout.estimable:
             return f"the {job.readout.name} can't be estimated from `shots`"
@@ -113,6 +117,18 @@ class Engine(Value, abc.ABC):
         Args:
             job: A job that this engine does not refuse.
         """
+
+    def differentiated(self, job: Job, differentiator: Differentiator | None = None) -> Run:
+        """Returns what computes a job with a differentiator's gradient.
+
+        Args:
+            job: A job that this engine does not refuse, with a readout that is linear.
+            differentiator: None for the parameter-shift rule.
+
+        Raises:
+            ValueError: If the differentiator does not go with the job.
+        """
+        return (differentiator or ParameterShift()).prepare(self, job)
 
     # For a computation outside of a layer: each call prepares anew.
 

@@ -52,9 +52,10 @@ class Step:
 def applied(job: Job) -> Job:
     """Returns the job with its noise model in its program, and without a noise model.
 
-    Channels and constant unitaries come after the gates of the job's circuit, or after the
-    instructions where a job has no circuit. What the model says of measured bits becomes
-    `readout_errors`. Angles stay as they are, except those of gates that turn too far.
+    Channels come after the gates of the job's circuit, or after the instructions where a job has
+    no circuit; a coherent error is a channel of one Kraus operator. What the model says of
+    measured bits becomes `readout_errors`. Angles stay as they are, except those of gates that
+    turn too far.
 
     Args:
         job: A job.
@@ -177,11 +178,13 @@ class _Application:
             for instruction in turned:
                 row = instruction.angle
                 self._rows[row] = _scaled(self._rows[row], 1 + fraction)
-            if not turned:
-                step.instructions = [
-                    _powered(each, 1 + fraction) if isinstance(each, Unitary) else each
-                    for each in step.instructions
-                ]
+            if turned:
+                continue
+            for each in step.instructions:
+                if isinstance(each, Unitary):
+                    error = channels.instruction([_power(each.array, fraction)], each.qubits)
+                    if error is not None:
+                        step.noise.append(error)
 
     def _matching(self, rule: Rule) -> Iterator[Step]:
         for step in self._steps:
@@ -229,16 +232,15 @@ def _scaled(angle: Angle, factor: float) -> Angle:
     )
 
 
-def _powered(instruction: Unitary, exponent: float) -> Unitary:
-    """Returns `U**exponent`, with the eigenvalues' angles in (-pi, pi]."""
-    values, basis = np.linalg.eig(instruction.array)
+def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
+    """Returns a power of a unitary, with the eigenvalues' angles in (-pi, pi]."""
+    _, basis = np.linalg.eig(matrix)
     # The eigenvectors of a normal matrix may be chosen orthogonal, also where values coincide.
     basis, _ = np.linalg.qr(basis)
-    values = np.diag(basis.conj().T @ instruction.array @ basis)
-    angles = np.angle(values)
+    angles = np.angle(np.diag(basis.conj().T @ matrix @ basis))
     angles = np.where(np.isclose(angles, -np.pi), np.pi, angles)
-    matrix = (basis * np.exp(1j * exponent * angles)) @ basis.conj().T
-    return Unitary(instruction.qubits, channels.rows(matrix))
+    power: np.ndarray = (basis * np.exp(1j * exponent * angles)) @ basis.conj().T
+    return power
 
 
 def _steps(job: Job) -> tuple[list[Step], list[Instruction]]:

@@ -17,7 +17,7 @@ import numpy as np
 
 from qkeras_hybrid._checks import finite_number
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.program.program import Channel, Matrix, Unitary
+from qkeras_hybrid.program.program import Channel, Matrix
 
 PAULIS: dict[str, np.ndarray] = {
     "I": np.eye(2, dtype=complex),
@@ -151,11 +151,12 @@ def rows(matrix: np.ndarray) -> Matrix:
     return tuple(tuple(complex(c) for c in row) for row in matrix)
 
 
-def instruction(kraus: Sequence[np.ndarray], qubits: tuple[int, ...]) -> Channel | Unitary | None:
-    """Returns Kraus operators as an instruction; None if they do nothing."""
-    if len(kraus) > 1:
-        return Channel(qubits, tuple(map(rows, kraus)))
-    (matrix,) = kraus
-    if np.allclose(matrix, matrix[0, 0] * np.eye(len(matrix)), atol=1e-15):
+def instruction(kraus: Sequence[np.ndarray], qubits: tuple[int, ...]) -> Channel | None:
+    """Returns Kraus operators as an instruction; None if they do nothing.
+
+    A coherent error is a channel of one operator: so it can be told from the circuit's gates.
+    """
+    first = kraus[0]
+    if len(kraus) == 1 and np.allclose(first, first[0, 0] * np.eye(len(first)), atol=1e-15):
         return None
-    return Unitary(qubits, rows(matrix))
+    return Channel(qubits, tuple(map(rows, kraus)))
