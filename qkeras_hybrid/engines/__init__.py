@@ -20,6 +20,7 @@ from qkeras_hybrid._registry import Registry
 from qkeras_hybrid.engines._host import host_call
 from qkeras_hybrid.engines.base import Engine, Run
 from qkeras_hybrid.engines.native import NativeEngine
+from qkeras_hybrid.engines.sampler import SamplerEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
 from qkeras_hybrid.gradients import Differentiator
@@ -37,6 +38,7 @@ __all__ = [
     "Engine",
     "NativeEngine",
     "Run",
+    "SamplerEngine",
     "StatevectorEngine",
     "TFQEngine",
     "choose",
