@@ -5,6 +5,13 @@
 | `native` | C++ kernels with an exact adjoint gradient | every Keras backend on the CPU |
 | `tfq` | TensorFlow Quantum's simulator | TensorFlow on Linux x86-64, float32 |
 | `statevector` | `keras.ops` alone: GPU, XLA, export, shots | every Keras backend |
+
+Engines that are made of something, and have no place in "auto":
+
+| engine | what it is |
+|---|---|
+| `SamplerEngine(sampler)` | any `cirq.Sampler`: a simulator, or a service that sells measurements |
+| `QiskitEngine(backend)` | any sampler, estimator or backend of Qiskit's |
 """
 
 from __future__ import annotations
@@ -20,6 +27,7 @@ from qkeras_hybrid._registry import Registry
 from qkeras_hybrid.engines._host import host_call
 from qkeras_hybrid.engines.base import Engine, Run
 from qkeras_hybrid.engines.native import NativeEngine
+from qkeras_hybrid.engines.qiskit import QiskitEngine
 from qkeras_hybrid.engines.sampler import SamplerEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
@@ -37,6 +45,7 @@ names = ENGINES.names
 __all__ = [
     "Engine",
     "NativeEngine",
+    "QiskitEngine",
     "Run",
     "SamplerEngine",
     "StatevectorEngine",
