@@ -94,6 +94,17 @@ def test_every_instruction_means_the_same_to_qiskit(make: Any, tolerance: float)
     np.testing.assert_allclose(found, exact, atol=tolerance)
 
 
+def test_jobs_on_a_simulated_backend_do_not_disturb_each_other() -> None:
+    # Two of its jobs at a time gave values of another circuit in half of all calls.
+    compiled = compile_circuit(EVERY_GATE, ["Z0", "X0", "Y0"], inputs=[X], weights=[W])
+    engine = QiskitEngine(backend(), shots=1000, circuits_per_job=1)
+    exact = ops.convert_to_numpy(engines.StatevectorEngine().expectation(compiled, [[0.4]], [0.9]))
+    for seed in range(4):
+        found = ops.convert_to_numpy(engine.expectation(compiled, [[0.4]], [0.9], seed=seed))
+        # Five standard errors of 1000 shots.
+        np.testing.assert_allclose(found, exact, atol=5 / np.sqrt(1000))
+
+
 def test_more_than_ten_angles_keep_their_order() -> None:
     symbols = sympy.symbols("a:12")
     circuit = cirq.Circuit(cirq.ry(s)(cirq.LineQubit(i)) for i, s in enumerate(symbols))

@@ -162,6 +162,7 @@ class QiskitEngine(RemoteEngine):
             "rows": rows,
             "service": _service_of(self._backend),
             "requests_per_job": limit if isinstance(limit, int) else None,
+            "one_by_one": self._is_simulated(),
         }
         program = job.program
         if self._mode == "sampler":
@@ -198,6 +199,13 @@ class QiskitEngine(RemoteEngine):
             seed_transpiler=self.seed_transpiler,
         )
         return manager.run(circuit)
+
+    def _is_simulated(self) -> bool:
+        """Tells whether jobs are computed in this process."""
+        if self._backend is None:
+            return type(self._made).__module__.startswith("qiskit.primitives")
+        modules = " ".join(kind.__module__ for kind in type(self._backend).__mro__)
+        return any(name in modules for name in ("fake_", "basic_provider", "qiskit_aer"))
 
     def _primitive(self, seed: int | None) -> Any:
         """Returns the primitive for one job."""
