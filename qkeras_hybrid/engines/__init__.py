@@ -24,7 +24,9 @@ from qkeras_hybrid import gradients
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._registry import Registry
+from qkeras_hybrid.engines import services
 from qkeras_hybrid.engines._host import host_call
+from qkeras_hybrid.engines._remote import RemoteEngine
 from qkeras_hybrid.engines.base import Engine, Run
 from qkeras_hybrid.engines.native import NativeEngine
 from qkeras_hybrid.engines.qiskit import QiskitEngine
@@ -46,6 +48,7 @@ __all__ = [
     "Engine",
     "NativeEngine",
     "QiskitEngine",
+    "RemoteEngine",
     "Run",
     "SamplerEngine",
     "StatevectorEngine",
@@ -55,6 +58,7 @@ __all__ = [
     "host_call",
     "names",
     "prepare",
+    "services",
     "status",
 ]
 
