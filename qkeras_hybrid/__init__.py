@@ -8,6 +8,7 @@ from qkeras_hybrid import _keras  # noqa: F401
 # isort: split
 from qkeras_hybrid import (
     ansatz,
+    callbacks,
     encodings,
     engines,
     gradients,
@@ -19,6 +20,7 @@ from qkeras_hybrid import (
     readouts,
 )
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.costs import ModelCost, model_cost
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
 from qkeras_hybrid.layers import (
     PQC,
@@ -43,6 +45,7 @@ __all__ = [
     "ArgumentError",
     "Compiled",
     "FiniteDifference",
+    "ModelCost",
     "PQCDense",
     "ParameterShift",
     "Program",
@@ -52,12 +55,14 @@ __all__ = [
     "WeightGroup",
     "__version__",
     "ansatz",
+    "callbacks",
     "compile_circuit",
     "encodings",
     "engines",
     "gradients",
     "interop",
     "layers",
+    "model_cost",
     "noise",
     "observables",
     "program",

@@ -7,6 +7,13 @@
 | `statevector` | `keras.ops` alone: GPU, XLA, export, shots | every Keras backend |
 | `density` | density matrices: noise, exactly | every Keras backend |
 | `trajectories` | noise as the mean of random runs, for more qubits | every Keras backend |
+
+Engines that are made of something, and have no place in "auto":
+
+| engine | what it is |
+|---|---|
+| `SamplerEngine(sampler)` | any `cirq.Sampler`: a simulator, or a service that sells measurements |
+| `QiskitEngine(backend)` | any sampler, estimator or backend of Qiskit's |
 """
 
 from __future__ import annotations
@@ -17,8 +24,10 @@ from typing import Any
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._registry import Registry
+from qkeras_hybrid.engines import services
 from qkeras_hybrid.engines._host import host_call
 from qkeras_hybrid.engines._prepare import prepare, refusal
+from qkeras_hybrid.engines._remote import RemoteEngine
 from qkeras_hybrid.engines.base import Engine, Run
 from qkeras_hybrid.engines.density import DensityEngine
 from qkeras_hybrid.engines.mitigation import (
@@ -30,6 +39,8 @@ from qkeras_hybrid.engines.mitigation import (
     ZeroNoiseExtrapolation,
 )
 from qkeras_hybrid.engines.native import NativeEngine
+from qkeras_hybrid.engines.qiskit import QiskitEngine
+from qkeras_hybrid.engines.sampler import SamplerEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
 from qkeras_hybrid.engines.trajectories import TrajectoriesEngine
@@ -60,8 +71,11 @@ __all__ = [
     "NativeEngine",
     "PauliTwirling",
     "ProbabilisticErrorCancellation",
+    "QiskitEngine",
     "ReadoutMitigation",
+    "RemoteEngine",
     "Run",
+    "SamplerEngine",
     "StatevectorEngine",
     "TFQEngine",
     "TrajectoriesEngine",
@@ -72,6 +86,7 @@ __all__ = [
     "names",
     "prepare",
     "refusal",
+    "services",
     "status",
 ]
 
