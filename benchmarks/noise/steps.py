@@ -221,6 +221,9 @@ OWN: dict[str, Callable[[int, int, int, float], Calls]] = {
     "trajectories": _own(
         lambda: _library("qkeras_hybrid.engines").TrajectoriesEngine(TRAJECTORIES)
     ),
+    "trajectories-not-shared": _own(
+        lambda: _library("qkeras_hybrid.engines").TrajectoriesEngine(TRAJECTORIES, share=False)
+    ),
     "tfq": _tfq,
 }
 PEERS: dict[str, Callable[[int, int, int, float], Calls]] = {
