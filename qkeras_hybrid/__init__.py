@@ -8,6 +8,7 @@ from qkeras_hybrid import _keras  # noqa: F401
 # isort: split
 from qkeras_hybrid import (
     ansatz,
+    callbacks,
     encodings,
     engines,
     gradients,
@@ -52,6 +53,7 @@ __all__ = [
     "WeightGroup",
     "__version__",
     "ansatz",
+    "callbacks",
     "compile_circuit",
     "encodings",
     "engines",
