@@ -25,6 +25,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid import _commuting
+from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._value import Value
 from qkeras_hybrid.observables import Observable, PauliTerm
@@ -66,6 +68,37 @@ class Setting:
             for pauli, q in zip(self.paulis, self.qubits, strict=True)
             if pauli != "Z"
         ]
+
+
+@dataclass(frozen=True)
+class CliffordSetting(Setting):
+    """A measurement after a Clifford circuit, which makes commuting Pauli strings diagonal.
+
+    Attributes:
+        gates: The circuit: names "h", "s_dagger" and "cx" with the qubits' indices.
+        strings: For each string that is read its Paulis and qubits, its sign after the circuit,
+            and the qubits whose parity it is then.
+    """
+
+    gates: tuple[_commuting.Gate, ...] = ()
+    strings: tuple[tuple[str, tuple[int, ...], int, tuple[int, ...]], ...] = ()
+
+    def reads(self, term: PauliTerm) -> bool:
+        """Tells whether a Pauli string is one of those that are made diagonal."""
+        return any((term.paulis, term.qubits) == string[:2] for string in self.strings)
+
+    def parity(self, term: PauliTerm) -> tuple[float, tuple[int, ...]]:
+        """Returns the sign and the qubits of a string after the circuit."""
+        return next(
+            (float(sign), on)
+            for paulis, qubits, sign, on in self.strings
+            if (term.paulis, term.qubits) == (paulis, qubits)
+        )
+
+    def rotations(self, qubits: Sequence[cirq.Qid]) -> list[cirq.Operation]:
+        """Returns the circuit."""
+        known: dict[str, cirq.Gate] = {"h": cirq.H, "s_dagger": cirq.S**-1, "cx": cirq.CX}
+        return [known[name].on(*(qubits[q] for q in on)) for name, on in self.gates]
 
 
 class Readout(Value, abc.ABC):
@@ -147,10 +180,21 @@ class Expectation(Readout):
     """Expectation values of observables.
 
     Args:
-        observables: Sums of Pauli strings; `qkeras_hybrid.observables.parse` makes them.
+        observables: Sums of Pauli strings; `qkeras_hybrid.observables.parse` makes them. Without
+            any, as the `output` of a layer, those of the layer.
+        grouping: Which strings are measured together where they are measured: "qubit_wise" those
+            that agree on each qubit, after rotations of single qubits; "commuting" all that
+            commute, after a Clifford circuit with gates on two qubits.
+
+    Raises:
+        ValueError: If `grouping` is neither.
     """
 
     observables: tuple[Observable, ...] = ()
+    grouping: str = "qubit_wise"
+
+    def __post_init__(self) -> None:
+        one_of("grouping", self.grouping, ("qubit_wise", "commuting"))
 
     name: ClassVar[str] = "expectation"
     linear: ClassVar[bool] = True
@@ -158,12 +202,14 @@ class Expectation(Readout):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the observables as lists of `[coefficient, paulis, qubits]`."""
-        return {
+        config: dict[str, Any] = {
             "observables": [
                 [[term.coefficient, term.paulis, list(term.qubits)] for term in observable.terms]
                 for observable in self.observables
             ]
         }
+        # Left out where it is the default, which earlier versions read.
+        return config if self.grouping == "qubit_wise" else {**config, "grouping": self.grouping}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Expectation:
@@ -172,7 +218,8 @@ class Expectation(Readout):
             tuple(
                 Observable(tuple(PauliTerm(c, paulis, tuple(on)) for c, paulis, on in terms))
                 for terms in config["observables"]
-            )
+            ),
+            config.get("grouping", "qubit_wise"),
         )
 
     def shape(self, program: Program, shots: int | None = None) -> tuple[int, ...]:
@@ -180,7 +227,9 @@ class Expectation(Readout):
         return (len(self.observables),)
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
-        """Returns bases that read all Pauli terms: those that agree on each qubit share one."""
+        """Returns bases that read all Pauli terms, those that `grouping` says in one."""
+        if self.grouping == "commuting":
+            return self._commuting_settings()
         groups: list[dict[int, str]] = []
         for observable in self.observables:
             for term in observable.terms:
@@ -195,6 +244,31 @@ class Expectation(Readout):
             Setting("".join(group[q] for q in sorted(group)), tuple(sorted(group)))
             for group in groups
         ) or (Setting(),)
+
+    def _commuting_settings(self) -> tuple[Setting, ...]:
+        strings = {
+            (term.paulis, term.qubits): dict(zip(term.qubits, term.paulis, strict=True))
+            for observable in self.observables
+            for term in observable.terms
+            if term.qubits
+        }
+        settings: list[Setting] = []
+        for group in _commuting.groups(list(strings.values())):
+            basis: dict[int, str] = {}
+            for string in group:
+                basis |= string
+            ordered = tuple(sorted(basis))
+            if all(basis[q] == letter for string in group for q, letter in string.items()):
+                # Rotations of single qubits are enough.
+                settings.append(Setting("".join(basis[q] for q in ordered), ordered))
+                continue
+            diagonal = _commuting.diagonalised(group)
+            read = tuple(
+                ("".join(string.values()), tuple(string), sign, on)
+                for string, sign, on in zip(group, diagonal.signs, diagonal.qubits, strict=True)
+            )
+            settings.append(CliffordSetting("", (), diagonal.gates, read))
+        return tuple(settings) or (Setting(),)
 
     def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
         """Returns expectation values of shape `(batch, n_observables)`."""

@@ -49,15 +49,15 @@ ANYWHERE = ("",)
 LAZY_LIBRARIES = {
     "cirq": ANYWHERE,
     "sympy": ANYWHERE,
-    # `testing` takes gradients by each Keras backend's own means.
+    # Gradients are taken by each Keras backend's own means.
     # The step that `perf` times is the backend's, and TensorBoard's format is TensorFlow's.
-    "tensorflow": ("_lazy", "engines", "testing", "bench.tracking", "perf.steps"),
+    "tensorflow": ("_lazy", "_gradients_of", "engines", "bench.tracking", "perf.steps"),
     "tensorflow_quantum": ("engines.tfq",),
     # The portable engine asks torch whether it rounds matrix products.
     "torch": (
-        "_device",
+        *("_device", "_gradients_of"),
         *("engines._host", "engines.native.bridges", "engines.statevector"),
-        *("testing", "perf.steps"),
+        "perf.steps",
     ),
 }
 

@@ -119,7 +119,8 @@ def mapped(readout: Expectation, maps: Sequence[tuple[float, float]]) -> Expecta
     Raises:
         ValueError: If the sums have more than `MOST_TERMS` strings.
     """
-    return Expectation(tuple(_mapped(observable, maps) for observable in readout.observables))
+    found = tuple(_mapped(observable, maps) for observable in readout.observables)
+    return replace(readout, observables=found)
 
 
 def _mapped(observable: Observable, maps: Sequence[tuple[float, float]]) -> Observable:

@@ -69,7 +69,7 @@ class Output:
                         'Name them, e.g. observables="Z", or read something else, e.g. '
                         'output="probabilities".',
                     )
-                readout = expectation
+                readout = replace(expectation, grouping=readout.grouping)
             readouts.append(readout)
         given = tuple(
             item if isinstance(item, str) else readout

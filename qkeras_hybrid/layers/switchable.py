@@ -49,6 +49,21 @@ class Switchable(Inspected):
         return self._setup.noise
 
     @property
+    def engine_given(self) -> Any:
+        """The engine as it was given: "auto", a name, or an engine."""
+        return self._setup.given
+
+    @property
+    def all_shots(self) -> int | None:
+        """The number of shots: the layer's, or else the engine's own."""
+        return self._setup.all_shots
+
+    def draw_seed(self) -> None:
+        """Takes one seed from those of the shots, so that the next draw is another one."""
+        if self._seed_generator is not None:
+            self._seed_generator.next()
+
+    @property
     def _shots(self) -> int | None:
         """The number of shots: the layer's, or else the engine's own."""
         return self._setup.all_shots

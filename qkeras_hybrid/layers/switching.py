@@ -38,28 +38,33 @@ def set_engine(model: Any, engine: Any, *, shots: Any = KEEP, noise: Any = KEEP)
     >>> model.layers[0].engine.name, model.layers[0].shots
     ('statevector', 100)
     """
-    layers = _unique(_flattened(model))
-    quantum = [layer for layer in layers if isinstance(layer, QuantumLayer)]
+    quantum = quantum_layers(model)
     if not quantum:
         raise ArgumentError("model", "have a quantum layer", model)
     # All are prepared before the first is changed.
     changes = [layer.engine_change(engine, shots=shots, noise=noise) for layer in quantum]
     for change in changes:
         change()
-    for layer in layers:
+    for layer in _flattened(model):
         if isinstance(layer, keras.Model):
             _forget_compiled(layer)
     return model
+
+
+def quantum_layers(model: Any) -> list[QuantumLayer]:
+    """Returns the quantum layers of a model, with those of the models in it.
+
+    Raises:
+        ValueError: If it is no Keras model or layer.
+    """
+    return [layer for layer in _flattened(model) if isinstance(layer, QuantumLayer)]
 
 
 def _flattened(model: Any) -> list[Any]:
     if not isinstance(model, keras.layers.Layer):
         raise ArgumentError("model", "be a Keras model", model)
     # Keras's own walk through layers that hold layers, wrappers such as TimeDistributed included.
-    return list(model._flatten_layers(include_self=True, recursive=True))
-
-
-def _unique(layers: list[Any]) -> list[Any]:
+    layers = model._flatten_layers(include_self=True, recursive=True)
     return list({id(layer): layer for layer in layers}.values())
 
 

@@ -13,10 +13,13 @@
 | `readout_error(p10, p01)` | measured bits are wrong | the circuit |
 
 `+` joins models, and `.on(gates=..., qubits=..., n_qubits=..., after=...)` says where they act.
-`parse("depolarizing:0.01")` reads one from text.
+`parse("depolarizing:0.01")` reads one from text; `from_cirq`, `from_device` and `from_qiskit` read
+what others know of a device's noise.
 """
 
 from qkeras_hybrid.noise.applied import applied
+from qkeras_hybrid.noise.cirq_models import from_cirq
+from qkeras_hybrid.noise.devices import from_calibration, from_device
 from qkeras_hybrid.noise.model import (
     NoiseModel,
     amplitude_damping,
@@ -30,6 +33,7 @@ from qkeras_hybrid.noise.model import (
     readout_error,
     thermal_relaxation,
 )
+from qkeras_hybrid.noise.qiskit_models import from_qiskit
 from qkeras_hybrid.noise.rules import Rule
 from qkeras_hybrid.noise.spelling import get, parse
 
@@ -41,6 +45,10 @@ __all__ = [
     "bit_flip",
     "crosstalk_zz",
     "depolarizing",
+    "from_calibration",
+    "from_cirq",
+    "from_device",
+    "from_qiskit",
     "get",
     "kraus",
     "over_rotation",

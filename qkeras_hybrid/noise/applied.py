@@ -11,7 +11,7 @@ import numpy as np
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.noise import channels
-from qkeras_hybrid.noise.gate_names import names_of_instruction, names_of_operation
+from qkeras_hybrid.noise.gate_names import SYMMETRIC, names_of_instruction, names_of_operation
 from qkeras_hybrid.noise.model import NoiseModel
 from qkeras_hybrid.noise.rules import Rule
 from qkeras_hybrid.program import (
@@ -93,7 +93,7 @@ class _Application:
         )
 
     def job(self) -> Job:
-        if any(rule.after == "layer" for rule in self._model.rules):
+        if any(rule.after == "layer" or _reaches_out(rule) for rule in self._model.rules):
             self._steps.sort(key=lambda step: step.layer)
         for rule in self._model.rules:
             qubits = self._groups(rule)
@@ -146,14 +146,27 @@ class _Application:
 
     def _after_gates(self, rule: Rule, qubits: list[tuple[int, ...]] | None) -> None:
         made: dict[tuple[int, ...], Instruction | None] = {}
-        kraus = rule.kraus()
+        kraus, fixed = rule.kraus(), None
+        if rule.gate_on is not None:
+            fixed = tuple(self._number(qubit) for qubit in rule.gate_on)
         for step in self._matching(rule):
-            for on in _places(rule.width, step.qubits, qubits):
+            if fixed is None:
+                places = _places(rule.width, step.qubits, qubits)
+            elif not _same_gate(rule, step, fixed):
+                continue
+            else:
+                places = _places(rule.width, fixed, None) if qubits is None else qubits
+            for on in places:
                 if on not in made:
                     made[on] = channels.instruction(kraus, on)
                 instruction = made[on]
                 if instruction is not None:
-                    step.noise.append(instruction)
+                    # On other qubits than the gate's, noise comes after all gates of the layer.
+                    own = set(on) <= set(step.qubits)
+                    (step if own else self._last_of(step.layer)).noise.append(instruction)
+
+    def _last_of(self, layer: int) -> Step:
+        return next(step for step in reversed(self._steps) if step.layer == layer)
 
     def _after_layers(self, rule: Rule, qubits: list[tuple[int, ...]] | None) -> None:
         kraus, width = rule.kraus(), rule.width
@@ -194,6 +207,17 @@ class _Application:
                 continue
             if rule.on is None or rule.on == len(step.qubits):
                 yield step
+
+
+def _reaches_out(rule: Rule) -> bool:
+    """Tells whether a rule's noise may act on other qubits than its gate."""
+    return rule.gate_on is not None and rule.qubits is not None
+
+
+def _same_gate(rule: Rule, step: Step, qubits: tuple[int, ...]) -> bool:
+    """Tells whether a gate is on these qubits; in this order, if a rule names it and it counts."""
+    ordered = rule.gates is not None and SYMMETRIC.isdisjoint(step.names)
+    return step.qubits == qubits if ordered else set(step.qubits) == set(qubits)
 
 
 def _places(

@@ -130,7 +130,7 @@ def checked_kraus(argument: str, operators: Any) -> tuple[np.ndarray, ...]:
     except (TypeError, ValueError) as error:
         raise ArgumentError(argument, "be matrices", operators) from error
     size = found[0].shape[0] if found and found[0].ndim == 2 else 0
-    if size < 2 or size & (size - 1) or any(k.shape != (size, size) for k in found):
+    if size not in (2, 4, 8) or any(k.shape != (size, size) for k in found):
         shapes = [k.shape for k in found]
         raise ArgumentError(argument, "be square matrices with 2, 4 or 8 rows", shapes)
     if not all(np.isfinite(k).all() for k in found):

@@ -33,6 +33,11 @@ def _families() -> tuple[tuple[type, str], ...]:
     )
 
 
+SYMMETRIC = frozenset(
+    ("cz", "ccz", "swap", "iswap", "xx", "yy", "zz", "fsim", "rxx", "ryy", "rzz", "sycamore")
+)
+"""Gates for which the order of their qubits does not count."""
+
 _SYNONYMS = {"cnot": "cx", "toffoli": "ccx", "id": "i", "hadamard": "h", "u": "matrix"}
 
 

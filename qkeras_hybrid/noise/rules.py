@@ -96,6 +96,9 @@ class Rule:
         qubits: The qubits on which it acts, as indices in a circuit's order or as Cirq's qubits;
             None for all. For an error on two qubits: pairs.
         on: Acts after gates on this number of qubits only; None for any.
+        gate_on: If given, acts only after gates on exactly these qubits, and then on the groups of
+            `qubits`, or if these are None on the gate's own. The order counts where `gates` are
+            named for which it does, such as "cx".
         after: "gate" (after each gate, on its qubits), "layer" (after each moment, on all qubits,
             or all pairs of neighbours) or "readout".
     """
@@ -106,6 +109,7 @@ class Rule:
     qubits: tuple[Any, ...] | None = None
     on: int | None = None
     after: str = "gate"
+    gate_on: tuple[Any, ...] | None = None
 
     def __post_init__(self) -> None:
         one_of("channel", self.channel, (*KINDS, "kraus"))
@@ -127,6 +131,10 @@ class Rule:
             object.__setattr__(self, "gates", tuple(map(name_of_gate, given)))
         if self.on is not None:
             positive_int("on", self.on)
+        if self.gate_on is not None:
+            if self.after != "gate" or self.channel == "over_rotation":
+                raise ArgumentError("gate_on", "be None for this error", self.gate_on)
+            object.__setattr__(self, "gate_on", tuple(map(_checked_qubit, self.gate_on)))
         if self.qubits is not None:
             object.__setattr__(self, "qubits", self._checked_qubits())
 
@@ -157,11 +165,7 @@ class Rule:
                     "be qubits" if self.width == 1 else f"be groups of {self.width} qubits",
                     item,
                 )
-            for qubit in group:
-                whole = hasattr(qubit, "__index__") and not isinstance(qubit, bool)
-                if not isinstance(qubit, cirq.Qid) and not (whole and int(qubit) >= 0):
-                    raise ArgumentError("qubits", "be indices from 0 on, or Cirq's qubits", qubit)
-            plain = tuple(q if isinstance(q, cirq.Qid) else int(q) for q in group)
+            plain = tuple(map(_checked_qubit, group))
             found.append(plain if len(plain) > 1 else plain[0])
         return tuple(found)
 
@@ -209,6 +213,7 @@ class Rule:
             "qubits": qubits,
             "on": self.on,
             "after": self.after,
+            "gate_on": None if self.gate_on is None else [_qubit_config(q) for q in self.gate_on],
         }
 
     @classmethod
@@ -231,9 +236,18 @@ class Rule:
         given["parameters"] = tuple(parameters)
         if given.get("gates") is not None:
             given["gates"] = tuple(given["gates"])
-        if given.get("qubits") is not None:
-            given["qubits"] = tuple(_qubit_from_config(q) for q in given["qubits"])
+        for name in ("qubits", "gate_on"):
+            if given.get(name) is not None:
+                given[name] = tuple(_qubit_from_config(q) for q in given[name])
         return cls(**given)
+
+
+def _checked_qubit(qubit: Any) -> Any:
+    if isinstance(qubit, cirq.Qid):
+        return qubit
+    if not hasattr(qubit, "__index__") or isinstance(qubit, bool) or int(qubit) < 0:
+        raise ArgumentError("qubits", "be indices from 0 on, or Cirq's qubits", qubit)
+    return int(qubit)
 
 
 def _qubit_config(qubit: Any) -> Any:

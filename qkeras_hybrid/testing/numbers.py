@@ -2,60 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid._gradients_of import value_and_gradients
 
-def value_and_gradients(
-    function: Callable[..., Any], *arrays: np.ndarray
-) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Differentiates a function of tensors on whichever Keras backend is set.
-
-    Args:
-        function: Maps tensors to a tensor.
-        *arrays: The arguments, as arrays.
-
-    Returns:
-        The value, and the gradient of the sum of its entries with respect to each argument.
-    """
-    backend = keras.backend.backend()
-    tensors = [ops.convert_to_tensor(array, dtype=str(array.dtype)) for array in arrays]
-    if backend == "tensorflow":
-        import tensorflow as tf
-
-        with tf.GradientTape() as tape:
-            tape.watch(tensors)
-            value = function(*tensors)
-        found = tape.gradient(value, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    elif backend == "jax":
-        import jax
-
-        def total(*args: Any) -> Any:
-            result = function(*args)
-            return ops.sum(result), result
-
-        every = tuple(range(len(tensors)))
-        (_, value), found = jax.jit(jax.value_and_grad(total, every, has_aux=True))(*tensors)
-    else:
-        import torch
-
-        leaves = [tensor.detach().clone().requires_grad_() for tensor in tensors]
-        value = function(*leaves)
-        # A result that no argument enters has no graph to walk back through.
-        found = (
-            torch.autograd.grad(value.sum(), leaves, allow_unused=True)
-            if value.requires_grad
-            else [None] * len(leaves)
-        )
-        found = [
-            torch.zeros_like(leaf) if grad is None else grad
-            for leaf, grad in zip(leaves, found, strict=True)
-        ]
-    return ops.convert_to_numpy(value), [ops.convert_to_numpy(grad) for grad in found]
+__all__ = ["assert_close", "value_and_gradients"]
 
 
 def assert_close(found: Any, expected: Any, tolerance: float, what: str, shown: Any) -> None:

@@ -104,6 +104,9 @@ class ReadoutMitigation(Mitigation):
             return f"it has readout errors of {len(self.errors)} qubits, and the circuit has {n}"
         if self.errors is None and self.calibration_shots is None and not job.readout_errors:
             return "no readout errors are known; give `errors` or `calibration_shots`"
+        grouped = isinstance(job.readout, Expectation) and job.readout.grouping == "commuting"
+        if self.method == "tensored" and job.shots is not None and grouped:
+            return "the method 'tensored' goes with qubit-wise grouping; take 'm3' or 'full'"
         if self.method == "m3" and job.shots is None:
             return "the method 'm3' needs `shots`"
         if self.method == "full" and n > MOST_FULL_QUBITS:
@@ -227,7 +230,8 @@ class ReadoutMitigation(Mitigation):
 
         def solved(part: Part, bits: Any) -> Any:
             def function(bits: np.ndarray) -> np.ndarray:
-                return corrected(bits, errors, part.masks, part.signs[:, None] * part.coefficients)
+                factors = part.signs[:, None] * part.coefficients
+                return corrected(bits, errors, part.masks, factors).astype(job.dtype)
 
             return array_call(function, (bits,), (len(offset),), job.dtype)
 
