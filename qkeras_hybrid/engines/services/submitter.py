@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from qkeras_hybrid.engines.services.accounts import unauthorized_fix
 from qkeras_hybrid.engines.services.budget import Budget
 from qkeras_hybrid.engines.services.errors import JobFailedError, ServiceError
 from qkeras_hybrid.engines.services.journal import Journal, Key, MemoryJournal, PendingJob
@@ -193,6 +194,7 @@ class Submitter:
             )
             if job.ticket is not None:
                 return
+        shop.prepare(job.order)
         self.journal.intend(name, job.keys)
         tried = False
 
@@ -257,7 +259,13 @@ class Submitter:
         return [np.asarray(result) for result in results]
 
     def _call(self, shop: Shop, function: Callable[[], T], what: str) -> T:
-        return self.retries.call(function, what, shop.call_seconds)
+        try:
+            return self.retries.call(function, what, shop.call_seconds)
+        except ServiceError as error:
+            fix = unauthorized_fix(error.__cause__, shop.service) if error.__cause__ else ""
+            if not fix:
+                raise
+            raise ServiceError(f"{error}.{fix}") from error.__cause__
 
     def _cost(self, job: _Job) -> tuple[int, float]:
         shots = job.order.shots * len(job.keys)
