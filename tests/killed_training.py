@@ -25,7 +25,7 @@ def train(address: str, journal: str, weights: str) -> None:
     from qkeras_hybrid.engines import SamplerEngine
     from qkeras_hybrid.engines.services import Retries
 
-    keras.utils.set_random_seed(1)
+    # No `keras.utils.set_random_seed`, which imports TensorFlow: all that is drawn has a seed here.
     x, w = sympy.symbols("x w")
     q = cirq.LineQubit(0)
     service = cirq_ionq.Service(remote_host=address, api_key=ionq_server.KEY)
@@ -36,12 +36,20 @@ def train(address: str, journal: str, weights: str) -> None:
         circuits_per_job=3,
         retries=Retries(attempts=5, first=0.01, poll_seconds=0.002, call_seconds=5.0),
     )
-    layer = PQC(cirq.Circuit(cirq.ry(x)(q), cirq.ry(w)(q)), "Z", inputs=[x], engine=engine)
-    model = keras.Sequential([keras.Input((1,)), layer, keras.layers.Dense(1)])
+    layer = PQC(
+        cirq.Circuit(cirq.ry(x)(q), cirq.ry(w)(q)),
+        "Z",
+        inputs=[x],
+        engine=engine,
+        seed=1,
+        weight_initializer="ones",
+    )
+    dense = keras.layers.Dense(1, kernel_initializer="ones")
+    model = keras.Sequential([keras.Input((1,)), layer, dense])
     model.compile(keras.optimizers.Adam(0.1), "mse")
     # Equal samples: their circuits are equal requests, which must not share a result.
     data = np.array([[0.5], [0.5], [1.0], [-1.0]])
-    model.fit(data, data, batch_size=2, epochs=2, verbose=0)
+    model.fit(data, data, batch_size=2, epochs=2, verbose=0, shuffle=False)
     values = np.concatenate([np.ravel(value) for value in model.get_weights()])
     np.save(weights + ".part.npy", values)
     os.replace(weights + ".part.npy", weights)
