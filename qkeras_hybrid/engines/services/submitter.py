@@ -88,8 +88,7 @@ class Submitter:
         self._progress = Progress(progress, self.prices.currency)
         self._lock = threading.Lock()
         if budget is not None:
-            _, _, shots, money = self.journal.spent()
-            budget.add(shots, money)
+            budget.count(self.journal)
 
     def most_requests(self, shop: Shop) -> int | None:
         """Returns the most requests in a job; None for any number."""
