@@ -11,7 +11,8 @@ import pytest
 import sympy
 
 from qkeras_hybrid import PQC, SPSA, ArgumentError, FiniteDifference, PQCDense, model_cost
-from qkeras_hybrid.callbacks import StopAtBudget, budget_sentence
+from qkeras_hybrid._stop_at_budget import budget_sentence
+from qkeras_hybrid.callbacks import StopAtBudget
 from qkeras_hybrid.engines import SamplerEngine
 from qkeras_hybrid.engines.services import Budget, Prices
 

@@ -307,6 +307,25 @@ def test_a_journal_counts_what_earlier_runs_spent_against_a_budget(tmp_path: Pat
             submitter.buy(requests("d"), NumberShop())
 
 
+def test_a_journal_of_two_engines_is_counted_once(tmp_path: Path) -> None:
+    with Journal(tmp_path / "journal") as journal:
+        Submitter(journal=journal).buy(requests("a"), NumberShop())
+        budget = Budget(shots=9)
+        for content in "bc":
+            Submitter(journal=journal, budget=budget).buy(requests(content), NumberShop())
+        assert budget.spent_shots == 9
+
+
+def test_a_journal_that_can_not_be_written_is_told(tmp_path: Path) -> None:
+    journal = Journal(tmp_path / "journal")
+    submitter = Submitter(journal=journal)
+    submitter.buy(requests("a"), NumberShop())
+    journal._database.execute("PRAGMA query_only = ON")
+    with pytest.raises(ServiceError, match="journal can't be written"):
+        submitter.buy(requests("b"), NumberShop())
+    journal.close()
+
+
 def test_after_an_error_the_same_request_is_the_same_again(tmp_path: Path) -> None:
     with Journal(tmp_path / "journal") as journal:
         shop = NumberShop(requests_per_job=1)

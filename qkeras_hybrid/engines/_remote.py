@@ -88,6 +88,10 @@ class RemoteEngine(Engine):
         """Returns what a model's file holds: nothing of a device or an account."""
         return {"shots": self.shots}
 
+    def __deepcopy__(self, memo: Any) -> RemoteEngine:
+        # A copy of a layer runs on the same device, and pays from the same budget.
+        return self
+
     @property
     def spent(self) -> Spent:
         """The jobs, circuits, shots and money that this engine bought in this process."""

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from typing import Any, assert_never
 
-import numpy as np
-
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.observables import Observable
 from qkeras_hybrid.program import (
     Channel,
@@ -83,11 +82,10 @@ def measured(circuit: Any, setting: Setting) -> Any:
     register = qiskit.ClassicalRegister(circuit.num_qubits, REGISTER)
     made = circuit.copy()
     made.add_register(register)
-    for pauli, qubit in zip(setting.paulis, setting.qubits, strict=True):
-        if pauli == "X":
-            made.ry(-np.pi / 2, qubit)
-        elif pauli == "Y":
-            made.rx(np.pi / 2, qubit)
+    qubits = cirq.LineQubit.range(circuit.num_qubits)
+    numbers: dict[cirq.Qid, int] = {qubit: i for i, qubit in enumerate(qubits)}
+    for turn in setting.rotations(qubits):
+        made.unitary(cirq.unitary(turn), [numbers[q] for q in turn.qubits][::-1])
     made.measure(range(circuit.num_qubits), register)
     return made
 

@@ -37,6 +37,7 @@ class PrimitiveShop(Shop):
         self._primitive_of = primitive_of
         self._rows = list(rows)
         self._service = service
+        self.service = "" if service is None else "IBM"
         self.requests_per_job = requests_per_job
         self._one_by_one = one_by_one
 

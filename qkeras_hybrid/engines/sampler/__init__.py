@@ -19,6 +19,11 @@ from qkeras_hybrid.engines.services import Budget, Journal, Prices, Retries, Sho
 from qkeras_hybrid.program import INSTRUCTIONS, UNITARY, Job, Program
 from qkeras_hybrid.readouts import Expectation, Probabilities, Samples
 
+# Services whose qubits are numbered from 0, and all coupled.
+_NUMBERED = ("cirq_aqt", "cirq_ionq")
+# Where samplers keep what they run on.
+_TARGETS = ("_target", "target", "workspace", "resource", "remote_host", "device_name")
+
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class SamplerEngine(RemoteEngine):
@@ -118,8 +123,11 @@ class SamplerEngine(RemoteEngine):
         return self._misplaced(job.program)
 
     def shop(self, job: Job) -> Shop:
-        writer = Writer(job, self._qubits, self._gateset)
         n_qubits = job.program.n_qubits
+        qubits = self._qubits
+        if qubits is None and self._service in _NUMBERED:
+            qubits = tuple(cirq.LineQubit.range(n_qubits))
+        writer = Writer(job, qubits, self._gateset)
         if self._service == "cirq_ionq":
             return IonQShop(self._made, writer, n_qubits)
         return SamplerShop(self._seeded, writer, n_qubits, _is_asynchronous(self._made))
@@ -128,9 +136,10 @@ class SamplerEngine(RemoteEngine):
         kind = type(self._made)
         own = [
             str(getattr(self._made, name))
-            for name in ("_target", "target", "_processor_id", "device_name")
+            for name in _TARGETS
             if isinstance(getattr(self._made, name, None), str)
         ]
+        own.append(str(getattr(getattr(self._made, "processor", None), "processor_id", "")))
         return "/".join([f"{kind.__module__}.{kind.__qualname__}", *own])
 
     def _seeded(self, seed: int | None) -> cirq.Sampler:
@@ -178,7 +187,10 @@ class SamplerEngine(RemoteEngine):
         if metadata is None:
             return None
         n_qubits = len(metadata.qubit_set)
-        placed = list(self._qubits or program.qubits)[: program.n_qubits]
+        own = self._qubits or program.qubits
+        if self._qubits is None and self._service in _NUMBERED:
+            own = tuple(cirq.LineQubit.range(program.n_qubits))
+        placed = list(own)[: program.n_qubits]
         if program.n_qubits <= n_qubits and not set(placed) <= metadata.qubit_set:
             foreign = next(qubit for qubit in placed if qubit not in metadata.qubit_set)
             return (
@@ -186,9 +198,11 @@ class SamplerEngine(RemoteEngine):
                 f"{', '.join(map(str, sorted(metadata.qubit_set)[:8]))}, ... the circuit is to use"
             )
         number = {qubit: i for i, qubit in enumerate(placed)}
+        # Cirq's devices have a graph, IonQ's a list of pairs.
+        graph = metadata.nx_graph
         joined = [
             (number[a], number[b])
-            for a, b in metadata.nx_graph.edges
+            for a, b in getattr(graph, "edges", graph)
             if a in number and b in number
         ]
         return does_not_fit(program, n_qubits, joined)

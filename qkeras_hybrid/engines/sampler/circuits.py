@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -49,15 +50,25 @@ class Writer:
         ]
 
     def _compiled(self, circuit: cirq.Circuit) -> cirq.Circuit:
-        if self._gateset is None:
+        gateset = self._gateset
+        if gateset is None:
             return circuit
+        # A gateset says that it has a matrix which equals one of its gates, and its service can't
+        # write that.
         small = cirq.Circuit(
             cirq.decompose(
-                (op for op in circuit.all_operations() if not _is_phase(op)),
-                keep=lambda op: len(op.qubits) <= 2 or cirq.is_measurement(op),
+                [op for op in circuit.all_operations() if not _is_phase(op)],
+                keep=lambda op: (
+                    cirq.is_measurement(op)
+                    or (op in gateset and not isinstance(op.gate, cirq.MatrixGate))
+                ),
+                on_stuck_raise=None,
             )
         )
-        compiled = cirq.optimize_for_target_gateset(small, gateset=self._gateset)
+        with warnings.catch_warnings():
+            # Cirq 1.5 warns of its own use of a default that will change.
+            warnings.simplefilter("ignore", FutureWarning)
+            compiled = cirq.optimize_for_target_gateset(small, gateset=gateset)
         return cirq.Circuit(op for op in compiled.all_operations() if op.qubits)
 
 

@@ -104,6 +104,7 @@ class IonQShop(Shop):
     """
 
     call_seconds = 120.0
+    service = "IonQ"
 
     def __init__(self, sampler: Any, writer: Writer, n_qubits: int) -> None:
         self._service = copy.copy(sampler._service)
@@ -115,21 +116,25 @@ class IonQShop(Shop):
         self._seed = sampler._seed
         self._writer = writer
         self._n_qubits = n_qubits
+        self._programs: dict[str, Any] = {}
+
+    def prepare(self, order: Order) -> None:
+        from cirq_ionq import serializer
+
+        self._programs[order.name] = serializer.Serializer().serialize_many_circuits(
+            self._writer.circuits(order.payloads), job_settings=self._service.job_settings
+        )
 
     def submit(self, order: Order) -> str:
         # The client's own `create_batch_job` asks for the job once more after it was created, and
         # an error there would hide that it was.
-        from cirq_ionq import serializer
-
-        program = serializer.Serializer().serialize_many_circuits(
-            self._writer.circuits(order.payloads), job_settings=self._service.job_settings
-        )
         made = self._service._client.create_job(
-            serialized_program=program,
+            serialized_program=self._programs[order.name],
             repetitions=order.shots,
             target=self._target,
             name=order.name,
         )
+        self._programs.pop(order.name, None)
         return str(made["id"])
 
     def find(self, name: str) -> str | None:

@@ -9,9 +9,11 @@ how its service takes jobs, and gives both to a `Submitter`.
 | `Prices` | what a service charges, and how long it takes |
 | `Journal` | the file that keeps what was bought |
 | `Retries` | how often and when a failed call is repeated |
+| `credential` | a service's credential from its environment variable, or an error that names it |
 | `Request`, `Order`, `Shop`, `Submitter` | for who writes an engine of a service |
 """
 
+from qkeras_hybrid.engines.services.accounts import ACCOUNTS, Account, credential
 from qkeras_hybrid.engines.services.budget import Budget
 from qkeras_hybrid.engines.services.errors import (
     BudgetError,
@@ -26,6 +28,8 @@ from qkeras_hybrid.engines.services.shop import Order, Request, Shop
 from qkeras_hybrid.engines.services.submitter import Spent, Submitter
 
 __all__ = [
+    "ACCOUNTS",
+    "Account",
     "Budget",
     "BudgetError",
     "JobFailedError",
@@ -38,5 +42,6 @@ __all__ = [
     "Shop",
     "Spent",
     "Submitter",
+    "credential",
     "is_transient",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from qkeras_hybrid._checks import finite_number, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines.services.errors import BudgetError
+from qkeras_hybrid.engines.services.journal import Journal
 
 
 class Budget:
@@ -46,6 +47,14 @@ class Budget:
             raise ArgumentError("money", "be positive", money)
         self.spent_shots = 0
         self.spent_money = 0.0
+        self._journals: set[str] = set()
+
+    def count(self, journal: Journal) -> None:
+        """Counts what earlier runs with a journal spent; once, however often it is called."""
+        if journal.id not in self._journals:
+            self._journals.add(journal.id)
+            _, _, shots, money = journal.spent()
+            self.add(shots, money)
 
     def check(self, shots: int, money: float) -> None:
         """Makes sure that a purchase fits.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -9,7 +10,7 @@ import sqlite3
 import threading
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +188,7 @@ class Journal:
             )
             for key, result in zip(keys, results, strict=True)
         ]
-        with self._lock:
+        with self._writing():
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 self._database.executemany("INSERT INTO results VALUES (?, ?, ?, ?, ?)", rows)
@@ -197,7 +198,8 @@ class Journal:
                 )
                 self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
                 raise
 
     def charged(self, shots: int, money: float) -> None:
@@ -235,8 +237,19 @@ class Journal:
         return f"Journal({str(self.path)!r})"
 
     def _write(self, statement: str, values: tuple[Any, ...]) -> None:
-        with self._lock:
+        with self._writing():
             self._database.execute(statement, values)
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except sqlite3.Error as error:
+            raise ServiceError(
+                f"The journal {self.path} can't be written: {error}. What was bought last may be "
+                "missing in it."
+            ) from error
 
 
 class MemoryJournal(Journal):

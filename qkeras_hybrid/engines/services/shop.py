@@ -52,11 +52,19 @@ class Shop(abc.ABC):
         shots_per_request: The most shots of one request; None for any number. Larger requests are
             divided.
         call_seconds: After how many seconds a call counts as timed out; None for never.
+        service: The name of its account in `ACCOUNTS`; "" if it needs none.
     """
 
     requests_per_job: int | None = None
     shots_per_request: int | None = None
     call_seconds: float | None = None
+    service: str = ""
+
+    def prepare(self, order: Order) -> None:  # noqa: B027 (most have nothing to do)
+        """Does what needs no service, such as writing circuits, before a job is submitted.
+
+        It takes the time that it takes; `submit` is given up after `call_seconds`.
+        """
 
     @abc.abstractmethod
     def submit(self, order: Order) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from qkeras_hybrid.engines.services.accounts import unauthorized_fix
 from qkeras_hybrid.engines.services.budget import Budget
 from qkeras_hybrid.engines.services.errors import JobFailedError, ServiceError
 from qkeras_hybrid.engines.services.journal import Journal, Key, MemoryJournal, PendingJob
@@ -87,8 +88,7 @@ class Submitter:
         self._progress = Progress(progress, self.prices.currency)
         self._lock = threading.Lock()
         if budget is not None:
-            _, _, shots, money = self.journal.spent()
-            budget.add(shots, money)
+            budget.count(self.journal)
 
     def most_requests(self, shop: Shop) -> int | None:
         """Returns the most requests in a job; None for any number."""
@@ -193,6 +193,7 @@ class Submitter:
             )
             if job.ticket is not None:
                 return
+        shop.prepare(job.order)
         self.journal.intend(name, job.keys)
         tried = False
 
@@ -257,7 +258,13 @@ class Submitter:
         return [np.asarray(result) for result in results]
 
     def _call(self, shop: Shop, function: Callable[[], T], what: str) -> T:
-        return self.retries.call(function, what, shop.call_seconds)
+        try:
+            return self.retries.call(function, what, shop.call_seconds)
+        except ServiceError as error:
+            fix = unauthorized_fix(error.__cause__, shop.service) if error.__cause__ else ""
+            if not fix:
+                raise
+            raise ServiceError(f"{error}.{fix}") from error.__cause__
 
     def _cost(self, job: _Job) -> tuple[int, float]:
         shots = job.order.shots * len(job.keys)
