@@ -31,7 +31,7 @@ DISTRIBUTION = "qkeras-hybrid"
 # Keras's backends, of which a user has one, and what only some need: all are extras.
 OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"}
 # Services' clients. IBM's comes with an account of theirs, and no extra names it.
-OPTIONAL |= {"cirq_aqt", "cirq_ionq", "cirq_pasqal", "qiskit_ibm_runtime"}
+OPTIONAL |= {"cirq_aqt", "cirq_google", "cirq_ionq", "cirq_pasqal", "qiskit_ibm_runtime"}
 
 
 @pytest.fixture(scope="module")

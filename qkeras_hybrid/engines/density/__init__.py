@@ -53,8 +53,8 @@ class DensityEngine(Engine):
     >>> noisy = cirq.Circuit(cirq.rx(sympy.Symbol("x"))(q), cirq.depolarize(0.03)(q))
     >>> run = DensityEngine().prepare(compile_circuit(noisy, "Z", inputs="x").job())
     >>> z = run(ops.array([[0.0], [np.pi]]), ops.zeros((0,)))
-    >>> np.round(ops.convert_to_numpy(z), 5).tolist()
-    [[0.96], [-0.96]]
+    >>> [round(float(value), 4) for value in z[:, 0]]
+    [0.96, -0.96]
     """
 
     name = "density"
