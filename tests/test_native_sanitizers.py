@@ -8,15 +8,21 @@ import shutil
 import struct
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import cirq
 import numpy as np
 import pytest
+from keras import ops
 
 from native.evaluation import draw, evaluate, lowered, resealed
 from native.programs import layered_program, random_program
+from qkeras_hybrid.engines.density import portable, transfer
+from qkeras_hybrid.engines.density.tiles import serialized, tiles
 from qkeras_hybrid.engines.native import build_status, library
 from qkeras_hybrid.program import Compiled
+from qkeras_hybrid.testing import value_and_gradients
 
 if library.unavailable() is not None:
     pytest.skip(build_status(), allow_module_level=True)
@@ -25,10 +31,38 @@ SOURCES = Path(library.__file__).parent / "src"
 
 
 def driver_case(program: Compiled, batch: int, threads: int, lanes: int, data: bytes) -> bytes:
+    return packed(data, batch, threads, lanes, draw(program, batch))
+
+
+def packed(
+    data: bytes, batch: int, threads: int, lanes: int, arrays: Sequence[np.ndarray]
+) -> bytes:
     out = struct.pack("<I", len(data)) + data + struct.pack("<III", batch, threads, lanes)
-    for numbers in draw(program, batch):
+    for numbers in arrays:
         out += struct.pack("<I", numbers.size) + numbers.astype("<f8").tobytes()
     return out
+
+
+def density_case(
+    seed: int, batch: int
+) -> tuple[bytes, list[np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    """A program on density matrices, its arrays, and values and gradients by `keras.ops`."""
+    n_qubits = 1 + seed % 6
+    compiled = random_program(seed, n_qubits, 20)
+    operations = transfer.operations(compiled.program, compiled.angles)
+    for qubit in range(n_qubits):
+        damped = transfer.transfer_matrix(cirq.kraus(cirq.amplitude_damp(0.2)))
+        operations.insert(len(operations) // 2, transfer.Local(qubit, (damped,)))
+    rng = np.random.default_rng(seed)
+    measured = rng.integers(0, 4**n_qubits, 3).tolist()
+    n_angles = compiled.program.n_angles
+    data = serialized(tiles(operations, n_qubits), n_qubits, n_angles, measured)
+    angles, upstream = rng.normal(size=(batch, n_angles)), rng.normal(size=(batch, 3))
+    run = portable.runner(operations, n_qubits, measured, True)
+    factors = ops.convert_to_tensor(upstream, "float64")
+    values = ops.convert_to_numpy(run(ops.convert_to_tensor(angles, "float64")))
+    _, (slopes,) = value_and_gradients(lambda a: run(a) * factors, angles)
+    return data, [angles, np.zeros(0), upstream], (values, slopes)
 
 
 @pytest.mark.slow
@@ -62,6 +96,16 @@ def test_kernels_under_sanitizers(sanitizers: str, tmp_path: Path, root: Path) -
         for place, value in zip(rng.integers(0, 10**6, 40), rng.integers(0, 256, 40), strict=True):
             changed = resealed(data, int(place), int(value))
             cases.append(driver_case(program, 9, 2, int(value) % 2, changed))
+            wanted.append(None)
+    for seed in range(20):
+        data, numbers, expected = density_case(seed, 9)
+        for batch, threads in ((9, 1), (9, 3), (1, 4)):
+            cases.append(packed(data, batch, threads, 0, [part[:batch] for part in numbers]))
+            wanted.append(tuple(part[:batch] for part in expected))
+        rng = np.random.default_rng(seed)
+        for place, value in zip(rng.integers(0, 10**6, 40), rng.integers(0, 256, 40), strict=True):
+            changed = resealed(data, int(place), int(value))
+            cases.append(packed(changed, 9, 2, 0, numbers))
             wanted.append(None)
     # All threads on one state.
     large = layered_program(14, 1)
@@ -125,7 +169,7 @@ def test_bridges_under_sanitizers(backend: str, sanitized: Path) -> None:
     done = subprocess.run(
         [
             *(sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"),
-            *("tests/test_native.py", f"tests/test_native_{backend}.py"),
+            *("tests/test_native.py", f"tests/test_native_{backend}.py", "tests/test_density.py"),
             # Those that start further processes, or wait for memory that the sanitizer has taken.
             *("-k", "not second_copy and not exported_model and not too_many_qubits"),
         ],
