@@ -29,7 +29,9 @@ from sources import imports_of, package_modules
 DISTRIBUTION = "qkeras-hybrid"
 
 # Keras's backends, of which a user has one, and what only some need: all are extras.
-OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"}
+OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"} | {
+    "cirq_google"
+}
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from qkeras_hybrid.readouts import Probabilities, Samples
 Q = cirq.LineQubit.range(3)
 A = sympy.Symbol("a")
 REPETITIONS = 10_000
-SIMULATORS = ("native", "statevector")
+SIMULATORS = ("native", "statevector", "tfq")
 T, U = 0.7, 1.9  # angles of two turned qubits
 CIRCUIT = cirq.Circuit(cirq.ry(T)(Q[0]), cirq.ry(U)(Q[1]))
 ENTANGLED = CIRCUIT + cirq.CX(Q[0], Q[1])
