@@ -548,6 +548,16 @@ def test_wrong_arguments_are_refused(make: Any, words: str) -> None:
         make()
 
 
+def test_what_the_engine_lacks_for_a_method_is_said_before() -> None:
+    job = compile_circuit(cirq.Circuit(cirq.X(Q[0])), "Z").job()
+    calibrated = ReadoutMitigation(DENSITY, calibration_shots=10)
+    assert "it takes no `shots`" in str(engines.refusal(job, calibrated)) or "samples" in str(
+        engines.refusal(job, calibrated)
+    )
+    damped = ProbabilisticErrorCancellation(StatevectorEngine(), "amplitude_damping:0.1")
+    assert engines.refusal(job, damped) == "it does not execute Reset instructions"
+
+
 @pytest.mark.parametrize(
     ("engine", "words"),
     [
