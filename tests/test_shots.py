@@ -110,6 +110,19 @@ def test_each_setting_gets_its_share_and_at_least_one_shot(
     assert _shots.divided(shots, weights) == parts
 
 
+@pytest.mark.parametrize("most", [64, 1])
+def test_strings_have_the_same_values_however_many_are_read(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observables = ["Z0*Z1", "Z1", "Z0*Z1*Z2", "Z1*Z2", "Z0"]
+    qubits = cirq.Circuit(cirq.ry(0.3 + q.x)(q) for q in Q)
+    alone = [estimates("statevector", [each], 9, circuit=qubits, n=40) for each in observables]
+    monkeypatch.setattr(_shots, "_MOST_ONE_BY_ONE", most)
+    found = estimates("statevector", observables, 9, circuit=qubits, n=40)
+    # One seed draws the same bits in each setting of Z.
+    np.testing.assert_allclose(found, np.concatenate(alone, axis=1), atol=1e-6)
+
+
 @pytest.mark.parametrize("name", SIMULATORS)
 def test_frequencies_have_the_covariance_of_a_multinomial_distribution(name: str) -> None:
     shots = 12
