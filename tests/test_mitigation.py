@@ -33,6 +33,9 @@ from test_one_file import DensityEngine, SamplerEngine
 Q = cirq.LineQubit.range(3)
 A, W, V = sympy.symbols("a w v")
 DENSITY = DensityEngine()
+# The faster one where it is built: tracing many programs takes the other a while.
+NATIVE = engines.NativeEngine()
+FAST = NATIVE if engines.status()["native"] == "available" else StatevectorEngine()
 
 
 def values(
@@ -158,7 +161,8 @@ def test_extrapolated_values_train_by_the_gradient_of_the_folded_circuits(
     engine = ZeroNoiseExtrapolation(DENSITY, (1, 2, 3), extrapolation=extrapolation)
     job = compiled.job("float64", noise=noise.amplitude_damping(0.05))
     x, w = POINT["x"], POINT["w"]
-    for differentiator in (None, ParameterShift()) if extrapolation == "linear" else (None,):
+    differentiators = (None, ParameterShift()) if extrapolation == "linear" else (None,)
+    for differentiator in differentiators:
         run = engines.prepare(job, engine, differentiator)
         _, (grad_x, grad_w) = value_and_gradients(run, x, w)
         h = 1e-5
@@ -451,7 +455,7 @@ def test_without_noise_nothing_is_changed(name: str) -> None:
 
 @pytest.mark.parametrize("name", ALL)
 def test_a_model_trains_on_it_and_is_saved_with_it(name: str, tmp_path: Any) -> None:
-    engine = ALL[name](StatevectorEngine())
+    engine = ALL[name](FAST)
     model = keras.Sequential(
         [keras.Input((1,)), PQC(CIRCUIT, ["Z0", "Z1"], inputs=[A], seed=1, engine="statevector")]
     )
@@ -469,7 +473,7 @@ def test_a_model_trains_on_it_and_is_saved_with_it(name: str, tmp_path: Any) -> 
 
 @pytest.mark.parametrize("name", ALL)
 def test_it_takes_shots_and_repeats_itself_by_seed(name: str) -> None:
-    engine = ALL[name](StatevectorEngine())
+    engine = ALL[name](FAST)
     one, two, other = (values(COMPILED, engine, shots=40, seed=seed, **POINT) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, two)
     assert (one != other).any()
