@@ -35,7 +35,7 @@ JOBS: dict[str, frozenset[str]] = {
     "compare": frozenset({"tensorflow", "tfq"}),
     "test": frozenset({"docs", "jax", "tensorflow", "test", "tfq", "torch"}),
 }
-NEWEST_EXTRAS = frozenset({"jax", "tensorflow", "test"})
+NEWEST_EXTRAS = frozenset({"contracts", "jax", "tensorflow"})
 
 # What `--newest` tests, unless files are named. The contracts under PyTorch run with `test`.
 CONTRACTS = (
@@ -91,7 +91,8 @@ def main(arguments: list[str]) -> int:
             python = find_environment()
             set_up(python, JOBS[job])
     except subprocess.CalledProcessError as error:
-        return _refuse(f"Setting up failed; the reason is above. The command was: {error.cmd}")
+        # Whether pip failed, with the reason above, or was killed, with none.
+        return _refuse(f"Setting up failed. {error}")
     if newest:
         return test_newest(python, [word for word in rest if word != "--newest"])
     return test(python, rest) if job == "test" else compare(python, rest)

@@ -37,7 +37,8 @@ X86_KERNELS = {
 }
 LIBRARIES = {
     "_native.so": [
-        *("plan.cc", "dispatch.cc", "memory.cc", "pool.cc", "session.cc", "c_api.cc"),
+        *("reader.cc", "plan.cc", "density_plan.cc", "dispatch.cc", "memory.cc", "pool.cc"),
+        *("session.cc", "c_api.cc"),
         "bridges/jax.cc",
     ],
     "_tensorflow.so": ["bridges/tensorflow.cc"],

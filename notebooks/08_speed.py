@@ -38,7 +38,8 @@ rng = np.random.default_rng(0)
 # %%
 for name, status in engines.status().items():
     print(f"{name:12s} {status}")
-ENGINES = [name for name, status in engines.status().items() if status == "available"]
+IDEAL = ("native", "tfq", "statevector")
+ENGINES = [name for name in IDEAL if engines.status()[name] == "available"]
 
 # %% [markdown]
 # - `native` is one TensorFlow operation in C++. It computes several samples of a batch at once in
@@ -46,6 +47,8 @@ ENGINES = [name for name, status in engines.status().items() if status == "avail
 #   backwards.
 # - `tfq` calls TensorFlow Quantum's simulator.
 # - `statevector` is written in `keras.ops`: it runs on every backend of Keras, GPUs included.
+# - `density` and `trajectories` compute noise: see [From a simulator to a noisy
+#   device](09_noisy_device.ipynb).
 #
 # ## A training step
 #
@@ -212,5 +215,4 @@ except ValueError as error:
 # batches. On hardware, count circuits, not seconds: `resources()` does. And measure on your
 # machine with `qkeras-hybrid perf`.
 #
-# Back to the start: [a quantum layer between two Dense
-# layers](01_quantum_layer_between_dense.ipynb)
+# Next: [from a simulator to a noisy device](09_noisy_device.ipynb)

@@ -20,6 +20,7 @@ from qkeras_hybrid import (
     readouts,
 )
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.costs import ModelCost, model_cost
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
 from qkeras_hybrid.layers import (
     PQC,
@@ -44,6 +45,7 @@ __all__ = [
     "ArgumentError",
     "Compiled",
     "FiniteDifference",
+    "ModelCost",
     "PQCDense",
     "ParameterShift",
     "Program",
@@ -60,6 +62,7 @@ __all__ = [
     "gradients",
     "interop",
     "layers",
+    "model_cost",
     "noise",
     "observables",
     "program",

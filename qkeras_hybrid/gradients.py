@@ -68,15 +68,25 @@ class Differentiator(Value, abc.ABC):
                 # Drawn here: inside of the function with a gradient of its own, JAX could not
                 # update the generator.
                 seed = seed.next()
+            failures: list[Exception] = []
 
             def forward(angles: Any) -> Any:
+                # Under PyTorch, Keras calls a function that failed once more, and takes what that
+                # call returns for something else.
+                if failures:
+                    raise failures[0]
+
                 def backward(*args: Any, upstream: Any = None) -> Any:
                     # Backends differ in what they pass: the upstream gradient comes last.
                     gradient = args[-1] if upstream is None else upstream
                     shifted = Evaluations(run, rows, Seeds(seed, 1))
                     return self.gradient(shifted, angles, gradient)
 
-                return Evaluations(run, rows, Seeds(seed, 0))(angles), backward
+                try:
+                    return Evaluations(run, rows, Seeds(seed, 0))(angles), backward
+                except Exception as error:
+                    failures.append(error)
+                    raise
 
             return ops.custom_gradient(forward)(job.angles(inputs, weights))
 

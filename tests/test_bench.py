@@ -448,7 +448,8 @@ def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     space = {"learning_rate": {"type": "categorical", "choices": [1e-9, 0.05]}}
-    given = {"trials": 4, "seconds": 60, "folds": 2, "search_space": space}
+    # The seed draws the worse, the better and the worse again.
+    given = {"trials": 3, "seconds": 60, "folds": 2, "search_space": space}
     _, split = datasets.prepare(TASK.data, TASK.seed)
     seen = []
     score = fitting.score
@@ -458,11 +459,11 @@ def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
         return score(model, x, y)
 
     monkeypatch.setattr(fitting, "score", scored)
-    training = {"epochs": 5, "batch_size": 8, "learning_rate": 1e-9}
+    training = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-9}
     row = bench.run_task(dataclasses.replace(TASK, training=training, tuning=given))
     assert row.error is None
     assert row.hyperparameters == {**training, "learning_rate": 0.05}
-    assert row.tuning["trials"] == 4
+    assert row.tuning["trials"] == 3
     assert row.tuning["stopped_by"] == "trials"
     assert seen.count(True) == 1
     assert seen[-1]

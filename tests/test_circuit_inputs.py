@@ -12,7 +12,10 @@ from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, engines
 from qkeras_hybrid.testing import value_and_gradients
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
-ENGINES = [name for name, status in engines.status().items() if status == "available"]
+# Those of ideal circuits; the engines of noise have contracts of their own.
+ENGINES = [
+    name for name in ("native", "tfq", "statevector") if engines.status()[name] == "available"
+]
 Q = cirq.LineQubit.range(2)
 A, B = sympy.symbols("a b")
 CIRCUIT = cirq.Circuit(cirq.ry(A)(Q[0]), cirq.CX(*Q))

@@ -7,6 +7,7 @@ import pytest
 
 from qkeras_hybrid import cli, engines
 from qkeras_hybrid.engines import Run
+from qkeras_hybrid.engines.services import ACCOUNTS
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.program import Job
 
@@ -56,3 +57,22 @@ def test_doctor_fails_where_a_required_engine_is_missing(
     assert cli.main(["doctor", "--require", "statevector"]) == 1
     assert cli.main(["doctor", "--require", "statevecter"]) == 2
     assert "statevector" in capsys.readouterr().err
+
+
+def test_doctor_says_which_credentials_are_set_and_never_what_they_are(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = "not-for-other-eyes"
+    for account in ACCOUNTS.values():
+        for name in account.variables:
+            monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("IONQ_API_KEY", secret)
+    monkeypatch.setenv("AQT_TOKEN", "")  # as good as not set
+    assert cli.main(["doctor"]) == 0
+    printed = capsys.readouterr()
+    assert secret not in printed.out + printed.err
+    lines = {line.split()[0]: line for line in printed.out.splitlines() if line.split()}
+    assert "IONQ_API_KEY is set" in lines["IonQ"]
+    assert "AQT_TOKEN is not set" in lines["AQT"]
+    for account in ACCOUNTS.values():
+        assert (account.module in lines[account.service].split()) == account.importable

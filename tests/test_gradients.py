@@ -20,7 +20,11 @@ def differentiated(method, engine, compiled):
     return method.prepare(engine, compiled.job(shots=engine.shots))
 
 
-ENGINES = [engines.get(name) for name, status in engines.status().items() if status == "available"]
+ENGINES = [
+    engines.get(name)
+    for name in ("native", "tfq", "statevector")
+    if engines.status()[name] == "available"
+]
 if engines.status()["tfq"] == "available":
     ENGINES.append(engines.TFQEngine("parameter_shift"))
 

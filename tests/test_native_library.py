@@ -220,7 +220,12 @@ def compiles(source: str, include: Path, root: Path) -> str:
         pytest.skip("there is no C++ compiler")
     done = subprocess.run(
         [
-            *("g++", "-std=c++17", "-fsyntax-only", f"-I{library.FOLDER / 'src'}"),
+            *(
+                "g++",
+                "-std=c++17",
+                "-fsyntax-only",
+                f"-I{root / 'qkeras_hybrid/engines/native/src'}",
+            ),
             *("-isystem", str(include), str(root / "tests/native" / source)),
         ],
         capture_output=True,

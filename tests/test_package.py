@@ -29,9 +29,9 @@ from sources import imports_of, package_modules
 DISTRIBUTION = "qkeras-hybrid"
 
 # Keras's backends, of which a user has one, and what only some need: all are extras.
-OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"} | {
-    "cirq_google"
-}
+OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"}
+# Services' clients. IBM's comes with an account of theirs, and no extra names it.
+OPTIONAL |= {"cirq_aqt", "cirq_google", "cirq_ionq", "cirq_pasqal", "qiskit_ibm_runtime"}
 
 
 @pytest.fixture(scope="module")
@@ -165,14 +165,19 @@ def test_the_command_is_installed() -> None:
     assert done.stdout == f"qkeras-hybrid {qkeras_hybrid.__version__}\n"
 
 
-@pytest.mark.parametrize("status", [0, 3])
-def test_ci_runs_the_test_command_of_the_readme(root: Path, tmp_path: Path, status: int) -> None:
+@pytest.mark.parametrize(("everything", "newest"), [(0, 0), (3, 0), (0, 1), (2, 5)])
+def test_ci_runs_the_test_command_of_the_readme_then_the_newest_versions(
+    root: Path, tmp_path: Path, everything: int, newest: int
+) -> None:
     (tmp_path / ".ci").mkdir()
     script = shutil.copy(root / ".ci" / "run", tmp_path / ".ci" / "run")
-    (tmp_path / "dev.py").write_text(f"import sys\nprint(*sys.argv[1:])\nsys.exit({status})\n")
+    (tmp_path / "dev.py").write_text(
+        "import sys\nprint(*sys.argv[1:])\n"
+        f"sys.exit({newest} if '--newest' in sys.argv else {everything})\n"
+    )
     done = subprocess.run(["bash", script], capture_output=True, text=True)
-    assert done.stdout.splitlines() == ["test"]
-    assert done.returncode == status
+    assert done.stdout.splitlines() == ["test", "test --newest"]
+    assert bool(done.returncode) is bool(everything or newest)
     readme = (root / "README.md").read_text(encoding="utf-8")
     assert re.findall(r"^python3 dev\.py \w+", readme, re.MULTILINE) == [
         "python3 dev.py compare",
@@ -326,7 +331,7 @@ def test_dev_installs_a_wheel_of_the_newest_apart_from_the_sources(
     monkeypatch.setattr(dev, "build_requirements", list)
     dev.set_up(tmp_path / "bin" / "python", dev.NEWEST_EXTRAS, wheel=True)
     command = installed[-1]
-    assert command[-1] == ".[jax,tensorflow,test]"
+    assert command[-1] == ".[contracts,jax,tensorflow]"
     assert "--upgrade" in command
     assert "--editable" not in command
     assert not (tmp_path / "build").exists()  # a module that is gone stays there, and in a wheel

@@ -145,6 +145,24 @@ def test_the_speed_under_each_backend_in_the_readme_is_the_stored_one(root: Path
         assert close(number, epochs[f"native{backend}"] / epochs[f"dense{backend}"])
 
 
+def test_the_speed_with_noise_in_the_readme_is_the_stored_one(root: Path) -> None:
+    readme = (root / "README.md").read_text(encoding="utf-8")
+    stored = json.loads((root / "benchmarks/noise/steps.json").read_text(encoding="utf-8"))
+    assert stored["machine"]["instruction_set"] == "avx2"
+    assert stored["config"] == [8, 3, 32, 0.01]
+    rows = cells(readme, "| | forward | training step | step / `density` |")
+    own = stored["rows"]["density"]["step"]["median_s"]
+    for (_, forward, step, ratio), row in zip(rows, stored["rows"].values(), strict=True):
+        assert close(forward.replace(",", ""), 1e3 * row["forward"]["median_s"])
+        # Means of 100 runs with a spread of at most one, over 256 values.
+        assert row["largest_difference"] < 0.5
+        if "step" not in row:
+            assert (step, ratio) == ("-", "-")
+            continue
+        assert close(step.replace(",", ""), 1e3 * row["step"]["median_s"])
+        assert close(ratio, row["step"]["median_s"] / own)
+
+
 @pytest.mark.parametrize(
     "document", ["README.md", "README.de.md", "CONTRIBUTING.md", "CHANGELOG.md"]
 )

@@ -59,6 +59,9 @@ def doctor(
 ) -> None:
     """Say what is installed, which engines work here, and whether they compute what they should.
 
+    Also which services' clients are installed, and which environment variable with credentials is
+    set; never what is in it. Nothing is asked of a service.
+
     The self-test takes some seconds: each engine computes a circuit whose value and derivative
     are known, and times it. Paste the output into a bug report.
 
@@ -103,6 +106,8 @@ def doctor(
             )
         console.print()
         console.print(checked)
+        console.print()
+        console.print(_services())
     except KeyboardInterrupt as error:
         raise stopped("before the end of the self-test.") from error
     if not all(test.passed and (test.ran or test.engine not in required) for test in tests):
@@ -114,6 +119,22 @@ def _table(*heads: str) -> rich.table.Table:
     for head in heads:
         made.add_column(head, overflow="fold")
     return made
+
+
+def _services() -> rich.table.Table:
+    """Lists the services, without a word of what their variables hold."""
+    from qkeras_hybrid.engines.services import ACCOUNTS
+
+    shown = _table("service", "client", "credentials")
+    for account in ACCOUNTS.values():
+        shown.add_row(
+            account.service,
+            account.module if account.importable else f"not installed: {account.install}",
+            f"{account.variable} is set"
+            if account.variable
+            else f"{' or '.join(reversed(account.variables))} is not set",
+        )
+    return shown
 
 
 def _tested(name: str, status: str) -> SelfTest:

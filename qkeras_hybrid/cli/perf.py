@@ -44,6 +44,8 @@ _FULL = _Effort(step_s=6.0, cap_s=120.0, epochs=5, epoch_s=20.0)
 _QUICK = _Effort(step_s=0.4, cap_s=10.0, epochs=2, epoch_s=1.0)
 
 # The statevector engine's circuits take seconds to trace.
+# Those of ideal circuits, which the standard workload is.
+_ENGINES = ("native", "tfq", "statevector")
 _QUICK_ENGINES = ("native", "tfq")
 
 
@@ -188,7 +190,7 @@ def _wanted(
     backends = [keras.backend.backend()] if quick and not backend else backend or installed
     # In the order of `installed`, this process's first.
     backends = [name for name in installed if name in backends]
-    chosen = dict.fromkeys(engine or (_QUICK_ENGINES if quick else engines.names()))
+    chosen = dict.fromkeys(engine or (_QUICK_ENGINES if quick else _ENGINES))
     return _Wanted(
         configs or (base.QUICK if quick else base.STANDARD),
         tuple(backends),

@@ -5,6 +5,15 @@
 | `native` | C++ kernels with an exact adjoint gradient | every Keras backend on the CPU |
 | `tfq` | TensorFlow Quantum's simulator | TensorFlow on Linux x86-64, float32 |
 | `statevector` | `keras.ops` alone: GPU, XLA, export, shots | every Keras backend |
+| `density` | density matrices: noise, exactly | every Keras backend |
+| `trajectories` | noise as the mean of random runs, for more qubits | every Keras backend |
+
+Engines that are made of something, and have no place in "auto":
+
+| engine | what it is |
+|---|---|
+| `SamplerEngine(sampler)` | any `cirq.Sampler`: a simulator, or a service that sells measurements |
+| `QiskitEngine(backend)` | any sampler, estimator or backend of Qiskit's |
 """
 
 from __future__ import annotations
@@ -15,9 +24,12 @@ from typing import Any
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._registry import Registry
+from qkeras_hybrid.engines import services
 from qkeras_hybrid.engines._host import host_call
 from qkeras_hybrid.engines._prepare import prepare, refusal
+from qkeras_hybrid.engines._remote import RemoteEngine
 from qkeras_hybrid.engines.base import Engine, Run
+from qkeras_hybrid.engines.density import DensityEngine
 from qkeras_hybrid.engines.mitigation import (
     CliffordDataRegression,
     DynamicalDecoupling,
@@ -27,29 +39,46 @@ from qkeras_hybrid.engines.mitigation import (
     ZeroNoiseExtrapolation,
 )
 from qkeras_hybrid.engines.native import NativeEngine
+from qkeras_hybrid.engines.qiskit import QiskitEngine
+from qkeras_hybrid.engines.sampler import SamplerEngine
 from qkeras_hybrid.engines.statevector import StatevectorEngine
 from qkeras_hybrid.engines.tfq import TFQEngine
+from qkeras_hybrid.engines.trajectories import TrajectoriesEngine
 from qkeras_hybrid.program import Job, compile_circuit
 
 ENGINES: Registry[Engine] = Registry(
     "engine",
     Engine,
     # In the order in which "auto" tries them: the fastest first.
-    {engine.name: engine for engine in (NativeEngine, TFQEngine, StatevectorEngine)},
+    {
+        engine.name: engine
+        for engine in (
+            NativeEngine,
+            TFQEngine,
+            StatevectorEngine,
+            DensityEngine,
+            TrajectoriesEngine,
+        )
+    },
 )
 names = ENGINES.names
 
 __all__ = [
     "CliffordDataRegression",
+    "DensityEngine",
     "DynamicalDecoupling",
     "Engine",
     "NativeEngine",
     "PauliTwirling",
     "ProbabilisticErrorCancellation",
+    "QiskitEngine",
     "ReadoutMitigation",
+    "RemoteEngine",
     "Run",
+    "SamplerEngine",
     "StatevectorEngine",
     "TFQEngine",
+    "TrajectoriesEngine",
     "ZeroNoiseExtrapolation",
     "choose",
     "get",
@@ -57,6 +86,7 @@ __all__ = [
     "names",
     "prepare",
     "refusal",
+    "services",
     "status",
 ]
 

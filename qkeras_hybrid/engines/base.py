@@ -103,6 +103,11 @@ class Engine(Value, abc.ABC):
         """Returns what a user should know before training a job that this engine takes."""
         return None
 
+    @property
+    def repetitions(self) -> int | None:
+        """Of how many random runs a value without shots is the mean; None if it is exact."""
+        return None
+
     @abc.abstractmethod
     def prepare(self, job: Job) -> Run:
         """Returns what computes a job.

@@ -108,7 +108,9 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         self.circuit_weights: Any = None
         self.weight_groups: dict[str, WeightGroup] = {}
         self._circuit_weights: CircuitWeights | None = None
-        self._seed_generator = keras.random.SeedGenerator(seed) if self._draws(setup) else None
+        self._seed_generator = (
+            keras.random.SeedGenerator(seed) if self._draws(setup, setup.engine) else None
+        )
 
     # What a subclass says.
 

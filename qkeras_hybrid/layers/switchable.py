@@ -9,7 +9,7 @@ import keras
 
 from qkeras_hybrid import gradients
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.engines import Run
+from qkeras_hybrid.engines import Engine, Run
 from qkeras_hybrid.layers.inspection import Inspected
 from qkeras_hybrid.layers.setup import KEEP, Prepared, Setup
 from qkeras_hybrid.noise import NoiseModel
@@ -143,13 +143,17 @@ class Switchable(Inspected):
         self._engine = setup.engine if prepared is None else prepared.engine
         self._run = None if prepared is None else prepared.run
         self.supports_jit = setup.supports_jit if prepared is None else prepared.supports_jit
-        if self._seed_generator is None and self._draws(setup):
+        if self._seed_generator is None and self._draws(setup, self._engine):
             # Keras takes no new state of a layer that is built, unless it is told to.
             self._tracker.unlock()
             self._seed_generator = keras.random.SeedGenerator(self.seed)
             if self.built:
                 self._tracker.lock()
 
-    def _draws(self, setup: Setup) -> bool:
-        """Tells whether a setup draws random numbers."""
-        return setup.all_shots is not None or isinstance(self.differentiator, gradients.SPSA)
+    def _draws(self, setup: Setup, engine: Engine | None) -> bool:
+        """Tells whether a setup draws random numbers with an engine, or one that is not chosen."""
+        return (
+            setup.all_shots is not None
+            or isinstance(self.differentiator, gradients.SPSA)
+            or (engine is not None and engine.repetitions is not None)
+        )

@@ -278,7 +278,8 @@ def _check_irreversible(engine: Engine, shots: int | None) -> None:
             assert engine.refuses(job), f"{kind.__name__} is not declared, and not refused"
             continue
         found = _run(engine, compiled, [[a]], [], engine.dtypes[0], shots, 3)
-        assert_close(found, [[exact]], _spread(compiled, shots, 1e-5), kind.__name__, circuit)
+        spread = _spread(compiled, shots or engine.repetitions, 1e-5)
+        assert_close(found, [[exact]], spread, kind.__name__, circuit)
 
 
 def _check_fit(engine: Engine, shots: int | None) -> None:

@@ -90,9 +90,9 @@ const QhSession* QhOpen(const char* program, int64_t length, const char* lanes) 
 void QhClose(const QhSession* session) { delete session; }
 
 void QhGetSizes(const QhSession* session, QhSizes* sizes) {
-  const qkeras_hybrid::Plan& plan = session->session->plan();
-  *sizes = {plan.n_qubits(), plan.n_inputs(), plan.n_weights(), plan.n_observables(),
-            plan.n_measured()};
+  const qkeras_hybrid::Sizes& given = session->session->sizes();
+  *sizes = {given.n_qubits, given.n_inputs, given.n_weights, given.n_observables,
+            given.n_measured};
 }
 
 void QhKeptShape(const QhSession* session, int dtype, int64_t batch, int64_t* places,
@@ -156,12 +156,15 @@ int QhSample(const QhSession* session, int dtype, int64_t batch, const void* inp
 double QhMultiplyAdds(int dtype, int64_t rounds, double* mean) {
   const auto* const set = qkeras_hybrid::ActiveInstructionSet(&LastError());
   if (set == nullptr) return 0;
-  return dtype == 1 ? set->twice.multiply_adds(rounds, mean)
-                    : set->single.multiply_adds(rounds, mean);
+  return dtype == 1 ? set->twice.states.multiply_adds(rounds, mean)
+                    : set->single.states.multiply_adds(rounds, mean);
 }
 
 void QhFlops(const QhSession* session, double* expectation, double* gradient) {
-  const auto count = qkeras_hybrid::CountFlops(session->session->plan().ForLanes(0, 0));
+  *expectation = *gradient = 0;
+  const qkeras_hybrid::Plan* const plan = session->session->plan();
+  if (plan == nullptr) return;
+  const auto count = qkeras_hybrid::CountFlops(plan->ForLanes(0, 0));
   *expectation = count.expectation;
   *gradient = count.gradient;
 }

@@ -66,7 +66,7 @@ QH_EXPORT int QhSample(const QhSession* session, int dtype, int64_t batch, const
 QH_EXPORT double QhMultiplyAdds(int dtype, int64_t rounds, double* mean);
 
 // How many floating-point operations (see flops.h) one sample takes in the expectation and in its
-// gradient.
+// gradient; zeros for a program on density matrices.
 QH_EXPORT void QhFlops(const QhSession* session, double* expectation, double* gradient);
 
 #ifdef __cplusplus

@@ -4,13 +4,13 @@
 
 namespace qkeras_hybrid {
 
-void Kernels_baseline(Kernels<float>* single, Kernels<double>* twice);
-void Kernels_avx2(Kernels<float>* single, Kernels<double>* twice);
-void Kernels_avx512(Kernels<float>* single, Kernels<double>* twice);
+void Kernels_baseline(KernelSet<float>* single, KernelSet<double>* twice);
+void Kernels_avx2(KernelSet<float>* single, KernelSet<double>* twice);
+void Kernels_avx512(KernelSet<float>* single, KernelSet<double>* twice);
 
 namespace {
 
-InstructionSet Make(const char* name, void (*kernels)(Kernels<float>*, Kernels<double>*)) {
+InstructionSet Make(const char* name, void (*kernels)(KernelSet<float>*, KernelSet<double>*)) {
   InstructionSet set;
   set.name = name;
   kernels(&set.single, &set.twice);

@@ -5,14 +5,15 @@
 #include <string>
 #include <vector>
 
+#include "density_view.h"
 #include "view.h"
 
 namespace qkeras_hybrid {
 
 struct InstructionSet {
   std::string name;
-  Kernels<float> single;
-  Kernels<double> twice;
+  KernelSet<float> single;
+  KernelSet<double> twice;
 };
 
 // Those that run here, best first; the last is "baseline".
@@ -23,13 +24,13 @@ const std::vector<InstructionSet>& InstructionSets();
 const InstructionSet* ActiveInstructionSet(std::string* error);
 
 template <class T>
-const Kernels<T>& KernelsOf(const InstructionSet& set);
+const KernelSet<T>& KernelsOf(const InstructionSet& set);
 template <>
-inline const Kernels<float>& KernelsOf<float>(const InstructionSet& set) {
+inline const KernelSet<float>& KernelsOf<float>(const InstructionSet& set) {
   return set.single;
 }
 template <>
-inline const Kernels<double>& KernelsOf<double>(const InstructionSet& set) {
+inline const KernelSet<double>& KernelsOf<double>(const InstructionSet& set) {
   return set.twice;
 }
 

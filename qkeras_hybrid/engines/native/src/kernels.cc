@@ -1,6 +1,7 @@
 // The kernels of one instruction set. Compiled once for each, with QH_KERNELS_NAME naming the
 // function that hands them out (baseline, avx2, avx512).
 #include "dense.h"
+#include "density.h"
 #include "groups.h"
 #include "observables.h"
 #include "peak.h"
@@ -17,7 +18,7 @@
 namespace {
 
 template <class T>
-qkeras_hybrid::Kernels<T> Make() {
+qkeras_hybrid::KernelSet<T> Make() {
   constexpr int kFull = Log2(Simd<T>::kLanes);
   qkeras_hybrid::Kernels<T> kernels;
   kernels.lane_bits = kFull;
@@ -42,14 +43,14 @@ qkeras_hybrid::Kernels<T> Make() {
                                           : Runner<T, kFull>::Run(request);
   };
   kernels.multiply_adds = MultiplyAdds<T>;
-  return kernels;
+  return {kernels, {Simd<T>::kLanes, DensityRunner<T>::TaskBytes, DensityRunner<T>::Run}};
 }
 
 }  // namespace
 
 namespace qkeras_hybrid {
 
-void QH_KERNELS_NAME(Kernels<float>* single, Kernels<double>* twice) {
+void QH_KERNELS_NAME(KernelSet<float>* single, KernelSet<double>* twice) {
   *single = Make<float>();
   *twice = Make<double>();
 }

@@ -6,29 +6,17 @@
 #include <map>
 #include <utility>
 
+#include "reader.h"
+
 namespace qkeras_hybrid {
 namespace {
 
+constexpr std::string_view kMagic = "QHN1";
 constexpr uint32_t kMaxQubits = 32;
 // Levels of a phase tree: 2^6 vectors of 64 bytes are a twelfth of a level 1 cache.
 constexpr uint32_t kTreeLevels = 6;
 
 uint32_t Parity(uint64_t mask) { return __builtin_parityll(mask); }
-
-uint32_t Crc32(std::string_view bytes) {
-  static const auto* const table = [] {
-    auto* t = new uint32_t[256];
-    for (uint32_t i = 0; i < 256; ++i) {
-      uint32_t c = i;
-      for (int bit = 0; bit < 8; ++bit) c = (c & 1) ? 0xedb88320u ^ (c >> 1) : c >> 1;
-      t[i] = c;
-    }
-    return t;
-  }();
-  uint32_t crc = 0xffffffffu;
-  for (unsigned char byte : bytes) crc = table[(crc ^ byte) & 0xff] ^ (crc >> 8);
-  return crc ^ 0xffffffffu;
-}
 
 // Takes `masks` to a basis and returns its pivots, ascending; -1 if they are dependent.
 int Eliminate(std::vector<uint64_t> masks, uint32_t* pivots) {
@@ -95,76 +83,17 @@ void Finish(Block* block) {
 
 }  // namespace
 
-// Reads little-endian numbers and remembers the first thing that was wrong.
-class Reader {
+class PlanReader : public Reader {
  public:
-  explicit Reader(std::string_view bytes) : rest_(bytes) {}
-
-  const std::string& error() const { return error_; }
-  bool ok() const { return error_.empty(); }
-  bool at_end() const { return rest_.empty(); }
-
-  bool Fail(const std::string& reason) {
-    if (ok()) error_ = reason;
-    return false;
-  }
-
-  template <class N>
-  N Get() {
-    N value{};
-    if (rest_.size() < sizeof(N)) {
-      Fail("it is cut short");
-      return value;
-    }
-    std::memcpy(&value, rest_.data(), sizeof(N));
-    rest_.remove_prefix(sizeof(N));
-    return value;
-  }
-
-  uint32_t Below(uint32_t bound, const char* what) {
-    const uint32_t value = Get<uint32_t>();
-    if (ok() && value >= bound) Fail(std::string(what) + " is out of range");
-    return value;
-  }
-
-  // A count of items of which each takes at least `bytes`: what is left must hold them.
-  uint32_t Count(size_t bytes, const char* what) {
-    const uint32_t value = Get<uint32_t>();
-    if (ok() && value > rest_.size() / bytes) {
-      Fail(std::string("more ") + what + " than its length holds");
-      return 0;
-    }
-    return ok() ? value : 0;
-  }
-
-  double Finite(const char* what) {
-    const double value = Get<double>();
-    if (ok() && !std::isfinite(value)) Fail(std::string(what) + " is not finite");
-    return value;
-  }
-
-  uint64_t Mask(uint32_t n_qubits, const char* what) {
-    const uint64_t value = Get<uint64_t>();
-    if (ok() && (value >> n_qubits) != 0) Fail(std::string(what) + " is out of range");
-    return value;
-  }
-
-  double Sign(const char* what) {
-    const int32_t value = Get<int32_t>();
-    if (ok() && value != 1 && value != -1) Fail(std::string(what) + " is not 1 or -1");
-    return value;
-  }
+  using Reader::Reader;
 
   bool Read(Plan* plan);
 
  private:
   void ReadStage(Plan* plan);
-
-  std::string_view rest_;
-  std::string error_;
 };
 
-void Reader::ReadStage(Plan* plan) {
+void PlanReader::ReadStage(Plan* plan) {
   const uint32_t n = plan->n_qubits_;
   const uint32_t n_rows = static_cast<uint32_t>(plan->rows_.size());
   StageOps stage;
@@ -214,7 +143,7 @@ void Reader::ReadStage(Plan* plan) {
   plan->stages_.push_back(std::move(stage));
 }
 
-bool Reader::Read(Plan* plan) {
+bool PlanReader::Read(Plan* plan) {
   plan->n_qubits_ = Get<uint32_t>();
   if (ok() && (plan->n_qubits_ < 1 || plan->n_qubits_ > kMaxQubits)) {
     return Fail("it has " + std::to_string(plan->n_qubits_) + " qubits, not 1 to " +
@@ -304,23 +233,9 @@ bool Reader::Read(Plan* plan) {
 
 std::unique_ptr<const Plan> Plan::Read(std::string_view bytes, std::string* error) {
   std::unique_ptr<Plan> plan(new Plan());
-  Reader header(bytes.substr(0, 12));
-  if (bytes.substr(0, 4) != "QHN1") {
-    *error = "it does not start as one (made by another version?)";
-    return nullptr;
-  }
-  header.Get<uint32_t>();
-  const uint32_t length = header.Get<uint32_t>();
-  const uint32_t crc = header.Get<uint32_t>();
-  if (!header.ok() || bytes.size() - 12 != length) {
-    *error = "its length is not the one it states";
-    return nullptr;
-  }
-  if (Crc32(bytes.substr(12)) != crc) {
-    *error = "its checksum is wrong";
-    return nullptr;
-  }
-  Reader reader(bytes.substr(12));
+  std::string_view content;
+  if (!Unpack(bytes, kMagic, &content, error)) return nullptr;
+  PlanReader reader(content);
   if (!reader.Read(plan.get())) {
     *error = reader.error();
     return nullptr;

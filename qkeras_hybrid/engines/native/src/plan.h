@@ -76,7 +76,7 @@ class Plan {
   const Layout& ForLanes(uint32_t lane_bits, uint32_t shared_lane_bits) const;
 
  private:
-  friend class Reader;
+  friend class PlanReader;
   Plan() = default;
   bool FromInputs(uint32_t row) const { return row != kNoRow && rows_[row].n_inputs > 0; }
   bool FromWeights(uint32_t row) const { return row != kNoRow && rows_[row].n_weights > 0; }

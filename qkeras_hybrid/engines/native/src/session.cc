@@ -33,6 +33,12 @@ bool AmplitudeLanesPay(uint32_t n_qubits, int64_t batch, int64_t lanes, int64_t 
 // quarter of a step, and more memory than this would be felt.
 constexpr int64_t kMaxKeptBytes = int64_t{32} << 20;
 
+constexpr const char* kNoStates = "A program on density matrices has no states.";
+
+// The gradient on density matrices keeps the states before all tiles, if they take less than this,
+// and else as many as make the fewest.
+constexpr uint64_t kMostDensityStates = uint64_t{256} << 20;
+
 // Below this nobody looks how much memory is left.
 constexpr uint64_t kSmallBytes = uint64_t{256} << 20;
 
@@ -80,8 +86,21 @@ std::unique_ptr<const Session> Session::Open(std::string_view program, std::stri
   std::unique_ptr<Session> session(new Session());
   session->samples_ = lanes != "amplitudes";
   session->amplitudes_ = lanes != "samples";
-  session->plan_ = Plan::Read(program, error);
-  if (session->plan_ == nullptr) {
+  if (program.substr(0, 4) == kDensityMagic) {
+    session->density_ = DensityPlan::Read(program, error);
+    if (session->density_ != nullptr) {
+      const DensityLayout& layout = session->density_->layout();
+      session->sizes_ = {layout.n_qubits, layout.n_angles, 0, layout.n_measured, 0};
+    }
+  } else {
+    session->plan_ = Plan::Read(program, error);
+    if (session->plan_ != nullptr) {
+      const Plan& plan = *session->plan_;
+      session->sizes_ = {plan.n_qubits(), plan.n_inputs(), plan.n_weights(), plan.n_observables(),
+                         plan.n_measured()};
+    }
+  }
+  if (session->plan_ == nullptr && session->density_ == nullptr) {
     *error = "The serialized program is not valid: " + *error + ".";
     return nullptr;
   }
@@ -112,7 +131,7 @@ const Layout& Session::BestLayout(int64_t batch) const {
 template <class T>
 void Session::KeptShape(int64_t batch, int64_t* places, int64_t* numbers) const {
   *places = *numbers = 0;
-  if (batch <= 0 || plan_->n_observables() == 0) return;
+  if (batch <= 0 || density_ != nullptr || sizes_.n_observables == 0) return;
   const Layout& layout = BestLayout<T>(batch);
   const int64_t most = kMaxKeptBytes / static_cast<int64_t>(sizeof(T));
   const int64_t p = kernels<T>().kept_places(layout, batch);
@@ -153,7 +172,7 @@ const Layout* Session::LayoutOfKept(int64_t batch, int64_t places, int64_t numbe
 
 template <class T>
 bool Session::KeptFits(int64_t batch, int64_t places, int64_t numbers) const {
-  return LayoutOfKept<T>(batch, places, numbers) != nullptr;
+  return density_ == nullptr && LayoutOfKept<T>(batch, places, numbers) != nullptr;
 }
 
 template <class T>
@@ -197,10 +216,57 @@ Result Session::Run(Request<T> request) const {
   return {};
 }
 
+// Forward with `values`, and else backward.
+template <class T>
+Result Session::RunDensity(int64_t batch, const T* angles, T* values, const T* upstream,
+                           T* d_angles) const {
+  const DensityLayout& layout = density_->layout();
+  const DensityKernels<T>& run = KernelsOf<T>(*set_).densities;
+  DensityRequest<T> request{};
+  request.layout = &layout;
+  request.pool = {&PerProcess<ThreadPool>::Get(), ThreadPool::Threads(), RunOnPool};
+  request.arena = {
+      &PerProcess<MemoryPool>::Get(),
+      [](void* pool, uint64_t bytes) { return static_cast<MemoryPool*>(pool)->Take(bytes); },
+      [](void* pool, void* memory) { static_cast<MemoryPool*>(pool)->Give(memory); }};
+  request.batch = batch;
+  request.angles = angles;
+  request.values = values;
+  request.upstream = upstream;
+  request.d_angles = d_angles;
+  const bool backward = d_angles != nullptr;
+  const int threads = request.pool.threads;
+  request.checkpoint = 1;
+  if (backward && run.task_bytes(layout, true, 1, threads) > kMostDensityStates) {
+    // Of t tiles, t / c kept states and c of a segment are the fewest with c the root of t.
+    while (request.checkpoint * request.checkpoint < layout.n_tiles) ++request.checkpoint;
+  }
+  const uint64_t bytes = run.task_bytes(layout, backward, request.checkpoint, threads);
+  const int64_t groups = (batch + run.lanes - 1) / run.lanes;
+  const auto tasks = static_cast<uint64_t>(std::min<int64_t>(groups, threads));
+  if (tasks * bytes > kSmallBytes) {
+    const uint64_t available = AvailableMemory();
+    if (bytes > available) {
+      return {Code::kResourceExhausted,
+              "A density matrix of " + std::to_string(layout.n_qubits) + " qubits needs " +
+                  std::to_string(bytes) + " bytes of memory for " + std::to_string(run.lanes) +
+                  " samples at a time, and " + std::to_string(available) + " are available."};
+    }
+    request.max_tasks = static_cast<int64_t>(std::min(tasks, available / bytes));
+  }
+  if (run.run(request) == Status::kOutOfMemory) {
+    return {Code::kResourceExhausted, "There is no memory left for " + std::to_string(bytes) +
+                                          " bytes, which a density matrix of " +
+                                          std::to_string(layout.n_qubits) + " qubits needs."};
+  }
+  return {};
+}
+
 template <class T>
 Result Session::Expectation(int64_t batch, const T* inputs, const T* weights, T* expectations,
                             T* measured, Kept<T> kept) const {
-  if (batch == 0 || plan_->n_observables() == 0) return {};
+  if (batch == 0 || sizes_.n_observables == 0) return {};
+  if (density_ != nullptr) return RunDensity<T>(batch, inputs, expectations, nullptr, nullptr);
   Request<T> request = Start(batch, inputs, weights);
   if (kept.data != nullptr) {
     const Result result = TakeLayoutOf(kept.places, kept.numbers, &request);
@@ -216,6 +282,14 @@ template <class T>
 Result Session::ExpectationGradient(int64_t batch, const T* inputs, const T* weights,
                                     const T* measured, const T* upstream, Kept<const T> kept,
                                     T* d_inputs, T* d_weights) const {
+  if (density_ != nullptr) {
+    if (d_inputs == nullptr) return {};
+    if (batch == 0 || sizes_.n_inputs == 0 || sizes_.n_observables == 0) {
+      std::fill_n(d_inputs, batch * sizes_.n_inputs, T{0});
+      return {};
+    }
+    return RunDensity<T>(batch, inputs, nullptr, upstream, d_inputs);
+  }
   Request<T> request = Start(batch, inputs, weights);
   if (kept.data != nullptr) {
     const Result result = TakeLayoutOf(kept.places, kept.numbers, &request);
@@ -230,6 +304,7 @@ Result Session::ExpectationGradient(int64_t batch, const T* inputs, const T* wei
 
 template <class T>
 Result Session::State(int64_t batch, const T* inputs, const T* weights, T* state) const {
+  if (density_ != nullptr) return {Code::kInvalidArgument, kNoStates};
   if (batch == 0) return {};
   Request<T> request = Start(batch, inputs, weights);
   request.state = state;
@@ -239,6 +314,7 @@ Result Session::State(int64_t batch, const T* inputs, const T* weights, T* state
 template <class T>
 Result Session::StateGradient(int64_t batch, const T* inputs, const T* weights, const T* upstream,
                               T* d_inputs, T* d_weights) const {
+  if (density_ != nullptr) return {Code::kInvalidArgument, kNoStates};
   Request<T> request = Start(batch, inputs, weights);
   request.state_upstream = upstream;
   return Backward(request, batch == 0, d_inputs, d_weights);
@@ -263,6 +339,7 @@ Result Session::Backward(Request<T> request, bool empty, T* d_inputs, T* d_weigh
 template <class T>
 Result Session::Sample(int64_t batch, const T* inputs, const T* weights, int64_t shots,
                        const int64_t seed[2], int32_t* bits) const {
+  if (density_ != nullptr) return {Code::kInvalidArgument, kNoStates};
   if (batch == 0 || shots == 0 || plan_->n_qubits() == 0) return {};
   const uint32_t n = plan_->n_qubits();
   const int64_t size = int64_t{1} << n;

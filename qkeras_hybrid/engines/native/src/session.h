@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 
+#include "density_plan.h"
 #include "dispatch.h"
 #include "plan.h"
 #include "view.h"
@@ -21,6 +22,11 @@ struct Result {
   bool ok() const { return code == Code::kOk; }
 };
 
+// The numbers that give the arrays their shapes.
+struct Sizes {
+  int64_t n_qubits, n_inputs, n_weights, n_observables, n_measured;
+};
+
 // Where an expectation keeps the states of a batch for its gradient: `places` times `numbers`.
 // Nothing is kept where `data` is null.
 template <class T>
@@ -29,7 +35,10 @@ struct Kept {
   T* data = nullptr;
 };
 
-// Runs one program. May be used by several threads at once.
+// Runs one program, on state vectors or on density matrices. May be used by several threads at once.
+//
+// A program on density matrices has its angles as inputs, no weights, and the Pauli strings that it
+// reads as observables; it keeps nothing for its gradient, and has no states and no samples.
 //
 // Arrays lie row by row: inputs (batch, n_inputs), weights (n_weights), expectations and their
 // upstream gradient (batch, n_observables), measured (batch, n_measured), states (batch,
@@ -41,7 +50,10 @@ class Session {
   static std::unique_ptr<const Session> Open(std::string_view program, std::string_view lanes,
                                              std::string* error);
 
-  const Plan& plan() const { return *plan_; }
+  const Sizes& sizes() const { return sizes_; }
+
+  // The plan of a program on state vectors; null for one on density matrices.
+  const Plan* plan() const { return plan_.get(); }
 
   // The shape in which states of a batch are kept; zero where they are too large to be.
   template <class T>
@@ -82,7 +94,7 @@ class Session {
   Session() = default;
   template <class T>
   const Kernels<T>& kernels() const {
-    return KernelsOf<T>(*set_);
+    return KernelsOf<T>(*set_).states;
   }
   template <class T>
   uint32_t LaneBits() const {
@@ -104,8 +116,14 @@ class Session {
   Result Backward(Request<T> request, bool empty, T* d_inputs, T* d_weights) const;
   template <class T>
   Result Run(Request<T> request) const;
+  template <class T>
+  Result RunDensity(int64_t batch, const T* angles, T* values, const T* upstream,
+                    T* d_angles) const;
 
+  // One of these is there.
   std::unique_ptr<const Plan> plan_;
+  std::unique_ptr<const DensityPlan> density_;
+  Sizes sizes_{};
   const InstructionSet* set_ = nullptr;
   bool samples_ = true, amplitudes_ = true;  // what `lanes` allows
 };

@@ -100,11 +100,11 @@ struct Call {
   }
   template <class T>
   const T* Inputs(int64_t r) const {
-    return In<T>(0, r, batch * session->plan().n_inputs());
+    return In<T>(0, r, batch * session->sizes().n_inputs);
   }
   template <class T>
   const T* Weights(int64_t r) const {
-    return In<T>(1, r, session->plan().n_weights());
+    return In<T>(1, r, session->sizes().n_weights);
   }
 };
 
@@ -159,7 +159,7 @@ xla::Error* Handle(CallFrame* frame) {
         });
     if (call.session == nullptr) return Invalid(*frame, error);
     const Buffer &inputs = call.argument(0), &weights = call.argument(1);
-    const Plan& plan = call.session->plan();
+    const Sizes& sizes = call.session->sizes();
     call.n_leading = inputs.rank - 2;
     const Buffer& first = call.result(0);
     if (call.n_leading < 0 || first.rank < call.n_leading) {
@@ -168,11 +168,11 @@ xla::Error* Handle(CallFrame* frame) {
     call.leading = first.dimensions;
     for (int64_t axis = 0; axis < call.n_leading; ++axis) call.repeats *= call.leading[axis];
     call.batch = Dimension(inputs, 2);
-    if (!Fits(call, inputs, inputs.type, {call.batch, plan.n_inputs()}) ||
-        !Fits(call, weights, inputs.type, {plan.n_weights()})) {
+    if (!Fits(call, inputs, inputs.type, {call.batch, sizes.n_inputs}) ||
+        !Fits(call, weights, inputs.type, {sizes.n_weights})) {
       return Invalid(*frame, "Arguments `inputs` and `weights` must have shapes (batch, " +
-                                 std::to_string(plan.n_inputs()) + ") and (" +
-                                 std::to_string(plan.n_weights()) + ",) and one dtype.");
+                                 std::to_string(sizes.n_inputs) + ") and (" +
+                                 std::to_string(sizes.n_weights) + ",) and one dtype.");
     }
     switch (inputs.type) {
       case DataType::kFloat32:
@@ -203,8 +203,8 @@ struct ExpectationHandler {
 
   template <class T>
   static xla::Error* Run(const Call& call) {
-    const Plan& plan = call.session->plan();
-    const int64_t n = plan.n_observables(), m = plan.n_measured();
+    const Sizes& sizes = call.session->sizes();
+    const int64_t n = sizes.n_observables, m = sizes.n_measured;
     const Buffer& kept = call.result(2);
     if (kept.rank < 2) return Invalid(*call.frame, "The result `kept` must have 2 axes.");
     const int64_t places = Dimension(kept, 2), numbers = Dimension(kept, 1);
@@ -229,11 +229,11 @@ struct ExpectationHandler {
 // Results of both gradients: d_inputs, of no elements where nobody wants it, and d_weights.
 template <class T>
 bool GradientsFit(const Call& call, bool* wanted) {
-  const Plan& plan = call.session->plan();
+  const Sizes& sizes = call.session->sizes();
   const Buffer& d_inputs = call.result(0);
-  *wanted = Fills(call, d_inputs, kReal<T>, {call.batch, plan.n_inputs()});
+  *wanted = Fills(call, d_inputs, kReal<T>, {call.batch, sizes.n_inputs});
   return (*wanted || Fills(call, d_inputs, kReal<T>, {0, 0})) &&
-         Fills(call, call.result(1), kReal<T>, {plan.n_weights()});
+         Fills(call, call.result(1), kReal<T>, {sizes.n_weights});
 }
 
 // inputs, weights, measured, kept, upstream -> d_inputs, d_weights.
@@ -242,8 +242,8 @@ struct ExpectationGradientHandler {
 
   template <class T>
   static xla::Error* Run(const Call& call) {
-    const Plan& plan = call.session->plan();
-    const int64_t n = plan.n_observables(), m = plan.n_measured();
+    const Sizes& sizes = call.session->sizes();
+    const int64_t n = sizes.n_observables, m = sizes.n_measured;
     const Buffer& kept = call.argument(3);
     if (kept.rank < 2) return Invalid(*call.frame, "Argument `kept` must have 2 axes.");
     const int64_t places = Dimension(kept, 2), numbers = Dimension(kept, 1);
@@ -259,8 +259,8 @@ struct ExpectationGradientHandler {
       return call.session->ExpectationGradient<T>(
           call.batch, call.Inputs<T>(r), call.Weights<T>(r), call.In<T>(2, r, call.batch * m),
           call.In<T>(4, r, call.batch * n), {places, numbers, given},
-          wanted ? call.Out<T>(0, r, call.batch * plan.n_inputs()) : nullptr,
-          call.Out<T>(1, r, plan.n_weights()));
+          wanted ? call.Out<T>(0, r, call.batch * sizes.n_inputs) : nullptr,
+          call.Out<T>(1, r, sizes.n_weights));
     });
   }
 };
@@ -271,7 +271,7 @@ struct StateHandler {
 
   template <class T>
   static xla::Error* Run(const Call& call) {
-    const int64_t size = int64_t{1} << call.session->plan().n_qubits();
+    const int64_t size = int64_t{1} << call.session->sizes().n_qubits;
     if (!Fills(call, call.result(0), kComplex<T>, {call.batch, size})) {
       return Invalid(*call.frame, "The result of a state has a wrong shape.");
     }
@@ -288,8 +288,8 @@ struct StateGradientHandler {
 
   template <class T>
   static xla::Error* Run(const Call& call) {
-    const Plan& plan = call.session->plan();
-    const int64_t size = int64_t{1} << plan.n_qubits();
+    const Sizes& sizes = call.session->sizes();
+    const int64_t size = int64_t{1} << sizes.n_qubits;
     bool wanted;
     if (!Fits(call, call.argument(2), kComplex<T>, {call.batch, size}) ||
         !GradientsFit<T>(call, &wanted)) {
@@ -299,8 +299,8 @@ struct StateGradientHandler {
       return call.session->StateGradient<T>(
           call.batch, call.Inputs<T>(r), call.Weights<T>(r),
           call.In<T>(2, r, call.batch * size * 2),
-          wanted ? call.Out<T>(0, r, call.batch * plan.n_inputs()) : nullptr,
-          call.Out<T>(1, r, plan.n_weights()));
+          wanted ? call.Out<T>(0, r, call.batch * sizes.n_inputs) : nullptr,
+          call.Out<T>(1, r, sizes.n_weights));
     });
   }
 };
@@ -311,7 +311,7 @@ struct SampleHandler {
 
   template <class T>
   static xla::Error* Run(const Call& call) {
-    const int64_t n = call.session->plan().n_qubits();
+    const int64_t n = call.session->sizes().n_qubits;
     const Buffer &seeds = call.argument(2), &bits = call.result(0);
     if (!Fits(call, seeds, DataType::kUint32, {4}) || bits.rank < 3 ||
         !Fills(call, bits, DataType::kInt32, {call.batch, Dimension(bits, 2), n})) {

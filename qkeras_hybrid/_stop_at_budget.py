@@ -1,0 +1,165 @@
+"""A callback that ends a training on a device when its budget is used up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from qkeras_hybrid.engines.services import BudgetError
+
+
+class StopAtBudget(keras.callbacks.Callback):
+    """Ends a training when the engine's budget is used up, as `EarlyStopping` ends one.
+
+    `fit` returns its history then. The model has the weights, and the optimizer the state, of the
+    last complete step: the step that could not be paid for leaves no trace.
+
+    Any other error of a service is raised as ever, and with the weights of the last complete step.
+    Under JAX with `jit_compile=True`, this callback is what keeps them: without it, JAX has given
+    their memory to the step that failed.
+
+    Args:
+        verbose: 0 for silence, 1 to print the sentence that says what was spent.
+
+    Attributes:
+        message: The sentence; None if the budget was enough.
+
+    Example:
+
+    >>> budget = engines.services.Budget(shots=1000)
+    >>> engine = engines.SamplerEngine(cirq.Simulator(), shots=10, budget=budget)
+    >>> model = keras.Sequential([keras.Input((1,)), PQCDense(1, n_layers=1, engine=engine)])
+    >>> model.compile("sgd", "mse")
+    >>> stop = StopAtBudget()
+    >>> x = np.zeros((4, 1))
+    >>> history = model.fit(x, x, epochs=100, verbose=0, callbacks=[stop])
+    >>> stop.message
+    'The budget of 1,000 shots is used up: ...'
+    """
+
+    def __init__(self, verbose: int = 0) -> None:
+        super().__init__()
+        self.verbose = verbose
+        self.message: str | None = None
+        self._functions: dict[str, Any] = {}
+        self._logs: Any = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Puts a guard around Keras's step and around validation."""
+        self.message = None
+        self._logs = {}
+        # The attribute, since the property fetches JAX's state, which is not there yet.
+        model = self._model
+        self._functions = {"train_function": model.train_function, "evaluate": model.evaluate}
+        model.train_function = self._guarded_step(model.train_function)
+        model.evaluate = self._guarded_evaluation(model.evaluate)
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Takes the guards away, and prints the sentence."""
+        self._unguard()
+        if self.message is not None and self.verbose:
+            print(self.message)
+
+    def _unguard(self) -> None:
+        if self._functions:
+            self._model.train_function = self._functions["train_function"]
+            # The method of the class is seen again.
+            del self._model.evaluate
+            self._functions = {}
+
+    def _guarded_step(self, step: Callable[..., Any]) -> Callable[..., Any]:
+        if keras.backend.backend() == "jax":
+
+            def guarded(state: Any, iterator: Any) -> Any:
+                kept = [[ops.copy(value) for value in values] for values in state]
+                try:
+                    self._logs, state = step(state, iterator)
+                    # What is computed later fails later.
+                    for value in keras.tree.flatten(state):
+                        value.block_until_ready()
+                except BaseException as error:
+                    if self._stopped(error):
+                        return self._logs, kept
+                    self._put_back(kept)
+                    raise
+                return self._logs, state
+
+            return guarded
+
+        def guarded_stateful(iterator: Any) -> Any:
+            variables = self._variables()
+            kept = [ops.copy(variable.value) for variable in variables]
+            try:
+                self._logs = step(iterator)
+            except BaseException as error:
+                for variable, value in zip(variables, kept, strict=True):
+                    variable.assign(value)
+                if not self._stopped(error):
+                    raise
+            return self._logs
+
+        return guarded_stateful
+
+    def _guarded_evaluation(self, evaluate: Callable[..., Any]) -> Callable[..., Any]:
+        def guarded(*args: Any, **kwargs: Any) -> Any:
+            if self.message is not None:
+                return {}
+            variables = self._variables()
+            kept = [ops.copy(variable.value) for variable in variables]
+            try:
+                return evaluate(*args, **kwargs)
+            except BaseException as error:
+                for variable, value in zip(variables, kept, strict=True):
+                    variable.assign(value)
+                # Else JAX's state of the evaluation would be put back.
+                self._model._jax_state = None
+                if not self._stopped(error):
+                    raise
+                return {}
+
+        return guarded
+
+    def _variables(self) -> list[Any]:
+        model = self._model
+        return [*model.variables, *model.optimizer.variables, *model.metrics_variables]
+
+    def _put_back(self, state: Any) -> None:
+        """Gives the model's variables the values of a state of JAX."""
+        model = self._model
+        groups = (
+            model.trainable_variables,
+            model.non_trainable_variables,
+            model.optimizer.variables,
+            model.metrics_variables,
+        )
+        for variables, values in zip(groups, state, strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
+        # Else the state of the step that failed is what Keras puts back.
+        model._jax_state = None
+
+    def _stopped(self, error: BaseException) -> bool:
+        """Ends the training if an error says that the budget is used up; tells whether it did."""
+        sentence = budget_sentence(error)
+        if sentence is None:
+            self._unguard()
+            return False
+        self.message = sentence
+        self._model.stop_training = True
+        return True
+
+
+def budget_sentence(error: BaseException) -> str | None:
+    """Returns what an error says about a budget that is used up; None if it is another error.
+
+    TensorFlow and JAX raise errors of their own, in whose text the engine's stands, and Keras adds
+    words to it.
+    """
+    found = re.search(r"The budget of [^\n]* is used up: [^\n]* to go on\.", str(error))
+    if found is not None and (isinstance(error, BudgetError) or "BudgetError" in str(error)):
+        return found[0]
+    return None

@@ -1,0 +1,251 @@
+"""What engines have in common that buy their results: a service outside, with all that can happen.
+
+A hardware engine writes circuits, and says in a `Shop` how its service takes them. How they are
+bought is the business of `engines/services/`.
+"""
+
+from __future__ import annotations
+
+import abc
+import hashlib
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.engines._host import host_call
+from qkeras_hybrid.engines.base import Engine, Run
+from qkeras_hybrid.engines.services import (
+    Budget,
+    Journal,
+    Prices,
+    Request,
+    Retries,
+    ServiceError,
+    Shop,
+    Spent,
+    Submitter,
+)
+from qkeras_hybrid.program import Job, Program
+from qkeras_hybrid.readouts import Expectation, Readout
+
+
+class RemoteEngine(Engine):
+    """An engine that buys measurements.
+
+    Args:
+        device: What sells them; None for an engine of a loaded model, which can't run.
+        shots: The mean number of measurements for each measurement setting of a circuit.
+        circuits_per_job: The most circuits in a job; None for what the device says.
+        prices: What the device charges; by default nothing.
+        budget: The most to spend; by default no limit.
+        journal: Where finished jobs are kept, or the path of such a file; by default nowhere.
+        retries: How to go on after errors.
+        progress: Whether to show jobs, shots and money in a line while they are bought.
+    """
+
+    exact = False
+    samples = True
+    # The name of the argument that brings the device.
+    _argument = "sampler"
+
+    def __init__(
+        self,
+        device: Any,
+        shots: int,
+        *,
+        circuits_per_job: int | None = None,
+        prices: Prices | None = None,
+        budget: Budget | None = None,
+        journal: Journal | str | os.PathLike[str] | None = None,
+        retries: Retries | None = None,
+        progress: bool = False,
+    ) -> None:
+        self.shots = positive_int("shots", shots)
+        if circuits_per_job is not None:
+            positive_int("circuits_per_job", circuits_per_job)
+        for name, value, kind in (
+            ("prices", prices, Prices),
+            ("budget", budget, Budget),
+            ("retries", retries, Retries),
+        ):
+            if value is not None and not isinstance(value, kind):
+                raise ArgumentError(name, f"be a {kind.__name__} or None", value)
+        self._device = device
+        self._submitter = Submitter(
+            journal=Journal(journal) if isinstance(journal, (str, os.PathLike)) else journal,
+            budget=budget,
+            prices=prices,
+            retries=retries,
+            requests_per_job=circuits_per_job,
+            progress=progress,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what a model's file holds: nothing of a device or an account."""
+        return {"shots": self.shots}
+
+    def __deepcopy__(self, memo: Any) -> RemoteEngine:
+        # A copy of a layer runs on the same device, and pays from the same budget.
+        return self
+
+    @property
+    def spent(self) -> Spent:
+        """The jobs, circuits, shots and money that this engine bought in this process."""
+        return self._submitter.spent
+
+    @property
+    def prices(self) -> Prices:
+        """What the device charges."""
+        return self._submitter.prices
+
+    def traces(self, job: Job) -> bool:
+        """Returns False.
+
+        An error within a compiled step would take the model's weights with it under JAX, which
+        gives their memory to the step. `jit_compile=True` of `Model.compile` compiles the step
+        nevertheless; train with `callbacks.StopAtBudget` then.
+        """
+        return False
+
+    @abc.abstractmethod
+    def shop(self, job: Job) -> Shop:
+        """Returns what sells the measurements of a job. Payloads are `(angles, setting)`."""
+
+    @abc.abstractmethod
+    def identity(self) -> str:
+        """Returns a text that tells this device from others whose results differ."""
+
+    def shots_of(self, job: Job) -> tuple[int, ...]:
+        """Returns the shots of each circuit that one evaluation of a job runs."""
+        assert job.shots is not None
+        return divided(job.readout, job.program, job.shots)
+
+    def circuits_per_job(self, job: Job) -> int | None:
+        """Returns the most circuits in a job of the service; None for any number."""
+        return self._submitter.most_requests(self.shop(job))
+
+    def prepare(self, job: Job) -> Run:
+        if self._device is None:
+            return host_call(job, self._without_device)
+        shop = self.shop(job)
+        shots = self.shots_of(job)
+        circuit = _digest(
+            self.identity(), job.program.qubits, job.program.instructions, self._asked(job)
+        )
+
+        def values(angles: np.ndarray, seed: int | None) -> np.ndarray:
+            requests = [
+                Request(
+                    _digest(circuit, row.tobytes(), setting, shots[setting]),
+                    (row, setting),
+                    shots[setting],
+                )
+                for setting in range(len(shots))
+                for row in angles
+            ]
+            bought = self._submitter.buy(requests, shop, seed)
+            n = len(angles)
+            return self._read(job, [bought[k * n : (k + 1) * n] for k in range(len(shots))], n)
+
+        return host_call(job, values)
+
+    def _asked(self, job: Job) -> Any:
+        """Returns what is measured at the end of a circuit, by setting."""
+        return job.readout.settings(job.program)
+
+    def _read(self, job: Job, bought: list[list[np.ndarray]], batch: int) -> np.ndarray:
+        """Returns what is read of results, which come by setting and sample."""
+        if not batch:
+            return np.zeros((0, *job.readout.shape(job.program, job.shots)))
+        return job.readout.of_samples(job.program, [np.stack(of_one) for of_one in bought])
+
+    def _without_device(self, angles: np.ndarray, seed: int | None) -> np.ndarray:
+        kind = type(self).__name__
+        raise ServiceError(
+            f"This model's engine has no {self._argument}, because a model is saved without it. "
+            f"Call `qkeras_hybrid.set_engine(model, {kind}({self._argument}))` first."
+        )
+
+
+def divided(readout: Readout, program: Program, shots: int) -> tuple[int, ...]:
+    """Divides shots among the measurement settings of a readout.
+
+    Args:
+        readout: What is read.
+        program: Of what.
+        shots: The mean number for each setting.
+
+    Returns:
+        The shots of each setting: in proportion to the sum of the absolute coefficients that it
+        reads, at least 1 each, `shots` times the number of settings in all.
+    """
+    settings = readout.settings(program)
+    if not isinstance(readout, Expectation):
+        return (shots,) * len(settings)
+    weights = np.zeros(len(settings))
+    for observable in readout.observables:
+        for term in observable.terms:
+            if term.qubits:
+                first = next(k for k, setting in enumerate(settings) if setting.reads(term))
+                weights[first] += abs(term.coefficient)
+    total = shots * len(settings)
+    if not weights.sum():
+        return (shots,) * len(settings)
+    # One for each first, and then by largest remainders, so that the sum is exact.
+    ideal = (total - len(settings)) * weights / weights.sum()
+    counts = np.floor(ideal).astype(int)
+    order = np.argsort(counts - ideal, kind="stable")
+    counts[order[: total - len(settings) - counts.sum()]] += 1
+    return tuple(int(count) + 1 for count in counts)
+
+
+def coupled_pairs(program: Program) -> list[tuple[int, int]]:
+    """Returns the pairs of qubits on which a program acts together, in order of appearance."""
+    pairs: dict[tuple[int, int], None] = {}
+    for instruction in program.instructions:
+        on = sorted(instruction.qubits)
+        pairs |= {(a, b): None for k, a in enumerate(on) for b in on[k + 1 :]}
+    return list(pairs)
+
+
+def does_not_fit(
+    program: Program, n_qubits: int, joined: Sequence[tuple[int, int]] | None
+) -> str | None:
+    """Returns why a program does not fit on a device, or None if it does.
+
+    Args:
+        program: The program; its qubit `i` is the device's qubit `i`.
+        n_qubits: The number of the device's qubits.
+        joined: The pairs of qubits that the device couples, in any order; None for all.
+    """
+    if program.n_qubits > n_qubits:
+        return (
+            f"it has {n_qubits} qubits, and the circuit {program.n_qubits}; the largest circuit "
+            f"that fits has {n_qubits}"
+        )
+    if joined is None:
+        return None
+    known = {frozenset(pair) for pair in joined}
+    missing = [pair for pair in coupled_pairs(program) if frozenset(pair) not in known]
+    if not missing:
+        return None
+    a, b = missing[0]
+    names = program.qubits
+    # The first qubits that couple among each other as the device does.
+    largest = min(max(pair) for pair in missing)
+    return (
+        f"it does not couple the qubits {names[a]} and {names[b]}"
+        + (f", nor {len(missing) - 1} other pairs that the circuit does" if missing[1:] else "")
+        + f"; of this circuit, the part on the first {largest} qubits fits"
+    )
+
+
+def _digest(*parts: Any) -> str:
+    return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
+
+
+__all__ = ["RemoteEngine", "coupled_pairs", "divided", "does_not_fit"]
