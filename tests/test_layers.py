@@ -15,6 +15,7 @@ import qkeras_hybrid as qh
 from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding
 from qkeras_hybrid._checks import available_memory
 from qkeras_hybrid.testing import run_layer_test
+from test_one_file import CirqEngine
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
 # Those of ideal circuits; the engines of noise have contracts of their own.
@@ -776,10 +777,9 @@ def test_bad_arguments_are_refused(arguments, words):
         PQCDense(**arguments)
 
 
-@pytest.mark.skipif("tfq" not in ENGINES, reason="TFQ is not here")
 def test_shots_that_an_engine_does_not_take_are_refused_in_build():
-    with pytest.raises(ValueError, match=r"'tfq' can't compute.*takes `shots` for samples"):
-        PQCDense(2, shots=10, engine="tfq").build((None, 2))
+    with pytest.raises(ValueError, match=r"'cirq' can't compute.*it takes no `shots`"):
+        PQCDense(2, shots=10, engine=CirqEngine()).build((None, 2))
 
 
 def test_features_beyond_an_encodings_qubits_are_refused():

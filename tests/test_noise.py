@@ -391,3 +391,9 @@ def test_noise_on_a_foreign_qubit_is_refused_with_the_circuits_qubits(qubit: Any
 def test_a_channel_in_a_circuit_that_does_not_preserve_the_trace_is_refused() -> None:
     with pytest.raises(ValueError, match="preserve the trace"):
         compile_circuit(cirq.Circuit(cirq.KrausChannel([0.5 * np.eye(2)]).on(Q[0])), "Z")
+
+
+def test_circuits_as_inputs_get_no_noise_and_it_is_said() -> None:
+    job = compile_circuit(BELL, "Z").job(noise=noise.bit_flip(0.1), circuits=True)
+    with pytest.raises(ArgumentError, match="be None with circuits as inputs"):
+        noise.applied(job)

@@ -20,7 +20,7 @@ from qkeras_hybrid.readouts import Probabilities, Samples
 Q = cirq.LineQubit.range(3)
 A = sympy.Symbol("a")
 REPETITIONS = 10_000
-SIMULATORS = ("native", "statevector")
+SIMULATORS = ("native", "statevector", "tfq")
 T, U = 0.7, 1.9  # angles of two turned qubits
 CIRCUIT = cirq.Circuit(cirq.ry(T)(Q[0]), cirq.ry(U)(Q[1]))
 ENTANGLED = CIRCUIT + cirq.CX(Q[0], Q[1])
@@ -108,6 +108,19 @@ def test_each_setting_gets_its_share_and_at_least_one_shot(
     shots: int, weights: list[float], parts: list[int]
 ) -> None:
     assert _shots.divided(shots, weights) == parts
+
+
+@pytest.mark.parametrize("most", [64, 1])
+def test_strings_have_the_same_values_however_many_are_read(
+    most: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    observables = ["Z0*Z1", "Z1", "Z0*Z1*Z2", "Z1*Z2", "Z0"]
+    qubits = cirq.Circuit(cirq.ry(0.3 + q.x)(q) for q in Q)
+    alone = [estimates("statevector", [each], 9, circuit=qubits, n=40) for each in observables]
+    monkeypatch.setattr(_shots, "_MOST_ONE_BY_ONE", most)
+    found = estimates("statevector", observables, 9, circuit=qubits, n=40)
+    # One seed draws the same bits in each setting of Z.
+    np.testing.assert_allclose(found, np.concatenate(alone, axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize("name", SIMULATORS)

@@ -8,6 +8,7 @@ covariances that they have on a device: for `P` and `Q` measured together `n` ti
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 MOST_SHOTS_AT_ONCE = 2**14
 """More measurements of one setting are drawn in several parts, so that memory stays bounded."""
 
+_MOST_ONE_BY_ONE = 64
 _TERMS_AT_ONCE = 16
 
 ReadoutErrors = Sequence[tuple[float, float]]
@@ -210,16 +212,33 @@ class _Estimate:
         seeds = [seed] if len(self._parts) == 1 else part_seeds(seed, len(self._parts))
         for part, sampler, own in zip(self._parts, self._samplers, seeds, strict=True):
             drawn = sampler.parts(inputs, weights, own)
-            for start in range(0, len(part.signs), _TERMS_AT_ONCE):
-                some = slice(start, start + _TERMS_AT_ONCE)
+            for some in _together(part.masks):
                 sums = sum(_sums(bits, part.masks[:, some], dtype) for bits in drawn)
                 factors = part.coefficients[some] * part.signs[some, None] / part.shots
                 found = found + _combined(sums, factors, dtype)
         return found
 
 
+def _together(masks: np.ndarray) -> list[np.ndarray]:
+    """Returns the numbers of the strings in groups whose parities are computed in one way."""
+    weights = masks.sum(axis=0)
+    single, others = np.flatnonzero(weights == 1), np.flatnonzero(weights != 1)
+    size = 1 if len(others) <= _MOST_ONE_BY_ONE else _TERMS_AT_ONCE
+    groups = [others[start : start + size] for start in range(0, len(others), size)]
+    return ([single] if len(single) else []) + groups
+
+
 def _sums(bits: Any, masks: np.ndarray, dtype: str) -> Any:
     """Returns the sums of (-1)**parity over the shots, of shape `(batch, n_terms)`."""
+    shots = ops.cast(ops.shape(bits)[1], dtype)
+    if (masks.sum(axis=0) == 1).all():
+        # No parity has to be computed: the sums of the bits say all.
+        ones = ops.take(ops.sum(bits, axis=1), np.argmax(masks, axis=0).astype("int32"), axis=1)
+        return shots - 2.0 * ops.cast(ones, dtype)
+    if masks.shape[1] == 1:
+        columns = [bits[:, :, int(qubit)] for qubit in np.flatnonzero(masks[:, 0])]
+        odd = functools.reduce(ops.bitwise_xor, columns)
+        return shots - 2.0 * ops.cast(ops.sum(odd, axis=1, keepdims=True), dtype)
     # Whole numbers below 256, which every accelerator multiplies exactly.
     ones = ops.matmul(ops.cast(bits, dtype), ops.convert_to_tensor(masks, dtype))
     return ops.sum(1.0 - 2.0 * ops.mod(ones, 2.0), axis=1)

@@ -75,6 +75,13 @@ def applied(job: Job) -> Job:
     model = job.noise
     if not isinstance(model, NoiseModel):
         raise ArgumentError("noise", "be a NoiseModel", model)
+    if job.circuits:
+        raise ArgumentError(
+            "noise",
+            "be None with circuits as inputs, which would run without it",
+            model,
+            "Put channels into the circuits.",
+        )
     return _Application(job, model).job()
 
 

@@ -44,7 +44,7 @@ def from_device(
     except ImportError as error:
         raise ImportError(
             "The calibrations of Google's devices are in the package cirq-google: "
-            "pip install cirq-google"
+            'pip install "qkeras-hybrid[google]"'
         ) from error
     return from_calibration(load_median_device_calibration(name), qubits, gate)
 

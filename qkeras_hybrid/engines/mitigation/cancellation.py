@@ -14,6 +14,7 @@ import numpy as np
 
 from qkeras_hybrid import noise as noise_models
 from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid.engines._prepare import refusal
 from qkeras_hybrid.engines.base import Run
 from qkeras_hybrid.engines.mitigation import quasi
 from qkeras_hybrid.engines.mitigation.base import Mitigation, averaged
@@ -88,13 +89,13 @@ class ProbabilisticErrorCancellation(Mitigation):
             return (
                 f"an exact sum has {count} programs, over {MOST_EXACT_PROGRAMS}; give `n_circuits`"
             )
-        programs = self._programs(job) if len(inverses) else []
-        return next(
-            (reason for each, _ in programs[-1:] if (reason := self._inner_refusal(each))), None
-        )
+        # One program of each kind: those with resets, and those without.
+        kinds = {each.program.kinds: each for each, _ in self._programs(job)}
+        reasons = map(self._inner_refusal, kinds.values())
+        return next((reason for reason in reasons if reason is not None), None)
 
     def _inner_refusal(self, job: Job) -> str | None:
-        return self.engine.refuses(replace(job, readout_errors=()))
+        return refusal(job, self.engine)
 
     def gamma(self, job: Job) -> float:
         """Returns by how much standard errors grow for a job."""

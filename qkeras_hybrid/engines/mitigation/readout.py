@@ -14,6 +14,7 @@ from keras import ops
 from qkeras_hybrid._checks import one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines._host import array_call
+from qkeras_hybrid.engines._prepare import refusal
 from qkeras_hybrid.engines._readout_errors import mapped
 from qkeras_hybrid.engines._shots import Part, Sampler, part_seeds, parts_of, with_rotations
 from qkeras_hybrid.engines.base import Run
@@ -111,7 +112,14 @@ class ReadoutMitigation(Mitigation):
             return "the method 'm3' needs `shots`"
         if self.method == "full" and n > MOST_FULL_QUBITS:
             return f"the method 'full' takes up to {MOST_FULL_QUBITS} qubits; take 'm3'"
-        return None
+        # What it reads in place of expectation values.
+        bare = replace(job, gradient=False)
+        if self.method == "full":
+            return refusal(replace(bare, readout=Probabilities()), self.engine)
+        shots = self.calibration_shots or (job.shots if self.method == "m3" else None)
+        if shots is None:
+            return None
+        return refusal(replace(bare, readout=Samples(), shots=shots), self.engine)
 
     def differentiated(self, job: Job, differentiator: Differentiator | None = None) -> Run:
         assert isinstance(job.readout, Expectation)

@@ -28,6 +28,7 @@ import numpy as np
 from qkeras_hybrid._checks import one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, lazy_module, tf
+from qkeras_hybrid.engines._shots import estimated
 from qkeras_hybrid.engines.base import Engine, Run, frequencies, memory_refusal, sample_bits
 from qkeras_hybrid.engines.tfq.circuits import Writer
 from qkeras_hybrid.program import AngleMap, Job
@@ -86,12 +87,6 @@ class TFQEngine(Engine):
         reason = super().refuses(job)
         if reason is not None:
             return reason
-        # TFQ's own estimates take no seed. Others estimate with one, but not of circuits as inputs.
-        if job.shots is not None and isinstance(job.readout, Expectation) and not job.circuits:
-            return (
-                "it takes `shots` for samples and probabilities, and for expectation values of "
-                "circuits as inputs only"
-            )
         if job.gradient and isinstance(job.readout, Probabilities):
             return "it does not differentiate states and probabilities"
         if importlib.util.find_spec("tensorflow_quantum") is None:
@@ -106,8 +101,8 @@ class TFQEngine(Engine):
         return memory_refusal(job.program.n_qubits, 2 * 8)
 
     def differentiates_itself(self, job: Job) -> bool:
-        # From shots too, without bias: by TFQ's parameter shift.
-        return type(job.readout) in self.differentiates
+        # Of circuits as inputs from shots too, without bias: by TFQ's parameter shift.
+        return type(job.readout) in self.differentiates and (job.shots is None or job.circuits)
 
     def _method(self, job: Job) -> str:
         """Returns the differentiator of a job: the adjoint one knows no shots."""
@@ -115,6 +110,9 @@ class TFQEngine(Engine):
         return "parameter_shift" if adjoint_of_shots else self.gradient
 
     def prepare(self, job: Job) -> Run:
+        # TFQ's own estimates take no seed, and each term has measurements of its own.
+        if job.shots is not None and isinstance(job.readout, Expectation) and not job.circuits:
+            return estimated(self, job)
         program, n = job.program, job.program.n_qubits
         # The qubits of circuits that run first are told from one another by name: the program
         # keeps its own.
