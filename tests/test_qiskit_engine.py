@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -303,6 +304,13 @@ def test_a_job_of_a_service_is_taken_up_by_its_id() -> None:
 def test_bad_input_is_told(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         QiskitEngine(**{"backend": StatevectorSampler(), **arguments})
+
+
+def test_a_missing_qiskit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "qiskit", None)
+    with pytest.raises(ImportError, match=r"pip install 'qkeras-hybrid\[qiskit\]'"):
+        QiskitEngine(StatevectorSampler())
+    QiskitEngine()  # the engine of a model that is loaded where Qiskit is not
 
 
 def test_an_estimator_has_no_bits() -> None:
