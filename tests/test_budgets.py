@@ -131,9 +131,11 @@ def fitted(shots: int, callbacks: Any, **kwargs: Any) -> tuple[keras.Model, Any]
     """Trains with a budget, from the same weights and in the same order each time."""
     keras.utils.set_random_seed(3)
     compiled = kwargs.pop("compiled", {})
-    engine = SamplerEngine(cirq.Simulator(), shots=10, budget=Budget(shots=shots))
+    jit = compiled.get("jit_compile", False)
+    engine = SamplerEngine(cirq.Simulator(), shots=10, budget=Budget(shots=shots), jit=jit)
     model = small(engine, first=[keras.layers.Dense(1)])
     model.compile(keras.optimizers.Adam(0.05), "mse", **compiled)
+    assert not jit or model.jit_compile
     history = model.fit(
         DATA, DATA, batch_size=2, shuffle=False, verbose=0, callbacks=callbacks, **kwargs
     )
@@ -229,7 +231,7 @@ def test_another_error_of_the_service_is_raised_with_the_weights_kept(compiled: 
             return cirq.Simulator().run_sweep(program, params, repetitions)
 
     keras.utils.set_random_seed(3)
-    model = small(SamplerEngine(Broken(), shots=10))
+    model = small(SamplerEngine(Broken(), shots=10, jit=bool(compiled)))
     model.compile(keras.optimizers.Adam(0.05), "mse", **compiled)
     with pytest.raises(Exception, match="your account is closed"):
         model.fit(DATA, DATA, batch_size=2, epochs=5, verbose=0, callbacks=[StopAtBudget()])
