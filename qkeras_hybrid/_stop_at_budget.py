@@ -19,8 +19,8 @@ class StopAtBudget(keras.callbacks.Callback):
     last complete step: the step that could not be paid for leaves no trace.
 
     Any other error of a service is raised as ever, and with the weights of the last complete step.
-    Under JAX with `jit_compile=True`, this callback is what keeps them: without it, JAX has given
-    their memory to the step that failed.
+    Under JAX, with an engine that has `jit=True`, this callback is what keeps them: without it, JAX
+    has given their memory to the step that failed.
 
     Args:
         verbose: 0 for silence, 1 to print the sentence that says what was spent.

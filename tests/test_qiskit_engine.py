@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,8 @@ def backend(n_qubits: int = 3, **kwargs: Any) -> GenericBackendV2:
     "make", [StatevectorSampler, StatevectorEstimator, lambda: backend(5)], ids=str
 )
 def test_the_qiskit_engine_conforms(make: Any) -> None:
-    assert_engine_conforms(QiskitEngine(make()), shots=1000, dtypes=["float32"])
+    # Under JAX with compiled steps.
+    assert_engine_conforms(QiskitEngine(make(), jit=True), shots=1000, dtypes=["float32"])
 
 
 @pytest.mark.parametrize("make", [StatevectorSampler, backend], ids=["simulator", "backend"])
@@ -303,6 +305,13 @@ def test_a_job_of_a_service_is_taken_up_by_its_id() -> None:
 def test_bad_input_is_told(arguments: dict[str, Any], words: str) -> None:
     with pytest.raises(ArgumentError, match=words):
         QiskitEngine(**{"backend": StatevectorSampler(), **arguments})
+
+
+def test_a_missing_qiskit_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "qiskit", None)
+    with pytest.raises(ImportError, match=r"pip install 'qkeras-hybrid\[qiskit\]'"):
+        QiskitEngine(StatevectorSampler())
+    QiskitEngine()  # the engine of a model that is loaded where Qiskit is not
 
 
 def test_an_estimator_has_no_bits() -> None:

@@ -48,7 +48,8 @@ def test_a_function_from_a_seed_to_a_sampler_conforms() -> None:
     def sampler(seed: int | None) -> cirq.Sampler:
         return cirq.Simulator(seed=seed)
 
-    assert_engine_conforms(SamplerEngine(sampler), shots=1000, dtypes=["float32"])
+    # Under JAX with compiled steps.
+    assert_engine_conforms(SamplerEngine(sampler, jit=True), shots=1000, dtypes=["float32"])
 
 
 def test_all_shifted_circuits_of_a_gradient_are_one_submission() -> None:
@@ -113,7 +114,7 @@ def test_a_saved_model_asks_for_a_sampler_when_it_is_loaded(tmp_path: Path) -> N
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.get_weights()[0], model.get_weights()[0])
-    assert loaded.layers[0].get_config()["engine"]["config"] == {"shots": 10}
+    assert loaded.layers[0].get_config()["engine"]["config"] == {"shots": 10, "jit": False}
     with pytest.raises(Exception, match=r"qkeras_hybrid.set_engine\(model, SamplerEngine\(sampler"):
         loaded.predict(np.zeros((1, 1)), verbose=0)
 

@@ -45,6 +45,7 @@ class RemoteEngine(Engine):
         journal: Where finished jobs are kept, or the path of such a file; by default nowhere.
         retries: How to go on after errors.
         progress: Whether to show jobs, shots and money in a line while they are bought.
+        jit: Whether JAX may compile training steps around the purchases.
     """
 
     exact = False
@@ -63,6 +64,7 @@ class RemoteEngine(Engine):
         journal: Journal | str | os.PathLike[str] | None = None,
         retries: Retries | None = None,
         progress: bool = False,
+        jit: bool = False,
     ) -> None:
         self.shots = positive_int("shots", shots)
         if circuits_per_job is not None:
@@ -74,6 +76,9 @@ class RemoteEngine(Engine):
         ):
             if value is not None and not isinstance(value, kind):
                 raise ArgumentError(name, f"be a {kind.__name__} or None", value)
+        if not isinstance(jit, bool):
+            raise ArgumentError("jit", "be True or False", jit)
+        self.jit = jit
         self._device = device
         self._submitter = Submitter(
             journal=Journal(journal) if isinstance(journal, (str, os.PathLike)) else journal,
@@ -86,7 +91,7 @@ class RemoteEngine(Engine):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what a model's file holds: nothing of a device or an account."""
-        return {"shots": self.shots}
+        return {"shots": self.shots, "jit": self.jit}
 
     def __deepcopy__(self, memo: Any) -> RemoteEngine:
         # A copy of a layer runs on the same device, and pays from the same budget.
@@ -103,13 +108,12 @@ class RemoteEngine(Engine):
         return self._submitter.prices
 
     def traces(self, job: Job) -> bool:
-        """Returns False.
+        """Tells whether a prepared job may be compiled: under JAX, if the engine was told so.
 
-        An error within a compiled step would take the model's weights with it under JAX, which
-        gives their memory to the step. `jit_compile=True` of `Model.compile` compiles the step
-        nevertheless; train with `callbacks.StopAtBudget` then.
+        An error within a compiled step takes the model's weights with it, since JAX gives their
+        memory to the step. `callbacks.StopAtBudget` keeps them.
         """
-        return False
+        return self.jit and super().traces(job)
 
     @abc.abstractmethod
     def shop(self, job: Job) -> Shop:

@@ -53,6 +53,9 @@ class QiskitEngine(RemoteEngine):
             used, and a restarted run buys none again. By default none.
         retries: How to go on after errors of the service.
         progress: Whether to show jobs, shots and money in a line while they are bought.
+        jit: Whether JAX may compile training steps around the purchases, which saves milliseconds a
+            step. An error within a compiled step takes the model's weights with it, unless `fit`
+            has the callback `StopAtBudget`.
 
     Raises:
         ImportError: If Qiskit is not installed.
@@ -86,6 +89,7 @@ class QiskitEngine(RemoteEngine):
         journal: Journal | str | os.PathLike[str] | None = None,
         retries: Retries | None = None,
         progress: bool = False,
+        jit: bool = False,
     ) -> None:
         if mode is not None:
             one_of("mode", mode, MODES)
@@ -117,6 +121,7 @@ class QiskitEngine(RemoteEngine):
             journal=journal,
             retries=retries,
             progress=progress,
+            jit=jit,
         )
         if self._mode == "estimator":
             # It has no bits, in whichever way they are read.

@@ -53,6 +53,9 @@ class SamplerEngine(RemoteEngine):
             used, and a restarted run buys none again. By default none.
         retries: How to go on after errors of the service.
         progress: Whether to show jobs, shots and money in a line while they are bought.
+        jit: Whether JAX may compile training steps around the purchases, which saves milliseconds a
+            step. An error within a compiled step takes the model's weights with it, unless `fit`
+            has the callback `StopAtBudget`.
 
     Raises:
         ValueError: If an argument is not what it must be.
@@ -85,6 +88,7 @@ class SamplerEngine(RemoteEngine):
         journal: Journal | str | os.PathLike[str] | None = None,
         retries: Retries | None = None,
         progress: bool = False,
+        jit: bool = False,
     ) -> None:
         # What a function returns without a seed, to look at.
         made: Any = sampler
@@ -105,6 +109,7 @@ class SamplerEngine(RemoteEngine):
             journal=journal,
             retries=retries,
             progress=progress,
+            jit=jit,
         )
         self._made = made
         self._service = type(made).__module__.split(".")[0] if made is not None else ""

@@ -180,7 +180,7 @@ class Submitter:
                 left_open.name if left_open else _digest(self.journal.id, *own),
                 [requests[i].payload for i in members],
                 requests[members[0]].shots,
-                None if seed is None else _seed(seed, members[0], requests[members[0]].content),
+                None if seed is None else _seed(seed, members[0]),
             )
             jobs.append(_Job(order, own, left_open))
         return jobs
@@ -293,6 +293,9 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-def _seed(seed: int, place: int, content: str) -> int:
-    """Returns a job's seed: the same for the same job, whatever was bought before it."""
-    return int(_digest(seed, place, content)[:7], 16)
+def _seed(seed: int, place: int) -> int:
+    """Returns a job's seed: the same for the same job, whatever was bought before it.
+
+    Not by its content: angles that are rounded otherwise shall not have other noise.
+    """
+    return int(_digest(seed, place)[:7], 16)
