@@ -45,6 +45,34 @@ def measured(model: str, metric: str, *, tuned: bool = False) -> str:
     return ", ".join([*said, *(["tuned"] if tuned else [])])
 
 
+def execution(table: Mapping[str, Any]) -> str:
+    """Returns in a few words how circuits were computed: "100 shots, depolarizing:0.01, zne"."""
+    said = [f"{table['shots']:,} shots"] if "shots" in table else []
+    said += [table[key] for key in ("noise", "mitigation") if key in table]
+    said += [f"engine {table['engine']}"] if "engine" in table else []
+    return ", ".join([*said, *(["noisy training"] if table.get("noisy_training") else [])])
+
+
+def execution_sentence(table: Mapping[str, Any] | None) -> str:
+    """Returns a sentence on the noise and the shots of scores; empty where there is nothing to say.
+
+    Args:
+        table: See `qkeras_hybrid.bench.execution.normalized`; None for nothing.
+    """
+    if not table:
+        return ""
+    on = f" on the engine {table['engine']}" if "engine" in table else ""
+    if not {"shots", "noise", "mitigation"} & set(table):
+        return f"The circuits were computed{on}."
+    shots = table.get("shots")
+    how = "without shots" if shots is None else f"with {shots:,} shot{'' if shots == 1 else 's'}"
+    how += f" and under the noise {table['noise']}" if "noise" in table else " and without noise"
+    how += f", mitigated by {table['mitigation']}" if "mitigation" in table else ""
+    if table.get("noisy_training"):
+        return f"The circuits were trained and scored{on} {how}."
+    return f"The circuits were trained exactly and without noise, and scored{on} {how}."
+
+
 def score(interval: Interval, metric: str = "accuracy") -> str:
     """Returns a score with its interval: "81.0 ± 2.5 %", or "0.810 ± 0.025" of R²."""
     if math.isnan(interval.mean):
@@ -139,7 +167,8 @@ def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]
     Returns:
         Such as `("pqc_dense", "iris")`; with the arguments in which models or data of the same
         name differ, as in `("pqc_dense (n_qubits 4)", "iris")`. What else tells comparisons
-        apart (training, Keras backend) stands after the data, and "tuned" where only some are.
+        apart (training, Keras backend) stands after the data, and "tuned" where only some are. How
+        circuits were computed always stands there, if not exactly and without noise.
     """
     ones = {name: rows[0] for name, rows in comparisons.items()}
     models = _named((name, one.model) for name, one in ones.items())
@@ -148,6 +177,9 @@ def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]
     if len(tuned) < len(ones):
         for name in tuned:
             made[name] += ", tuned"
+    for name, one in ones.items():
+        if one.execution:
+            made[name] += f", {execution(one.execution)}"
     for part in ("training", "backend"):
         for name in _repeated(models, made):
             said = getattr(ones[name], part)
