@@ -8,7 +8,7 @@ from typing import Any
 
 from qkeras_hybrid._checks import bytes_text
 from qkeras_hybrid.bench.row import Row
-from qkeras_hybrid.bench.statistics import Interval, is_tuned
+from qkeras_hybrid.bench.statistics import Aggregate, Interval, execution, is_tuned
 
 MISSING = "-"
 
@@ -36,21 +36,18 @@ def label(contender: str) -> str:
     return _LABELS.get(contender, contender.replace("_", " ").capitalize())
 
 
-def measured(model: str, metric: str, *, tuned: bool = False) -> str:
+def measured(model: str, metric: str, *, tuned: bool = False, execution: str = "") -> str:
     """Returns a model's name with what sets its scores apart: "pqc_dense, R², tuned".
 
-    Accuracy and fixed settings go unsaid.
+    Accuracy, fixed settings and circuits without shots and noise go unsaid.
     """
     said = [model, *([] if metric == "accuracy" else [METRICS[metric]])]
-    return ", ".join([*said, *(["tuned"] if tuned else [])])
+    return ", ".join([*said, *(["tuned"] if tuned else []), *([execution] if execution else [])])
 
 
-def execution(table: Mapping[str, Any]) -> str:
-    """Returns in a few words how circuits were computed: "100 shots, depolarizing:0.01, zne"."""
-    said = [f"{table['shots']:,} shots"] if "shots" in table else []
-    said += [table[key] for key in ("noise", "mitigation") if key in table]
-    said += [f"engine {table['engine']}"] if "engine" in table else []
-    return ", ".join([*said, *(["noisy training"] if table.get("noisy_training") else [])])
+def measured_of(one: Aggregate) -> str:
+    """Returns the same of what is said over data sets."""
+    return measured(one.model, one.metric, tuned=one.tuned, execution=one.execution)
 
 
 def execution_sentence(table: Mapping[str, Any] | None) -> str:

@@ -156,6 +156,18 @@ def data_set(data: Mapping[str, Any]) -> str:
     return f"{data['name']} {data['path']}" if "path" in data else str(data["name"])
 
 
+def execution(table: Mapping[str, Any] | None) -> str:
+    """Returns in a few words how circuits were computed: "100 shots, depolarizing:0.01, zne".
+
+    Empty where they were computed exactly and without noise.
+    """
+    table = table or {}
+    said = [f"{table['shots']:,} shots"] if "shots" in table else []
+    said += [table[key] for key in ("noise", "mitigation") if key in table]
+    said += [f"engine {table['engine']}"] if "engine" in table else []
+    return ", ".join([*said, *(["noisy training"] if table.get("noisy_training") else [])])
+
+
 def is_tuned(rows: Iterable[Row]) -> bool:
     """Whether the contenders of a comparison were tuned."""
     return any(row.tuning for row in rows)
