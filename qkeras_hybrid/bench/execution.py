@@ -116,28 +116,22 @@ def is_table(given: Any) -> bool:
     return all(type(value) is kinds.get(key, str) for key, value in given.items() if key in KEYS)
 
 
-def levels(text: str) -> list[tuple[str, str, float]]:
-    """Returns the numbers of a noise model's text, each as a place on an axis.
+def levels(text: str) -> list[tuple[str, float]]:
+    """Returns each number of a noise model's text, with the text that has a `p` in its place.
 
-    Returns:
-        For each number what the axis is called, the text with a `p` in the number's place, and the
-        number.
+    Args:
+        text: As it stands in a table: without spaces.
 
     Example:
 
-        >>> levels("depolarizing:0.01@2q")
-        [('depolarizing@2q', 'depolarizing:p@2q', 0.01)]
-        >>> levels("bit_flip:0.1+readout_error:0.02")[1]
-        ('p of bit_flip:0.1+readout_error:p', 'bit_flip:0.1+readout_error:p', 0.02)
+        >>> levels("bit_flip:0.1@2q+readout_error:1e-2")
+        [('bit_flip:p@2q+readout_error:1e-2', 0.1), ('bit_flip:0.1@2q+readout_error:p', 0.01)]
     """
     found = []
-    for number in re.finditer(r"(?<=[:,])[^:,@+]*\d[^,@+]*(?:\+\d+)?(?=[,@+]|$)", text):
-        if "@" in text[: number.start()].rpartition("+")[2]:
-            continue  # the second of several places, such as q1
-        pattern = f"{text[: number.start()]}p{text[number.end() :]}"
-        alone = re.fullmatch(r"(\w+):p(@.*)?", pattern)
-        name = f"{alone[1]}{alone[2] or ''}" if alone and "+" not in text else f"p of {pattern}"
-        found.append((name, pattern, float(number[0])))
+    for rule in re.finditer(r":([^@:]+?)(?=@|$|\+[a-z])", text):
+        for number in re.finditer(r"[^,]+", rule[1]):
+            start, end = (rule.start(1) + place for place in number.span())
+            found.append((f"{text[:start]}p{text[end:]}", float(number[0])))
     return found
 
 

@@ -207,7 +207,8 @@ class _Reader:
             task["tuning"] = self._tuning(task["tuning"], number)
         else:
             task["tuning"] = search
-        executions = executions | self._executions(task, number)
+        given = executions | self._executions(task, number)
+        executions = {key: given[key] for key in execution.KEYS if key in given}
         contenders = task.get("contenders")
         for name in contenders or ():
             self._one_of("contenders", name, known.CONTENDERS, number)

@@ -155,7 +155,7 @@ def _levels(key: str, table: Mapping[str, Any]) -> list[tuple[str, float, str]]:
         return []
     if key == "shots":
         return [(key, table[key], "")]
-    return [(axis, value, pattern) for axis, pattern, value in levels(table[key])]
+    return [(f"p of the noise {text}", value, text) for text, value in levels(table[key])]
 
 
 def _is_swept(group: _Group, by_value: Mapping[float, list[Row]]) -> bool:
