@@ -42,6 +42,8 @@ def comparison(
     epochs: int = 12,
     suite: str | None = "made",
     tuned: bool = True,
+    execution: Mapping[str, Any] | None = None,
+    drop: float = 0.0,
 ) -> list[Row]:
     """Returns the rows of one comparison.
 
@@ -56,6 +58,8 @@ def comparison(
         epochs: The epochs of those that have any.
         suite: The name of the suite.
         tuned: Whether the contenders were tuned.
+        execution: How circuits are computed.
+        drop: By how much that lowers the score of contenders with circuits.
     """
     data = {"name": "iris", "test_size": 0.25, **(data or {})}
     model = {"name": "pqc_dense", "n_qubits": 4, "n_layers": 2, **(model or {})}
@@ -69,10 +73,14 @@ def comparison(
         for name in contenders:
             offset, spread, parameters, seconds = CONTENDERS[name]
             score = float(np.clip(split + offset + rng.normal(0, spread + 1e-9), 0, 0.995))
+            score -= drop if name in QUANTUM else 0.0
+            circuits = {"execution": execution} if execution and name in QUANTUM else {}
             row: dict[str, Any] = {
-                "task": _digest([defined, name, seed]),
-                "comparison": _digest(defined),
+                "task": _digest([defined | circuits, name, seed]),
+                "comparison": _digest(defined | circuits),
                 **shared,
+                **circuits,
+                "base": _digest(defined) if circuits else None,
                 "contender": name,
                 "seed": seed,
                 "suite": suite,

@@ -15,10 +15,11 @@ import pytest
 
 import qkeras_hybrid
 from qkeras_hybrid import cli, datasets, encodings, engines
-from qkeras_hybrid.bench import models, runner
+from qkeras_hybrid.bench import execution, models, runner
 from qkeras_hybrid.bench.results import Results, read_rows
 from qkeras_hybrid.bench.statistics import pairs_needed
 from qkeras_hybrid.cli import listing
+from qkeras_hybrid.noise.rules import KINDS
 
 SMALL = ("--dataset", "iris", "--qubits", "2", "--layers", "1", "--epochs", "2")
 
@@ -128,6 +129,33 @@ def test_more_seeds_and_other_settings_append(path: Path, runs: Runs) -> None:
         assert len(read_rows(path)) == runs.count == rows
 
 
+def test_noise_and_shots_run_the_hybrid_again_and_nothing_else(
+    path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noisy = ("--seeds", "1", "--shots", "100", "--noise", "depolarizing:0.01")
+    assert compare(path, "--seeds", "1") == 0
+    assert "The circuits were" not in capsys.readouterr().out
+    for more in ((), ("--noisy-training",), ("--engine", "trajectories")):
+        assert compare(path, *noisy, *more) == 0
+        printed = " ".join(capsys.readouterr().out.split())
+        assert "with 100 shots and under the noise depolarizing:0.01" in printed
+        assert all(name in printed for name in ("Hybrid", "Dense same parameters"))
+    table = {"shots": 100, "noise": "depolarizing:0.01"}
+    assert [row.execution for row in read_rows(path)] == [
+        *[None] * 3,
+        table,
+        {**table, "noisy_training": True},
+        {**table, "engine": "trajectories"},
+    ]
+
+
+def test_the_engine_alone_is_the_models_as_in_rows_from_before(path: Path, runs: Runs) -> None:
+    assert compare(path, "--seeds", "1", "--engine", "statevector") == 0
+    assert {(row.model["engine"], row.execution) for row in read_rows(path)} == {
+        ("statevector", None)
+    }
+
+
 @pytest.mark.parametrize("kept", ["half a row", "a row and zeros"])
 def test_damage_is_said_in_a_line_and_what_is_missing_runs_again(
     kept: str, path: Path, runs: Runs, capsys: pytest.CaptureFixture[str]
@@ -200,6 +228,13 @@ def one_line(capsys: pytest.CaptureFixture[str]) -> str:
         ("compare --dataset iris --encoding angel", "must be one of .*'angle'.*'angel'"),
         ("compare --dataset iris --ansatz strong", "'strongly_entangling'.*'strong'"),
         ("compare --dataset iris --engine gpu", "'statevector'.*'gpu'"),
+        ("compare --dataset iris --shots 0", "`--shots` must be a whole number of at least 1"),
+        ("compare --dataset iris --shots few", "`--shots` must be a whole number, or .*'few'"),
+        ("compare --dataset iris --noise depol:1", "`--noise` must name errors among.*'depol:1'"),
+        ("compare --dataset iris --noise bit_flip:2", "`--noise` must have its `p` .*'bit_flip:2'"),
+        ("compare --dataset iris --mitigation zn", "`--mitigation` must be one of.*'zne'.*'zn'"),
+        ("compare --dataset iris --engine gpu --shots 9", "`--engine` .*'statevector'.*'gpu'"),
+        ("compare --dataset iris --engine native --noise bit_flip:0.1", "'native' can't compute"),
         ("compare --dataset iris --qubits 60", "60 qubits need .* bytes"),
         ("compare --qubits 0", "--qubits.*(greater than or equal to 1|range x>=1)"),
         ("compare --seeds 0", "--seeds.*(greater than or equal to 1|range x>=1)"),
@@ -249,6 +284,8 @@ def test_lists(capsys: pytest.CaptureFixture[str]) -> None:
         "ansatz": qkeras_hybrid.ansatz.names(),
         "datasets": datasets.names(),
         "models": tuple(models.MODELS),
+        "noise": tuple(KINDS),
+        "mitigation": tuple(execution.MITIGATIONS),
     }
     for kind, names in known.items():
         assert cli.main(["list", kind]) == 0

@@ -129,6 +129,21 @@ def test_a_changed_suite_reruns_only_what_it_touches(suite: str, quick: None) ->
     assert [row.data for row in rows()[8:]] == [{"name": "wine", "test_size": 0.4}] * 2
 
 
+def test_an_axis_of_noise_runs_classical_contenders_once(
+    suite: str, quick: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    noise = 'noise = ["none", "bit_flip:0.1", "bit_flip:0.2"]\n'
+    Path(suite).write_text(SUITE + noise)
+    assert cli.main(["run", suite, "--dry-run"]) == 0
+    assert capsys.readouterr().out.startswith("10 runs in 3 comparisons; 0 are in")
+    assert cli.main(["run", suite]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert printed.count("The circuits were trained exactly and without noise, and scored") == 2
+    assert printed.count("Linear") == 3
+    assert [row.contender for row in rows()].count("linear") == 2
+    assert [row.contender for row in rows()].count("hybrid") == 6
+
+
 def test_a_model_of_the_users_own_takes_the_suites_place(suite: str, quick: None) -> None:
     assert cli.main(["run", suite, "--model", "mine.py:build"]) == 0
     assert {row.model["name"] for row in rows()} == {"mine.py:build"}

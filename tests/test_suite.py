@@ -86,6 +86,60 @@ def test_tuning_is_the_suites_unless_a_task_has_its_own_or_none(path: Path) -> N
     assert last.tuning["trials"] == 9
 
 
+NOISY = """
+noise = ["none", "depolarizing:0.01"]
+[training]
+epochs = 2
+batch_size = 16
+learning_rate = 0.01
+[[task]]
+data = {name = "iris"}
+model = {name = "pqc_dense", n_qubits = 2}
+shots = ["exact", 100]
+[[task]]
+data = {name = "wine"}
+model = {name = "pqc_dense", n_qubits = 2}
+noise = "bit_flip:0.1"
+engine = ["density", "trajectories"]
+mitigation = "zne"
+noisy_training = true
+"""
+
+
+def test_lists_of_what_computes_circuits_are_axes_and_single_values_settings(path: Path) -> None:
+    tables = [one.execution for one in read(path, NOISY).comparisons]
+    trained = {"noise": "bit_flip:0.1", "mitigation": "zne", "noisy_training": True}
+    assert tables == [
+        None,
+        {"noise": "depolarizing:0.01"},
+        {"shots": 100},
+        {"shots": 100, "noise": "depolarizing:0.01"},
+        {"engine": "density", **trained},
+        {"engine": "trajectories", **trained},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "words"),
+    [
+        ('"depolarizing:0.01"', '"depolarizing:2"', 2, "`noise` that can't be.*`p`.*:2'"),
+        ('["exact", 100]', "[100, 0]", 10, "`shots` that can't be.*at least 1.*0"),
+        ('["exact", 100]', "[100, 100]", 7, "same comparison twice"),
+        ('["exact", 100]', "[]", 10, "a list of values, for `shots`"),
+        ('"trajectories"]', '"trajectory"]', 15, "`engine` that can't be.*'trajectory'"),
+        ('"zne"', '["zn"]', 16, "`mitigation` that can't be.*'zne'.*'zn'"),
+        ("= true", "= [true, false]", 17, "`noisy_training` that can't be.*true or false"),
+        ("noisy_training", "noisy_trainig", 17, "unknown key 'noisy_trainig'"),
+    ],
+)
+def test_a_mistake_in_what_computes_circuits_is_said_with_its_line(
+    old: str, new: str, line: int, words: str, path: Path
+) -> None:
+    assert NOISY.count(old) == 1
+    with pytest.raises(SuiteError, match=rf"mine.toml, line {line}, .*{words}"):
+        read(path, NOISY.replace(old, new))
+
+
 def test_a_list_of_seeds_is_taken_as_it_is(path: Path) -> None:
     assert read(path, GOOD.replace("seeds = 3", "seeds = [7, 3]")).seeds == (7, 3)
     assert read(path, GOOD.replace("seeds = 3", "")).seeds == tuple(range(10))

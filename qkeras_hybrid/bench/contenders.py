@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from qkeras_hybrid import datasets
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.bench import controls, fitting, inspection, models, tuning
+from qkeras_hybrid.bench import controls, execution, fitting, inspection, models, switching, tuning
 from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.task import Task
 
@@ -46,6 +46,7 @@ class Contender:
         self.reference = REFERENCES.get(task.contender)
         self.fit_seconds = 0.0
         self.hybrid_parameters = 0
+        self.engine: str | None = None
         model, training = dict(task.model), dict(task.training)
         if self.reference is None:
             for name, value in hyperparameters.items():
@@ -65,7 +66,10 @@ class Contender:
         y: npt.NDArray[Any],
         on_epoch: Callable[[int], None] = lambda done: None,
     ) -> tuple[Any, fitting.Training | None]:
-        """Makes the contender and fits it; a Keras model comes with how its training went."""
+        """Makes the contender and fits it; a Keras model comes with how its training went.
+
+        Its circuits are computed as in training; see `evaluating` for what comes after.
+        """
         # Layers get the names, and weights the values, that they would get in a new process.
         keras.utils.clear_session(free_memory=False)
         keras.utils.set_random_seed(self.task.seed)
@@ -75,10 +79,22 @@ class Contender:
             return self._fitted_reference(x, y), None
         name = self.task.contender
         model = hybrid if name == "hybrid" else controls.CONTROLS[name](hybrid)
+        self.engine = switching.put(model, execution.in_training(self.task.execution or {}))
         training = fitting.train(
             model, x, y, **self.training, seed=self.task.seed, on_epoch=on_epoch
         )
         return model, training
+
+    def evaluating(self, model: Any) -> None:
+        """Has the circuits of a fitted model computed as its scores are to be."""
+        table = self.task.execution or {}
+        if execution.in_training(table) == table:
+            return
+        # What shots draw then follows from the seed, whatever training drew.
+        keras.utils.set_random_seed(self.task.seed)
+        engine = switching.put(model, table)
+        if engine != self.engine:
+            self.engine = f"{self.engine} in training, {engine} in evaluation"
 
     def _fitted_reference(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
         assert self.reference is not None

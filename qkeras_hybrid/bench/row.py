@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qkeras_hybrid._errors import shown
+from qkeras_hybrid.bench import execution as executions
 
 Table = Mapping[str, Any]
 """A table of plain JSON values."""
@@ -20,7 +21,7 @@ class Row:
         task: The id of the task, and with it of the row.
         comparison: The id that the contenders and seeds of one comparison share.
         data: As in the task, like `model`, `training`, `backend`, `contender`, `seed`,
-            `fingerprints` and `suite`.
+            `fingerprints`, `suite`, `execution` and `base`.
         tuning: What the search for hyperparameters took; None without one. Where the run failed,
             what the task asked for.
         error: Type and message of the error that ended the run; None if nothing did.
@@ -30,7 +31,8 @@ class Row:
         timing_comparable: Whether nothing else ran beside it, so that times compare.
         network: A line that says what was fitted. This and what follows is of a run that ended
             without an error; others have the defaults.
-        engine: The name of the engine; None without a quantum layer.
+        engine: The name of the engine; None without a quantum layer. Where another engine trained
+            it, "native in training, density in evaluation".
         parameters: The number of trainable parameters; None where they have no count.
         parameter_mismatch: By which share they exceed the hybrid's (negative: fall short); None
             also where tuning chooses the hybrid's size, which is then another row's.
@@ -60,6 +62,8 @@ class Row:
     tuning: Table | None = None
     fingerprints: Table = dataclasses.field(default_factory=dict)
     suite: str | None = None
+    execution: Table | None = None
+    base: str | None = None
     error: str | None = None
     started: str = ""
     versions: Table = dataclasses.field(default_factory=dict)
@@ -115,6 +119,8 @@ class Row:
         for name in ("data", "model"):
             if not isinstance(known[name].get("name"), str):
                 raise ValueError(f"is wrong: its {name} is no table with a name")
+        if not executions.is_table(known.get("execution", {})):
+            raise ValueError(f"is wrong: its execution is {shown(known['execution'], 40)}")
         curve = known.get("curve", {})
         lengths = [len(curve.get(name) or ()) for name in ("seconds", "train_score")]
         if lengths[0] != lengths[1]:
@@ -133,9 +139,9 @@ _TEXT, _TABLE, _LIST = (str,), (dict,), (list,)
 _INTEGER, _NUMBER, _BOOL = (int,), (int, float), (bool,)
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task", "comparison", "backend", "contender", "suite", "error"), _TEXT),
-    **dict.fromkeys(("started", "network", "engine", "metric"), _TEXT),
+    **dict.fromkeys(("base", "started", "network", "engine", "metric"), _TEXT),
     **dict.fromkeys(("data", "model", "training", "tuning", "fingerprints", "versions"), _TABLE),
-    **dict.fromkeys(("machine", "hyperparameters", "curve", "cost"), _TABLE),
+    **dict.fromkeys(("execution", "machine", "hyperparameters", "curve", "cost"), _TABLE),
     **dict.fromkeys(("seed", "parameters", "n_train", "n_test"), _INTEGER),
     **dict.fromkeys(("parameter_mismatch", "train_score", "test_score"), _NUMBER),
     **dict.fromkeys(("first_epoch_seconds", "epoch_seconds", "fit_seconds"), _NUMBER),

@@ -15,7 +15,7 @@ import keras
 from qkeras_hybrid import datasets
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import contenders as known
-from qkeras_hybrid.bench import controls, cost, fitting, inspection, models
+from qkeras_hybrid.bench import controls, cost, execution, fitting, models, switching
 from qkeras_hybrid.bench import task as tasks_module
 from qkeras_hybrid.bench.environment import machine, versions
 from qkeras_hybrid.bench.results import Results
@@ -52,7 +52,7 @@ def plan(
         seeds: Whole numbers of at least 0.
         contenders: Names of `bench.contenders.CONTENDERS`; None for the hybrid and all controls
             that apply.
-        **more: `tuning` and `suite`, as attributes of the tasks.
+        **more: `tuning`, `suite` and `execution`, as attributes of the tasks.
 
     Returns:
         The tasks, all contenders of a seed before the next seed; and for each control that was
@@ -60,7 +60,8 @@ def plan(
 
     Raises:
         ValueError: If the data or the model can't be made, training or a contender is not valid,
-            or a control that is asked for by name does not apply.
+            a control that is asked for by name does not apply, or no engine can compute the
+            hybrid's circuits as they shall be.
     """
     _check_training(training)
     seeds = list(seeds)
@@ -81,6 +82,9 @@ def plan(
                 f"The contender {name!r} does not apply to the model {model.get('name')!r}. "
                 f"{reason}"
             )
+    table = more.get("execution") or {}
+    for one in (execution.in_training(table), table):
+        switching.put(hybrid, one)
     found = {"data": datasets.fingerprint(data), "model": models.fingerprint(model)}
     tasks = tasks_module.plan(
         data,
@@ -158,6 +162,7 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
         task=task.id,
         comparison=task.comparison,
         **task.definition(),
+        base=task.base,
         suite=task.suite,
         error=error,
         started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
@@ -176,13 +181,14 @@ def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
         model, training = contender.fitted(
             split.x_train, split.y_train, functools.partial(on_epoch, task)
         )
+    contender.evaluating(model)
     parameters = contender.parameters(model)
     later = training.later_epoch_seconds if training else []
     epoch_seconds = statistics.median(later) if later else None
     first_epoch_seconds = training.first_epoch_seconds if training else None
     return {
         "network": contender.describe(model),
-        "engine": inspection.engine_name(model) if isinstance(model, keras.Model) else None,
+        "engine": contender.engine,
         "parameters": parameters,
         "parameter_mismatch": (
             None
@@ -216,6 +222,7 @@ def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
             first_epoch_seconds=first_epoch_seconds,
             epoch_seconds=epoch_seconds,
             peak_memory=memory.bytes,
+            shots=execution.in_training(task.execution or {}).get("shots", cost.SHOTS),
         ),
     }
 

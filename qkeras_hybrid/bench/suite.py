@@ -22,10 +22,20 @@
     contenders = ["hybrid", "linear"]     # left out: the hybrid and all controls that apply
     training = {epochs = 40}              # what differs from the suite's
     tuning = false                        # this task is not tuned
+    engine = "auto"                       # how its circuits are computed; of the first four, a
+    shots = ["exact", 100, 1000]          # list makes a comparison of each value, and of each
+    noise = ["none", "depolarizing:0.01"] # combination of several
+    mitigation = ["none", "zne"]
+    noisy_training = false                # true: shots, noise, mitigation in training too
 
     [task.sweep]                     # every combination makes a comparison
     "data.n_features" = [2, 4, 8]
     model = [{name = "pqc_dense"}, {name = "reuploading"}]
+
+Circuits train exactly and without noise, and are scored with the shots and under the noise of their
+task, unless `noisy_training` has them there in training too; the engine holds for both. The five
+keys may also stand before the first task, for all. Contenders without circuits run once for all
+values.
 
 Paths in a suite (of a CSV file, or of a model's Python file) start at the folder in which the
 command runs.
@@ -47,7 +57,7 @@ from qkeras_hybrid import datasets
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import contenders as known
-from qkeras_hybrid.bench import models, tuning
+from qkeras_hybrid.bench import execution, models, tuning
 
 
 class SuiteError(ValueError):
@@ -64,6 +74,7 @@ class Comparison:
         training: The table of the training.
         tuning: The table of the search for hyperparameters, None without one.
         contenders: Their names; None for the hybrid and all controls that apply.
+        execution: How circuits are computed; see `qkeras_hybrid.bench.execution.normalized`.
         line: Where its task begins in the file.
     """
 
@@ -72,6 +83,7 @@ class Comparison:
     training: Mapping[str, Any]
     tuning: Mapping[str, Any] | None = None
     contenders: tuple[str, ...] | None = None
+    execution: Mapping[str, Any] | None = None
     line: int = dataclasses.field(default=0, compare=False)
 
 
@@ -138,8 +150,8 @@ def read(name: str) -> Suite:
     return _Reader(path, text).suite()
 
 
-_TOP = ("description", "seeds", "training", "tuning", "task")
-_TASK = ("data", "model", "contenders", "training", "tuning", "sweep")
+_TOP = ("description", "seeds", "training", "tuning", *execution.KEYS, "task")
+_TASK = ("data", "model", "contenders", "training", "tuning", *execution.KEYS, "sweep")
 _TRAINING = ("epochs", "batch_size", "learning_rate")
 _TUNING = ("trials", "seconds", "folds", "search_space")
 
@@ -164,12 +176,13 @@ class _Reader:
         seeds = self._seeds(table.get("seeds", 10))
         training = self._table(table.get("training", {}), "training", None, _TRAINING)
         search = self._tuning(table.get("tuning"), None)
+        executions = self._executions(table, None)
         tasks = table.get("task", [])
         if not isinstance(tasks, list) or not tasks:
             raise self._error("has no [[task]]: there is nothing to compare", None)
         found: list[Comparison] = []
         for number, task in enumerate(tasks):
-            for one in self._comparisons(task, training, search, number):
+            for one in self._comparisons(task, training, search, executions, number):
                 if one in found:
                     raise self._error("has the same comparison twice", number)
                 found.append(one)
@@ -182,6 +195,7 @@ class _Reader:
         task: dict[str, Any],
         training: dict[str, Any],
         search: dict[str, Any] | None,
+        executions: dict[str, list[Any]],
         number: int,
     ) -> Iterator[Comparison]:
         self._known(task, _TASK, number)
@@ -193,6 +207,8 @@ class _Reader:
             task["tuning"] = self._tuning(task["tuning"], number)
         else:
             task["tuning"] = search
+        given = executions | self._executions(task, number)
+        executions = {key: given[key] for key in execution.KEYS if key in given}
         contenders = task.get("contenders")
         for name in contenders or ():
             self._one_of("contenders", name, known.CONTENDERS, number)
@@ -203,14 +219,16 @@ class _Reader:
             self._one_of("data.name", part["data"]["name"], datasets.names(), number)
             if ".py" not in str(part["model"]["name"]):
                 self._one_of("model.name", part["model"]["name"], models.MODELS, number)
-            yield Comparison(
-                part["data"],
-                part["model"],
-                part["training"],
-                part["tuning"],
-                None if contenders is None else tuple(contenders),
-                self.starts[number],
-            )
+            for values in itertools.product(*executions.values()):
+                yield Comparison(
+                    part["data"],
+                    part["model"],
+                    part["training"],
+                    part["tuning"],
+                    None if contenders is None else tuple(contenders),
+                    execution.normalized(dict(zip(executions, values, strict=True))),
+                    self.starts[number],
+                )
 
     def _swept(self, task: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
         """Yields the task with each combination of its sweep's values in their places."""
@@ -238,6 +256,26 @@ class _Reader:
                 else:
                     made[part] = value
             yield made
+
+    def _executions(self, table: dict[str, Any], number: int | None) -> dict[str, list[Any]]:
+        """Returns the values of each key that says how circuits are computed."""
+        found: dict[str, list[Any]] = {}
+        for key in execution.KEYS:
+            if key not in table:
+                continue
+            given = table[key]
+            swept = isinstance(given, list) and key in execution.AXES
+            if given == []:
+                raise self._error(f"needs a value, or a list of values, for `{key}`", number, key)
+            found[key] = given if swept else [given]
+            for value in found[key]:
+                try:
+                    execution.normalized({key: value})
+                except ValueError as error:
+                    raise self._error(
+                        f"has a `{key}` that can't be: {error}", number, key
+                    ) from error
+        return found
 
     def _seeds(self, given: Any) -> tuple[int, ...]:
         seeds = list(range(given)) if isinstance(given, int) and given > 0 else given

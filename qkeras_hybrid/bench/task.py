@@ -1,7 +1,8 @@
 """What a run is: everything that defines one training.
 
-Data, model, contender, training and seed. A task's id is a digest of just that, so the same command
-finds the rows that it has already written and a changed definition makes new tasks.
+Data, model, contender, training, seed, and how circuits are computed. A task's id is a digest of
+just that, so the same command finds the rows that it has already written and a changed definition
+makes new tasks.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import itertools
 import json
 from collections.abc import Iterable, Mapping
 from typing import Any
+
+from qkeras_hybrid.bench.execution import WITH_CIRCUITS
 
 PROTOCOL = 2
 """Counted up when the same definition comes to mean another training, so that ids change."""
@@ -42,6 +45,8 @@ class Task:
         fingerprints: Digests of the files that data and model come from, by part: a file that
             has changed makes another task.
         suite: The name of the suite that asked for it; not part of its definition.
+        execution: How circuits are computed, as `qkeras_hybrid.bench.execution.normalized` returns
+            it; None for exactly and without noise, and for a contender without circuits.
 
     Example:
         >>> task = Task(
@@ -67,9 +72,12 @@ class Task:
     tuning: Mapping[str, Any] | None = None
     fingerprints: Mapping[str, str] = dataclasses.field(default_factory=dict)
     suite: str | None = None
+    execution: Mapping[str, Any] | None = None
 
     def definition(self) -> dict[str, Any]:
         """Returns everything that defines the task, as it stands in its row."""
+        # Without a key where nothing is set: ids stay what they were before there was one.
+        execution = {} if self.execution is None else {"execution": dict(self.execution)}
         return {
             "data": dict(self.data),
             "model": dict(self.model),
@@ -79,6 +87,7 @@ class Task:
             "seed": self.seed,
             "tuning": None if self.tuning is None else dict(self.tuning),
             "fingerprints": dict(self.fingerprints),
+            **execution,
         }
 
     @functools.cached_property
@@ -92,6 +101,17 @@ class Task:
         shared = self.definition()
         del shared["contender"], shared["seed"]
         return _digest(shared)
+
+    @functools.cached_property
+    def base(self) -> str | None:
+        """The comparison whose contenders without circuits this task is compared with too.
+
+        They know nothing of how circuits are computed, so that one row of them serves every way;
+        None where it is the task's own comparison.
+        """
+        return (
+            None if self.execution is None else dataclasses.replace(self, execution=None).comparison
+        )
 
     def __hash__(self) -> int:
         return hash(self.id)
@@ -110,14 +130,25 @@ def plan(
     backend: str,
     contenders: Iterable[str],
     seeds: Iterable[int],
+    execution: Mapping[str, Any] | None = None,
     **more: Any,
 ) -> list[Task]:
     """Returns the tasks of a comparison: all contenders of the first seed, then of the next.
 
-    In this order a comparison that is stopped early still has whole pairs. `more` are the
-    further attributes of a task: `tuning`, `fingerprints`, `suite`.
+    In this order a comparison that is stopped early still has whole pairs. How circuits are
+    computed is said to the contenders that have any. `more` are the further attributes of a task:
+    `tuning`, `fingerprints`, `suite`.
     """
     return [
-        Task(data, model, training, backend, contender, seed, **more)
+        Task(
+            data,
+            model,
+            training,
+            backend,
+            contender,
+            seed,
+            execution=execution if contender in WITH_CIRCUITS else None,
+            **more,
+        )
         for seed, contender in itertools.product(seeds, tuple(contenders))
     ]

@@ -65,6 +65,27 @@ def compare(
     engine: Annotated[
         str, typer.Option(help='Engine: "auto" or one of `qkeras-hybrid list engines`.')
     ] = "auto",
+    shots: Annotated[
+        str, typer.Option(help='Measurements for each expectation value, or "exact".')
+    ] = "exact",
+    noise: Annotated[
+        str,
+        typer.Option(help="Noise of the circuits, e.g. depolarizing:0.01@2q+readout_error:0.02."),
+    ] = "none",
+    mitigation: Annotated[
+        str,
+        typer.Option(
+            help="Error mitigation: one of `qkeras-hybrid list mitigation`, or several joined by +."
+        ),
+    ] = "none",
+    noisy_training: Annotated[
+        bool,
+        typer.Option(
+            "--noisy-training",
+            help="Train with shots, noise and mitigation too. If not given, only the scores are "
+            "computed with them.",
+        ),
+    ] = False,
     output: Annotated[
         Path, typer.Option(help=f"Folder of the results file, {RESULTS}.", file_okay=False)
     ] = Path("qkeras-hybrid-results"),
@@ -80,12 +101,15 @@ def compare(
     splits, seeds, epochs and batches.
 
     Each run is a line of JSON in the results file. The same command given again, after Ctrl-C
-    or with more seeds, runs only what is missing.
+    or with more seeds, runs only what is missing. With shots or noise, the Dense networks are not
+    run again: they have neither.
 
     Examples:
     - `qkeras-hybrid compare`
 
     - `qkeras-hybrid compare --dataset iris --qubits 4 --layers 2 --epochs 30`
+
+    - `qkeras-hybrid compare --shots 1000 --noise depolarizing:0.01`
 
     - `qkeras-hybrid compare --dataset mnist_3v6 --seeds 10 --output results/mnist`
 
@@ -98,7 +122,7 @@ def compare(
         # These imports take seconds: after the options are known to be well-formed, not before.
         with native_stderr_muted():
             from qkeras_hybrid import datasets
-            from qkeras_hybrid.bench import models, runner
+            from qkeras_hybrid.bench import execution, models, runner
             from qkeras_hybrid.bench import results as files
 
         one_of("dataset", dataset, datasets.names())
@@ -106,12 +130,26 @@ def compare(
         # Defaults too stand in the rows: what ran is seen there, whatever the defaults become.
         taken = inspect.signature(models.MODELS[model]).parameters
         defaults = {name: taken[name].default for name in asked if name in taken}
+        table = execution.normalized(
+            {
+                "shots": int(shots) if shots.isdecimal() else shots,
+                "noise": noise,
+                "mitigation": mitigation,
+                "noisy_training": noisy_training,
+            }
+        )
+        # The engine is the model's own where nothing else is said of its circuits: such rows are
+        # older than these options. With them, rows of the Dense networks serve every engine.
+        own = engine
+        if table is not None:
+            own, table = "auto", execution.normalized({**table, "engine": engine})
         tasks, _ = runner.plan(
             {"name": dataset, "test_size": test_size},
-            {"name": model, **defaults, **given, "engine": engine},
+            {"name": model, **defaults, **given, "engine": own},
             {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate},
             range(seeds),
             ["hybrid", "dense_same_parameters", "dense_same_width"],
+            execution=table,
         )
     except ValueError as error:
         raise fail(_in_options(error), 2) from error
@@ -147,8 +185,9 @@ def _in_options(error: ValueError) -> str:
 
 
 def _show(rows: Sequence[Row], path: Path) -> None:
-    from qkeras_hybrid.bench import report
+    from qkeras_hybrid.bench import report, statistics
 
+    (rows,) = statistics.comparisons(rows).values()
     console = rich.console.Console(highlight=False)
     console.print(report.table(rows))
     console.print()

@@ -17,13 +17,14 @@ from qkeras_hybrid._checks import one_of
 from qkeras_hybrid.cli.base import app, fail
 
 NAMES = Path(__file__).with_name("names.json")
-KINDS = ("engines", "encodings", "ansatz", "datasets", "models")
+KINDS = ("engines", "encodings", "ansatz", "datasets", "models", "noise", "mitigation")
 
 
 def current() -> dict[str, dict[str, str]]:
     """Returns a line about each name of each kind, from the objects themselves."""
-    from qkeras_hybrid import ansatz, datasets, encodings, engines
-    from qkeras_hybrid.bench import models
+    from qkeras_hybrid import ansatz, datasets, encodings, engines, noise
+    from qkeras_hybrid.bench import execution, models
+    from qkeras_hybrid.noise.rules import KINDS as NOISE
 
     def lines(registry: Any) -> dict[str, str]:
         return {name: _first_line(registry.get(name)) for name in registry.names()}
@@ -34,7 +35,16 @@ def current() -> dict[str, dict[str, str]]:
         "ansatz": lines(ansatz.ANSATZE),
         "datasets": datasets.descriptions(),
         "models": {name: _first_line(build) for name, build in models.MODELS.items()},
+        "noise": {
+            name: f"{_first_line(getattr(noise, name))} {name}:{_spelled(kind)}"
+            for name, kind in NOISE.items()
+        },
+        "mitigation": {name: _first_line(method) for name, method in execution.MITIGATIONS.items()},
     }
+
+
+def _spelled(kind: Any) -> str:
+    return ",".join(name for name, _, default in kind.parameters if default is None)
 
 
 def _first_line(documented: object) -> str:

@@ -115,7 +115,7 @@ def run(
     folder = output or Path("results") / found.name
     path = folder / RESULTS
     if dry_run:
-        _say_plan(tasks, path)
+        _say_plan(tasks, len(found.comparisons), path)
         return
     try:
         trackers = _trackers(folder, csv=csv, tensorboard=tensorboard, mlflow=mlflow)
@@ -163,6 +163,7 @@ def _plan(suite: Suite) -> list[Task]:
                 one.contenders,
                 tuning=one.tuning,
                 suite=suite.name,
+                execution=one.execution,
             )
         except ValueError as error:
             raise ValueError(f"The suite {suite.path}, line {one.line}: {error}") from error
@@ -170,10 +171,11 @@ def _plan(suite: Suite) -> list[Task]:
         left_out |= {(str(one.model["name"]), name): why for name, why in reasons.items()}
     for (name, control), reason in left_out.items():
         print(f"{name} has no control {control}: {reason}", file=sys.stderr)
-    return tasks
+    # Contenders without circuits are the same task in several comparisons.
+    return list(dict.fromkeys(tasks))
 
 
-def _say_plan(tasks: Sequence[Task], path: Path) -> None:
+def _say_plan(tasks: Sequence[Task], comparisons: int, path: Path) -> None:
     from qkeras_hybrid.bench.results import read_rows
     from qkeras_hybrid.bench.row import latest
 
@@ -181,7 +183,6 @@ def _say_plan(tasks: Sequence[Task], path: Path) -> None:
     rows = read_rows(path, say)
     done = {i for i, row in latest(rows).items() if row.error is None}
     missing = sum(one.id not in done for one in tasks)
-    comparisons = len({one.comparison for one in tasks})
     print(
         f"{len(tasks)} runs in {comparisons} comparisons; {len(tasks) - missing} are in {path} "
         f"already, {missing} would run."
@@ -240,6 +241,8 @@ def _show(rows: Sequence[Row], folder: Path) -> None:
         console.print()
         for note in report.flags(its):
             console.print(note, markup=False)
+        for sentence in report.executions(its):
+            console.print(sentence, markup=False)
         console.print(report.judge(its).sentence, markup=False)
         console.print()
     console.print(f"Rows: {folder / RESULTS}", markup=False, soft_wrap=True)

@@ -72,7 +72,7 @@ class Switchable(Inspected):
         """Returns a new layer with the same weights and another engine.
 
         Args:
-            engine: "auto", the name of an engine, or an engine.
+            engine: "auto", the name of an engine, an engine, or "keep".
             shots: The number of measurements, None for exact values, or "keep".
             noise: A noise model, its spelling, None, or "keep".
 
@@ -124,11 +124,12 @@ class Switchable(Inspected):
         return () if self._output is None else self._output.readouts
 
     def _changed(self, engine: Any, shots: Any, noise: Any) -> Setup:
-        """Returns the layer's setup with another engine, and other shots and noise if given."""
+        """Returns the layer's setup with another engine, shots and noise where they are given."""
+        keeps_engine = isinstance(engine, str) and engine == KEEP
         keeps_shots = isinstance(shots, str) and shots == KEEP
         keeps_noise = isinstance(noise, str) and noise == KEEP
         return Setup.of(
-            engine,
+            self._setup.given if keeps_engine else engine,
             self.shots if keeps_shots else shots,
             self.noise if keeps_noise else noise,
         )

@@ -19,7 +19,7 @@ def set_engine(model: Any, engine: Any, *, shots: Any = KEEP, noise: Any = KEEP)
 
     Args:
         model: A Keras model, with models in it to any depth, or a quantum layer.
-        engine: "auto", the name of an engine, or an engine.
+        engine: "auto", the name of an engine, an engine, or "keep".
         shots: The number of measurements, None for exact values, or "keep".
         noise: A noise model, its spelling, None, or "keep".
 

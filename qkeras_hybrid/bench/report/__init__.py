@@ -8,13 +8,23 @@ from pathlib import Path
 from qkeras_hybrid import _files
 from qkeras_hybrid.bench.report import content, figures, html, latex, markdown
 from qkeras_hybrid.bench.report.content import Content
-from qkeras_hybrid.bench.report.terminal import flags, notes, table, verdict
+from qkeras_hybrid.bench.report.terminal import executions, flags, notes, table, verdict
 from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.report.words import label
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import MARGIN
 
-__all__ = ["Content", "flags", "judge", "label", "notes", "render", "table", "verdict"]
+__all__ = [
+    "Content",
+    "executions",
+    "flags",
+    "judge",
+    "label",
+    "notes",
+    "render",
+    "table",
+    "verdict",
+]
 
 
 def render(rows: Sequence[Row], folder: Path, margin: float = MARGIN) -> Content:

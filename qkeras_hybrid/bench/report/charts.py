@@ -121,7 +121,7 @@ def aggregates(its: Sequence[Aggregate], margin: float, contenders: Sequence[str
         for one in its
         if one.difference.n
     ]
-    model = words.measured(its[0].model, "accuracy", tuned=its[0].tuned)
+    model = words.measured(its[0].model, "accuracy", tuned=its[0].tuned, execution=its[0].execution)
     title = f"Differences of test {_metric(its[0].metric)} over data sets, {model}"
     return dots(rows, title, margin, its[0].metric, contenders)
 
@@ -243,31 +243,35 @@ def learning(comparison: Comparison, contenders: Sequence[str], *, by_time: bool
 
 
 def sweep(one: Sweep, contenders: Sequence[str]) -> str:
-    """Draws test scores along an axis."""
-    points = [(v, i) for series in one.series.values() for v, i in series]
+    """Draws test scores along an axis; what is ideal, with no place on it, stands beside it."""
+    points = [(one.place(v), i) for series in one.series.values() for v, i in series]
     top, bottom, left = 14, 230, 52
-    values = [value for value, _ in points]
-    log = min(values) > 0 and max(values) / min(values) > 30
-    x = spanning(values, left, WIDTH - 12, log=log, pad=0.03)
+    x = spanning([place for place, _ in points], left, WIDTH - 12, log=one.log, pad=0.03)
     y = spanning([v for _, i in points for v in _ends(i.mean, i.half_width)], bottom, top)
+    low, high = one.values[0], one.values[-1]
     parts = [
-        *_x_ticks(x, bottom, top, lambda v: f"{v:g}"),
+        *_x_ticks(x, bottom, top, lambda v: f"{v:g}", within=(low, high) if one.apart else None),
         *_y_ticks(y, left, WIDTH - 12, one.metric),
         _text((left + WIDTH) / 2, bottom + 34, one.axis, "axis"),
     ]
+    for place, said in one.apart.items():
+        parts.append(_line(x(place), top, x(place), bottom, "grid"))
+        parts.append(_text(x(place), bottom + 16, said, "tick"))
     for name, series in one.series.items():
-        marks = [_trace([(v, i.mean) for v, i in series], x, y, words.label(name))]
-        for value, interval in series:
-            low, high = _ends(interval.mean, interval.half_width)
-            marks.append(_line(x(value), y(low), x(value), y(high), "interval thin"))
+        places = [(one.place(value), interval) for value, interval in series]
+        marks = [_trace([(v, i.mean) for v, i in places], x, y, words.label(name))]
+        for place, interval in places:
+            ends = _ends(interval.mean, interval.half_width)
+            marks.append(_line(x(place), y(ends[0]), x(place), y(ends[1]), "interval thin"))
             marks.append(
-                f'<circle class="point" cx="{_n(x(value))}" cy="{_n(y(interval.mean))}" r="3"/>'
+                f'<circle class="point" cx="{_n(x(place))}" cy="{_n(y(interval.mean))}" r="3"/>'
             )
         parts.append(_series(name, contenders, marks))
     scales = {
         "x": [x.low, x.high, x.start, x.end, x.log],
         "y": [y.low, y.high, y.start, y.end],
         "xname": one.axis,
+        "xsaid": [[round(x(place), 1), said] for place, said in one.apart.items()],
         "metric": one.metric,
     }
     title = f"Test {_metric(one.metric)} along {one.axis}, {one.title}"
@@ -322,10 +326,19 @@ def _path(points: Sequence[tuple[float, float]], x: Axis, y: Axis) -> str:
 
 
 def _x_ticks(
-    axis: Axis, bottom: float, top: float, said: Callable[[float], str], *, whole: bool = False
+    axis: Axis,
+    bottom: float,
+    top: float,
+    said: Callable[[float], str],
+    *,
+    whole: bool = False,
+    within: tuple[float, float] | None = None,
 ) -> list[str]:
+    low, high = within or (-math.inf, math.inf)
     parts = []
     for value in axis.ticks(8, whole=whole):
+        if not low * (1 - 1e-9) <= value <= high * (1 + 1e-9):
+            continue
         parts.append(_line(axis(value), top, axis(value), bottom, "grid"))
         parts.append(_text(axis(value), bottom + 16, said(value), "tick"))
     return parts

@@ -38,6 +38,7 @@ class Comparison:
         metric: What the scores are.
         seeds: The number of seeds.
         verdict: What it comes to.
+        execution: A sentence on the noise and the shots of its scores; empty without any.
         summaries: Of each contender.
         contrasts: The hybrid against each other contender, by the other's name.
         curves: Learning curves.
@@ -59,6 +60,7 @@ class Comparison:
     metric: str
     seeds: int
     verdict: Verdict
+    execution: str
     summaries: tuple[Summary, ...]
     contrasts: Mapping[str, Contrast]
     curves: tuple[Curve, ...]
@@ -82,7 +84,7 @@ class Content:
         title: Its title.
         comparisons: In the order of their first rows.
         aggregates: Hybrids against contenders over data sets.
-        ranks: Over data sets, of untuned and of tuned contenders; of neither with too few.
+        ranks: Over data sets, apart where tuning or circuits differ; none with too few.
         sweeps: Along axes.
         runs: The number of runs.
         failed: The number of runs that failed.
@@ -104,10 +106,11 @@ class Content:
 
     @property
     def aggregate_groups(self) -> list[list[Aggregate]]:
-        """The aggregates of each model and metric, tuned and untuned apart."""
-        groups: dict[tuple[str, str, bool], list[Aggregate]] = {}
+        """The aggregates of each model and metric, apart where tuning or circuits differ."""
+        groups: dict[tuple[str, str, bool, str], list[Aggregate]] = {}
         for one in self.aggregates:
-            groups.setdefault((one.model, one.metric, one.tuned), []).append(one)
+            group = (one.model, one.metric, one.tuned, one.execution)
+            groups.setdefault(group, []).append(one)
         return list(groups.values())
 
     @property
@@ -131,7 +134,7 @@ class Content:
             "A data set is a generator, a bundled data set or a file. What differs in size, noise, "
             "features or split is a variant of it, and does not count as another: over data sets, "
             "the differences of its variants are averaged seed by seed. Tuned models are never "
-            "pooled with untuned ones.",
+            "pooled with untuned ones, nor circuits under other noise, shots or mitigation.",
             "Times are medians over runs that had the machine to themselves. Cheaper and dearer "
             "are said of the time of the whole fit. Times to a score are to the end of an epoch, "
             "and the score is that in training.",
@@ -209,6 +212,7 @@ def _comparison(
         metric=next((summary.metric for summary in summaries if summary.test_score.n), "accuracy"),
         seeds=len({row.seed for row in rows}),
         verdict=verdict,
+        execution=words.execution_sentence(rows[0].execution),
         summaries=tuple(summaries),
         contrasts={contrast.contender: contrast for contrast in verdict.contrasts},
         curves=tuple(statistics.learning_curves(rows)),

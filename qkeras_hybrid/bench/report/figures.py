@@ -90,13 +90,13 @@ def _all(content: Content) -> Iterator[tuple[str, Any]]:
     for its in content.aggregate_groups:
         if figure := aggregates(its, content):
             yield (
-                f"over-data-sets-{slug(its[0].model)}-{slug(its[0].metric)}{_tuned(its[0])}",
+                f"over-data-sets-{slug(its[0].model)}-{slug(its[0].metric)}{_apart(its[0])}",
                 figure,
             )
     for number, sweep in enumerate(content.sweeps, start=1):
         yield f"sweep-{number:02}-{slug(sweep.title)}-{slug(sweep.axis)}", along(sweep, content)
     for one in content.ranks:
-        yield f"ranks{_tuned(one)}", ranks(one)
+        yield f"ranks{_apart(one)}", ranks(one)
     for comparison in content.comparisons:
         for kind, draw in (
             ("differences", differences),
@@ -107,8 +107,9 @@ def _all(content: Content) -> Iterator[tuple[str, Any]]:
                 yield f"{comparison.anchor}-{kind}", figure
 
 
-def _tuned(one: Aggregate | Ranks) -> str:
-    return "-tuned" if one.tuned else ""
+def _apart(one: Aggregate | Ranks) -> str:
+    circuits = f"-{slug(one.execution)}" if one.execution else ""
+    return ("-tuned" if one.tuned else "") + circuits
 
 
 def _new(width: float, height: float) -> tuple[Any, Any]:
@@ -138,7 +139,7 @@ def differences(comparison: Comparison, content: Content) -> Any:
 def aggregates(its: Sequence[Aggregate], content: Content) -> Any:
     """Draws the differences of a hybrid over data sets; None without any."""
     lines = [(one.contender, one.difference, ()) for one in its if one.difference.n]
-    model = words.measured(its[0].model, "accuracy", tuned=its[0].tuned)
+    model = words.measured(its[0].model, "accuracy", tuned=its[0].tuned, execution=its[0].execution)
     return _dots(lines, f"{model} over data sets", its[0].metric, content)
 
 
@@ -237,7 +238,7 @@ def along(sweep: Sweep, content: Content) -> Any:
     for name, series in sweep.series.items():
         halves = [0 if math.isnan(i.half_width) else scale * i.half_width for _, i in series]
         axes.errorbar(
-            [value for value, _ in series],
+            [sweep.place(value) for value, _ in series],
             [scale * interval.mean for _, interval in series],
             yerr=halves,
             fmt=f"{_marker(name)}-",
@@ -246,6 +247,13 @@ def along(sweep: Sweep, content: Content) -> Any:
             color=_colour(name, content),
             label=words.label(name),
         )
+    if sweep.log:
+        axes.set_xscale("log")
+        _round_ticks(axes)
+    if sweep.apart:
+        ticks = {v: f"{v:g}" for v in sweep.values} | sweep.apart
+        axes.set_xticks(list(ticks), list(ticks.values()))
+        axes.xaxis.set_minor_locator(mpl_ticker.NullLocator())
     axes.set_xlabel(sweep.axis)
     axes.set_ylabel(_axis("test", sweep.metric))
     figure.suptitle(_wrapped(sweep.title), fontsize=9)

@@ -31,7 +31,7 @@ def tables(content: Content) -> str:
     if content.aggregates:
         lines = [
             [
-                words.measured(one.model, one.metric, tuned=one.tuned),
+                words.measured_of(one),
                 words.label(one.contender),
                 words.hundredths(one.difference.mean),
                 markdown.interval(one.difference),

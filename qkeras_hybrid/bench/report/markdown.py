@@ -46,7 +46,7 @@ def _over(content: Content, figures: dict[str, Path]) -> list[str]:
         heads += ["Better", "Equivalent", "Worse", "Not told"]
         lines = [
             [
-                words.measured(one.model, one.metric, tuned=one.tuned),
+                words.measured_of(one),
                 words.label(one.contender),
                 words.hundredths(one.difference.mean),
                 interval(one.difference),
@@ -68,6 +68,8 @@ def _over(content: Content, figures: dict[str, Path]) -> list[str]:
 
 def _comparison(comparison: Comparison, figures: dict[str, Path]) -> list[str]:
     parts = [f"## {escaped(comparison.title)}", escaped(comparison.verdict.sentence)]
+    if comparison.execution:
+        parts.append(escaped(comparison.execution))
     if comparison.flags:
         parts.append("\n".join(f"- ⚑ {escaped(flag)}" for flag in comparison.flags))
     parts.append(table(*results(comparison)))

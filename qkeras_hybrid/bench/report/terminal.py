@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.report.verdicts import judge
-from qkeras_hybrid.bench.report.words import METRICS, MISSING, counted, label, score, seconds
+from qkeras_hybrid.bench.report.words import (
+    METRICS,
+    MISSING,
+    counted,
+    execution_sentence,
+    label,
+    score,
+    seconds,
+)
 from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics import is_tuned, succeeded, summarize
 
@@ -71,7 +79,7 @@ def notes(rows: Sequence[Row]) -> list[str]:
     Args:
         rows: The rows of one comparison.
     """
-    return [*networks(rows), *flags(rows)]
+    return [*networks(rows), *executions(rows), *flags(rows)]
 
 
 def networks(rows: Sequence[Row]) -> list[str]:
@@ -86,6 +94,16 @@ def networks(rows: Sequence[Row]) -> list[str]:
         for summary in summarize(rows)
         if summary.network
     ]
+
+
+def executions(rows: Sequence[Row]) -> list[str]:
+    """Returns a sentence on the noise and the shots of the scores, if there are any.
+
+    Args:
+        rows: The rows of one comparison.
+    """
+    sentence = execution_sentence(rows[0].execution)
+    return [sentence] if sentence else []
 
 
 def flags(rows: Sequence[Row]) -> list[str]:

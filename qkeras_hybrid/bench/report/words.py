@@ -8,7 +8,7 @@ from typing import Any
 
 from qkeras_hybrid._checks import bytes_text
 from qkeras_hybrid.bench.row import Row
-from qkeras_hybrid.bench.statistics import Interval, is_tuned
+from qkeras_hybrid.bench.statistics import Aggregate, Interval, execution, is_tuned
 
 MISSING = "-"
 
@@ -36,13 +36,38 @@ def label(contender: str) -> str:
     return _LABELS.get(contender, contender.replace("_", " ").capitalize())
 
 
-def measured(model: str, metric: str, *, tuned: bool = False) -> str:
+def measured(model: str, metric: str, *, tuned: bool = False, execution: str = "") -> str:
     """Returns a model's name with what sets its scores apart: "pqc_dense, R², tuned".
 
-    Accuracy and fixed settings go unsaid.
+    Accuracy, fixed settings and circuits without shots and noise go unsaid.
     """
     said = [model, *([] if metric == "accuracy" else [METRICS[metric]])]
-    return ", ".join([*said, *(["tuned"] if tuned else [])])
+    return ", ".join([*said, *(["tuned"] if tuned else []), *([execution] if execution else [])])
+
+
+def measured_of(one: Aggregate) -> str:
+    """Returns the same of what is said over data sets."""
+    return measured(one.model, one.metric, tuned=one.tuned, execution=one.execution)
+
+
+def execution_sentence(table: Mapping[str, Any] | None) -> str:
+    """Returns a sentence on the noise and the shots of scores; empty where there is nothing to say.
+
+    Args:
+        table: See `qkeras_hybrid.bench.execution.normalized`; None for nothing.
+    """
+    if not table:
+        return ""
+    on = f" on the engine {table['engine']}" if "engine" in table else ""
+    if not {"shots", "noise", "mitigation"} & set(table):
+        return f"The circuits were computed{on}."
+    shots = table.get("shots")
+    how = "without shots" if shots is None else f"with {shots:,} shot{'' if shots == 1 else 's'}"
+    how += f" and under the noise {table['noise']}" if "noise" in table else " and without noise"
+    how += f", mitigated by {table['mitigation']}" if "mitigation" in table else ""
+    if table.get("noisy_training"):
+        return f"The circuits were trained and scored{on} {how}."
+    return f"The circuits were trained exactly and without noise, and scored{on} {how}."
 
 
 def score(interval: Interval, metric: str = "accuracy") -> str:
@@ -139,7 +164,8 @@ def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]
     Returns:
         Such as `("pqc_dense", "iris")`; with the arguments in which models or data of the same
         name differ, as in `("pqc_dense (n_qubits 4)", "iris")`. What else tells comparisons
-        apart (training, Keras backend) stands after the data, and "tuned" where only some are.
+        apart (training, Keras backend) stands after the data, and "tuned" where only some are. How
+        circuits were computed always stands there, if not exactly and without noise.
     """
     ones = {name: rows[0] for name, rows in comparisons.items()}
     models = _named((name, one.model) for name, one in ones.items())
@@ -148,6 +174,9 @@ def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]
     if len(tuned) < len(ones):
         for name in tuned:
             made[name] += ", tuned"
+    for name, one in ones.items():
+        if one.execution:
+            made[name] += f", {execution(one.execution)}"
     for part in ("training", "backend"):
         for name in _repeated(models, made):
             said = getattr(ones[name], part)

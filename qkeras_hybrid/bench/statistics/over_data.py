@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.bench.row import Row, latest
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics.inference import (
     MARGIN,
     MIN_PAIRS,
@@ -26,6 +26,7 @@ from qkeras_hybrid.bench.statistics.rows import (
     by_contender,
     comparisons,
     data_set,
+    execution,
     is_tuned,
     succeeded,
 )
@@ -59,6 +60,7 @@ class Aggregate:
         p_value: Of Wilcoxon's test over the mean differences of the data sets, corrected after
             Holm for the number of contenders: it speaks of data sets like these. NaN below six.
         outcomes: On how many data sets each outcome came about.
+        execution: How circuits were computed, in a few words; empty for exactly, without noise.
     """
 
     model: str
@@ -69,6 +71,7 @@ class Aggregate:
     data_sets: int
     p_value: float
     outcomes: Mapping[Outcome, int]
+    execution: str = ""
 
     @property
     def tally(self) -> tuple[int, int, int, int]:
@@ -84,23 +87,25 @@ class Aggregate:
 def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
     """Holds each hybrid against each contender over all data sets.
 
-    Models are pooled by name; metrics, and tuned and untuned models, are kept apart.
+    Models are pooled by name; metrics, tuned and untuned models, and circuits that were computed
+    in other ways, are kept apart.
 
     Args:
         rows: Rows of any comparisons.
         margin: Up to which difference of scores two contenders count as equivalent.
 
     Returns:
-        An aggregate for each model, metric, tuned or not, and contender with at least two data
-        sets.
+        An aggregate for each model, metric, tuned or not, way of circuits, and contender with at
+        least two data sets.
     """
-    groups: dict[tuple[str, str, bool], dict[str, list[list[Row]]]] = {}
+    groups: dict[tuple[str, str, bool, str], dict[str, list[list[Row]]]] = {}
     for its in comparisons(rows).values():
         metric = next((row.metric for row in its if row.metric), "accuracy")
-        group = groups.setdefault((its[0].model["name"], metric, is_tuned(its)), {})
+        circuits = execution(its[0].execution)
+        group = groups.setdefault((its[0].model["name"], metric, is_tuned(its), circuits), {})
         group.setdefault(data_set(its[0].data), []).append(its)
     found = []
-    for (model, metric, tuned), by_data in groups.items():
+    for (model, metric, tuned, circuits), by_data in groups.items():
         gathered: dict[str, list[Contrast]] = {}
         for variants in by_data.values():
             for contrast in _on_data_set(variants, margin):
@@ -116,7 +121,15 @@ def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
             difference = bootstrap_interval([one.values for one in paired])
             made.append(
                 Aggregate(
-                    model, contender, metric, tuned, difference, len(paired), math.nan, outcomes
+                    model,
+                    contender,
+                    metric,
+                    tuned,
+                    difference,
+                    len(paired),
+                    math.nan,
+                    outcomes,
+                    circuits,
                 )
             )
         found += [
@@ -157,6 +170,7 @@ class Ranks:
         p_value: Of the Friedman test that all are alike.
         p_pairs: Of Nemenyi's test between each two: a pandas DataFrame with the contenders as
             index and columns.
+        execution: How circuits were computed, in a few words; empty for exactly, without noise.
     """
 
     mean: Mapping[str, float]
@@ -164,6 +178,7 @@ class Ranks:
     tuned: bool
     p_value: float
     p_pairs: Any
+    execution: str = ""
 
 
 def ranks(rows: Iterable[Row]) -> list[Ranks]:
@@ -179,17 +194,18 @@ def ranks(rows: Iterable[Row]) -> list[Ranks]:
         rows: Rows of any comparisons.
 
     Returns:
-        The ranks of untuned and of tuned contenders; of neither with fewer than `MIN_DATA_SETS`
-        complete data sets or three contenders.
+        The ranks of untuned and of tuned contenders, for each way in which circuits were computed;
+        of none with fewer than `MIN_DATA_SETS` complete data sets or three contenders.
     """
-    kept = latest(rows).values()
-    by_tuning = (
-        _ranks([row for row in kept if is_tuned([row]) == tuned], tuned) for tuned in (False, True)
-    )
-    return [one for one in by_tuning if one is not None]
+    groups: dict[tuple[bool, str], list[Row]] = {}
+    for its in comparisons(rows).values():
+        for row in its:
+            groups.setdefault((is_tuned([row]), execution(row.execution)), []).append(row)
+    found = (_ranks(its, *group) for group, its in sorted(groups.items()))
+    return [one for one in found if one is not None]
 
 
-def _ranks(rows: Iterable[Row], tuned: bool) -> Ranks | None:
+def _ranks(rows: Iterable[Row], tuned: bool, circuits: str) -> Ranks | None:
     # By data set, variant and contender.
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
     for row in rows:
@@ -223,4 +239,4 @@ def _ranks(rows: Iterable[Row], tuned: bool) -> Ranks | None:
     p_pairs = scikit_posthocs.posthoc_nemenyi_friedman(table)
     p_pairs.index = p_pairs.columns = names
     best_first = dict(sorted(mean.items(), key=lambda item: item[1]))
-    return Ranks(best_first, len(complete), tuned, p_value, p_pairs)
+    return Ranks(best_first, len(complete), tuned, p_value, p_pairs, circuits)

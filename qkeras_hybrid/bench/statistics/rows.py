@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.contenders import CONTENDERS
+from qkeras_hybrid.bench.execution import WITH_CIRCUITS
 from qkeras_hybrid.bench.row import Row, latest
 
 if TYPE_CHECKING:
@@ -115,11 +116,27 @@ def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def comparisons(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Returns the last row of each task by comparison id, comparisons in the order of first rows.
 
-    A comparison shares data, model, training and backend; its contenders are paired by seed.
+    A comparison shares data, model, training and backend; its contenders are paired by seed. It
+    shares how circuits are computed, too: contenders without circuits have rows of their own only
+    where that is exactly and without noise, and serve all other comparisons from there.
     """
     found: dict[str, list[Row]] = {}
     for row in latest(rows).values():
         found.setdefault(row.comparison, []).append(row)
+    bases = {name: its[0].base for name, its in found.items() if its[0].base is not None}
+    classical = {
+        base: [row for row in found.get(base, ()) if row.contender not in WITH_CIRCUITS]
+        for base in bases.values()
+    }
+    for name, base in bases.items():
+        found[name] += [
+            dataclasses.replace(row, comparison=name, execution=found[name][0].execution)
+            for row in classical[base]
+        ]
+    # Where nothing but these is left of a base, nobody asked for it.
+    for base, its in classical.items():
+        if its and len(its) == len(found[base]):
+            del found[base]
     return found
 
 
@@ -137,6 +154,18 @@ def data_set(data: Mapping[str, Any]) -> str:
         'csv mine.csv'
     """
     return f"{data['name']} {data['path']}" if "path" in data else str(data["name"])
+
+
+def execution(table: Mapping[str, Any] | None) -> str:
+    """Returns in a few words how circuits were computed: "100 shots, depolarizing:0.01, zne".
+
+    Empty where they were computed exactly and without noise.
+    """
+    table = table or {}
+    said = [f"{table['shots']:,} shots"] if "shots" in table else []
+    said += [table[key] for key in ("noise", "mitigation") if key in table]
+    said += [f"engine {table['engine']}"] if "engine" in table else []
+    return ", ".join([*said, *(["noisy training"] if table.get("noisy_training") else [])])
 
 
 def is_tuned(rows: Iterable[Row]) -> bool:
