@@ -44,7 +44,9 @@ def backend(n_qubits: int = 3, **kwargs: Any) -> GenericBackendV2:
 
 
 @pytest.mark.parametrize(
-    "make", [StatevectorSampler, StatevectorEstimator, lambda: backend(5)], ids=str
+    "make",
+    [StatevectorSampler, StatevectorEstimator, lambda: backend(5)],
+    ids=["sampler", "estimator", "backend"],
 )
 def test_the_qiskit_engine_conforms(make: Any) -> None:
     # Under JAX with compiled steps.

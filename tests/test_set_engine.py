@@ -242,3 +242,11 @@ def test_a_model_that_is_not_built_gets_the_engine_for_later() -> None:
     assert [one.shots for one in model.layers] == [20, 20]
     model(X)
     assert model.layers[0].engine.name == "statevector"
+
+
+def test_a_layer_takes_an_engine_that_is_saved_without_its_device() -> None:
+    # A sampler may hold a connection: it is no part of the engine's config.
+    layer = PQCDense(1, n_qubits=2, n_layers=1)
+    layer.build((None, 2))
+    on_device = layer.with_engine(engines.SamplerEngine(cirq.Simulator(seed=1), shots=50))
+    assert on_device(np.ones((2, 2))).shape == (2, 1)

@@ -88,7 +88,9 @@ class Switchable(Inspected):
         True
         """
         setup = self._changed(engine, shots, noise)
-        layer: Self = type(self).from_config({**self.get_config(), **setup.config()})
+        layer: Self = type(self).from_config(
+            {**self.get_config(), **setup.config(), "engine": setup.given}
+        )
         build_config = self.get_build_config() if self.built else None
         if build_config is not None:
             layer.build_from_config(build_config)
