@@ -12,7 +12,15 @@ import pytest
 import sympy
 
 import qkeras_hybrid as qh
-from qkeras_hybrid import PQC, ArgumentError, PQCDense, QuantumEmbedding, noise, set_engine
+from qkeras_hybrid import (
+    PQC,
+    ArgumentError,
+    PQCDense,
+    QuantumEmbedding,
+    engines,
+    noise,
+    set_engine,
+)
 from test_one_file import CirqEngine, DensityEngine, SamplerEngine
 
 Q = cirq.LineQubit.range(2)
