@@ -1,7 +1,8 @@
 """How the circuits of a comparison are computed: engine, shots, noise and mitigation.
 
-A table with the keys of `KEYS`, each of which may be missing. "auto", "exact" and "none" are no part
-of a table: they say what a missing key says, that the model's layers compute as they do by themselves.
+A table with the keys of `KEYS`, each of which may be missing. "auto", "exact" and "none" are no
+part of a table: they say what a missing key says, that the model's layers compute as they do by
+themselves.
 """
 
 from __future__ import annotations
