@@ -138,7 +138,7 @@ def test_noise_and_shots_run_the_hybrid_again_and_nothing_else(
     for more in ((), ("--noisy-training",), ("--engine", "trajectories")):
         assert compare(path, *noisy, *more) == 0
         printed = " ".join(capsys.readouterr().out.split())
-        assert "with 100 shots and under the noise depolarizing:0.01" in printed
+        assert "with 100 shots, under the noise depolarizing:0.01" in printed
         assert all(name in printed for name in ("Hybrid", "Dense same parameters"))
     table = {"shots": 100, "noise": "depolarizing:0.01"}
     assert [row.execution for row in read_rows(path)] == [

@@ -138,7 +138,7 @@ def test_an_axis_of_noise_runs_classical_contenders_once(
     assert capsys.readouterr().out.startswith("10 runs in 3 comparisons; 0 are in")
     assert cli.main(["run", suite]) == 0
     printed = " ".join(capsys.readouterr().out.split())
-    assert printed.count("The circuits were trained exactly and without noise, and scored") == 2
+    assert printed.count("The circuits were scored under the noise bit_flip:0.") == 2
     assert printed.count("Linear") == 3
     assert [row.contender for row in rows()].count("linear") == 2
     assert [row.contender for row in rows()].count("hybrid") == 6

@@ -332,15 +332,15 @@ def test_over_data_sets_noise_is_not_pooled_with_none() -> None:
     ("table", "sentence"),
     [
         (None, ""),
-        ({"engine": "density"}, "The circuits were computed on the engine density."),
+        ({"engine": "density"}, "The circuits were trained and scored on the engine density."),
         (
             {"shots": 1000, "noise": "depolarizing:0.01"},
-            "The circuits were trained exactly and without noise, and scored with 1,000 shots and "
-            "under the noise depolarizing:0.01.",
+            "The circuits were scored with 1,000 shots, under the noise depolarizing:0.01; they "
+            "were trained without that.",
         ),
         (
             {"shots": 1, "mitigation": "zne", "noisy_training": True},
-            "The circuits were trained and scored with 1 shot and without noise, mitigated by zne.",
+            "The circuits were trained and scored with 1 shot, mitigated by zne.",
         ),
     ],
 )
@@ -355,8 +355,8 @@ def test_the_page_has_the_sentence_and_the_lines() -> None:
     built = content.build(swept(None, {"shots": 1000}, {"shots": 100}, *noisy))
     page, text = html.page(built), markdown.page(built)
     for said in (page, text.replace("\\", "")):
-        assert "scored with 1,000 shots and without noise." in said
-        assert "scored without shots and under the noise depolarizing:0.01." in said
+        assert "scored with 1,000 shots; they were trained without that." in said
+        assert "scored under the noise depolarizing:0.01; they were trained without that." in said
         assert "pqc_dense on iris, 1,000 shots" in said
     assert 'aria-label="Test accuracy along shots, pqc_dense on iris' in page
     assert ">exact</text>" in page

@@ -193,6 +193,13 @@ def test_shots_come_and_go_and_draw_from_the_layers_seed(tmp_path: Path) -> None
     np.testing.assert_allclose(values(model), exact, atol=1e-6)
 
 
+def test_the_engine_can_stay_while_shots_change() -> None:
+    model = model_of(layer(engine="statevector"))
+    set_engine(model, "keep", shots=10)
+    assert (model.layers[0].engine.name, model.layers[0].shots) == ("statevector", 10)
+    assert model.layers[0].with_engine("keep", shots=None).engine.name == "statevector"
+
+
 def test_the_engine_is_saved_with_the_model(tmp_path: Path) -> None:
     model = set_engine(nested(), DensityEngine(), noise="readout_error:0.1")
     model.save(tmp_path / "m.keras")

@@ -125,7 +125,7 @@ def test_lists_of_what_computes_circuits_are_axes_and_single_values_settings(pat
         ('"depolarizing:0.01"', '"depolarizing:2"', 2, "`noise` that can't be.*`p`.*:2'"),
         ('["exact", 100]', "[100, 0]", 10, "`shots` that can't be.*at least 1.*0"),
         ('["exact", 100]', "[100, 100]", 7, "same comparison twice"),
-        ('["exact", 100]', "[]", 10, "a list of values, for `shots`"),
+        ('["exact", 100]', "[]", 10, "`shots` that can't be.*list of values"),
         ('"trajectories"]', '"trajectory"]', 15, "`engine` that can't be.*'trajectory'"),
         ('"zne"', '["zn"]', 16, "`mitigation` that can't be.*'zne'.*'zn'"),
         ("= true", "= [true, false]", 17, "`noisy_training` that can't be.*true or false"),

@@ -1,7 +1,8 @@
 """How the circuits of a comparison are computed: engine, shots, noise and mitigation.
 
-A table with the keys of `KEYS`, each of which may be missing. What is said of a circuit in an ideal
-world ("auto", "exact", "none") is no part of a table: it is what a missing key means.
+A table with the keys of `KEYS`, each of which may be missing. "auto", "exact" and "none" are no
+part of a table: they say what a missing key says, that the model's layers compute as they do by
+themselves.
 """
 
 from __future__ import annotations
@@ -86,6 +87,27 @@ def normalized(given: Mapping[str, Any]) -> dict[str, Any] | None:
             "noisy_training": _flag(said["noisy_training"]),
         }
     )
+
+
+def axes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
+    """Returns the values of each key of a table in which a list stands for several tables.
+
+    Raises:
+        ValueError: If a list is empty, or a value is not known; the error names the key.
+
+    Example:
+
+        >>> axes({"shots": [10, 100], "noise": "bit_flip:0.1"})
+        {'shots': [10, 100], 'noise': ['bit_flip:0.1']}
+    """
+    found: dict[str, list[Any]] = {}
+    for key, value in given.items():
+        found[key] = value if isinstance(value, list) and key in AXES else [value]
+        if not found[key]:
+            raise ArgumentError(key, "be a value or a list of values", value)
+        for one in found[key]:
+            normalized({key: one})
+    return found
 
 
 def trimmed(table: Mapping[str, Any]) -> dict[str, Any] | None:

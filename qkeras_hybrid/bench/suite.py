@@ -33,9 +33,9 @@
     model = [{name = "pqc_dense"}, {name = "reuploading"}]
 
 Circuits train exactly and without noise, and are scored with the shots and under the noise of their
-task, unless `noisy_training` has them there in training too; the engine holds for both. The five
-keys may also stand before the first task, for all. Contenders without circuits run once for all
-values.
+task, unless `noisy_training` has them there in training too; the engine holds for both. What a key
+doesn't say stays as the model's own layers have it. The five keys may also stand before the first
+task, for all. Contenders without circuits run once for all values.
 
 Paths in a suite (of a CSV file, or of a model's Python file) start at the folder in which the
 command runs.
@@ -259,23 +259,11 @@ class _Reader:
 
     def _executions(self, table: dict[str, Any], number: int | None) -> dict[str, list[Any]]:
         """Returns the values of each key that says how circuits are computed."""
-        found: dict[str, list[Any]] = {}
-        for key in execution.KEYS:
-            if key not in table:
-                continue
-            given = table[key]
-            swept = isinstance(given, list) and key in execution.AXES
-            if given == []:
-                raise self._error(f"needs a value, or a list of values, for `{key}`", number, key)
-            found[key] = given if swept else [given]
-            for value in found[key]:
-                try:
-                    execution.normalized({key: value})
-                except ValueError as error:
-                    raise self._error(
-                        f"has a `{key}` that can't be: {error}", number, key
-                    ) from error
-        return found
+        try:
+            return execution.axes({key: table[key] for key in execution.KEYS if key in table})
+        except ArgumentError as error:
+            said = f"has a `{error.argument}` that can't be: {error}"
+            raise self._error(said, number, error.argument) from error
 
     def _seeds(self, given: Any) -> tuple[int, ...]:
         seeds = list(range(given)) if isinstance(given, int) and given > 0 else given

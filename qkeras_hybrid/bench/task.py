@@ -46,7 +46,7 @@ class Task:
             has changed makes another task.
         suite: The name of the suite that asked for it; not part of its definition.
         execution: How circuits are computed, as `qkeras_hybrid.bench.execution.normalized` returns
-            it; None for exactly and without noise, and for a contender without circuits.
+            it; None where the model says it all, and for a contender without circuits.
 
     Example:
         >>> task = Task(

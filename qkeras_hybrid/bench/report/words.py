@@ -59,15 +59,18 @@ def execution_sentence(table: Mapping[str, Any] | None) -> str:
     if not table:
         return ""
     on = f" on the engine {table['engine']}" if "engine" in table else ""
-    if not {"shots", "noise", "mitigation"} & set(table):
-        return f"The circuits were computed{on}."
-    shots = table.get("shots")
-    how = "without shots" if shots is None else f"with {shots:,} shot{'' if shots == 1 else 's'}"
-    how += f" and under the noise {table['noise']}" if "noise" in table else " and without noise"
-    how += f", mitigated by {table['mitigation']}" if "mitigation" in table else ""
+    how = []
+    if "shots" in table:
+        how.append(f"with {table['shots']:,} shot{'' if table['shots'] == 1 else 's'}")
+    if "noise" in table:
+        how.append(f"under the noise {table['noise']}")
+    if "mitigation" in table:
+        how.append(f"mitigated by {table['mitigation']}")
+    if not how:
+        return f"The circuits were trained and scored{on}."
     if table.get("noisy_training"):
-        return f"The circuits were trained and scored{on} {how}."
-    return f"The circuits were trained exactly and without noise, and scored{on} {how}."
+        return f"The circuits were trained and scored{on} {', '.join(how)}."
+    return f"The circuits were scored{on} {', '.join(how)}; they were trained{on} without that."
 
 
 def score(interval: Interval, metric: str = "accuracy") -> str:
@@ -165,7 +168,7 @@ def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]
         Such as `("pqc_dense", "iris")`; with the arguments in which models or data of the same
         name differ, as in `("pqc_dense (n_qubits 4)", "iris")`. What else tells comparisons
         apart (training, Keras backend) stands after the data, and "tuned" where only some are. How
-        circuits were computed always stands there, if not exactly and without noise.
+        circuits were computed always stands there, if anything was said of it.
     """
     ones = {name: rows[0] for name, rows in comparisons.items()}
     models = _named((name, one.model) for name, one in ones.items())

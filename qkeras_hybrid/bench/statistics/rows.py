@@ -118,7 +118,7 @@ def comparisons(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
     A comparison shares data, model, training and backend; its contenders are paired by seed. It
     shares how circuits are computed, too: contenders without circuits have rows of their own only
-    where that is exactly and without noise, and serve all other comparisons from there.
+    where nothing is said of that, and serve all other comparisons from there.
     """
     found: dict[str, list[Row]] = {}
     for row in latest(rows).values():
@@ -159,7 +159,7 @@ def data_set(data: Mapping[str, Any]) -> str:
 def execution(table: Mapping[str, Any] | None) -> str:
     """Returns in a few words how circuits were computed: "100 shots, depolarizing:0.01, zne".
 
-    Empty where they were computed exactly and without noise.
+    Empty where nothing was said of it.
     """
     table = table or {}
     said = [f"{table['shots']:,} shots"] if "shots" in table else []
