@@ -128,8 +128,12 @@ class Row:
         return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the row as its line holds it: of a failed run without results."""
-        names = [field.name for field in dataclasses.fields(self)]
+        """Returns the row as its line holds it: of a failed run without results.
+
+        How circuits are computed is left out where nothing is said of it, as in older rows.
+        """
+        unsaid = () if self.execution else ("execution", "base")
+        names = [field.name for field in dataclasses.fields(self) if field.name not in unsaid]
         if self.error is not None:
             names = names[: names.index("network")]
         return {name: getattr(self, name) for name in names}
