@@ -486,3 +486,13 @@ def test_dev_runs_every_check_and_fails_if_one_does(
     monkeypatch.setattr(dev, "_status", status)
     assert bool(dev.test(Path("python"), ["--slow", "-x"])) is (fails is not None)
     assert ran == ["ruff check", "ruff format", "mypy", "pytest"]
+
+
+def test_the_package_is_a_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "qkeras_hybrid", "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip().endswith(qkeras_hybrid.__version__)
