@@ -62,7 +62,11 @@ PACKAGED = (
 TFQ_IS_BUILT = (
     'platform_system == "Linux" and platform_machine == "x86_64" and python_version < "3.13"'
 )
-TFQ_NEEDS = {"tensorflow": ("tensorflow==2.18.*", "cirq-core==1.5.*"), "jax": ("jax<0.6",)}
+TFQ_NEEDS = {
+    "tensorflow": ("tensorflow==2.18.*", "cirq-core==1.5.*"),
+    "jax": ("jax<0.6",),
+    "test": ("cirq-ionq==1.5.*",),
+}
 
 HAS_TFQ = (
     "import importlib.util, sys; sys.exit(importlib.util.find_spec('tensorflow_quantum') is None)"

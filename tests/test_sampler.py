@@ -16,7 +16,7 @@ from keras import ops
 import qkeras_hybrid as qh
 from qkeras_hybrid import PQC, ArgumentError, compile_circuit, engines
 from qkeras_hybrid.engines import SamplerEngine
-from qkeras_hybrid.engines._remote import divided
+from qkeras_hybrid.engines._remote import shots_of_settings
 from qkeras_hybrid.engines.services import Budget, Journal
 from qkeras_hybrid.testing import assert_engine_conforms
 
@@ -71,11 +71,11 @@ def test_settings_are_measured_together_where_they_agree() -> None:
 
 def test_shots_are_divided_by_the_coefficients_of_what_they_read() -> None:
     compiled = compile_circuit(CIRCUIT, cirq.Z(Q[0]) * 3.0 + cirq.X(Q[0]), inputs=[X])
-    assert divided(compiled.readout, compiled.program, 100) == (150, 50)
+    assert shots_of_settings(compiled.readout, compiled.program, 100) == (150, 50)
     rare = compile_circuit(CIRCUIT, cirq.Z(Q[0]) * 1.0 + 1e-6 * cirq.X(Q[0]), inputs=[X])
-    assert divided(rare.readout, rare.program, 100) == (199, 1)
+    assert shots_of_settings(rare.readout, rare.program, 100) == (199, 1)
     constant = compile_circuit(CIRCUIT, 2.0 * cirq.I(Q[0]), inputs=[X])
-    assert divided(constant.readout, constant.program, 100) == (100,)
+    assert shots_of_settings(constant.readout, constant.program, 100) == (100,)
 
 
 @pytest.mark.parametrize("limit", [None, 1, 3])

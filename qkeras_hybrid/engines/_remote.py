@@ -17,6 +17,7 @@ import numpy as np
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines._host import host_call
+from qkeras_hybrid.engines._shots import divided
 from qkeras_hybrid.engines.base import Engine, Run
 from qkeras_hybrid.engines.services import (
     Budget,
@@ -126,7 +127,7 @@ class RemoteEngine(Engine):
     def shots_of(self, job: Job) -> tuple[int, ...]:
         """Returns the shots of each circuit that one evaluation of a job runs."""
         assert job.shots is not None
-        return divided(job.readout, job.program, job.shots)
+        return shots_of_settings(job.readout, job.program, job.shots)
 
     def circuits_per_job(self, job: Job) -> int | None:
         """Returns the most circuits in a job of the service; None for any number."""
@@ -175,7 +176,7 @@ class RemoteEngine(Engine):
         )
 
 
-def divided(readout: Readout, program: Program, shots: int) -> tuple[int, ...]:
+def shots_of_settings(readout: Readout, program: Program, shots: int) -> tuple[int, ...]:
     """Divides shots among the measurement settings of a readout.
 
     Args:
@@ -184,8 +185,8 @@ def divided(readout: Readout, program: Program, shots: int) -> tuple[int, ...]:
         shots: The mean number for each setting.
 
     Returns:
-        The shots of each setting: in proportion to the sum of the absolute coefficients that it
-        reads, at least 1 each, `shots` times the number of settings in all.
+        The shots of each setting, in proportion to the sum of the absolute coefficients that it
+        reads, as simulators divide them.
     """
     settings = readout.settings(program)
     if not isinstance(readout, Expectation):
@@ -196,15 +197,7 @@ def divided(readout: Readout, program: Program, shots: int) -> tuple[int, ...]:
             if term.qubits:
                 first = next(k for k, setting in enumerate(settings) if setting.reads(term))
                 weights[first] += abs(term.coefficient)
-    total = shots * len(settings)
-    if not weights.sum():
-        return (shots,) * len(settings)
-    # One for each first, and then by largest remainders, so that the sum is exact.
-    ideal = (total - len(settings)) * weights / weights.sum()
-    counts = np.floor(ideal).astype(int)
-    order = np.argsort(counts - ideal, kind="stable")
-    counts[order[: total - len(settings) - counts.sum()]] += 1
-    return tuple(int(count) + 1 for count in counts)
+    return tuple(divided(shots, weights.tolist()))
 
 
 def coupled_pairs(program: Program) -> list[tuple[int, int]]:
@@ -252,4 +245,4 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(repr(parts).encode()).hexdigest()[:32]
 
 
-__all__ = ["RemoteEngine", "coupled_pairs", "divided", "does_not_fit"]
+__all__ = ["RemoteEngine", "coupled_pairs", "does_not_fit", "shots_of_settings"]

@@ -67,8 +67,7 @@ def divided(shots: int, weights: Sequence[float]) -> list[int]:
     """Divides measurements among settings in proportion to weights, at least one for each.
 
     Args:
-        shots: The mean for each setting: the sum is `shots * len(weights)`, or more where that
-            would leave a setting without any.
+        shots: The mean for each setting: the sum is `shots * len(weights)`.
         weights: For each setting the sum of the absolute coefficients of its Pauli strings.
 
     Example:
@@ -85,7 +84,12 @@ def divided(shots: int, weights: Sequence[float]) -> list[int]:
     order = sorted(range(len(parts)), key=lambda k: parts[k] - exact[k])
     for k in order[: total - sum(parts)]:
         parts[k] += 1
-    return [max(1, part) for part in parts]
+    # None is left without a measurement: those that have most give one.
+    for k in range(len(parts)):
+        if not parts[k]:
+            parts[parts.index(max(parts))] -= 1
+            parts[k] = 1
+    return parts
 
 
 def with_rotations(program: Program, setting: Setting) -> Program:

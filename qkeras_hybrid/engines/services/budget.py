@@ -7,6 +7,11 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines.services.errors import BudgetError
 from qkeras_hybrid.engines.services.journal import Journal
 
+_ADVICE = (
+    "Give the engine a larger Budget to go on. With the callback StopAtBudget, `fit` ends here, "
+    "with the weights of the last complete step."
+)
+
 
 class Budget:
     """The most shots, and the most money, that may be spent.
@@ -65,15 +70,13 @@ class Budget:
         if self.shots is not None and self.spent_shots + shots > self.shots:
             raise BudgetError(
                 f"The budget of {self.shots:,} shots is used up: {self.spent_shots:,} are spent, "
-                f"and the next purchase takes {shots:,}. The weights are those of the last "
-                "complete step. Give the engine a larger Budget to go on."
+                f"and the next purchase takes {shots:,}. {_ADVICE}"
             )
         # Sums of prices such as 0.1 carry rounding errors, which must not stop the last purchase.
         if self.money is not None and self.spent_money + money > self.money * (1 + 1e-9):
             raise BudgetError(
                 f"The budget of {self.money:,.2f} in money is used up: {self.spent_money:,.2f} are "
-                f"spent, and the next purchase costs {money:,.2f}. The weights are those of the "
-                "last complete step. Give the engine a larger Budget to go on."
+                f"spent, and the next purchase costs {money:,.2f}. {_ADVICE}"
             )
 
     def add(self, shots: int, money: float) -> None:
