@@ -65,7 +65,7 @@ TFQ_IS_BUILT = (
 TFQ_NEEDS = {
     "tensorflow": ("tensorflow==2.18.*", "cirq-core==1.5.*"),
     "jax": ("jax<0.6",),
-    "test": ("cirq-ionq==1.5.*",),
+    "test": ("cirq-google==1.5.*", "cirq-ionq==1.5.*"),
 }
 
 HAS_TFQ = (
