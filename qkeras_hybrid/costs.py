@@ -88,7 +88,13 @@ def model_cost(
     positive_int("epochs", epochs)
     positive_int("batch_size", batch_size)
     if not isinstance(engine, RemoteEngine):
-        raise ArgumentError("engine", "be one that buys its results, such as SamplerEngine", engine)
+        raise ArgumentError(
+            "engine",
+            "be one that buys its results, such as SamplerEngine",
+            engine,
+            "Of a mitigation method, give the engine that it runs on, and multiply what that costs "
+            "by the number of `programs` of the method's `report`.",
+        )
     if not isinstance(model, keras.Model) or not model.built:
         raise ArgumentError("model", "be a built Keras model", model)
     sizes, first = _batches(data, batch_size)

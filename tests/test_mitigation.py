@@ -367,7 +367,7 @@ def test_noise_that_an_engine_adds_by_itself_is_cancelled_by_its_model() -> None
 
 
 def test_a_channel_whose_inverse_is_not_known_is_refused() -> None:
-    job = SHORT.job(noise=noise.over_rotation(0.1))
+    job = SHORT.job(noise=noise.kraus([cirq.unitary(cirq.rx(0.1))]))
     reason = engines.refusal(job, ProbabilisticErrorCancellation(DENSITY))
     assert reason == "the inverse of one of its channels is not known"
     many = ProbabilisticErrorCancellation(DENSITY, n_circuits=None)

@@ -221,7 +221,7 @@ class Faulty(Counting):
         ("key", r"measurement keys \['other'\] and not 'all'"),
         ("shots", "has 9 shots, and 10 were ordered"),
         ("qubits", r"shape \(10, 1\), and \(10, 2\) was ordered"),
-        ("values", "shape"),
+        ("values", "a bit that is 2"),
     ],
 )
 def test_a_result_that_is_not_what_was_ordered_is_an_error(wrong: str, words: str) -> None:
@@ -299,3 +299,11 @@ def test_a_layer_trains_with_a_budget_of_the_engine() -> None:
     model.compile("sgd", "mse")
     model.fit(np.zeros((4, 1)), np.zeros((4, 1)), verbose=0)
     assert budget.spent_shots == engine.spent.shots == 4 * 3 * 100
+
+
+def test_nan_reaches_its_sample_and_no_device() -> None:
+    engine, angle = SamplerEngine(cirq.Simulator(seed=0), shots=20), sympy.Symbol("a")
+    layer = PQC(cirq.Circuit(cirq.ry(angle)(Q[0])), "Z", inputs=[angle], engine=engine)
+    found = keras.ops.convert_to_numpy(layer(np.array([[np.nan], [0.0], [np.inf]])))
+    assert np.isnan(found[:, 0]).tolist() == [True, False, True]
+    assert engine.spent.circuits == 1

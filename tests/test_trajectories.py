@@ -274,3 +274,14 @@ def test_more_qubits_than_memory_holds_are_refused() -> None:
     circuit = cirq.Circuit(cirq.depolarize(0.1).on_each(*cirq.LineQubit.range(40)))
     with pytest.raises(ValueError, match="40 qubits"):
         PQC(circuit, "Z", inputs=[], engine="trajectories").build((None, 0))
+
+
+@pytest.mark.parametrize("shots", [None, 400])
+@pytest.mark.parametrize("gate", [cirq.depolarize(0.1), cirq.amplitude_damp(0.1)])
+def test_a_circuit_without_angles_has_noise(gate: cirq.Gate, shots: int | None) -> None:
+    compiled = compiled_for(cirq.Circuit(cirq.X(Q[0]), gate(Q[0])), 1)
+    run = engines.prepare(compiled.job(shots=shots), TrajectoriesEngine(400, share=False))
+    found = float(ops.convert_to_numpy(run(ops.zeros((1, 0)), ops.zeros((0,)), 3))[0, 0])
+    exact = float(exactly(compiled, np.zeros((1, 0)), [])[0, 0])
+    # Six standard deviations of 400 values of +1 and -1.
+    assert abs(found - exact) < 6 * np.sqrt((1 - exact**2) / 400)

@@ -6,23 +6,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import numpy as np
-
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.noise import channels
 from qkeras_hybrid.noise.gate_names import SYMMETRIC, names_of_instruction, names_of_operation
 from qkeras_hybrid.noise.model import NoiseModel
 from qkeras_hybrid.noise.rules import Rule
+from qkeras_hybrid.noise.turned import turned
 from qkeras_hybrid.program import (
     UNITARY,
     Angle,
     Instruction,
     Job,
-    PauliRotation,
-    Phase,
     Program,
-    Unitary,
     sources,
 )
 from qkeras_hybrid.program.unrolling import unrolled
@@ -38,7 +34,9 @@ class Step:
         layer: The number of its moment.
         instructions: What it was compiled to.
         is_gate: Whether it is a unitary gate, after which noise acts.
+        operation: The gate itself, where the circuit is known.
         noise: What acts after it.
+        power: How many times as far as it should it turns.
     """
 
     names: tuple[str, ...]
@@ -46,7 +44,12 @@ class Step:
     layer: int
     instructions: list[Instruction]
     is_gate: bool
+    operation: cirq.Operation | None = None
     noise: list[Instruction] = field(default_factory=list)
+    power: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.compiled = tuple(self.instructions)
 
 
 def applied(job: Job) -> Job:
@@ -194,17 +197,11 @@ class _Application:
         for step in self._matching(rule):
             if allowed is not None and not set(step.qubits) <= allowed:
                 continue
-            turned = [i for i in step.instructions if isinstance(i, (PauliRotation, Phase))]
-            for instruction in turned:
-                row = instruction.angle
-                self._rows[row] = _scaled(self._rows[row], 1 + fraction)
-            if turned:
-                continue
-            for each in step.instructions:
-                if isinstance(each, Unitary):
-                    error = channels.instruction([_power(each.array, fraction)], each.qubits)
-                    if error is not None:
-                        step.noise.append(error)
+            step.power *= 1 + fraction
+            found = turned(step.operation, step.compiled, self._job.origin, step.power)
+            step.instructions = list(found.instructions)
+            for row, factor in found.factors.items():
+                self._rows[row] = _scaled(self._job.angles.rows[row], factor)
 
     def _matching(self, rule: Rule) -> Iterator[Step]:
         for step in self._steps:
@@ -263,17 +260,6 @@ def _scaled(angle: Angle, factor: float) -> Angle:
     )
 
 
-def _power(matrix: np.ndarray, exponent: float) -> np.ndarray:
-    """Returns a power of a unitary, with the eigenvalues' angles in (-pi, pi]."""
-    _, basis = np.linalg.eig(matrix)
-    # The eigenvectors of a normal matrix may be chosen orthogonal, also where values coincide.
-    basis, _ = np.linalg.qr(basis)
-    angles = np.angle(np.diag(basis.conj().T @ matrix @ basis))
-    angles = np.where(np.isclose(angles, -np.pi), np.pi, angles)
-    power: np.ndarray = (basis * np.exp(1j * exponent * angles)) @ basis.conj().T
-    return power
-
-
 def _steps(job: Job) -> tuple[list[Step], list[Instruction]]:
     """Returns the gates of a job, and the instructions that belong to none."""
     instructions = job.program.instructions
@@ -287,6 +273,7 @@ def _steps(job: Job) -> tuple[list[Step], list[Instruction]]:
                 layer,
                 list(source.instructions),
                 all(type(each) in UNITARY for each in source.instructions),
+                source.operation,
             )
             for source, layer in zip(found, _moments(job.origin.circuit), strict=True)
         ]

@@ -28,8 +28,12 @@ def bits_of(result: Any, shots: int, n_qubits: int) -> np.ndarray:
         raise JobFailedError(
             f"its result has the measurement keys {sorted(found)} and not {KEY!r}", charged=True
         )
-    bits: np.ndarray = np.asarray(found[KEY]).astype("int8")
-    if bits.ndim != 2 or bits.shape[1] != n_qubits or not np.isin(bits, (0, 1)).all():
+    given = np.asarray(found[KEY])
+    if not np.isin(given, (0, 1)).all():
+        wrong = given[~np.isin(given, (0, 1))].ravel()[0]
+        raise JobFailedError(f"its result has a bit that is {wrong}, not 0 or 1", charged=True)
+    bits: np.ndarray = given.astype("int8")
+    if bits.ndim != 2 or bits.shape[1] != n_qubits:
         raise JobFailedError(
             f"its result has the shape {bits.shape}, and {(shots, n_qubits)} was ordered",
             charged=True,

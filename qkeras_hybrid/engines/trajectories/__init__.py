@@ -405,9 +405,10 @@ def _draws(shape: tuple[Any, ...], seed: Any) -> Any:
 
 def _repeated(values: Any, runs: int) -> Any:
     """Returns each row `runs` times, one after the other."""
-    width = values.shape[-1]
-    shape = (ops.shape(values)[0], runs, width)
-    return ops.reshape(ops.broadcast_to(values[:, None], shape), (-1, width))
+    batch, width = ops.shape(values)[0], values.shape[-1]
+    # Not -1: there may be no angle.
+    shape = (batch * runs, width)
+    return ops.reshape(ops.broadcast_to(values[:, None], (batch, runs, width)), shape)
 
 
 def _made_angles(frame: Framed, angles: Any, dtype: str) -> Any:
