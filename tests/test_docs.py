@@ -46,7 +46,7 @@ def test_the_code_of_every_page_runs(tmp_path: Path, run_python: Callable[..., s
 def test_code_blocks_name_their_language_and_say_where_they_do_not_run(page: Path) -> None:
     fences = re.findall(r"^```(.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(fences) % 2 == 0
-    known = ("python", "sh", "{.python .not-run}")
+    known = ("python", "sh", "toml", "{.python .not-run}")
     assert [fence for fence in fences[::2] if fence not in known] == []
 
 
