@@ -45,8 +45,11 @@ def backend(n_qubits: int = 3, **kwargs: Any) -> GenericBackendV2:
 
 @pytest.mark.parametrize(
     "make",
-    [StatevectorSampler, StatevectorEstimator, lambda: backend(5)],
-    ids=["sampler", "estimator", "backend"],
+    [
+        pytest.param(StatevectorSampler, id="sampler"),
+        pytest.param(StatevectorEstimator, id="estimator"),
+        pytest.param(lambda: backend(5), id="backend", marks=pytest.mark.slow),
+    ],
 )
 def test_the_qiskit_engine_conforms(make: Any) -> None:
     # Under JAX with compiled steps.

@@ -44,6 +44,7 @@ def test_the_sampler_engine_conforms() -> None:
     assert_engine_conforms(SamplerEngine(cirq.DensityMatrixSimulator()), shots=1000)
 
 
+@pytest.mark.slow
 def test_a_function_from_a_seed_to_a_sampler_conforms() -> None:
     def sampler(seed: int | None) -> cirq.Sampler:
         return cirq.Simulator(seed=seed)
