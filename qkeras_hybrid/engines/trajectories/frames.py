@@ -11,7 +11,6 @@ a fixed gate that is no Clifford gate, it stays, as rotations by pi or by nothin
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import assert_never
@@ -32,8 +31,6 @@ from qkeras_hybrid.program import (
     Reset,
     Unitary,
 )
-
-_HALF_TURN = math.pi
 
 
 @dataclass(frozen=True)
