@@ -9,6 +9,7 @@ from qkeras_hybrid import _keras  # noqa: F401
 from qkeras_hybrid import (
     ansatz,
     callbacks,
+    diagnostics,
     encodings,
     engines,
     gradients,
@@ -16,6 +17,7 @@ from qkeras_hybrid import (
     layers,
     noise,
     observables,
+    optimizers,
     program,
     readouts,
 )
@@ -57,6 +59,7 @@ __all__ = [
     "ansatz",
     "callbacks",
     "compile_circuit",
+    "diagnostics",
     "encodings",
     "engines",
     "gradients",
@@ -65,6 +68,7 @@ __all__ = [
     "model_cost",
     "noise",
     "observables",
+    "optimizers",
     "program",
     "readouts",
     "set_engine",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -56,3 +56,28 @@ def value_and_gradients(
             for leaf, grad in zip(leaves, found, strict=True)
         ]
     return ops.convert_to_numpy(value), [ops.convert_to_numpy(grad) for grad in found]
+
+
+def loss_and_gradients(
+    model: Any, x: Any, y: Any, variables: Sequence[Any]
+) -> tuple[float, list[np.ndarray]]:
+    """Differentiates a compiled model's loss, with its regularizers, as outside of training.
+
+    Args:
+        model: A compiled Keras model.
+        x: Inputs.
+        y: Their targets.
+        variables: The variables by which it is differentiated.
+
+    Returns:
+        The loss, and its gradient with respect to each variable.
+    """
+    arrays = [ops.convert_to_numpy(variable) for variable in variables]
+
+    def loss(*tensors: Any) -> Any:
+        with keras.StatelessScope(state_mapping=list(zip(variables, tensors, strict=True))):
+            predicted = model(x, training=False)
+            return model.compute_loss(x=x, y=y, y_pred=predicted, training=False)
+
+    value, gradients = value_and_gradients(loss, *arrays)
+    return float(value), gradients

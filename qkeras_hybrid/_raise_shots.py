@@ -7,11 +7,10 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import ops
 
 from qkeras_hybrid._checks import finite_number, positive_int
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._gradients_of import value_and_gradients
+from qkeras_hybrid._gradients_of import loss_and_gradients
 from qkeras_hybrid.layers import set_engine
 from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.layers.switching import quantum_layers
@@ -116,20 +115,12 @@ class RaiseShots(keras.callbacks.Callback):
         variables = [variable for layer in self._layers() for variable in layer.trainable_variables]
         if not variables:  # an encoding alone: what comes before it trains
             variables = list(model.trainable_variables)
-        arrays = [ops.convert_to_numpy(variable) for variable in variables]
-
-        def loss(*tensors: Any) -> Any:
-            mapping = list(zip(variables, tensors, strict=True))
-            with keras.StatelessScope(state_mapping=mapping):
-                predicted = model(self.x, training=False)
-                return model.compute_loss(x=self.x, y=self.y, y_pred=predicted, training=False)
-
         estimates = []
         for _ in range(self.repeats):
             # What a scope draws is forgotten after it: the seeds go on here.
             for layer in self._layers():
                 layer.draw_seed()
-            _, gradients = value_and_gradients(loss, *arrays)
+            _, gradients = loss_and_gradients(model, self.x, self.y, variables)
             estimates.append(np.concatenate([np.ravel(each) for each in gradients]))
         noise = float(np.sum(np.var(estimates, axis=0, ddof=1)))
         mean = float(np.sum(np.square(np.mean(estimates, axis=0))))

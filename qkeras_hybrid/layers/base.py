@@ -6,6 +6,7 @@ import abc
 import contextlib
 import inspect
 import math
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -33,6 +34,33 @@ from qkeras_hybrid.readouts import Circuits, Expectation, Readout
 _SYMBOLS = "symbols"  # the entry of saved weights that holds their symbols' names
 
 _WATCHERS: list[Callable[[Any, Any], None]] = []
+_LASTING: weakref.WeakSet[Any] = weakref.WeakSet()
+_BUILT: weakref.WeakSet[QuantumLayer] = weakref.WeakSet()
+
+
+def watch_runs(watcher: Callable[[Any, Any], None]) -> None:
+    """Calls an object each time a quantum layer runs its circuit, for as long as the object lives.
+
+    Args:
+        watcher: As of `watched_runs`.
+    """
+    _LASTING.add(watcher)
+
+
+def layers_of(variables: Sequence[Any]) -> list[QuantumLayer]:
+    """Returns the built quantum layers whose circuits have some of these variables as weights.
+
+    Args:
+        variables: Variables of Keras's. The layers come in their order.
+    """
+    place = {id(variable): number for number, variable in enumerate(variables)}
+    found = {}
+    for layer in _BUILT:
+        weights = layer._circuit_weights
+        owned = [] if weights is None else [id(v) for v in weights.variables.values()]
+        if not place.keys().isdisjoint(owned):
+            found[min(place[v] for v in owned if v in place)] = layer
+    return [found[number] for number in sorted(found)]
 
 
 @contextlib.contextmanager
@@ -151,6 +179,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
             arguments = main if group is None else group.arguments(self.weight_initializer)
             weights.variables[name] = self.add_weight(name=name, shape=(len(symbols),), **arguments)
         self.circuit_weights = weights.variables.get(MAIN)
+        _BUILT.add(self)
 
     def job(self, compiled: Compiled) -> Job:
         """Returns what this layer asks of an engine for a compiled circuit."""
@@ -177,7 +206,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
     def _read(self, inputs: Any, leading: Any = None) -> Any:
         """Runs the circuit on its inputs, and gives the result the layer's shape and dtype."""
         assert self._run is not None and self._circuit_weights is not None
-        for watcher in _WATCHERS:
+        for watcher in (*_WATCHERS, *_LASTING):
             watcher(self, inputs)
         weights = self._circuit_weights.vector(self._precision)
         found = self._run(inputs, weights, self._seed_generator)

@@ -1,0 +1,38 @@
+"""The period of a sum of waves whose frequencies are made of some factors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+
+_LARGEST_DENOMINATOR = 1000
+
+
+def common_unit(factors: Sequence[float]) -> tuple[float, int] | None:
+    """Returns the largest number of which all factors are multiples, and the sum of those.
+
+    A circuit in which a parameter turns by these factors is a sum of waves in it, whose frequencies
+    are at most so many units.
+
+    Args:
+        factors: Numbers above 0, at least one.
+
+    Returns:
+        The unit, and the sum of the factors in units; None if there is no such number, or one too
+        small to be of use.
+
+    Example:
+
+    >>> common_unit([0.5, 0.75])
+    (0.25, 5)
+    """
+    # In units of the smallest, since a factor may be that of a degree, or of pi.
+    smallest = min(factors)
+    ratios = [Fraction(f / smallest).limit_denominator(_LARGEST_DENOMINATOR) for f in factors]
+    if any(abs(float(r) * smallest - f) > 1e-9 * f for r, f in zip(ratios, factors, strict=True)):
+        return None
+    denominator = math.lcm(*(ratio.denominator for ratio in ratios))
+    whole = [int(ratio * denominator) for ratio in ratios]
+    unit = math.gcd(*whole)
+    return smallest * unit / denominator, sum(whole) // unit

@@ -1,0 +1,157 @@
+"""A callback that watches the gradient of each layer, and warns of a barren plateau."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._gradients_of import loss_and_gradients
+from qkeras_hybrid.diagnostics.figures import new_figure, style
+from qkeras_hybrid.layers.base import QuantumLayer
+
+_FALLEN = 0.01
+"""By which part of its first value the loss must have fallen for a training that gets anywhere."""
+
+
+class WatchGradients(keras.callbacks.Callback):
+    """Watches the norm of the gradient by each layer's weights, and warns of a barren plateau.
+
+    `History` holds each norm as "gradient_norm/NAME of the layer". A layer that computes a circuit
+    is on a barren plateau where its gradient is small and the loss has not fallen: a small gradient
+    after a successful training is no cause for a warning. A training that begins where another
+    ended looks the same as a plateau.
+
+    Args:
+        x: Some inputs, a batch of the training data for example.
+        y: Their targets.
+        threshold: A gradient is small if the root mean square of a circuit's derivatives is below.
+        patience: After how many small gradients in a row it warns.
+        stop: Whether it ends the training too.
+        every: After how many epochs it looks. Each time costs a training step on `x`.
+
+    Attributes:
+        message: The warning; None if there was no cause for one.
+        norms: By the name of the layer the norms of the last training.
+
+    Raises:
+        ValueError: If a number is not what it must be.
+
+    Reference:
+        McClean, Boixo, Smelyanskiy, Babbush, Neven: Barren plateaus in quantum neural network
+        training landscapes, Nature Communications 9, 4812 (2018), arXiv 1803.11173.
+
+    Example:
+
+    >>> x, y = np.random.default_rng(0).normal(size=(8, 2)), np.zeros((8, 1))
+    >>> layer = PQCDense(1, n_qubits=2, name="circuit")
+    >>> model = keras.Sequential([keras.Input((2,)), layer])
+    >>> model.compile("sgd", "mse")
+    >>> watch = qh.callbacks.WatchGradients(x, y, stop=True)
+    >>> history = model.fit(x, y, epochs=2, verbose=0, callbacks=[watch])
+    >>> len(history.history["gradient_norm/circuit"])
+    2
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        y: Any,
+        *,
+        threshold: float = 1e-4,
+        patience: int = 3,
+        stop: bool = False,
+        every: int = 1,
+    ) -> None:
+        super().__init__()
+        self.x, self.y = x, y
+        self.threshold = finite_number("threshold", threshold)
+        if self.threshold <= 0:
+            raise ArgumentError("threshold", "be above 0", threshold)
+        self.patience = positive_int("patience", patience)
+        self.stop = bool(stop)
+        self.every = positive_int("every", every)
+        self.message: str | None = None
+        self.norms: dict[str, list[float]] = {}
+        self._first: float | None = None
+        self._small: dict[str, int] = {}
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Forgets what was seen in another training."""
+        self.message, self._first, self._small, self.norms = None, None, {}, {}
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Notes the loss before the first step."""
+        if self._first is None:
+            self._first = self.measured()[0]
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Looks at the gradients."""
+        if (epoch + 1) % self.every:
+            return
+        loss, norms = self.measured()
+        for layer, norm in norms:
+            self.norms.setdefault(layer.name, []).append(norm)
+        if logs is not None:
+            logs.update({f"gradient_norm/{layer.name}": norm for layer, norm in norms})
+        stuck = self._first is not None and self._first - loss <= _FALLEN * abs(self._first)
+        for layer, norm in norms:
+            if isinstance(layer, QuantumLayer):
+                self._judge(layer, norm / math.sqrt(_size(layer)), stuck)
+
+    def plot(self) -> Any:
+        """Returns a figure of Matplotlib's: the norms of the last training by epoch."""
+        figure, axes = new_figure("Gradient of each layer", "epoch", "norm of the gradient")
+        for number, (name, norms) in enumerate(self.norms.items()):
+            epochs = self.every * np.arange(1, len(norms) + 1)
+            axes.plot(epochs, norms, label=name, markersize=3, **style(number))
+        axes.set_yscale("log")
+        if self.norms:
+            axes.legend(frameon=False)
+        return figure
+
+    def measured(self) -> tuple[float, list[tuple[Any, float]]]:
+        """Returns the loss, and each layer with the norm of the gradient by its own weights."""
+        model: Any = self.model
+        layers = [
+            layer
+            for layer in model._flatten_layers(include_self=True, recursive=True)
+            if _own(layer)
+        ]
+        variables = [variable for layer in layers for variable in _own(layer)]
+        loss, gradients = loss_and_gradients(model, self.x, self.y, variables)
+        squares = iter(float(np.sum(np.square(gradient))) for gradient in gradients)
+        return loss, [
+            (layer, math.sqrt(sum(next(squares) for _ in _own(layer)))) for layer in layers
+        ]
+
+    def _judge(self, layer: Any, size: float, stuck: bool) -> None:
+        small = stuck and size < self.threshold
+        self._small[layer.name] = self._small.get(layer.name, 0) + 1 if small else 0
+        if self._small[layer.name] < self.patience:
+            return
+        if self.message is None:
+            self.message = (
+                f"Layer {layer.name!r} is on a barren plateau: the derivatives by its weights have "
+                f"the root mean square {size:.1e}, and the loss has not fallen. Take fewer layers "
+                "or qubits, observables of single qubits, or weights that start near zero "
+                "(SmallAngles). qkeras_hybrid.diagnostics.gradient_sweep shows what helps."
+            )
+            warnings.warn(self.message, stacklevel=2)
+        if self.stop:
+            model: Any = self.model
+            model.stop_training = True
+
+
+def _own(layer: Any) -> list[Any]:
+    """Returns the variables that a layer itself has and trains."""
+    return [v for v in layer._trainable_variables if v.trainable] if layer.trainable else []
+
+
+def _size(layer: Any) -> int:
+    return sum(int(np.prod(variable.shape)) for variable in _own(layer))

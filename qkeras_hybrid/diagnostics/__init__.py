@@ -1,0 +1,47 @@
+"""What tells whether a circuit can be trained, what it can express, and what it has learned.
+
+| function | what it tells |
+|---|---|
+| `gradient_variance` | how large the gradient is, and whether a device would see it |
+| `gradient_sweep` | the same against qubits and layers |
+| `expressibility` | how evenly the circuit reaches all states |
+| `entangling_capability`, `meyer_wallach` | how much it entangles |
+| `fourier_spectrum` | which waves a trained layer is made of |
+| `quantum_fisher` | how many weights change the state independently |
+
+Each takes a built quantum layer, or what `compile_circuit` returned, and returns a value that
+prints as a sentence and has a `plot()`: a figure of Matplotlib's. While a model trains,
+`qkeras_hybrid.callbacks.WatchGradients` watches its gradient.
+"""
+
+from qkeras_hybrid.diagnostics.fisher import FisherInformation, quantum_fisher
+from qkeras_hybrid.diagnostics.spectrum import Spectrum, fourier_spectrum
+from qkeras_hybrid.diagnostics.spread import (
+    Entangling,
+    Expressibility,
+    entangling_capability,
+    expressibility,
+    meyer_wallach,
+)
+from qkeras_hybrid.diagnostics.variance import (
+    GradientSweep,
+    GradientVariance,
+    gradient_sweep,
+    gradient_variance,
+)
+
+__all__ = [
+    "Entangling",
+    "Expressibility",
+    "FisherInformation",
+    "GradientSweep",
+    "GradientVariance",
+    "Spectrum",
+    "entangling_capability",
+    "expressibility",
+    "fourier_spectrum",
+    "gradient_sweep",
+    "gradient_variance",
+    "meyer_wallach",
+    "quantum_fisher",
+]

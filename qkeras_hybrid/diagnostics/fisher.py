@@ -1,0 +1,128 @@
+"""The quantum Fisher information of a circuit's weights, and how many of them count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._checks import finite_number
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._states import Metric, best_precision
+from qkeras_hybrid.diagnostics.base import compiled_of, vector
+from qkeras_hybrid.diagnostics.figures import new_figure, style
+from qkeras_hybrid.layers.base import QuantumLayer
+
+
+@dataclass(frozen=True)
+class FisherInformation:
+    """The quantum Fisher information of a circuit's weights.
+
+    Attributes:
+        matrix: The mean over the samples, of shape `(n_weights, n_weights)`.
+        eigenvalues: Its eigenvalues, the largest first.
+        rank: How many of them are above `tolerance` times the largest.
+        tolerance: As given.
+    """
+
+    matrix: np.ndarray
+    eigenvalues: np.ndarray
+    rank: int
+    tolerance: float
+
+    def __str__(self) -> str:
+        n = len(self.matrix)
+        if self.rank == n:
+            return f"All {n} weights change the state, each in a way of its own."
+        return (
+            f"Of {n} weights {self.rank} change the state independently: {n - self.rank} "
+            "directions change nothing that can be measured."
+        )
+
+    def plot(self) -> Any:
+        """Returns a figure of Matplotlib's: the eigenvalues, and where the rank ends."""
+        title = f"Quantum Fisher information: rank {self.rank} of {len(self.matrix)}"
+        figure, axes = new_figure(title, "number", "eigenvalue")
+        largest = self.eigenvalues[0] or 1.0
+        shown = np.maximum(self.eigenvalues, 1e-3 * self.tolerance * largest)
+        axes.plot(np.arange(1, len(shown) + 1), shown, linestyle="", **style(0))
+        axes.axhline(self.tolerance * largest, color="black", linestyle="--", linewidth=1)
+        axes.set_yscale("log")
+        return figure
+
+
+def quantum_fisher(
+    circuit: Any, *, weights: Any = None, x: Any = None, tolerance: float = 1e-5
+) -> FisherInformation:
+    """Computes the quantum Fisher information of a circuit's weights, exactly.
+
+    `F_jk = 4 Re(<d_j psi|d_k psi> - <d_j psi|psi><psi|d_k psi>)`: four times the Fubini-Study
+    metric. It is that of the pure state, without the layer's noise and shots.
+
+    Args:
+        circuit: A built quantum layer, or what `compile_circuit` returned.
+        weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
+        x: Samples over which the matrix is averaged: of a layer its features, `(batch,
+            n_features)`, else the circuit's inputs, `(batch, n_inputs)`. Not needed for a circuit
+            without inputs.
+        tolerance: An eigenvalue counts if it is above this part of the largest.
+
+    Raises:
+        ValueError: If weights or samples are missing or have another shape, the circuit has no
+            weights, or is noisy.
+
+    Reference:
+        Meyer: Fisher information in noisy intermediate-scale quantum applications, Quantum 5, 539
+        (2021), arXiv 2103.15191. The rank: Haug, Bharti, Kim: Capacity and quantum geometry of
+        parametrized quantum circuits, PRX Quantum 2, 040309 (2021), arXiv 2102.01659.
+
+    Example: of two turns about one axis, one is enough.
+
+    >>> q, (a, b) = cirq.LineQubit(0), sympy.symbols("a b")
+    >>> twice = compile_circuit(cirq.Circuit(cirq.ry(a)(q), cirq.ry(b)(q)))
+    >>> found = qh.diagnostics.quantum_fisher(twice, weights=[0.1, 0.2])
+    >>> found.matrix.round(5).tolist(), found.rank
+    ([[1.0, 1.0], [1.0, 1.0]], 1)
+    """
+    compiled = compiled_of(circuit)
+    n = len(compiled.weights)
+    if not n:
+        raise ArgumentError("circuit", "have weights", "one without any")
+    if weights is None:
+        if not isinstance(circuit, QuantumLayer):
+            raise ArgumentError("weights", f"hold {n} finite numbers", None)
+        weights = list(circuit.symbol_values().values())
+    values = vector("weights", weights, n)
+    if finite_number("tolerance", tolerance) <= 0:
+        raise ArgumentError("tolerance", "be above 0", tolerance)
+    precision = best_precision()
+    metric = Metric.of(compiled.job(precision))
+    at = ops.convert_to_tensor(values, dtype=precision)
+    inputs = _inputs(circuit, len(compiled.inputs), x, precision)
+    # One sample after the other: each takes a state for each weight.
+    total = np.zeros((n, n))
+    for i in range(len(inputs)):
+        one = ops.convert_to_tensor(inputs[i : i + 1], dtype=precision)
+        total += 4.0 * ops.convert_to_numpy(metric(one, at))[0]
+    matrix = total / len(inputs)
+    eigenvalues = np.linalg.eigvalsh(matrix)[::-1]
+    rank = int(np.sum(eigenvalues > tolerance * max(eigenvalues[0], 1e-12)))
+    return FisherInformation(matrix, eigenvalues, rank, tolerance)
+
+
+def _inputs(circuit: Any, n_inputs: int, x: Any, precision: str) -> np.ndarray:
+    """Returns the circuit's inputs of some samples, of shape `(batch, n_inputs)`."""
+    if x is None:
+        if n_inputs:
+            raise ArgumentError("x", "hold samples, since the circuit has inputs", None)
+        return np.zeros((1, 0))
+    samples = np.asarray(x, precision)
+    if samples.ndim != 2 or not len(samples) or not np.all(np.isfinite(samples)):
+        raise ArgumentError("x", "hold finite numbers, of shape (batch, n_features)", x)
+    if isinstance(circuit, QuantumLayer):
+        samples = ops.convert_to_numpy(circuit.encode(ops.convert_to_tensor(samples)))
+    if samples.shape[1] != n_inputs:
+        raise ArgumentError("x", f"have {n_inputs} columns", samples.shape)
+    return samples

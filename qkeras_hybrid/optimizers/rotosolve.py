@@ -1,0 +1,259 @@
+"""Optimizers that put one weight after the other where the loss is lowest."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._checks import finite_number
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.gradients import Adjoint, Seeds
+from qkeras_hybrid.optimizers.base import AtWeights, CircuitOptimizer, Part, drawn_seeds
+from qkeras_hybrid.optimizers.waves import Move, Sweep
+from qkeras_hybrid.readouts import Expectation
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class Rotosolve(CircuitOptimizer):
+    """Puts one weight after the other where the loss is lowest, exactly, without a learning rate.
+
+    In a single weight a mean of observables is a sum of few waves: of one where the weight turns
+    one gate, of up to `R` where it turns `R` gates. `2 R + 1` values determine it, and its lowest
+    point. A training step is a sweep over all weights of the circuits.
+
+    This asks for a loss of one form: the mean over the samples of the sum of the circuit's
+    observables, times `coefficients`, as an energy is. The layer is the model's last, and its loss
+    `lambda y, predicted: ops.sum(predicted, axis=-1)`, or the like. The derivative
+    of the model's loss by the first weight is compared with that of this form: if they differ, all
+    weights become NaN, so that nobody minimises something else than he means. With shots, noise
+    or a differentiator that estimates, they are not compared.
+
+    Weights of classical layers before it train as by Adam.
+
+    Args:
+        coefficients: By what each observable is multiplied in the loss; None for ones.
+        seed: Of the shots of layers that have some; None for any.
+        classical_learning_rate: That of all other weights.
+        **kwargs: Arguments of `keras.optimizers.Adam`, for those.
+
+    Raises:
+        ValueError: If a coefficient is no number; when it is built: if a layer returns something
+            else than one list of observables, or a weight turns gates by factors without a common
+            period, or is in an expression that is not affine.
+
+    Reference:
+        Ostaszewski, Grant, Benedetti: Structure optimization for parameterized quantum circuits,
+        Quantum 5, 391 (2021), arXiv 1905.09692. Several gates: Wierichs, Izaac, Wang, Lin: General
+        parameter-shift rules for quantum gradients, Quantum 6, 677 (2022), arXiv 2107.12390.
+
+    Example:
+
+    >>> w = sympy.Symbol("w")
+    >>> layer = PQC(cirq.Circuit(cirq.ry(w)(cirq.LineQubit(0))), "Z", inputs=[])
+    >>> model = keras.Sequential([keras.Input((0,)), layer])
+    >>> energy = lambda y, predicted: ops.sum(predicted, axis=-1)
+    >>> model.compile(optimizer=qh.optimizers.Rotosolve(), loss=energy)
+    >>> history = model.fit(np.zeros((1, 0)), np.zeros((1, 1)), verbose=0)
+    >>> round(float(model(np.zeros((1, 0)))[0, 0]), 5)
+    -1.0
+    """
+
+    def __init__(
+        self,
+        coefficients: Sequence[float] | None = None,
+        *,
+        seed: int | None = None,
+        classical_learning_rate: float = 0.001,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(1.0, classical_learning_rate=classical_learning_rate, **kwargs)
+        self.coefficients = (
+            None
+            if coefficients is None
+            else [finite_number("coefficients", value) for value in coefficients]
+        )
+        # Chosen now, since it is saved with the model.
+        self.seed = random.randrange(2**30) if seed is None else int(seed)
+
+    def prepare(self, part: Part) -> None:
+        """Prepares the loss at any weights of a layer, and the waves in each of them.
+
+        Raises:
+            ValueError: If the layer or a weight is not what it must be.
+        """
+        read = part.layer.readouts
+        if len(read) != 1 or not isinstance(read[0], Expectation):
+            raise ArgumentError(
+                "output",
+                f"be expectation values in layer {part.layer.name!r}, whose sum is the loss",
+                [readout.name for readout in read],
+            )
+        observables = len(read[0].observables)
+        factors = self.coefficients or [1.0] * observables
+        if len(factors) != observables:
+            raise ArgumentError(
+                "coefficients",
+                f"hold {observables} numbers, one for each observable",
+                self.coefficients,
+            )
+        moves = [Move.of(part, column) for column in part.columns]
+        values = AtWeights.of(replace(part.job, readout=read[0]), part.layer.engine)
+        self._kept[id(part.layer)] = Sweep(values, np.array(factors), moves, part.layer._setup)
+
+    def direction(self, part: Part, gradient: Any, inputs: Any) -> tuple[Any, Any]:
+        """Returns what takes the weights to their places after a sweep, and its circuits."""
+        if self._kept[id(part.layer)].setup is not part.layer._setup:
+            self.prepare(part)  # the layer has another engine now
+        sweep: Sweep = self._kept[id(part.layer)]
+        seeds = drawn_seeds(self.seed, self.iterations) if part.job.shots is not None else None
+        weights = part.weights
+        found, slope, runs = self._swept(part, sweep, inputs, weights, seeds)
+        differentiator = part.layer.differentiator
+        own = differentiator is None or isinstance(differentiator, Adjoint)
+        exact = own and seeds is None and part.job.noise is None
+        if slope is not None and exact:
+            # Rounding, and a hundredth.
+            off = ops.absolute(gradient[0] - slope) - 0.01 * ops.absolute(slope)
+            nothing = ops.full_like(found, float("nan"))
+            found = ops.where(off > 1e-3 * float(np.abs(sweep.factors).sum()), nothing, found)
+        moved = ops.take(weights - found, list(part.columns))
+        return moved, runs * ops.shape(inputs)[0]
+
+    def _swept(
+        self, part: Part, sweep: Sweep, inputs: Any, weights: Any, seeds: Seeds | None
+    ) -> tuple[Any, Any, int]:
+        """Returns the weights after a sweep, the slope by the first, and how often it ran."""
+        moves = sweep.moves
+        (value,) = sweep.losses(inputs, [weights], seeds)
+        first, runs = None, 1
+        for number, move in enumerate(moves):
+            if move.order == 0:
+                continue
+            place, value, slope = sweep.lowest(move, inputs, weights, value, seeds)
+            weights = weights + place * move.axis(weights)
+            runs += 2 * move.order
+            if number == 0:
+                first = slope
+        return weights, first, runs
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, in a form that JSON holds."""
+        config = super().get_config()
+        del config["learning_rate"]
+        coefficients = None if self.coefficients is None else list(self.coefficients)
+        return {**config, "coefficients": coefficients, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class Rotoselect(Rotosolve):
+    """Rotosolve that also chooses, among gates in the circuit, the one that lowers the loss most.
+
+    Of the weights of a choice all but one are zero after a step, so that their gates do nothing:
+    three turns about X, Y and Z of one qubit, one after the other, become one turn about the best
+    axis. All other weights are put in their places as by `Rotosolve`.
+
+    Args:
+        choices: Lists of symbols, each at least two: of each list one weight is used. A choice
+            counts in every layer that has all its symbols.
+        coefficients: As of `Rotosolve`, as are the others.
+        seed: Of shots.
+        classical_learning_rate: That of all other weights.
+        **kwargs: Arguments of `keras.optimizers.Adam`.
+
+    Raises:
+        ValueError: If a choice has fewer than two symbols, a symbol is in two; when it is built: if
+            no layer has the symbols of a choice, or as `Rotosolve`.
+
+    Reference:
+        Ostaszewski, Grant, Benedetti 2021, arXiv 1905.09692.
+
+    Example:
+
+    >>> x, y, z = sympy.symbols("x y z")
+    >>> q = cirq.LineQubit(0)
+    >>> circuit = cirq.Circuit(cirq.rx(x)(q), cirq.ry(y)(q), cirq.rz(z)(q))
+    >>> layer = PQC(circuit, "X", inputs=[], weight_initializer="zeros")
+    >>> model = keras.Sequential([keras.Input((0,)), layer])
+    >>> energy = lambda y, predicted: ops.sum(predicted, axis=-1)
+    >>> model.compile(optimizer=qh.optimizers.Rotoselect([["x", "y", "z"]]), loss=energy)
+    >>> history = model.fit(np.zeros((1, 0)), np.zeros((1, 1)), verbose=0)
+    >>> {name: round(value, 3) for name, value in layer.symbol_values().items()}
+    {'x': 0.0, 'y': -1.571, 'z': 0.0}
+    """
+
+    def __init__(
+        self,
+        choices: Sequence[Sequence[Any]],
+        coefficients: Sequence[float] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(coefficients, **kwargs)
+        if isinstance(choices, str) or not all(
+            isinstance(choice, (list, tuple)) and len(choice) > 1 for choice in choices
+        ):
+            raise ArgumentError("choices", "be lists of at least two symbols", choices)
+        self.choices = [[str(symbol) for symbol in choice] for choice in choices]
+        named = [symbol for choice in self.choices for symbol in choice]
+        if len(set(named)) < len(named):
+            raise ArgumentError("choices", "have each symbol once", choices)
+
+    def build(self, variables: Any) -> None:
+        """Finds the layers that the choices are of.
+
+        Raises:
+            ValueError: If no layer has the symbols of a choice.
+        """
+        if self.built:
+            return
+        super().build(variables)
+        for choice in self.choices:
+            if not any(_columns(part, choice) for part in self._parts.list):
+                raise ArgumentError("choices", "name weights that train, of one layer", choice)
+
+    def _swept(
+        self, part: Part, sweep: Sweep, inputs: Any, weights: Any, seeds: Seeds | None
+    ) -> tuple[Any, Any, int]:
+        """Returns the weights after a sweep, no slope, and how often it ran."""
+        found = [columns for choice in self.choices if (columns := _columns(part, choice))]
+        chosen = {column: columns for columns in found for column in columns}
+        move_of = {move.column: move for move in sweep.moves}
+        runs, done = 0, set[int]()
+        for move in sweep.moves:
+            if move.column in done:
+                continue
+            columns = chosen.get(move.column, (move.column,))
+            done.update(columns)
+            options = [move_of[column] for column in columns if move_of[column].order]
+            if not options:
+                continue
+            if len(columns) > 1:
+                kept = np.ones(weights.shape[0])
+                kept[list(columns)] = 0.0
+                weights = weights * ops.convert_to_tensor(kept, dtype=sweep.dtype(weights))
+            (value,) = sweep.losses(inputs, [weights], seeds)
+            lowest = [sweep.lowest(option, inputs, weights, value, seeds) for option in options]
+            runs += 1 + sum(2 * option.order for option in options)
+            best = ops.argmin(ops.stack([low for _, low, _ in lowest]))
+            moved = [
+                place * option.axis(weights)
+                for option, (place, _, _) in zip(options, lowest, strict=True)
+            ]
+            weights = weights + ops.take(ops.stack(moved), best, axis=0)
+        return weights, None, runs
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, in a form that JSON holds."""
+        return {**super().get_config(), "choices": [list(choice) for choice in self.choices]}
+
+
+def _columns(part: Part, choice: Sequence[str]) -> tuple[int, ...]:
+    """Returns the columns of a choice's weights; none if the layer does not train them all."""
+    names = [str(symbol) for symbol in part.layer.compiled.weights]
+    trained = {names[column]: column for column in part.columns}
+    return tuple(trained[name] for name in choice) if set(choice) <= trained.keys() else ()
