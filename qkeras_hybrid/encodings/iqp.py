@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 from keras import ops
 
 from qkeras_hybrid._checks import MOST_REPEATS, positive_int
@@ -48,10 +49,15 @@ class _Diagonal(Encoding):
         for group in rounds(range(features.shape[-1]), n_qubits):
             start, stop = group[0], group[-1] + 1
             columns.append(features[..., start:stop])
-            for i, j in self._pairs_of(len(group), n_qubits):
-                first = features[..., start + i : start + i + 1]
-                second = features[..., start + j : start + j + 1]
-                columns.append(self._product(first, second))
+            pairs = self._pairs_of(len(group), n_qubits)
+            if pairs:
+                # All pairs in one: a slice for each would take longer than the circuit.
+                first, second = start + np.array(pairs, "int32").T
+                columns.append(
+                    self._product(
+                        ops.take(features, first, axis=-1), ops.take(features, second, axis=-1)
+                    )
+                )
         return ops.concatenate(columns, axis=-1)
 
     def _pairs_of(self, n_here: int, n_qubits: int) -> list[tuple[int, int]]:

@@ -5,6 +5,7 @@ from qkeras_hybrid.layers.initializers import SmallAngles
 from qkeras_hybrid.layers.pqc import PQC
 from qkeras_hybrid.layers.pqc_dense import PQCDense
 from qkeras_hybrid.layers.quantum_embedding import QuantumEmbedding
+from qkeras_hybrid.layers.quantum_kernel import QuantumKernel
 from qkeras_hybrid.layers.resources import Resources
 from qkeras_hybrid.layers.switching import set_engine
 from qkeras_hybrid.layers.weights import WeightGroup
@@ -13,6 +14,7 @@ __all__ = [
     "PQC",
     "PQCDense",
     "QuantumEmbedding",
+    "QuantumKernel",
     "QuantumLayer",
     "Resources",
     "SmallAngles",

@@ -205,11 +205,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
 
     def _read(self, inputs: Any, leading: Any = None) -> Any:
         """Runs the circuit on its inputs, and gives the result the layer's shape and dtype."""
-        assert self._run is not None and self._circuit_weights is not None
-        for watcher in (*_WATCHERS, *_LASTING):
-            watcher(self, inputs)
-        weights = self._circuit_weights.vector(self._precision)
-        found = self._run(inputs, weights, self._seed_generator)
+        found = self._computed(inputs)
         tensors = [
             self._finished(readout, values, leading)
             for readout, values in zip(
@@ -217,6 +213,14 @@ class QuantumLayer(Switchable, keras.layers.Layer):
             )
         ]
         return tensors if self.returns_list else tensors[0]
+
+    def _computed(self, inputs: Any) -> Any:
+        """Runs the circuit on its inputs, of shape `(batch, n_inputs)`."""
+        assert self._run is not None and self._circuit_weights is not None
+        for watcher in (*_WATCHERS, *_LASTING):
+            watcher(self, inputs)
+        weights = self._circuit_weights.vector(self._precision)
+        return self._run(inputs, weights, self._seed_generator)
 
     def _finished(self, readout: Readout, values: Any, leading: Any) -> Any:
         if self.check_finite and readout.dtype("float32") != "string":

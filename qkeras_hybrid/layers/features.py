@@ -120,3 +120,12 @@ def check_encoding(encoding: Encoding, n_features: int, n_qubits: int) -> None:
             encoding,
             f"It may have more for {n_features} features on {n_qubits} qubits: repeat less.",
         )
+
+
+def default_qubits(encoding: Encoding, n_features: int) -> int:
+    """Returns the number of qubits of a feature map that nobody gave a number.
+
+    One for each feature up to 8, or as many as the encoding needs.
+    """
+    need = encoding.min_qubits(n_features)
+    return need if need > 1 else min(n_features, 8)

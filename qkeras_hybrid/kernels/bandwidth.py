@@ -1,0 +1,132 @@
+"""The search for a kernel's bandwidth: the `scale` of the features.
+
+Without it a quantum kernel concentrates: all samples are orthogonal. With a scale that is too small
+all are the same (Shaydulin, Wild, Phys. Rev. A 106, 042407 (2022); Canatar et al., arXiv
+2206.06686).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+
+from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.kernels.agreement import centred_alignment
+from qkeras_hybrid.kernels.base import Kernel
+
+SCALES: tuple[float, ...] = tuple(float(s) for s in 2.0 ** np.arange(-6, 1.5, 0.5))
+"""What is tried: from 1/64 to 2, each the square root of 2 times the one before."""
+
+Score = Callable[[np.ndarray, Any], float]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Search(Generic[T]):
+    """What a search for a bandwidth found.
+
+    Attributes:
+        best: The best value.
+        tried: All values, in order.
+        scores: The score of each.
+    """
+
+    best: T
+    tried: tuple[T, ...]
+    scores: tuple[float, ...]
+
+
+def best_scale(
+    kernel: Kernel,
+    x: Any,
+    y: Any = None,
+    *,
+    scales: Iterable[float] = SCALES,
+    score: Score | None = None,
+    n_samples: int = 200,
+    seed: int = 0,
+) -> Search[float]:
+    """Searches the `scale` of a kernel.
+
+    Args:
+        kernel: The kernel; its own scale is not used.
+        x: Samples of shape `(n, n_features)`, best standardised.
+        y: Labels or targets of shape `(n,)`; None if there are none.
+        scales: What to try.
+        score: A function of a kernel matrix and `y` that is to be large; by default the centred
+            alignment, or without labels the variance of the entries off the diagonal, which is
+            small at both ends: where all samples are orthogonal, and where all are the same.
+        n_samples: Try on so many samples, drawn at random, if there are more.
+        seed: Of the draw.
+
+    Returns:
+        The best scale, and the score of each. Of several that are equal the smallest, the widest
+        kernel, is taken.
+
+    Raises:
+        ValueError: If there is no scale, or an argument is not what it must be.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(30, 2))
+    >>> search = qh.kernels.best_scale(qh.kernels.FidelityKernel("angle"), x, x[:, 0] > 0)
+    >>> search.best in search.tried
+    True
+    """
+    samples = kernel.check("x", x)
+    if len(samples) < 2:
+        raise ArgumentError("x", "hold two samples at least", len(samples))
+    labels = None if y is None else np.asarray(y)
+    if labels is not None and len(labels) != len(samples):
+        raise ArgumentError("y", f"have shape ({len(samples)},)", labels.shape)
+    if len(samples) > positive_int("n_samples", n_samples):
+        kept = draw(len(samples), labels, n_samples, seed)
+        samples, labels = samples[kept], None if labels is None else labels[kept]
+    judged: Score = score or (_variance if labels is None else centred_alignment)
+    return search(
+        sorted(finite_number("scales", s) for s in scales),
+        lambda scale: judged(kernel.with_changes(scale=scale).matrix(samples), labels),
+    )
+
+
+def search(values: Iterable[T], score: Callable[[T], float]) -> Search[T]:
+    """Tries values and returns the best, the first of several that are equal.
+
+    Raises:
+        ValueError: If there are none.
+    """
+    tried = tuple(values)
+    if not tried:
+        raise ArgumentError("scales", "hold one value at least", tried)
+    scores = tuple(score(value) for value in tried)
+    return Search(tried[int(np.argmax(scores))], tried, scores)
+
+
+def _variance(matrix: np.ndarray, y: Any) -> float:
+    return float(np.var(matrix[np.triu_indices(len(matrix), 1)]))
+
+
+def draw(count: int, labels: np.ndarray | None, size: int, seed: int) -> np.ndarray:
+    """Draws samples without order, so that each class keeps one at least.
+
+    Args:
+        count: The number of samples.
+        labels: Their classes; None if they have none.
+        size: How many to draw.
+        seed: Of the draw.
+
+    Returns:
+        Their numbers.
+    """
+    order = np.random.default_rng(seed).permutation(count)
+    if labels is None or labels.ndim != 1:
+        return order[:size]
+    # The first of each class goes to the front.
+    _, first = np.unique(labels[order], return_index=True)
+    if len(first) < size:
+        order = np.concatenate([order[first], np.delete(order, first)])
+    return order[:size]

@@ -1,0 +1,147 @@
+"""The fidelity kernel: how alike two samples' states are."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+from qkeras_hybrid import engines
+from qkeras_hybrid._checks import one_of
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._overlaps import fidelities
+from qkeras_hybrid.kernels import blocks
+from qkeras_hybrid.kernels.base import Kernel
+from qkeras_hybrid.readouts import Readout, State
+
+TESTS = ("inversion", "swap")
+_PAIRS_AT_ONCE = 4096
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class FidelityKernel(Kernel):
+    """`K(x, y) = |<x|y>|^2`, with `|x> = E(x)|0...0>` the state of a sample.
+
+    On a simulator the state of each sample is prepared once, and the matrix is a matrix product.
+    With `shots` or `noise`, and on devices, each entry is the result of an inversion test: the
+    circuit of the one sample, then the inverse of the other's, and the fidelity is the chance to
+    find all qubits in 0. It takes no further qubits and no swap. With noise the diagonal is
+    measured as well, since it is no longer 1.
+
+    Args:
+        encoding: As of `Kernel`, as are all others.
+        n_qubits: The number of qubits of an encoding.
+        test: How devices compare two states: "inversion", or "swap" for both circuits side by side
+            and a Bell measurement, which takes twice the qubits at half the depth.
+        **kwargs: `scale`, `inputs`, `weights`, `engine`, `shots`, `noise`, `seed`, `dtype`, `psd`.
+
+    Raises:
+        ValueError: If an argument is not what it must be.
+
+    Reference:
+        Havlíček et al., Nature 567, 209 (2019), arXiv 1804.11326; Schuld, arXiv 2101.11020.
+
+    Example:
+
+    >>> kernel = qh.kernels.FidelityKernel("angle", n_qubits=1)
+    >>> x = np.array([[0.0], [np.pi / 2], [np.pi]])
+    >>> kernel.matrix(x).round(6) + 0.0  # cos((x - y) / 2)**2
+    array([[1. , 0.5, 0. ],
+           [0.5, 1. , 0.5],
+           [0. , 0.5, 1. ]])
+    """
+
+    def __init__(
+        self,
+        encoding: Any = "zz",
+        n_qubits: int | None = None,
+        *,
+        test: str = "inversion",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(encoding, n_qubits, **kwargs)
+        self.test = one_of("test", test, TESTS)
+        own = engines.get(self.engine)
+        if test == "swap" and self.shots is None and (own is None or own.shots is None):
+            raise ArgumentError("test", 'be "inversion" without `shots`', test)
+
+    def _arguments(self) -> dict[str, Any]:
+        return {**super()._arguments(), "test": self.test}
+
+    @property
+    def _rule(self) -> blocks.Rule:
+        return blocks.Fidelity()
+
+    @property
+    def _diagonal(self) -> float | None:
+        return 1.0 if self.noise is None else None
+
+    def _own(self, x: np.ndarray) -> np.ndarray:
+        scaled = self._scaled(x)
+        return self._map_of(x).overlaps(scaled, scaled, self._seeds(), self.test)
+
+    def on_tensors(self, n_qubits: int) -> tuple[Readout, Callable[[Any], Any]]:
+        return State(), lambda states: fidelities(states, states)
+
+    def features(self, x: Any, memory: int | None = None) -> np.ndarray:
+        """Returns the states, a complex array of shape `(n, 2**n_qubits)`.
+
+        The first qubit is the most significant bit of the index of a basis state.
+
+        Raises:
+            ValueError: If the kernel has shots or noise: then there are no states.
+        """
+        array = self.check("x", x)
+        feature_map = self._map_of(array)
+        if not feature_map.has_states:
+            raise ArgumentError(
+                "shots", "be None, and `noise` too, on a simulator, for states", self.shots
+            )
+        room = self._memory() if memory is None else memory
+        return feature_map.states(self._scaled(array), room)
+
+    def _matrix(
+        self,
+        first: np.ndarray,
+        second: np.ndarray | None,
+        out: str | os.PathLike[str] | None,
+        n_jobs: int | None,
+        watch: Callable[[Iterable[Any], int], Iterable[Any]] | None,
+    ) -> np.ndarray:
+        feature_map = self._map_of(first)
+        if feature_map.has_states:
+            return super()._matrix(first, second, out, n_jobs, watch)
+        shape = (len(first), len(first if second is None else second))
+        result = blocks.output(shape, first.dtype, out)
+        known_diagonal = self._diagonal is not None
+        if second is None and known_diagonal:
+            np.fill_diagonal(result, 1.0)
+        i, j = (
+            np.triu_indices(len(first), k=int(known_diagonal))
+            if second is None
+            else (axis.ravel() for axis in np.indices(shape))
+        )
+        first = self._scaled(first)
+        others = first if second is None else self._scaled(second)
+        seed = self._seeds()
+
+        def measured() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
+            for start in range(0, len(i), _PAIRS_AT_ONCE):
+                rows, columns = i[start : start + _PAIRS_AT_ONCE], j[start : start + _PAIRS_AT_ONCE]
+                yield (
+                    rows,
+                    columns,
+                    feature_map.overlaps(first[rows], others[columns], seed, self.test),
+                )
+
+        steps: Iterable[Any] = measured()
+        if watch is not None:
+            steps = watch(steps, -(-len(i) // _PAIRS_AT_ONCE))
+        for rows, columns, values in steps:
+            result[rows, columns] = values
+            if second is None:
+                result[columns, rows] = values
+        return result

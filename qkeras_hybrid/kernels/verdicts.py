@@ -1,0 +1,102 @@
+"""What follows from a study of kernels, in sentences."""
+
+from __future__ import annotations
+
+import math
+
+from qkeras_hybrid.kernels.studies import KernelResult, Study, difference
+
+_LARGE = 0.25
+"""From which share of `sqrt(n)` a geometric difference leaves room for an advantage."""
+
+_ALIKE = 0.95
+_MANY_SHOTS = 10_000
+
+
+def verdict(study: Study) -> str:
+    """Returns in one sentence which kernel to take.
+
+    Args:
+        study: What `qkeras_hybrid.kernels.study` returned.
+    """
+    ours, theirs = study.best(True), study.best(False)
+    mean, half = difference(study)
+    kind = "R²" if study.task == "regression" else "accuracy"
+    numbers = f"{kind} {ours.score:.3f} against {theirs.score:.3f}"
+    interval = f"95 % interval of the difference {mean - half:+.3f} to {mean + half:+.3f}"
+    if mean - half > 0:
+        return (
+            f"The {ours.name} kernel is ahead of the {theirs.name} kernel: {numbers}, {interval}. "
+            "Confirm it on samples that were not used here, since several kernels were tried."
+        )
+    if mean + half < 0:
+        return f"Take the {theirs.name} kernel: it is ahead, {numbers}, {interval}."
+    return (
+        f"No difference between the {ours.name} and the {theirs.name} kernel can be told "
+        f"({numbers}, {interval}): take the {theirs.name} kernel, which costs less."
+    )
+
+
+def reasons(study: Study) -> list[str]:
+    """Returns what the measures say, a sentence each.
+
+    Args:
+        study: What `qkeras_hybrid.kernels.study` returned.
+    """
+    ours = study.best(True)
+    said = [_geometry(study, ours), _complexity(study, ours)]
+    if ours.likeness >= _ALIKE:
+        said.append(
+            f"With its best bandwidth the {ours.name} kernel is nearly a classical one (similarity "
+            f"{ours.likeness:.2f}): it can be computed without a circuit."
+        )
+    if study.unscaled:
+        few, many = study.unscaled[0], study.unscaled[-1]
+        if many.deviation < few.deviation / 2:
+            said.append(
+                f"Without a bandwidth it concentrates: from {few.n_qubits} to {many.n_qubits} "
+                f"qubits the standard deviation of its entries falls from {few.deviation:.2g} to "
+                f"{many.deviation:.2g}."
+            )
+    shots = ours.entries.shots
+    if ours.name.startswith("fidelity") and _MANY_SHOTS < shots < math.inf:
+        said.append(
+            f"On a device an entry would take over {_rounded(shots)} measurements to differ from "
+            "others."
+        )
+    return said
+
+
+def _geometry(study: Study, ours: KernelResult) -> str:
+    name, g = min(
+        ((c, g) for (c, q), g in study.differences.items() if q == ours.name),
+        key=lambda pair: pair[1],
+    )
+    root = math.sqrt(study.n_samples)
+    numbers = (
+        f"its geometric difference to the {name} kernel is {g:.2g}, where sqrt(n) is {root:.2g}"
+    )
+    if g < _LARGE * root:
+        return (
+            f"The {ours.name} kernel can't be far ahead, whatever the labels: {numbers}, so that "
+            f"the {name} kernel's model complexity is at most {g * g:.2g} times its own."
+        )
+    return f"There are labels on which the {ours.name} kernel would be ahead: {numbers}."
+
+
+def _complexity(study: Study, ours: KernelResult) -> str:
+    theirs = min((r for r in study.results if not r.quantum), key=lambda r: r.complexity)
+    n, s, t = study.n_samples, ours.complexity, theirs.complexity
+    numbers = f"s = {s:.3g} against {t:.3g} of the {theirs.name} kernel, for {n} samples"
+    if min(s, t) > n:
+        return f"These labels are hard for both kinds of kernel: {numbers}."
+    if s < t / 2:
+        return f"These labels are simpler for the {ours.name} kernel: {numbers}."
+    if t < s / 2:
+        return f"These labels are simpler for a classical kernel: {numbers}."
+    return f"These labels are about as simple for both kinds of kernel: {numbers}."
+
+
+def _rounded(shots: float) -> str:
+    power = 10 ** int(math.log10(shots))
+    return f"{int(shots // power) * power:,}"

@@ -1,0 +1,349 @@
+"""A layer whose outputs are a quantum kernel of its input with landmarks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid import encodings
+from qkeras_hybrid._checks import (
+    MOST_PARAMETERS,
+    MOST_QUBITS,
+    finite_number,
+    one_of,
+    positive_int,
+)
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._overlaps import fidelities, gaussians, inversion_test, single_paulis
+from qkeras_hybrid.encodings import Encoding
+from qkeras_hybrid.gradients import Adjoint
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.features import default_qubits
+from qkeras_hybrid.layers.quantum_embedding import QuantumEmbedding
+from qkeras_hybrid.layers.setup import Prepared, Setup
+from qkeras_hybrid.program import Compiled
+from qkeras_hybrid.readouts import State
+
+KERNELS = ("fidelity", "projected")
+OUTPUTS = ("kernel", "nystroem")
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class QuantumKernel(QuantumLayer):
+    """A quantum kernel of the input with landmarks: `K(x, l_1), ..., K(x, l_m)`.
+
+    A `Dense` layer on it is a kernel machine with these landmarks. "fidelity" is
+    `|<x|l>|^2` of the states that the encoding prepares, "projected" is
+    `exp(-gamma sum_q |rho_q(x) - rho_q(l)|_F^2)` of the states of single qubits. With `shots` or
+    `noise` a fidelity is the result of an inversion test: the circuit of the one sample, then the
+    inverse of the other's.
+
+    Args:
+        landmarks: The landmarks, of shape `(m, n_features)`, or their number: they are drawn from
+            a normal distribution then, until `adapt` takes them from data. They are saved with
+            the layer's weights.
+        n_qubits: The number of qubits; by default one for each feature up to 8, or more where the
+            encoding needs them.
+        encoding: A name or an `Encoding`. Its weights, if it has any, train.
+        kernel: "fidelity" or "projected".
+        output: "kernel", or "nystroem" for the features `C^-1 K(L, x)` with `K(L, L) = C C^T`,
+            whose scalar products are the kernel on the landmarks, and close to it elsewhere.
+        scale: Multiplies all features and landmarks: the kernel's bandwidth.
+        gamma: The width of "projected"; by default 1 divided by the number of qubits.
+        train_landmarks: Whether the landmarks train.
+        train_scale: Whether the scale trains, from its value on.
+        **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
+            `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
+            `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.
+
+    Input shape:
+        `(batch, ..., n_features)`.
+
+    Output shape:
+        `(batch, ..., m)`.
+
+    Raises:
+        ValueError: If two landmarks are equal, hold NaN, or an argument is not what it must be;
+            when it is built: if the landmarks have another number of features than the input.
+
+    Reference:
+        Havlíček et al., Nature 567, 209 (2019), arXiv 1804.11326; Huang et al., Nature
+        Communications 12, 2631 (2021), arXiv 2011.01938; Williams, Seeger, NIPS 2000.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(100, 4)).astype("float32")
+    >>> layer = QuantumKernel(16, scale=0.3)
+    >>> layer.adapt(x)
+    >>> model = keras.Sequential([keras.Input((4,)), layer, keras.layers.Dense(2)])
+    >>> model.output_shape
+    (None, 2)
+    >>> values = ops.convert_to_numpy(layer(ops.convert_to_tensor(layer.landmarks)))
+    >>> bool(np.allclose(np.diag(values), 1, atol=1e-5))
+    True
+    """
+
+    def __init__(
+        self,
+        landmarks: Any,
+        *,
+        n_qubits: int | None = None,
+        encoding: str | dict[str, Any] | Encoding = "zz",
+        kernel: str = "fidelity",
+        output: str = "kernel",
+        scale: float = 1.0,
+        gamma: float | None = None,
+        train_landmarks: bool = False,
+        train_scale: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self._given = _checked_landmarks(landmarks)
+        self.n_landmarks = self._given if isinstance(self._given, int) else len(self._given)
+        self.n_qubits = (
+            None if n_qubits is None else positive_int("n_qubits", n_qubits, MOST_QUBITS)
+        )
+        self.encoding = encodings.get(encoding)
+        self.kernel = one_of("kernel", kernel, KERNELS)
+        self.output_kind = one_of("output", output, OUTPUTS)
+        self.scale = finite_number("scale", scale)
+        if gamma is not None and finite_number("gamma", gamma) <= 0:
+            raise ArgumentError("gamma", "be positive", gamma)
+        self.gamma = None if gamma is None else float(gamma)
+        self.train_landmarks = bool(train_landmarks)
+        self.train_scale = bool(train_scale)
+        self.landmarks: Any = None
+        self.bandwidth: Any = None
+
+    # What Keras and the base class ask.
+
+    @property
+    def units(self) -> int:
+        """The number of outputs, which is that of the landmarks."""
+        return self.n_landmarks
+
+    @property
+    def draws_landmarks(self) -> bool:
+        """Whether the landmarks were given as a number, to be drawn or taken from data."""
+        return isinstance(self._given, int)
+
+    @property
+    def values_shape(self) -> tuple[int, ...]:
+        """The shape of what the layer returns for one sample."""
+        return (self.n_landmarks,)
+
+    @property
+    def classical_activation(self) -> str | None:
+        """The activation of the range from 0 to 1 of a kernel; or -1 to 1 of Nyström features."""
+        return "sigmoid" if self.output_kind == "kernel" else "tanh"
+
+    def compile(self, n_features: int) -> Compiled:
+        """Compiles the encoding; what is read of it is the state, or the single qubits'."""
+        compiled = self._embedding(n_features).compile(n_features)
+        if self.kernel == "fidelity":
+            return compiled.reading(State())
+        return compiled.reading(single_paulis(compiled.n_qubits))
+
+    def encode(self, features: Any) -> Any:
+        """Maps features to the circuit's inputs."""
+        n_qubits = self._n_qubits(features.shape[-1])
+        scale: Any = self.scale
+        if self.bandwidth is not None:
+            scale = ops.cast(self.bandwidth, features.dtype)
+        return self.encoding.angles(features * scale, n_qubits)
+
+    def build(self, input_shape: Sequence[int | None]) -> None:
+        """Compiles the circuit, prepares its engine, and makes the landmarks."""
+        n_features = self._check_shape(input_shape)
+        given = None if isinstance(self._given, int) else self._given
+        if given is not None and given.shape[1] != n_features:
+            raise ArgumentError(
+                "landmarks", f"have the {n_features} features of the input", given.shape
+            )
+        super().build(input_shape)
+        initializer = (
+            keras.initializers.RandomNormal(stddev=1.0, seed=self.seed)
+            if given is None
+            else keras.initializers.Constant(given)
+        )
+        self.landmarks = self.add_weight(
+            name="landmarks",
+            shape=(self.n_landmarks, n_features),
+            initializer=initializer,
+            trainable=self.train_landmarks,
+        )
+        if self.train_scale:
+            self.bandwidth = self.add_weight(
+                name="bandwidth", shape=(), initializer=keras.initializers.Constant(self.scale)
+            )
+
+    def call(self, inputs: Any) -> Any:
+        """Computes the kernel with each landmark, for every position of the leading axes.
+
+        Args:
+            inputs: Tensor of shape `(batch, ..., n_features)`, numeric.
+        """
+        features = self._as_features(inputs)
+        leading, width = ops.shape(features)[:-1], features.shape[-1]
+        samples = ops.reshape(features, (-1, width))
+        landmarks = ops.cast(ops.convert_to_tensor(self.landmarks), self._precision)
+        values, among = self._kernels(samples, landmarks)
+        if among is not None:
+            values = _nystroem(values, among, self.n_landmarks)
+        return ops.cast(ops.reshape(values, (*leading, self.n_landmarks)), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
+        """Returns the input's shape with the number of landmarks as its last axis."""
+        self._check_shape(input_shape)
+        return (*input_shape[:-1], self.n_landmarks)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns every argument of the constructor."""
+        return {
+            **super().get_config(),
+            "landmarks": self._given if isinstance(self._given, int) else self._given.tolist(),
+            "n_qubits": self.n_qubits,
+            "encoding": keras.saving.serialize_keras_object(self.encoding),
+            "kernel": self.kernel,
+            "output": self.output_kind,
+            "scale": self.scale,
+            "gamma": self.gamma,
+            "train_landmarks": self.train_landmarks,
+            "train_scale": self.train_scale,
+        }
+
+    def adapt(self, data: Any, seed: int | None = None) -> None:
+        """Takes the landmarks from data: samples that differ, drawn at random.
+
+        Builds the layer if it is not built.
+
+        Args:
+            data: Samples of shape `(n, n_features)`.
+            seed: Of the draw; by default the layer's, or any if it has none.
+
+        Raises:
+            ValueError: If they are no finite numbers, have another width, or fewer of them differ
+                than there are landmarks.
+        """
+        samples = _checked_samples("data", data)
+        different = np.unique(samples, axis=0)
+        if len(different) < self.n_landmarks:
+            raise ArgumentError(
+                "data", f"hold {self.n_landmarks} samples that differ", len(different)
+            )
+        if not self.built:
+            self.build((None, samples.shape[1]))
+        if samples.shape[1] != self.landmarks.shape[1]:
+            raise ArgumentError(
+                "data", f"have {self.landmarks.shape[1]} features", samples.shape[1]
+            )
+        rng = np.random.default_rng(self.seed if seed is None else seed)
+        chosen = rng.choice(len(different), self.n_landmarks, replace=False)
+        self.landmarks.assign(different[chosen])
+
+    # How it is done.
+
+    def _embedding(self, n_features: int) -> QuantumEmbedding:
+        return QuantumEmbedding(
+            self._n_qubits(n_features), encoding=self.encoding, name="feature_map"
+        )
+
+    def _n_qubits(self, n_features: int) -> int:
+        return self.n_qubits or default_qubits(self.encoding, n_features)
+
+    def _tested(self, setup: Setup) -> bool:
+        """Tells whether fidelities are measured, pair by pair, for want of a state."""
+        measured = setup.all_shots is not None or setup.noise is not None
+        return self.kernel == "fidelity" and measured
+
+    def _prepared(self, setup: Setup, compiled: Compiled) -> Prepared:
+        tested, own = self._tested(setup), self.differentiator
+        if not (tested or self.kernel == "projected" or isinstance(own, Adjoint | None)):
+            raise ArgumentError(
+                "differentiator",
+                "be None for fidelities of states, which are not linear in the density matrix",
+                own,
+                "Leave it out, or give `shots`: then fidelities are measured.",
+            )
+        if tested:
+            compiled = inversion_test(compiled)
+        return Prepared.of(setup, [self.job(compiled)], self.differentiator, several=False)
+
+    def _kernels(self, samples: Any, landmarks: Any) -> tuple[Any, Any]:
+        """Returns the kernel of samples with landmarks; and among these, if that is needed."""
+        count, needed = ops.shape(samples)[0], self.output_kind == "nystroem"
+        if self._tested(self._setup):
+            encoded, others = self.encode(samples), self.encode(landmarks)
+            values = self._pairs(encoded, others, count)
+            return values, self._pairs(others, others, self.n_landmarks) if needed else None
+        # One run for both: a state each.
+        read = self._computed(self.encode(ops.concatenate([samples, landmarks], axis=0)))
+        first, second = read[:count], read[count:]
+        values = self._compared(first, second)
+        return values, self._compared(second, second) if needed else None
+
+    def _compared(self, first: Any, second: Any) -> Any:
+        if self.kernel == "fidelity":
+            return fidelities(first, second)
+        gamma = 1 / self.compiled.n_qubits if self.gamma is None else self.gamma
+        return gaussians(first, second, gamma / 2)
+
+    def _pairs(self, first: Any, second: Any, count: Any) -> Any:
+        """Runs the inversion test of each of `count` samples with each landmark."""
+        rows = ops.repeat(first, self.n_landmarks, axis=0)
+        columns = ops.tile(second, (count, 1))
+        probabilities = self._computed(ops.concatenate([rows, columns], axis=1))
+        return ops.reshape(probabilities[:, 0], (count, self.n_landmarks))
+
+
+def _nystroem(values: Any, among: Any, count: int) -> Any:
+    """Returns `C^-1 K(L, x)` with `K(L, L) + e = C C^T`, transposed."""
+    dtype = keras.backend.standardize_dtype(among.dtype)
+    # Within a graph the shapes may have been lost.
+    values, among = ops.reshape(values, (-1, count)), ops.reshape(among, (count, count))
+    # Landmarks close to each other have a matrix that rounding makes indefinite.
+    floor = count * float(np.finfo(dtype).eps) * 10
+    root = ops.cholesky(among + floor * ops.eye(count, dtype=dtype))
+    return ops.transpose(ops.solve_triangular(root, ops.transpose(values), lower=True))
+
+
+def _checked_landmarks(given: Any) -> Any:
+    if not isinstance(given, (list, tuple)) and not getattr(given, "shape", ()):
+        return positive_int("landmarks", given, MOST_PARAMETERS)
+    landmarks = _checked_samples("landmarks", given)
+    _, number = np.unique(landmarks, axis=0, return_inverse=True)
+    number = np.ravel(number)
+    first: dict[int, int] = {}
+    for row, value in enumerate(number.tolist()):
+        if value in first:
+            raise ArgumentError(
+                "landmarks",
+                "differ from each other",
+                f"the same in rows {first[value]} and {row}",
+                "Leave one out.",
+            )
+        first[value] = row
+    return landmarks
+
+
+def _checked_samples(argument: str, given: Any) -> np.ndarray:
+    array = np.asarray(ops.convert_to_numpy(given))
+    if array.ndim != 2 or not array.size or array.dtype.kind not in "biuf":
+        raise ArgumentError(
+            argument,
+            "have shape (n_samples, n_features) and hold real numbers",
+            f"shape {array.shape} of {array.dtype}",
+        )
+    wrong = np.argwhere(~np.isfinite(array))
+    if len(wrong):
+        row, column = map(int, wrong[0])
+        raise ArgumentError(
+            argument,
+            "hold finite numbers",
+            f"{array[row, column]} in row {row}, column {column}",
+        )
+    return array.astype("float32") if array.dtype != np.float64 else array
