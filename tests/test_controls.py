@@ -16,18 +16,29 @@ import pytest
 import sympy
 from keras import ops
 
-from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, bench, compile_circuit, engines, testing
+from qkeras_hybrid import (
+    PQC,
+    PQCDense,
+    QuantumEmbedding,
+    QuantumKernel,
+    bench,
+    compile_circuit,
+    engines,
+    testing,
+)
 from qkeras_hybrid.bench import controls, dense_widths, inspection
 from qkeras_hybrid.bench.controls import CONTROLS, controls_for, inapplicable
 from qkeras_hybrid.bench.derived import (
     DoesNotApplyError,
+    EncodingWithoutEntanglement,
     FourierFeatures,
+    RandomFourierFeatures,
     WithoutEntanglement,
     frequencies,
     without_entanglement,
 )
 from qkeras_hybrid.bench.inspection import trainable_parameters
-from qkeras_hybrid.encodings import ReuploadingEncoding
+from qkeras_hybrid.encodings import IQPEncoding, ReuploadingEncoding
 from qkeras_hybrid.program import AngleTable
 from qkeras_hybrid.readouts import Probabilities, Readout
 
@@ -714,6 +725,76 @@ def test_fourier_features_serialize_and_train() -> None:
     np.testing.assert_array_equal(copy.frequencies, layer.frequencies)
     with pytest.raises(ValueError, match="expectation values or probabilities"):
         FourierFeatures(QuantumEmbedding(2, output="state"))
+
+
+# Quantum kernels.
+
+
+def kernel_machine(**options: Any) -> keras.Model:
+    return sequential(QuantumKernel(5, n_qubits=3, **options), keras.layers.Dense(2))
+
+
+@pytest.mark.parametrize("options", [{}, {"kernel": "projected"}, {"output": "nystroem"}])
+def test_every_control_of_a_kernel_machine_computes(options: dict[str, Any]) -> None:
+    model = kernel_machine(train_landmarks=True, **options)
+    assert inapplicable(model) == {}
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    for control in controls_for(model).values():
+        assert control(x).shape == (3, 2)
+
+
+def test_fixed_landmarks_are_frozen_already() -> None:
+    assert set(inapplicable(kernel_machine())) == {"frozen_circuit"}
+
+
+def test_a_kernel_machine_stands_beside_as_many_fourier_features() -> None:
+    model = kernel_machine(train_landmarks=True, scale=0.3)
+    features = controls.fourier_features(model).layers[0]
+    assert isinstance(features, RandomFourierFeatures)
+    assert (features.units, features.scale) == (5, 0.3)
+    assert features.train_frequencies
+    assert not controls.fourier_features(kernel_machine()).layers[0].train_frequencies
+
+
+def test_random_fourier_features_approximate_an_rbf_kernel() -> None:
+    keras.utils.set_random_seed(0)
+    layer = RandomFourierFeatures(20_000, scale=0.7)
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    found = ops.convert_to_numpy(layer(x))
+    distances = ((x[:, None] - x) ** 2).sum(axis=-1)
+    # A mean of 20,000 products between -1 and 1 is off by 0.005 at most ones.
+    np.testing.assert_allclose(
+        2 * found @ found.T / layer.units, np.exp(-0.49 * distances / 2), atol=0.04
+    )
+
+
+def test_random_fourier_features_serialize_and_train() -> None:
+    testing.run_layer_test(RandomFourierFeatures, {"units": 6, "scale": 0.5}, (3, 2))
+    with pytest.raises(ValueError, match="`scale` must be above 0"):
+        RandomFourierFeatures(3, scale=0.0)
+
+
+def test_a_kernel_without_entanglement_is_one_of_product_states() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
+    model = sequential(QuantumKernel(x[:3], encoding="iqp", dtype="float64"), features=2)
+    apart = controls.no_entanglement(model)
+    assert isinstance(apart.layers[0].encoding, EncodingWithoutEntanglement)
+    np.testing.assert_array_equal(apart.layers[0].landmarks, model.layers[0].landmarks)
+
+    def fidelity(a: Any, b: Any) -> Any:
+        # H, then a turn about Z by the feature and by the product of both.
+        turns = [a[q] + a[0] * a[1] - b[q] - b[0] * b[1] for q in range(2)]
+        return np.prod([np.cos(turn / 2) ** 2 for turn in turns])
+
+    expected = [[fidelity(a, b) for b in x[:3]] for a in x.astype("float64")]
+    np.testing.assert_allclose(apart(x), expected, atol=1e-6)
+
+
+def test_an_encoding_without_entanglement_serializes() -> None:
+    encoding = EncodingWithoutEntanglement(IQPEncoding(2))
+    config = keras.saving.serialize_keras_object(encoding)
+    assert keras.saving.deserialize_keras_object(config) == encoding
+    assert encoding != EncodingWithoutEntanglement(IQPEncoding(1))
 
 
 # Words.

@@ -37,6 +37,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "qcnn": {},
     "quanvolution": {},
     "embedding_head": {"n_qubits": 3},
+    "quantum_kernel": {"n_landmarks": 5, "n_qubits": 3},
     "transfer": {"n_qubits": 2, "n_layers": 1, "trunk_units": 5},
 }
 

@@ -29,20 +29,24 @@ def fitted(reference: Reference, task: str, seed: int = 0, **values: Any) -> Any
         return reference.build(values, task, seed).fit(*data(task))
 
 
+# Hyperparameters for these data, where the defaults don't do.
+FITTING = {"rbf_svc": {"C": 10.0, "gamma": 0.5}, "qsvc": {"C": 1000.0, "scale": 0.1}}
+
+
 def ends(space: dict[str, dict[str, Any]], end: str) -> dict[str, Any]:
     """The hyperparameters at one end of their ranges."""
     return {name: entry[end] for name, entry in space.items()}
 
 
 def test_the_names() -> None:
-    assert list(REFERENCES) == ["mlp", "rbf_svc", "gradient_boosting"]
+    assert list(REFERENCES) == ["mlp", "rbf_svc", "qsvc", "gradient_boosting"]
     assert all(name == reference.name for name, reference in REFERENCES.items())
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", REFERENCES)
 def test_references_learn_what_is_not_linear(name: str, task: str) -> None:
-    values = {"C": 10.0, "gamma": 0.5} if name == "rbf_svc" else {}
+    values = FITTING.get(name, {})
     estimator = fitted(REFERENCES[name], task, **values)
     # Accuracy, or R² of targets without noise: a linear model has 0.5 and about 0.
     assert estimator.score(*data(task)) > 0.8
@@ -62,7 +66,7 @@ def test_a_search_space_is_json_and_holds_the_defaults(name: str) -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("end", ["low", "high"])
-@pytest.mark.parametrize("name", ["rbf_svc", "gradient_boosting"])
+@pytest.mark.parametrize("name", ["rbf_svc", "qsvc", "gradient_boosting"])
 def test_both_ends_of_the_ranges_can_be_fitted(name: str, task: str, end: str) -> None:
     reference = REFERENCES[name]
     estimator = fitted(reference, task, **ends(reference.search_space, end))
@@ -79,7 +83,7 @@ def test_every_hyperparameter_of_the_network_arrives(end: str) -> None:
     assert estimator.random_state == 7
 
 
-@pytest.mark.parametrize("name", ["rbf_svc", "gradient_boosting"])
+@pytest.mark.parametrize("name", ["rbf_svc", "qsvc", "gradient_boosting"])
 def test_every_other_hyperparameter_arrives(name: str) -> None:
     reference = REFERENCES[name]
     values = ends(reference.search_space, "high")
@@ -113,6 +117,17 @@ def test_parameters_of_a_support_vector_machine_are_its_coefficients(task: str) 
     assert reference.parameters(estimator) == n + 1
     kind = {"classification": "SVC", "regression": "SVR"}[task]
     assert reference.describe(estimator) == f"{kind}(C=2, gamma=0.1), {n} support vectors"
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_parameters_of_a_quantum_kernel_machine_are_its_coefficients(task: str) -> None:
+    reference = REFERENCES["qsvc"]
+    estimator = fitted(reference, task, C=2.0, scale=0.25)
+    n = len(estimator.support_)
+    assert reference.parameters(estimator) == n + 1
+    kind = {"classification": "QSVC", "regression": "QSVR"}[task]
+    said = f"{kind}(C=2, zz, scale=0.25), {n} support vectors"
+    assert reference.describe(estimator) == said
 
 
 @pytest.mark.parametrize("task", TASKS)

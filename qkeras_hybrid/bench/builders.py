@@ -1,4 +1,4 @@
-"""Builders of hybrid models on features: dressed circuits, re-uploading, IQP, embeddings."""
+"""Builders of hybrid models on features: dressed circuits, re-uploading, embeddings, kernels."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench.heads import Data, bloch, with_head
 from qkeras_hybrid.bench.model_files import content
 from qkeras_hybrid.encodings import IQPEncoding, ReuploadingEncoding
-from qkeras_hybrid.layers import PQCDense, QuantumEmbedding
+from qkeras_hybrid.layers import PQCDense, QuantumEmbedding, QuantumKernel
 
 
 def pqc_dense(
@@ -171,6 +171,54 @@ def embedding_head(
         dataset,
         keras.layers.Rescaling(scaling),
         QuantumEmbedding(n_qubits, encoding=encoding, observables=bloch(n_qubits), engine=engine),
+    )
+
+
+def quantum_kernel(
+    dataset: Data,
+    *,
+    n_landmarks: int = 32,
+    n_qubits: int | None = None,
+    encoding: str = "zz",
+    kernel: str = "fidelity",
+    scale: float = 0.05,
+    train_landmarks: bool = True,
+    engine: str = "auto",
+) -> keras.Model:
+    """Builds a kernel machine: a Dense head on a quantum kernel with landmarks.
+
+    Its control with Fourier features is the same machine for an RBF kernel.
+
+    Args:
+        dataset: What the model is for.
+        n_landmarks: The number of landmarks. They begin as samples of the training part.
+        n_qubits: The number of qubits; by default one for each feature up to 8, or more where the
+            encoding needs them.
+        encoding: The name of an encoding.
+        kernel: "fidelity" or "projected".
+        scale: The first value of the factor on the features, the bandwidth, which trains.
+        train_landmarks: Whether the landmarks train.
+        engine: The name of an engine, or `"auto"`.
+
+    Returns:
+        An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
+
+    Reference:
+        V. Havlíček et al., Supervised learning with quantum-enhanced feature spaces, Nature 567,
+        209-212, 2019, arXiv 1804.11326.
+    """
+    return with_head(
+        dataset,
+        QuantumKernel(
+            n_landmarks,
+            n_qubits=n_qubits,
+            encoding=encoding,
+            kernel=kernel,
+            scale=scale,
+            train_landmarks=train_landmarks,
+            train_scale=True,
+            engine=engine,
+        ),
     )
 
 

@@ -16,6 +16,7 @@ from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench import controls, execution, fitting, inspection, models, switching, tuning
 from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.task import Task
+from qkeras_hybrid.layers import QuantumKernel
 
 if TYPE_CHECKING:
     import sklearn.exceptions as sklearn_exceptions
@@ -79,6 +80,7 @@ class Contender:
             return self._fitted_reference(x, y), None
         name = self.task.contender
         model = hybrid if name == "hybrid" else controls.CONTROLS[name](hybrid)
+        _adapt(model, x, self.task.seed)
         self.engine = switching.put(model, execution.in_training(self.task.execution or {}))
         training = fitting.train(
             model, x, y, **self.training, seed=self.task.seed, on_epoch=on_epoch
@@ -118,6 +120,13 @@ class Contender:
         return (
             inspection.describe(model) if self.reference is None else self.reference.describe(model)
         )
+
+
+def _adapt(model: keras.Model, x: npt.NDArray[Any], seed: int) -> None:
+    """Lets a quantum kernel that takes the features take its landmarks from them too."""
+    first = next(each for each in model.layers if not isinstance(each, keras.layers.InputLayer))
+    if isinstance(first, QuantumKernel) and first.draws_landmarks:
+        first.adapt(x, seed)
 
 
 def tunes_size(task: Task) -> bool:

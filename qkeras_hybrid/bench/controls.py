@@ -17,7 +17,9 @@ from keras import ops
 from qkeras_hybrid.bench.dense_widths import dense_widths
 from qkeras_hybrid.bench.derived import (
     DoesNotApplyError,
+    EncodingWithoutEntanglement,
     FourierFeatures,
+    RandomFourierFeatures,
     WithoutEntanglement,
     entangling,
     fresh,
@@ -33,6 +35,7 @@ from qkeras_hybrid.bench.replacing import (
     size,
     width,
 )
+from qkeras_hybrid.layers import QuantumKernel
 from qkeras_hybrid.layers.base import QuantumLayer
 
 
@@ -92,8 +95,8 @@ def same_width(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with a Dense layer of the same width in place of each quantum layer.
 
     The Dense layer has tanh for its activation: its outputs lie between -1 and 1, as
-    expectation values do; or softmax in place of probabilities. The other layers start from the
-    hybrid's weights.
+    expectation values do; softmax in place of probabilities, sigmoid in place of a kernel. The
+    other layers start from the hybrid's weights.
 
     Raises:
         DoesNotApplyError: If a quantum layer returns states or circuits, or is out of reach.
@@ -101,7 +104,7 @@ def same_width(hybrid: keras.Model) -> keras.Model:
     """
 
     def twin(layer: QuantumLayer) -> keras.Layer:
-        units, activation = width(layer), layer.readout.activation
+        units, activation = width(layer), layer.classical_activation
         return keras.layers.Dense(
             units, activation=activation, name=layer.name, dtype=layer.dtype_policy
         )
@@ -179,11 +182,20 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
         )
 
     def apart(layer: QuantumLayer) -> keras.Layer:
-        return WithoutEntanglement(layer) if entangling(layer.compiled) else fresh(layer)
+        if not entangling(layer.compiled):
+            return fresh(layer)
+        if isinstance(layer, QuantumKernel):
+            encoding = keras.saving.serialize_keras_object(
+                EncodingWithoutEntanglement(layer.encoding)
+            )
+            return fresh(layer, encoding=encoding)
+        return WithoutEntanglement(layer)
 
     def carry(layer: QuantumLayer, new: keras.Layer) -> None:
         values = layer.symbol_values()
         new.assign_symbol_values({symbol: values[symbol.name] for symbol in new.symbols})
+        if isinstance(layer, QuantumKernel):
+            new.landmarks.assign(layer.landmarks)
 
     return replaced(hybrid, apart, carry)
 
@@ -191,7 +203,9 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
 def fourier_features(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with `FourierFeatures` in place of each quantum layer.
 
-    The other layers start from the hybrid's weights.
+    In place of a quantum kernel stand `RandomFourierFeatures`, as many as it has landmarks. Their
+    frequencies train if the landmarks do: what approximates an RBF kernel in the same way. The
+    other layers start from the hybrid's weights.
 
     Raises:
         DoesNotApplyError: If an angle is not affine in a circuit's inputs, a result does not
@@ -201,7 +215,15 @@ def fourier_features(hybrid: keras.Model) -> keras.Model:
     """
 
     def waves(layer: QuantumLayer) -> keras.Layer:
-        width(layer)
+        units = width(layer)
+        if isinstance(layer, QuantumKernel):
+            return RandomFourierFeatures(
+                units,
+                scale=layer.scale,
+                train_frequencies=layer.train_landmarks,
+                name=layer.name,
+                dtype=layer.dtype_policy,
+            )
         return FourierFeatures(layer, name=layer.name, dtype=layer.dtype_policy)
 
     return replaced(hybrid, waves)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from qkeras_hybrid.bench.copying import DoesNotApplyError, fresh
 from qkeras_hybrid.bench.fourier_features import FourierFeatures
 from qkeras_hybrid.bench.frequencies import frequencies
+from qkeras_hybrid.bench.random_features import RandomFourierFeatures
 from qkeras_hybrid.bench.without_entanglement import (
+    EncodingWithoutEntanglement,
     WithoutEntanglement,
     entangling,
     without_entanglement,
@@ -16,7 +18,9 @@ from qkeras_hybrid.bench.without_entanglement import (
 
 __all__ = [
     "DoesNotApplyError",
+    "EncodingWithoutEntanglement",
     "FourierFeatures",
+    "RandomFourierFeatures",
     "WithoutEntanglement",
     "entangling",
     "frequencies",

@@ -17,7 +17,14 @@ import keras
 
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._value import new_names
-from qkeras_hybrid.bench.builders import embedding_head, iqp, pqc_dense, reuploading, transfer
+from qkeras_hybrid.bench.builders import (
+    embedding_head,
+    iqp,
+    pqc_dense,
+    quantum_kernel,
+    reuploading,
+    transfer,
+)
 from qkeras_hybrid.bench.convolutions import qcnn, quanvolution
 from qkeras_hybrid.bench.heads import Data
 from qkeras_hybrid.bench.model_files import build_from_file, content, is_file, module_of, split
@@ -29,6 +36,7 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "qcnn": qcnn,
     "quanvolution": quanvolution,
     "embedding_head": embedding_head,
+    "quantum_kernel": quantum_kernel,
     "transfer": transfer,
 }
 """The hybrid models by name: `builder(dataset, **arguments)`."""

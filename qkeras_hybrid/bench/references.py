@@ -1,7 +1,8 @@
-"""References: classical models of scikit-learn's, of free size, that are tuned for each data set.
+"""References: models for scikit-learn, of free size, that are tuned for each data set.
 
 A control is as large as the hybrid; a reference is as large as tuning makes it. It says how hard
-the data are: what someone would reach who had never heard of circuits.
+the data are: what someone would reach who had never heard of circuits, and, with `qsvc`, who puts
+a quantum kernel where others put an RBF kernel.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from qkeras_hybrid import kernels
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._lazy import lazy_module
 
@@ -30,7 +32,7 @@ TASKS = ("classification", "regression")
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A kind of scikit-learn model and what is tuned of it.
+    """A kind of model with scikit-learn's interface, and what is tuned of it.
 
     Attributes:
         name: The name of the reference in suites and rows.
@@ -81,9 +83,9 @@ class Reference:
     def parameters(self, estimator: Any) -> int | None:
         """Returns the number of fitted parameters of a fitted estimator.
 
-        For `mlp` its weights and biases; for `rbf_svc` the coefficients of its support vectors
-        and its intercepts, which grow with the data; None for `gradient_boosting`, whose trees
-        have no count that compares.
+        For `mlp` its weights and biases; for `rbf_svc` and `qsvc` the coefficients of its support
+        vectors and its intercepts, which grow with the data; None for `gradient_boosting`, whose
+        trees have no count that compares.
         """
         return self.count(estimator)
 
@@ -129,6 +131,23 @@ def _count_svc(estimator: Any) -> int:
 def _say_svc(estimator: Any) -> str:
     return (
         f"{type(estimator).__name__}(C={estimator.C:.3g}, gamma={estimator.gamma:.3g}), "
+        f"{len(estimator.support_)} support vectors"
+    )
+
+
+def _qsvc(values: Mapping[str, Any], task: str, seed: int) -> Any:
+    kernel = kernels.FidelityKernel("zz")
+    kind = kernels.QSVR if task == "regression" else kernels.QSVC
+    return kind(kernel, scale=values["scale"], C=values["C"])
+
+
+def _count_qsvc(estimator: Any) -> int:
+    return _count_svc(estimator.estimator_)
+
+
+def _say_qsvc(estimator: Any) -> str:
+    return (
+        f"{type(estimator).__name__}(C={estimator.C:.3g}, zz, scale={estimator.scale:.3g}), "
         f"{len(estimator.support_)} support vectors"
     )
 
@@ -181,6 +200,14 @@ REFERENCES: dict[str, Reference] = {
             make=_rbf_svc,
             count=_count_svc,
             say=_say_svc,
+        ),
+        Reference(
+            name="qsvc",
+            defaults={"C": 1.0, "scale": 0.1},
+            search_space={"C": _float(1e-2, 1e3), "scale": _float(1e-2, 2.0)},
+            make=_qsvc,
+            count=_count_qsvc,
+            say=_say_qsvc,
         ),
         Reference(
             name="gradient_boosting",

@@ -120,16 +120,15 @@ def _holds_quantum(layer: keras.Layer) -> bool:
 
 def width(layer: QuantumLayer) -> int:
     """Returns the number of real values that a built quantum layer returns for a sample."""
-    readout = layer.compiled.readout
     if layer.returns_list:
         raise DoesNotApplyError(
             f"Layer {layer.name!r} returns a list of tensors, which no classical layer does."
         )
-    if readout.activation is None:
+    if layer.classical_activation is None:
         raise DoesNotApplyError(
-            f"Layer {layer.name!r} returns {readout.name}s, which no classical layer does."
+            f"Layer {layer.name!r} returns {layer.readout.name}s, which no classical layer does."
         )
-    return math.prod(readout.shape(layer.program))
+    return math.prod(layer.values_shape)
 
 
 def n_features(layer: QuantumLayer) -> int:

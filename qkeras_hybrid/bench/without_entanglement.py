@@ -1,4 +1,4 @@
-"""A quantum layer whose circuit has lost its entangling gates."""
+"""Quantum layers and encodings whose circuits have lost their entangling gates."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import Any
 
 import keras
 
-from qkeras_hybrid._lazy import cirq
+from qkeras_hybrid import encodings
+from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.bench.copying import Untracked, given
+from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.encodings.base import whole
 from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.program import Compiled, compile_circuit
@@ -86,12 +88,65 @@ class WithoutEntanglement(QuantumLayer):
         }
 
 
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class EncodingWithoutEntanglement(Encoding):
+    """An encoding with the entangling gates of its circuit removed, as `WithoutEntanglement` says.
+
+    A quantum kernel of it is the kernel of product states.
+
+    Args:
+        encoding: The encoding, or its serialized form.
+
+    Example:
+
+    >>> encoding = EncodingWithoutEntanglement(encodings.IQPEncoding())
+    >>> print(encoding.circuit(cirq.LineQubit.range(2), sympy.symbols("x0:3")))
+    0: ───H───Rz(x0)───Z^(x2/pi)───
+    <BLANKLINE>
+    1: ───H───Rz(x1)───Z^(x2/pi)───
+    """
+
+    name = "without_entanglement"
+
+    def __init__(self, encoding: Encoding | dict[str, Any]) -> None:
+        self.encoding = encodings.get(encoding)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"encoding": keras.saving.serialize_keras_object(self.encoding)}
+
+    def min_qubits(self, n_features: int) -> int:
+        return self.encoding.min_qubits(n_features)
+
+    def n_inputs(self, n_features: int, n_qubits: int) -> int:
+        return self.encoding.n_inputs(n_features, n_qubits)
+
+    def n_weights(self, n_features: int, n_qubits: int) -> int:
+        return self.encoding.n_weights(n_features, n_qubits)
+
+    def circuit(
+        self,
+        qubits: Sequence[cirq.Qid],
+        inputs: Sequence[sympy.Symbol],
+        weights: Sequence[sympy.Symbol] = (),
+    ) -> cirq.Circuit:
+        names = {symbol.name for symbol in inputs}
+        operations = [
+            single
+            for operation in _operations(self.encoding.circuit(qubits, inputs, weights))
+            for single in _on_single_qubits(operation, names)
+        ]
+        return whole(operations, qubits)
+
+    def angles(self, features: Any, n_qubits: int) -> Any:
+        return self.encoding.angles(features, n_qubits)
+
+
 def without_entanglement(compiled: Compiled) -> Compiled:
     """Returns a circuit without the gates on two or more qubits: see `WithoutEntanglement`."""
     inputs = {symbol.name for symbol in compiled.inputs}
     operations = [
         single
-        for operation in _operations(compiled)
+        for operation in _operations(compiled.circuit.unfreeze())
         for single in _on_single_qubits(operation, inputs)
     ]
     names = set().union(*map(cirq.parameter_names, operations))
@@ -104,16 +159,16 @@ def without_entanglement(compiled: Compiled) -> Compiled:
     return apart.reading(compiled.readout)
 
 
-def _operations(compiled: Compiled) -> list[cirq.Operation]:
-    circuit = cirq.unroll_circuit_op(compiled.circuit.unfreeze(), deep=True, tags_to_check=None)
-    return [operation.untagged for operation in circuit.all_operations()]
+def _operations(circuit: cirq.Circuit) -> list[cirq.Operation]:
+    unrolled = cirq.unroll_circuit_op(circuit, deep=True, tags_to_check=None)
+    return [operation.untagged for operation in unrolled.all_operations()]
 
 
 def entangling(compiled: Compiled) -> bool:
     """Returns whether a circuit has a gate on two or more qubits."""
     return any(
         len(operation.qubits) > 1 and not isinstance(operation.gate, cirq.IdentityGate)
-        for operation in _operations(compiled)
+        for operation in _operations(compiled.circuit.unfreeze())
     )
 
 

@@ -53,6 +53,19 @@ class Inspected:
         return self._output is not None and self._output.several
 
     @property
+    def values_shape(self) -> tuple[int, ...]:
+        """The shape of what the built layer returns for one sample, without shots."""
+        return self.compiled.readout.shape(self.program)
+
+    @property
+    def classical_activation(self) -> str | None:
+        """The activation that gives a classical layer's outputs the range of this one's.
+
+        None for what no classical layer returns: states, circuits, several tensors.
+        """
+        return None if self.returns_list else self.readout.activation
+
+    @property
     def compiled(self) -> Compiled:
         """The compiled circuit: program, map to its angles, and (the first) readout.
 

@@ -18,6 +18,7 @@ NOUNS = {
     "fourier_features": "the Fourier feature layer",
     "mlp": "the MLP",
     "rbf_svc": "the RBF-SVC",
+    "qsvc": "the QSVC",
     "gradient_boosting": "gradient boosting",
 }
 """What a verdict calls a contender."""

@@ -28,7 +28,7 @@ COST_HEADS = {
 METRICS = {"accuracy": "accuracy", "r2": "R²"}
 """What a metric is called."""
 
-_LABELS = {"mlp": "MLP", "rbf_svc": "RBF-SVC"}
+_LABELS = {"mlp": "MLP", "rbf_svc": "RBF-SVC", "qsvc": "QSVC"}
 
 
 def label(contender: str) -> str:
