@@ -40,6 +40,7 @@ NEWEST_EXTRAS = frozenset({"contracts", "jax", "tensorflow"})
 # What `--newest` tests, unless files are named. The contracts under PyTorch run with `test`.
 CONTRACTS = (
     "tests/test_backends.py::test_contracts_hold_under_backend[jax]",
+    "tests/test_backends.py::test_contracts_hold_under_backend[jax-engines]",
     *("tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_saved_models.py"),
     *("tests/test_engines.py", "tests/test_statevector.py", "tests/test_gates.py"),
     *("tests/test_native.py", "tests/test_native_tensorflow.py", "tests/test_native_library.py"),

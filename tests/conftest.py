@@ -35,8 +35,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--slow"):
         return
+    # A slow test that the command line names runs.
+    named = {argument for argument in config.args if "::" in argument}
     for item in items:
-        if "slow" in item.keywords:
+        if "slow" in item.keywords and item.nodeid not in named:
             item.add_marker(pytest.mark.skip(reason="slow: runs with --slow only"))
 
 

@@ -7,36 +7,45 @@ import sys
 
 import pytest
 
-# A layer of each class through the whole contract; the engine on closed forms and random
+# A layer of each class through the whole contract; the engines on closed forms and random
 # circuits, in both precisions. The other tests run under TensorFlow alone.
-SELECTED = [
-    "tests/test_layers.py",
-    "tests/test_pqc_outputs.py",
-    "tests/test_engines.py",
-    "tests/test_native.py",
-    "tests/test_native_jax.py",
-    "tests/test_native_torch.py",
-]
+LAYERS = ["tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_quantum_kernel.py"]
+ENGINES = ["tests/test_engines.py"]
+# Of the kernels in C++ what depends on the backend: how tensors get there and back.
+NATIVE = ["tests/test_native.py::test_random_programs"]
 # The differentiators, all encodings, and what depends little on the backend: with --slow.
 MORE = [
+    "tests/test_native.py",
     "tests/test_gradients.py",
     "tests/test_encodings.py",
     "tests/test_weight_groups.py",
     "tests/test_circuit_inputs.py",
 ]
+SELECTED = {
+    "jax": [*LAYERS, *NATIVE, "tests/test_native_jax.py"],
+    # In the first environment with --slow only: `dev.py test --newest` names it.
+    "jax-engines": ENGINES,
+    "torch": [*LAYERS, *ENGINES, *NATIVE, "tests/test_native_torch.py"],
+}
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_contracts_hold_under_backend(backend, root, request):
+@pytest.mark.parametrize(
+    "selected",
+    ["jax", pytest.param("jax-engines", marks=pytest.mark.slow), "torch"],
+)
+def test_contracts_hold_under_backend(selected, root, request):
+    backend = selected.partition("-")[0]
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
     environment = {**os.environ, "KERAS_BACKEND": backend, "JAX_ENABLE_X64": "1"}
     if not request.config.getoption("--slow"):
         # Nearly all of the time would go into making small circuits fast that run a few times.
         environment["JAX_DISABLE_MOST_OPTIMIZATIONS"] = "1"
-    slow = ["--slow", *MORE] if request.config.getoption("--slow") else []
+    named = [*SELECTED[selected]]
+    if request.config.getoption("--slow"):
+        named += ["--slow", *(MORE if selected == backend else [])]
     found = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *slow, *SELECTED],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *named],
         cwd=root,
         env=environment,
         capture_output=True,

@@ -473,7 +473,11 @@ def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
     ("contender", "own"),
     [
         ("hybrid", {"learning_rate": 0.0123, "model.n_layers": 3, "model.n_qubits": 2}),
-        ("linear", {"learning_rate": 0.0123, "model.n_layers": 3, "model.n_qubits": 2}),
+        pytest.param(
+            "linear",
+            {"learning_rate": 0.0123, "model.n_layers": 3, "model.n_qubits": 2},
+            marks=pytest.mark.slow,
+        ),
         ("rbf_svc", dict(REFERENCES["rbf_svc"].defaults)),
     ],
 )

@@ -12,6 +12,8 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
+# Those that take half a minute and more, even with two epochs; they change least.
+LONG = ("05_better_than_dense", "06_barren_plateaus", "07_images", "08_speed")
 
 
 def test_every_notebook_is_a_pair_and_listed() -> None:
@@ -48,7 +50,13 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
     assert all(cell.get("execution_count") for cell in notebook.cells if cell.cell_type == "code")
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    [
+        pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in LONG else [])
+        for path in SCRIPTS
+    ],
+)
 def test_every_cell_of_the_notebook_runs(
     script: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -196,7 +196,7 @@ def test_links_between_the_documents_lead_somewhere(root: Path) -> None:
 
 def copy_of_the_sources(root: Path, folder: Path) -> Path:
     made = shutil.ignore_patterns(
-        *(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__"),
+        *(".git", ".venv*", ".*_cache", ".hypothesis", "__pycache__"),
         *("build", "dist", "*.egg-info", "*.so"),
     )
     return Path(shutil.copytree(root, folder / "sources", ignore=made))

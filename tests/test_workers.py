@@ -178,8 +178,11 @@ def gone(pids: list[str], seconds: float = 120) -> bool:
 
 @pytest.mark.parametrize(
     ("number", "group"),
-    [(signal.SIGINT, True), (signal.SIGTERM, False), (signal.SIGTERM, True)],
-    ids=["Ctrl-C", "kill", "kill of the group"],
+    [
+        pytest.param(signal.SIGINT, True, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, False, id="kill"),
+        pytest.param(signal.SIGTERM, True, id="kill of the group", marks=pytest.mark.slow),
+    ],
 )
 def test_a_stopped_run_ends_its_workers_and_leaves_whole_rows(
     number: signal.Signals, group: bool, tmp_path: Path
@@ -195,7 +198,13 @@ def test_a_stopped_run_ends_its_workers_and_leaves_whole_rows(
         assert gone(children)
 
 
-@pytest.mark.parametrize("busy", [False, True], ids=["while they start", "while they train"])
+@pytest.mark.parametrize(
+    "busy",
+    [
+        pytest.param(False, id="while they start", marks=pytest.mark.slow),
+        pytest.param(True, id="while they train"),
+    ],
+)
 def test_workers_end_with_a_parent_that_is_killed(busy: bool, tmp_path: Path) -> None:
     with long_run(tmp_path) as (process, children):
         if busy:
