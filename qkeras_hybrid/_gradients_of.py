@@ -10,6 +10,29 @@ import numpy as np
 from keras import ops
 
 
+def differentiated(
+    function: Callable[..., Any],
+) -> Callable[..., tuple[np.ndarray, list[np.ndarray]]]:
+    """Returns what differentiates a function of tensors, compiled once where that pays.
+
+    Args:
+        function: Maps tensors to a tensor.
+
+    Returns:
+        A function of arrays, which returns the value, and the gradient of the sum of its entries
+        with respect to each argument.
+    """
+    calls = {"tensorflow": _by_tensorflow, "jax": _by_jax, "torch": _by_torch}
+    call = calls[keras.backend.backend()](function)
+
+    def of(*arrays: np.ndarray) -> tuple[np.ndarray, list[np.ndarray]]:
+        tensors = [ops.convert_to_tensor(array, dtype=str(array.dtype)) for array in arrays]
+        value, found = call(tensors)
+        return ops.convert_to_numpy(value), [ops.convert_to_numpy(grad) for grad in found]
+
+    return of
+
+
 def value_and_gradients(
     function: Callable[..., Any], *arrays: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -22,27 +45,48 @@ def value_and_gradients(
     Returns:
         The value, and the gradient of the sum of its entries with respect to each argument.
     """
-    backend = keras.backend.backend()
-    tensors = [ops.convert_to_tensor(array, dtype=str(array.dtype)) for array in arrays]
-    if backend == "tensorflow":
-        import tensorflow as tf
+    return differentiated(function)(*arrays)
 
+
+_Call = Callable[[list[Any]], tuple[Any, Sequence[Any]]]
+
+
+def _by_tensorflow(function: Callable[..., Any]) -> _Call:
+    import tensorflow as tf
+
+    def call(tensors: list[Any]) -> tuple[Any, Sequence[Any]]:
         with tf.GradientTape() as tape:
             tape.watch(tensors)
             value = function(*tensors)
-        found = tape.gradient(value, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-    elif backend == "jax":
-        import jax
+        zero = tf.UnconnectedGradients.ZERO
+        return value, tape.gradient(value, tensors, unconnected_gradients=zero)
 
-        def total(*args: Any) -> Any:
-            result = function(*args)
+    return call
+
+
+def _by_jax(function: Callable[..., Any]) -> _Call:
+    import jax
+
+    @jax.jit
+    def differentiate(tensors: list[Any]) -> Any:
+        def total(given: list[Any]) -> Any:
+            result = function(*given)
             return ops.sum(result), result
 
-        every = tuple(range(len(tensors)))
-        (_, value), found = jax.jit(jax.value_and_grad(total, every, has_aux=True))(*tensors)
-    else:
-        import torch
+        (_, value), found = jax.value_and_grad(total, has_aux=True)(tensors)
+        return value, found
 
+    def call(tensors: list[Any]) -> tuple[Any, Sequence[Any]]:
+        value, found = differentiate(tensors)
+        return value, found
+
+    return call
+
+
+def _by_torch(function: Callable[..., Any]) -> _Call:
+    import torch
+
+    def call(tensors: list[Any]) -> tuple[Any, Sequence[Any]]:
         leaves = [tensor.detach().clone().requires_grad_() for tensor in tensors]
         value = function(*leaves)
         # A result that no argument enters has no graph to walk back through.
@@ -51,11 +95,12 @@ def value_and_gradients(
             if value.requires_grad
             else [None] * len(leaves)
         )
-        found = [
+        return value, [
             torch.zeros_like(leaf) if grad is None else grad
             for leaf, grad in zip(leaves, found, strict=True)
         ]
-    return ops.convert_to_numpy(value), [ops.convert_to_numpy(grad) for grad in found]
+
+    return call
 
 
 def loss_and_gradients(

@@ -18,6 +18,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.engines import RemoteEngine
 from qkeras_hybrid.gradients import Adjoint, ParameterShift
 from qkeras_hybrid.layers.base import QuantumLayer, watched_runs
+from qkeras_hybrid.layers.setup import Setup
 from qkeras_hybrid.program import Job
 
 
@@ -102,12 +103,13 @@ def model_cost(
     trained = _differentiated(model)
     if not trained:
         raise ArgumentError("model", "have a quantum layer", model)
-    for layer, rows in _calls(model, first):
+    for layer, fixed, per_sample in _calls(model, first, engine):
         for size, times in sizes.items():
-            counts.add(layer, rows * size, times * epochs, layer in trained and trained[layer])
+            rows = fixed + per_sample * size
+            counts.add(layer, rows, times * epochs, layer in trained and trained[layer])
         if validation_data is not None:
             for size, times in _batches(validation_data, batch_size)[0].items():
-                counts.add(layer, rows * size, times * epochs, False)
+                counts.add(layer, fixed + per_sample * size, times * epochs, False)
     prices, total = engine.prices, (counts.circuits, counts.shots, counts.jobs)
     return ModelCost(*total, prices.money(*total), prices.currency, prices.seconds(*total))
 
@@ -129,7 +131,7 @@ class _Counts:
             times: The number of calls.
             gradient: Whether each is differentiated.
         """
-        for number in range(len(layer.readouts)):
+        for number in range(len(layer.asked(_setup(layer, self._engine), layer.compiled))):
             shots, limit, evaluations = self._of(layer, number)
             self._purchase(shots, limit, rows, times)
             if gradient and evaluations:
@@ -156,14 +158,19 @@ class _Counts:
 
 
 def _job(layer: QuantumLayer, number: int, engine: RemoteEngine) -> Job:
-    readout = layer.readouts[number].source
+    setup = _setup(layer, engine)
+    asked = layer.asked(setup, layer.compiled)[number]
     precision = "float64" if layer.compute_dtype == "float64" else "float32"
-    shots = layer.shots if layer.shots is not None else engine.shots
-    job = layer.compiled.reading(readout).job(precision, shots=shots)
+    job = asked.reading(asked.readout.source).job(precision, shots=setup.all_shots)
     reason = engine.refuses(job)
     if reason is not None:
         raise ValueError(f"The engine {engine.name!r} can't compute layer {layer.name!r}: {reason}")
     return job
+
+
+def _setup(layer: QuantumLayer, engine: RemoteEngine) -> Setup:
+    """Returns a layer's setup with another engine."""
+    return Setup.of(engine, layer.shots, layer.noise)
 
 
 def _evaluations(layer: QuantumLayer, job: Job) -> int:
@@ -190,35 +197,49 @@ def _differentiated(model: Any) -> dict[QuantumLayer, bool]:
     return found
 
 
-def _calls(model: Any, first: Any) -> list[tuple[QuantumLayer, int]]:
-    """Returns each call of a quantum layer on one sample, with the rows of inputs that it has."""
+def _calls(model: Any, first: Any, engine: RemoteEngine) -> list[tuple[QuantumLayer, int, int]]:
+    """Returns each call of a quantum layer: its rows of inputs, those of any batch and a sample's.
+
+    Landmarks are rows of any batch.
+    """
+    one, two = (_rows(model, first, count, engine) for count in (1, 2))
+    return [(layer, 2 * a - b, b - a) for (layer, a), (_, b) in zip(one, two, strict=True)]
+
+
+def _rows(
+    model: Any, first: Any, count: int, engine: RemoteEngine
+) -> list[tuple[QuantumLayer, int]]:
+    """Returns each call of a quantum layer on a batch of a sample, with its rows of inputs."""
     calls: list[tuple[QuantumLayer, int]] = []
     with (
-        _without_runs(model),
+        _without_runs(model, engine),
         watched_runs(lambda layer, inputs: calls.append((layer, int(inputs.shape[0])))),
     ):
-        model(first)
+        model(keras.tree.map_structure(lambda part: ops.repeat(part, count, axis=0), first))
     return calls
 
 
 @contextlib.contextmanager
-def _without_runs(model: Any) -> Iterator[None]:
-    """Lets quantum layers return zeros, whatever their engine."""
+def _without_runs(model: Any, engine: RemoteEngine) -> Iterator[None]:
+    """Lets quantum layers ask as they would of an engine, and get zeros."""
     layers = [
         layer
         for layer in model._flatten_layers(include_self=False, recursive=True)
         if isinstance(layer, QuantumLayer)
     ]
-    runs = [layer._run for layer in layers]
+    before = [(layer._run, layer._setup) for layer in layers]
 
     def zeros(layer: QuantumLayer) -> Any:
+        asked = layer.asked(layer._setup, layer.compiled)
+
         def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
             rows = inputs.shape[0]
             values = [
                 ops.zeros(
-                    (rows, *readout.shape(layer.program, layer._shots)), readout.dtype("float32")
+                    (rows, *one.readout.shape(one.program, layer._shots)),
+                    one.readout.dtype("float32"),
                 )
-                for readout in layer.readouts
+                for one in asked
             ]
             return values if layer.returns_list else values[0]
 
@@ -226,11 +247,12 @@ def _without_runs(model: Any) -> Iterator[None]:
 
     try:
         for layer in layers:
+            layer._setup = _setup(layer, engine)
             layer._run = zeros(layer)
         yield
     finally:
-        for layer, run in zip(layers, runs, strict=True):
-            layer._run = run
+        for layer, (run, setup) in zip(layers, before, strict=True):
+            layer._run, layer._setup = run, setup
 
 
 def _batches(data: Any, batch_size: int) -> tuple[Counter[int], Any]:

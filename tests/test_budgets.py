@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import sympy
 
-from qkeras_hybrid import PQC, SPSA, ArgumentError, PQCDense, model_cost
+from qkeras_hybrid import PQC, SPSA, ArgumentError, PQCDense, QuantumKernel, model_cost
 from qkeras_hybrid._stop_at_budget import budget_sentence
 from qkeras_hybrid.callbacks import StopAtBudget
 from qkeras_hybrid.engines import SamplerEngine
@@ -41,11 +41,23 @@ def patches(engine: Any) -> keras.Model:
     return model
 
 
+def kernel_machine(engine: Any, **options: Any) -> keras.Model:
+    layer = QuantumKernel(
+        [[0.1], [0.9]], encoding="angle", engine=engine, train_landmarks=True, **options
+    )
+    model = keras.Sequential([keras.Input((1,)), layer, keras.layers.Dense(1)])
+    model.compile("sgd", "mse", run_eagerly=True)
+    return model
+
+
 MODELS: dict[str, Any] = {
     "parameter shift": small,
     "spsa": lambda engine: small(engine, differentiator=SPSA(samples=3)),
     "after a Dense": lambda engine: small(engine, first=[keras.layers.Dense(1)]),
     "rows, called twice": patches,
+    "fidelities with landmarks": lambda engine: kernel_machine(engine),
+    "projected, with landmarks": lambda engine: kernel_machine(engine, kernel="projected"),
+    "Nyström features": lambda engine: kernel_machine(engine, output="nystroem"),
 }
 
 

@@ -294,6 +294,53 @@ def test_a_small_gradient_after_a_successful_training_is_no_plateau() -> None:
     assert watch.message is None
 
 
+# Effective dimension.
+
+
+def turned() -> keras.Model:
+    """Probabilities `cos(w/2)**2` and `sin(w/2)**2`."""
+    circuit = cirq.Circuit(cirq.ry(sympy.Symbol("w"))(Q[0]))
+    layer = PQC(circuit, inputs=[], output="probabilities")
+    return keras.Sequential([keras.Input((0,)), layer])
+
+
+def logits() -> keras.Model:
+    return keras.Sequential([keras.Input((2,)), PQCDense(2)])
+
+
+def test_a_turned_qubit_has_a_fisher_information_of_one() -> None:
+    found = diagnostics.fisher_matrices(turned(), np.zeros((1, 0)), draws=3, low=0.2, high=2.9)
+    np.testing.assert_allclose(found, np.ones((3, 1, 1)), rtol=1e-4)
+
+
+def test_the_fisher_information_of_a_logistic_regression_is_the_textbooks() -> None:
+    model = keras.Sequential(
+        [keras.Input((2,)), keras.layers.Dense(3, activation="softmax", use_bias=False)]
+    )
+    before = model.get_weights()
+    x = np.random.default_rng(0).normal(size=(4, 2)).astype("float32")
+    (found,) = diagnostics.fisher_matrices(model, x, draws=1, seed=5)
+    np.testing.assert_array_equal(model.get_weights()[0], before[0])
+    kernel = np.random.default_rng(5).uniform(-1, 1, (2, 3))
+    expected = np.zeros((6, 6))
+    for row in x:
+        p = np.exp(row @ kernel) / np.exp(row @ kernel).sum()
+        expected += np.kron(np.outer(row, row), np.diag(p) - np.outer(p, p)) / len(x)
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+def test_parameters_that_do_the_same_count_once() -> None:
+    a, b = sympy.symbols("a b")
+    circuit = cirq.Circuit(cirq.ry(a)(Q[0]), cirq.ry(b)(Q[0]))
+    layer = PQC(circuit, inputs=[], output="probabilities")
+    model = keras.Sequential([keras.Input((0,)), layer])
+    # The Fisher matrix is all ones: det(1 + k F) = 1 + 2 k.
+    found = diagnostics.effective_dimension(model, np.zeros((1, 0)), [10**6], draws=2)
+    k = 10**6 / (2 * math.pi * math.log(10**6))
+    assert found.n_parameters == 2
+    assert found.dimensions[0] == pytest.approx(math.log(1 + 2 * k) / math.log(k), rel=1e-3)
+
+
 # Plots.
 
 
@@ -305,6 +352,7 @@ def test_a_small_gradient_after_a_successful_training_is_no_plateau() -> None:
         lambda: diagnostics.fourier_spectrum(wave(), weights=[]),
         lambda: diagnostics.quantum_fisher(rotations(2), weights=[0.1, 0.2]),
         lambda: diagnostics.gradient_sweep("sim2", qubits=[2, 3], layers=[1, 2], samples=10),
+        lambda: diagnostics.effective_dimension(turned(), np.zeros((1, 0)), draws=2),
     ],
 )
 def test_each_diagnosis_is_plotted_and_said(make: Any, tmp_path: Any) -> None:
@@ -329,6 +377,14 @@ def test_each_diagnosis_is_plotted_and_said(make: Any, tmp_path: Any) -> None:
         (lambda: diagnostics.gradient_variance(idle(1)), "must have weights"),
         (lambda: diagnostics.gradient_variance(rotations(1).reading(idle(1).readout)), "observ"),
         (lambda: diagnostics.gradient_sweep("none"), "'ansatz'|`ansatz`"),
+        (lambda: diagnostics.fisher_matrices(PQCDense(1), np.ones((1, 2))), "built Keras model"),
+        (lambda: diagnostics.fisher_matrices(turned(), np.ones((0, 0))), "`x` must hold finite"),
+        (lambda: diagnostics.fisher_matrices(turned(), np.ones((1, 0)), low=1), "below `high`"),
+        (
+            lambda: diagnostics.fisher_matrices(logits(), np.ones((1, 2))),
+            "probabilities of classes",
+        ),
+        (lambda: diagnostics.effective_dimension(turned(), np.ones((1, 0)), []), "`n_samples`"),
         (lambda: diagnostics.gradient_sweep(qubits=[]), "`qubits` must name a number"),
         (lambda: diagnostics.gradient_sweep(qubits=[2], layers=[1], samples=9).rate(), "two"),
         (lambda: diagnostics.meyer_wallach(np.ones((2, 3))), r"\(batch, 2\*\*n_qubits\)"),

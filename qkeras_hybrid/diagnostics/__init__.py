@@ -8,12 +8,18 @@
 | `entangling_capability`, `meyer_wallach` | how much it entangles |
 | `fourier_spectrum` | which waves a trained layer is made of |
 | `quantum_fisher` | how many weights change the state independently |
+| `effective_dimension`, `fisher_matrices` | how many parameters of a whole model count for data |
 
-Each takes a built quantum layer, or what `compile_circuit` returned, and returns a value that
-prints as a sentence and has a `plot()`: a figure of Matplotlib's. While a model trains,
-`qkeras_hybrid.callbacks.WatchGradients` watches its gradient.
+Each takes a built quantum layer, or what `compile_circuit` returned (the last a Keras model), and
+returns a value that prints as a sentence and has a `plot()`: a figure of Matplotlib's. While a
+model trains, `qkeras_hybrid.callbacks.WatchGradients` watches its gradient.
 """
 
+from qkeras_hybrid.diagnostics.dimension import (
+    EffectiveDimension,
+    effective_dimension,
+    fisher_matrices,
+)
 from qkeras_hybrid.diagnostics.fisher import FisherInformation, quantum_fisher
 from qkeras_hybrid.diagnostics.spectrum import Spectrum, fourier_spectrum
 from qkeras_hybrid.diagnostics.spread import (
@@ -31,14 +37,17 @@ from qkeras_hybrid.diagnostics.variance import (
 )
 
 __all__ = [
+    "EffectiveDimension",
     "Entangling",
     "Expressibility",
     "FisherInformation",
     "GradientSweep",
     "GradientVariance",
     "Spectrum",
+    "effective_dimension",
     "entangling_capability",
     "expressibility",
+    "fisher_matrices",
     "fourier_spectrum",
     "gradient_sweep",
     "gradient_variance",

@@ -260,18 +260,21 @@ class QuantumKernel(QuantumLayer):
         measured = setup.all_shots is not None or setup.noise is not None
         return self.kernel == "fidelity" and measured
 
+    def asked(self, setup: Setup, compiled: Compiled) -> list[Compiled]:
+        """Returns the circuit of a sample, or the inversion test where fidelities are measured."""
+        return [inversion_test(compiled) if self._tested(setup) else compiled]
+
     def _prepared(self, setup: Setup, compiled: Compiled) -> Prepared:
-        tested, own = self._tested(setup), self.differentiator
-        if not (tested or self.kernel == "projected" or isinstance(own, Adjoint | None)):
+        own = self.differentiator
+        exact_fidelity = self.kernel == "fidelity" and not self._tested(setup)
+        if exact_fidelity and not isinstance(own, Adjoint | None):
             raise ArgumentError(
                 "differentiator",
                 "be None for fidelities of states, which are not linear in the density matrix",
                 own,
                 "Leave it out, or give `shots`: then fidelities are measured.",
             )
-        if tested:
-            compiled = inversion_test(compiled)
-        return Prepared.of(setup, [self.job(compiled)], self.differentiator, several=False)
+        return super()._prepared(setup, compiled)
 
     def _kernels(self, samples: Any, landmarks: Any) -> tuple[Any, Any]:
         """Returns the kernel of samples with landmarks; and among these, if that is needed."""

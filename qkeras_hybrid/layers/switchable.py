@@ -136,8 +136,17 @@ class Switchable(Inspected):
             self.noise if keeps_noise else noise,
         )
 
+    def asked(self, setup: Setup, compiled: Compiled) -> list[Compiled]:
+        """Returns what the layer asks of an engine: circuits with what is read of each.
+
+        Args:
+            setup: The engine, shots and noise.
+            compiled: The layer's circuit.
+        """
+        return [compiled.reading(readout) for readout in self.readouts]
+
     def _prepared(self, setup: Setup, compiled: Compiled) -> Prepared:
-        jobs = [self.job(compiled.reading(readout)) for readout in self.readouts]
+        jobs = [self.job(one) for one in self.asked(setup, compiled)]
         return Prepared.of(setup, jobs, self.differentiator, self.returns_list)
 
     def _take(self, setup: Setup, prepared: Prepared | None) -> None:

@@ -1,0 +1,126 @@
+"""How fast kernel matrices are: beside NumPy's product of the same shapes, and other libraries.
+
+    python benchmarks/kernels/speed.py                                # both sizes
+    python benchmarks/kernels/speed.py --peer qiskit=ENV/bin/python   # and others, at the smaller
+    python benchmarks/kernels/speed.py --output benchmarks/kernels/speed.json
+
+1,000 samples at 8 qubits and 10,000 at 10, by the ZZ feature map of two layers: seconds of the
+whole (encoding, states, product), of NumPy's complex product of the states alone, and how much
+memory was taken above the result. Others are "qiskit", "squlearn" and "pennylane", each in an
+environment of its own, which `peers.py` describes; their matrices are compared with ours. What computes each pair
+on its own is timed on few samples, and its seconds are those of all pairs at that rate.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+SIZES = ((1000, 8, 5), (10_000, 10, 1))
+FEW = 40
+"""How many samples those get that run a circuit for each pair."""
+
+
+def seconds(function: Callable[[], Any], repeats: int) -> float:
+    """Returns the least time of several calls."""
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        function()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def peak_bytes() -> int:
+    """Returns the most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def ours(n_samples: int, n_qubits: int, dtype: str, repeats: int) -> dict[str, Any]:
+    """Times our kernel."""
+    from qkeras_hybrid.kernels import FidelityKernel
+
+    x = np.random.default_rng(0).uniform(0, 1, (n_samples, n_qubits)).astype(dtype)
+    kernel = FidelityKernel("zz", n_qubits)
+    kernel.matrix(x[:16])  # compiles the circuit
+    before = peak_bytes()
+    gram = kernel.matrix(x)
+    above = peak_bytes() - before - gram.nbytes
+    del gram
+    whole = seconds(lambda: kernel.matrix(x), repeats)
+    states = kernel.features(x)
+    product = seconds(lambda: states @ states.conj().T, repeats)
+    return {
+        "library": "qkeras_hybrid",
+        "n_samples": n_samples,
+        "n_qubits": n_qubits,
+        "dtype": dtype,
+        "seconds": whole,
+        "numpy_product_seconds": product,
+        "bytes_above_the_result": max(above, 0),
+    }
+
+
+def theirs(name: str, python: str) -> dict[str, Any]:
+    """Times another library, and compares its matrix with ours."""
+    from qkeras_hybrid.kernels import FidelityKernel
+
+    n_samples, n_qubits, _ = SIZES[0]
+    a_pair_each = name == "pennylane"
+    count = FEW if a_pair_each else n_samples
+    script = Path(__file__).with_name("peers.py")
+    done = subprocess.run(
+        [python, str(script), name, str(count), str(n_qubits), "1"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    found = json.loads(done.stdout.splitlines()[-1])
+    x = np.random.default_rng(0).uniform(0, 1, (count, n_qubits))
+    shown = np.array(found["matrix"])
+    expected = FidelityKernel("zz", n_qubits).matrix(x)[: len(shown), : len(shown)]
+    np.testing.assert_allclose(shown, expected, atol=1e-9)
+    pairs = n_samples * (n_samples - 1) / (count * (count - 1))
+    return {
+        "library": name,
+        "n_samples": n_samples,
+        "n_qubits": n_qubits,
+        "dtype": "float64",
+        "seconds": found["seconds"] * (pairs if a_pair_each else 1),
+        "timed_samples": count,
+        "versions": found["versions"],
+    }
+
+
+def main() -> None:
+    """Runs what the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--small", action="store_true", help="1,000 samples at 8 qubits alone")
+    parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
+    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    given = parser.parse_args()
+    from qkeras_hybrid.bench.environment import machine, versions
+
+    rows = []
+    for n_samples, n_qubits, repeats in SIZES[:1] if given.small else SIZES:
+        for dtype in ("float32", "float64"):
+            rows.append(ours(n_samples, n_qubits, dtype, repeats))
+            print(json.dumps(rows[-1]), flush=True)
+    for peer in given.peer:
+        rows.append(theirs(*peer.split("=", 1)))
+        print(json.dumps(rows[-1]), flush=True)
+    if given.output is not None:
+        document = {"machine": machine(), "versions": versions(), "rows": rows}
+        given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
