@@ -7,8 +7,9 @@
 1,000 samples at 8 qubits and 10,000 at 10, by the ZZ feature map of two layers: seconds of the
 whole (encoding, states, product), of NumPy's complex product of the states alone, and how much
 memory was taken above the result. Others are "qiskit", "squlearn" and "pennylane", each in an
-environment of its own, which `peers.py` describes; their matrices are compared with ours. What computes each pair
-on its own is timed on few samples, and its seconds are those of all pairs at that rate.
+environment of its own, which `peers.py` describes; their matrices are compared with ours. What
+computes each pair on its own is timed on few samples, and its seconds are those of all pairs at
+that rate.
 """
 
 from __future__ import annotations
