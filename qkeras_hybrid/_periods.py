@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 
 _LARGEST_DENOMINATOR = 1000
+_MOST_UNITS = 50  # of a factor, on average
 
 
 def common_unit(factors: Sequence[float]) -> tuple[float, int] | None:
@@ -19,8 +20,8 @@ def common_unit(factors: Sequence[float]) -> tuple[float, int] | None:
         factors: Numbers above 0, at least one.
 
     Returns:
-        The unit, and the sum of the factors in units; None if there is no such number, or one too
-        small to be of use.
+        The unit, and the sum of the factors in units; None if there is no such number, or one so
+        small that the sum is over 50 times the number of factors.
 
     Example:
 
@@ -35,4 +36,5 @@ def common_unit(factors: Sequence[float]) -> tuple[float, int] | None:
     denominator = math.lcm(*(ratio.denominator for ratio in ratios))
     whole = [int(ratio * denominator) for ratio in ratios]
     unit = math.gcd(*whole)
-    return smallest * unit / denominator, sum(whole) // unit
+    total = sum(whole) // unit
+    return (smallest * unit / denominator, total) if total <= _MOST_UNITS * len(factors) else None

@@ -8,7 +8,7 @@ states at shifted angles are all that is needed, and any engine that returns sta
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,14 +79,31 @@ def with_all_as_inputs(compiled: Compiled) -> AngleMap:
 
 
 def states(compiled: Compiled, values: np.ndarray) -> np.ndarray:
-    """Computes the final states of a circuit.
+    """Computes the final states of a circuit, all at once.
+
+    Args:
+        compiled: As of `batches_of_states`, as are the values.
+        values: The values of the symbols.
+
+    Returns:
+        Complex array of shape `(batch, 2**n_qubits)`.
+
+    Raises:
+        ValueError: As `batches_of_states`.
+    """
+    return np.concatenate(list(batches_of_states(compiled, values)))
+
+
+def batches_of_states(compiled: Compiled, values: np.ndarray) -> Iterator[np.ndarray]:
+    """Computes the final states of a circuit, some at a time, so that memory stays bounded.
 
     Args:
         compiled: The circuit.
         values: Array of shape `(batch, n_inputs + n_weights)`: the inputs, then the weights.
 
-    Returns:
-        Complex array of shape `(batch, 2**n_qubits)`.
+    Yields:
+        Complex arrays of shape `(n, 2**n_qubits)`. An even number of rows of `values` comes in
+        arrays of even length.
 
     Raises:
         ValueError: If the circuit has no state vector at its end, or no engine computes it.
@@ -97,14 +114,10 @@ def states(compiled: Compiled, values: np.ndarray) -> np.ndarray:
     job = replace(job, angles=with_all_as_inputs(compiled))
     run = engines.prepare(job, engines.choose(job))
     nothing = ops.zeros((0,), dtype=precision)
-    size = max(1, _LARGEST // (16 * 2**compiled.n_qubits))
-    found = [
-        ops.convert_to_numpy(
-            run(ops.convert_to_tensor(values[i : i + size], dtype=precision), nothing)
-        )
-        for i in range(0, len(values), size)
-    ]
-    return np.concatenate(found)
+    size = 2 * max(1, _LARGEST // (32 * 2**compiled.n_qubits))
+    for i in range(0, len(values), size):
+        batch = ops.convert_to_tensor(values[i : i + size], dtype=precision)
+        yield ops.convert_to_numpy(run(batch, nothing))
 
 
 @dataclass(frozen=True)
@@ -200,7 +213,7 @@ class Metric:
         gram = _times(re, re) + _times(im, im)
         along = ops.sum(re0 * im - im0 * re, axis=-1)  # <psi|d psi> has no real part
         metric = gram - along[:, :, None] * along[:, None, :]
-        if kind != "full":
+        if kind == "block":
             depths = np.array(self.depths)
             same = (depths[:, None] == depths[None, :]).astype(dtype)
             metric = metric * ops.convert_to_tensor(same, dtype=dtype)[None]

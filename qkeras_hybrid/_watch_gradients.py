@@ -99,6 +99,9 @@ class WatchGradients(keras.callbacks.Callback):
             self.norms.setdefault(layer.name, []).append(norm)
         if logs is not None:
             logs.update({f"gradient_norm/{layer.name}": norm for layer, norm in norms})
+        if not math.isfinite(loss):
+            self._say(f"The loss is {loss}: there is no gradient to follow.")
+            return
         stuck = self._first is not None and self._first - loss <= _FALLEN * abs(self._first)
         for layer, norm in norms:
             if isinstance(layer, QuantumLayer):
@@ -135,14 +138,18 @@ class WatchGradients(keras.callbacks.Callback):
         self._small[layer.name] = self._small.get(layer.name, 0) + 1 if small else 0
         if self._small[layer.name] < self.patience:
             return
+        self._say(
+            f"Layer {layer.name!r} is on a barren plateau: the derivatives by its weights have "
+            f"the root mean square {size:.1e}, and the loss has not fallen. Take fewer layers "
+            "or qubits, observables of single qubits, or weights that start near zero "
+            "(SmallAngles). qkeras_hybrid.diagnostics.gradient_sweep shows what helps."
+        )
+
+    def _say(self, message: str) -> None:
+        """Warns, once in a training, and ends it if that was asked for."""
         if self.message is None:
-            self.message = (
-                f"Layer {layer.name!r} is on a barren plateau: the derivatives by its weights have "
-                f"the root mean square {size:.1e}, and the loss has not fallen. Take fewer layers "
-                "or qubits, observables of single qubits, or weights that start near zero "
-                "(SmallAngles). qkeras_hybrid.diagnostics.gradient_sweep shows what helps."
-            )
-            warnings.warn(self.message, stacklevel=2)
+            self.message = message
+            warnings.warn(message, stacklevel=2)
         if self.stop:
             model: Any = self.model
             model.stop_training = True

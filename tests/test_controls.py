@@ -812,3 +812,10 @@ def test_a_network_is_described_in_a_line() -> None:
     )
     assert inspection.engine_name(model) == "statevector"
     assert inspection.engine_name(controls.no_entanglement(model)) == "statevector"
+
+
+def test_controls_carry_a_trained_bandwidth() -> None:
+    model = kernel_machine(train_scale=True, scale=-0.5)
+    model.layers[0].bandwidth.assign(2.0)
+    assert float(controls.no_entanglement(model).layers[0].bandwidth) == 2.0
+    assert controls.fourier_features(model).layers[0].scale == 0.5

@@ -419,3 +419,36 @@ def test_a_circuit_with_noise_is_refused() -> None:
         diagnostics.gradient_variance(compiled)
     with pytest.raises(ValueError, match="Leave the noise out"):
         diagnostics.expressibility(compiled)
+
+
+# What a review found.
+
+
+def test_a_factor_raises_the_noise_of_a_derivative() -> None:
+    a = sympy.Symbol("a")
+    circuits = {f: cirq.Circuit(cirq.ry(f * a)(Q[0])) for f in (1, 3)}
+    noise = {
+        f: diagnostics.gradient_variance(compile_circuit(c, "Z"), samples=10).noise
+        for f, c in circuits.items()
+    }
+    assert noise == {1: pytest.approx(0.5), 3: pytest.approx(4.5)}
+
+
+def test_states_come_in_batches_of_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = diagnostics.expressibility(rotations(2), pairs=50)
+    monkeypatch.setattr("qkeras_hybrid._states._LARGEST", 500)
+    parts = diagnostics.expressibility(rotations(2), pairs=50)
+    np.testing.assert_array_equal(whole.histogram, parts.histogram)
+
+
+def test_a_loss_that_is_nan_is_warned_of() -> None:
+    layer = PQC(cirq.Circuit(cirq.ry(sympy.Symbol("w"))(Q[0])), "Z", inputs=[], check_finite=False)
+    model = keras.Sequential([keras.Input((0,)), layer])
+    layer.assign_symbol_values({"w": float("nan")})
+    model.compile("sgd", "mse")
+    watch = WatchGradients(np.zeros((1, 0)), np.zeros((1, 1)), stop=True)
+    with pytest.warns(UserWarning, match="The loss is nan"):
+        history = model.fit(
+            np.zeros((1, 0)), np.zeros((1, 1)), epochs=5, verbose=0, callbacks=[watch]
+        )
+    assert len(history.history["loss"]) == 1

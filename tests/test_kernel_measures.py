@@ -20,9 +20,13 @@ from qkeras_hybrid.kernels import (
     model_complexity,
     participation_ratio,
     polarity,
+    repaired,
+    smallest_eigenvalue,
     spectrum,
     task_alignment,
+    training_error,
 )
+from qkeras_hybrid.kernels.bandwidth import draw
 
 X = np.random.default_rng(1234).random((4, 2))
 Y = (-1, -1, 1, 1)
@@ -192,3 +196,43 @@ def test_a_search_on_fewer_samples_keeps_each_class() -> None:
 def test_bad_input_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_labels_outside_of_a_kernel_are_missed() -> None:
+    assert training_error(np.ones((4, 4)), [-1, 1, 1, -1], 1e-3) == pytest.approx(1.0)
+    assert training_error(np.eye(4), [-1, 1, 1, -1], 1e-3) == pytest.approx(1e-6, rel=1e-2)
+    with pytest.raises(ValueError, match="`regularization` must be positive"):
+        training_error(np.eye(2), [0, 1], 0.0)
+
+
+def test_two_values_are_classes_whatever_they_are() -> None:
+    kernel = np.array([[1.0, 0.2], [0.2, 1.0]])
+    assert polarity(kernel, [-0.5, 0.5]) == polarity(kernel, [0, 1]) == pytest.approx(1.6)
+
+
+def test_an_alignment_has_no_scale() -> None:
+    ideal = np.outer(LABELS, LABELS)
+    assert centred_alignment(1e-14 * ideal, LABELS) == pytest.approx(1)
+    assert centred_alignment(np.full((30, 30), 0.3), LABELS) == 0
+
+
+def test_a_draw_keeps_two_of_each_class_where_that_is_asked() -> None:
+    labels = np.array([0] * 390 + [1] * 10)
+    for seed in range(5):
+        rows = draw(400, labels, 50, seed, least=2)
+        assert len(set(rows)) == 50
+        assert np.sum(labels[rows] == 1) >= 2
+    assert len(set(np.array([0, 0, 1])[draw(3, np.array([0, 0, 1]), 2, 0)])) == 2
+
+
+@pytest.mark.parametrize(
+    ("call", "says"),
+    [
+        (lambda: repaired(-np.eye(2), "shrink"), "positive trace"),
+        (lambda: smallest_eigenvalue(np.zeros((2, 3))), "square kernel matrix"),
+        (lambda: polarity(np.eye(2), np.array(["a", None], object)), "labels of one type"),
+    ],
+)
+def test_other_matrices_and_labels_are_told(call: Any, says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        call()

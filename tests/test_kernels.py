@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import sympy
 
-from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding
+from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, QuantumKernel
 from qkeras_hybrid.encodings import ZZEncoding
 from qkeras_hybrid.engines import SamplerEngine
 from qkeras_hybrid.kernels import (
@@ -24,6 +24,7 @@ from qkeras_hybrid.kernels import (
     repaired,
     smallest_eigenvalue,
 )
+from qkeras_hybrid.kernels.fidelity import _Pairs
 
 X = np.random.default_rng(1234).random((4, 2))
 
@@ -79,11 +80,11 @@ def test_blocks_make_the_matrix_of_all_overlaps(dtype: str, tolerance: float) ->
     assert smallest_eigenvalue(gram) > -tolerance
 
 
-def test_float64_features_are_computed_in_float64_and_all_others_in_float32() -> None:
+def test_float32_features_are_computed_in_float32_and_all_others_in_float64() -> None:
     kernel = FidelityKernel("angle")
     assert kernel.matrix(X).dtype == "float64"
     assert kernel.matrix(X.astype("float32")).dtype == "float32"
-    assert kernel.matrix([[1, 2], [3, 4]]).dtype == "float32"
+    assert kernel.matrix([[1, 2], [3, 4]]).dtype == "float64"
 
 
 def test_each_state_is_prepared_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -390,3 +391,47 @@ def test_a_kernel_from_shots_is_made_positive(how: str) -> None:
 def test_bad_input_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+# What a review found.
+
+
+def test_features_that_are_too_large_are_told() -> None:
+    with pytest.raises(ValueError, match="be so small that its angles"):
+        FidelityKernel("zz", 3).matrix([[1e200, 1e200, 0.0], [1.0, 2.0, 3.0]])
+    with pytest.raises(ValueError, match="`weights` must"):
+        FidelityKernel("reuploading", 1, weights=[float("nan")] * 3)
+
+
+def test_whole_numbers_are_computed_in_float64() -> None:
+    x = np.random.default_rng(0).integers(100, 500, (5, 2))
+    kernel = FidelityKernel("zz", 2)
+    np.testing.assert_array_equal(kernel.matrix(x), kernel.matrix(x.astype(float)))
+
+
+def test_shots_of_the_same_sample_in_rows_and_columns_are_others() -> None:
+    x = np.random.default_rng(0).uniform(0, np.pi, (40, 2))
+    kernel = ProjectedKernel("angle", 2, kind="linear", shots=20, seed=1)
+    exact = ProjectedKernel("angle", 2, kind="linear").matrix(x, x)
+    error = np.diag(kernel.matrix(x, x) - exact)
+    # The same estimate twice would add its variance: about 3 values of 1/20, halved, a qubit.
+    assert abs(error.mean()) < 0.08
+
+
+def test_a_kernel_layer_is_no_feature_map() -> None:
+    layer = QuantumKernel(3, train_scale=True)
+    with pytest.raises(ValueError, match="be a feature map, not a kernel"):
+        FidelityKernel(layer)
+
+
+def test_measured_entries_are_not_spread() -> None:
+    with pytest.raises(ValueError, match="`n_jobs` must be None"):
+        FidelityKernel("angle", 1, shots=10).matrix([[0.1], [0.2]], n_jobs=2)
+
+
+@pytest.mark.parametrize("above", [None, 0, 1])
+def test_measured_pairs_are_each_entry_once(above: int | None, monkeypatch: Any) -> None:
+    monkeypatch.setattr("qkeras_hybrid.kernels.fidelity._PAIRS_AT_ONCE", 10)
+    found = [pair for i, j in _Pairs((7, 7), above) for pair in zip(i, j, strict=True)]
+    wanted = [(i, j) for i in range(7) for j in range(7) if above is None or j >= i + above]
+    assert found == wanted

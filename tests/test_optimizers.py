@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from qkeras_hybrid import (
     diagnostics,
     gradients,
 )
+from qkeras_hybrid._periods import common_unit
 from qkeras_hybrid.optimizers import QNG, QNSPSA, SPSA, Rotoselect, Rotosolve
 from qkeras_hybrid.optimizers.waves import Waves
 
@@ -524,3 +526,52 @@ def test_gradients_without_a_run_are_refused() -> None:
     with pytest.raises(RuntimeError, match="did not run in this step"):
         optimizer.apply([ops.ones((1,))], layer.trainable_variables)
     assert compile_circuit(layer.circuit, "Z").weights == (A,)
+
+
+# What a review found.
+
+
+def test_a_model_that_spsa_trained_is_loaded(tmp_path: Path) -> None:
+    layer = PQCDense(1, n_qubits=1, n_layers=1, differentiator="spsa")
+    model = keras.Sequential([keras.Input((1,)), layer])
+    model.compile(SPSA(0.1), "mse")
+    model.fit(np.ones((3, 1)), np.ones((3, 1)), verbose=0)
+    model.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.layers[0].differentiator == layer.differentiator
+    assert loaded.optimizer.circuits == model.optimizer.circuits
+    assert PQCDense.from_config(layer.get_config()).differentiator == layer.differentiator
+
+
+def test_the_diagonal_of_a_weight_in_two_gates_is_the_metric_itself() -> None:
+    circuit = cirq.Circuit(cirq.ry(A)(Q[0]), cirq.ry(A)(Q[0]))
+    moved = {}
+    for metric in ("full", "diagonal"):
+        layer = PQC(circuit, "Z", inputs=[], dtype="float64")
+        model = keras.Sequential([keras.Input((0,)), layer])
+        layer.assign_symbol_values({"a": 0.3})
+        model.compile(QNG(0.1, metric=metric), total)
+        model.fit(*NOTHING, verbose=0)
+        moved[metric] = layer.symbol_values()["a"]
+    assert moved["diagonal"] == pytest.approx(moved["full"], abs=1e-12)
+    # g = 1, and the slope of cos(2 a) is -2 sin(2 a).
+    assert moved["full"] == pytest.approx(0.3 + 0.2 * math.sin(0.6), abs=1e-7)  # a rate in float32
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: QNG(0.1, clipnorm=1.0),
+        lambda: QNSPSA(0.1, weight_decay=0.1),
+        lambda: Rotosolve(global_clipnorm=0.1),
+        lambda: Rotosolve(gradient_accumulation_steps=2),
+    ],
+)
+def test_what_would_change_steps_of_circuits_is_refused(make: Any) -> None:
+    with pytest.raises(ValueError, match="must be None for"):
+        make()
+
+
+def test_factors_with_a_tiny_common_unit_have_no_period() -> None:
+    assert common_unit([1.0, 1.0 + 1 / 997, 1.0 + 1 / 991]) is None
+    assert common_unit([1.0] * 300) == (1.0, 300)

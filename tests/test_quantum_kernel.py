@@ -188,3 +188,10 @@ def test_an_inversion_test_trains_by_the_shift_rule() -> None:
 def test_bad_input_is_refused(make: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make()
+
+
+def test_nystroem_features_from_shots_are_finite() -> None:
+    x = np.random.default_rng(0).normal(size=(20, 2)).astype("float32")
+    layer = QuantumKernel(8, shots=20, seed=1, output="nystroem", scale=0.1)
+    layer.adapt(x, seed=0)
+    assert np.isfinite(values_of(layer, x)).all()

@@ -196,6 +196,8 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
         new.assign_symbol_values({symbol: values[symbol.name] for symbol in new.symbols})
         if isinstance(layer, QuantumKernel):
             new.landmarks.assign(layer.landmarks)
+            if layer.bandwidth is not None:
+                new.bandwidth.assign(layer.bandwidth)
 
     return replaced(hybrid, apart, carry)
 
@@ -219,8 +221,9 @@ def fourier_features(hybrid: keras.Model) -> keras.Model:
         if isinstance(layer, QuantumKernel):
             return RandomFourierFeatures(
                 units,
-                scale=layer.scale,
+                scale=abs(layer.scale) or 1.0,
                 train_frequencies=layer.train_landmarks,
+                train_scale=layer.train_scale,
                 name=layer.name,
                 dtype=layer.dtype_policy,
             )

@@ -19,12 +19,13 @@ class RandomFourierFeatures(keras.layers.Layer):
     """Random Fourier features, `cos(scale W x + b)`; with a Dense layer an RBF kernel machine.
 
     With `W` from a normal distribution and `b` uniform, the mean product of two samples' features
-    is `exp(-scale**2 |x - y|**2 / 2) / 2`. The scale, which is the kernel's bandwidth, trains.
+    is `exp(-scale**2 |x - y|**2 / 2) / 2`. The scale is the kernel's bandwidth.
 
     Args:
         units: The number of features.
-        scale: The first value of the scale.
-        train_frequencies: Whether `W` and `b` train too.
+        scale: The scale, or its first value.
+        train_frequencies: Whether `W` and `b` train.
+        train_scale: Whether the scale trains.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -48,7 +49,13 @@ class RandomFourierFeatures(keras.layers.Layer):
     """
 
     def __init__(
-        self, units: int, *, scale: float = 1.0, train_frequencies: bool = False, **kwargs: Any
+        self,
+        units: int,
+        *,
+        scale: float = 1.0,
+        train_frequencies: bool = False,
+        train_scale: bool = True,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.units = positive_int("units", units)
@@ -56,6 +63,7 @@ class RandomFourierFeatures(keras.layers.Layer):
         if self.scale <= 0:
             raise ArgumentError("scale", "be above 0", scale)
         self.train_frequencies = bool(train_frequencies)
+        self.train_scale = bool(train_scale)
         self.supports_jit = True
         self.supports_masking = True
 
@@ -75,7 +83,10 @@ class RandomFourierFeatures(keras.layers.Layer):
             trainable=trains,
         )
         self.factor = self.add_weight(
-            name="factor", shape=(), initializer=keras.initializers.Constant(self.scale)
+            name="factor",
+            shape=(),
+            initializer=keras.initializers.Constant(self.scale),
+            trainable=self.train_scale,
         )
         self.built = True
 
@@ -94,4 +105,5 @@ class RandomFourierFeatures(keras.layers.Layer):
             "units": self.units,
             "scale": self.scale,
             "train_frequencies": self.train_frequencies,
+            "train_scale": self.train_scale,
         }

@@ -124,6 +124,7 @@ def numbers(study: Study, data: str, encoding: str) -> dict[str, Any]:
                 "alignment": result.alignment,
                 "scores": list(result.scores),
                 "complexity": result.complexity,
+                "missed": result.missed,
                 "participation": result.participation,
                 "entries_mean": result.entries.mean,
                 "entries_deviation": result.entries.deviation,

@@ -10,7 +10,7 @@ import numpy as np
 
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._states import states
+from qkeras_hybrid._states import batches_of_states
 from qkeras_hybrid.diagnostics.base import at_least_two, compiled_of, confidence, drawn, interval
 from qkeras_hybrid.diagnostics.figures import COLOURS, new_figure
 
@@ -102,9 +102,16 @@ def expressibility(
     values = drawn(compiled, inputs, 2 * pairs, rng)
     if not values.shape[1] or np.all(values == values[0]):
         values = values[:1]  # one state, whose fidelity with itself is 1
-    found = states(compiled, values)
-    left, right = (found[:pairs], found[pairs:]) if len(found) > 1 else (found, found)
-    fidelities = np.abs(np.sum(left.conj() * right, axis=1)) ** 2
+    fidelities = np.ones(1)
+    if len(values) > 1:
+        # Pairs stand next to each other.
+        interleaved = values.reshape(2, pairs, -1).swapaxes(0, 1).reshape(2 * pairs, -1)
+        fidelities = np.concatenate(
+            [
+                np.abs(np.sum(found[::2].conj() * found[1::2], axis=1)) ** 2
+                for found in batches_of_states(compiled, interleaved)
+            ]
+        )
     # Rounding must not put a fidelity of 1 into another bin.
     places = np.minimum(bins - 1, (fidelities * bins * (1 + 1e-6)).astype(int))
     places = np.broadcast_to(places, (pairs,))
@@ -206,7 +213,7 @@ def meyer_wallach(vectors: Any) -> np.ndarray:
     """
     found = np.asarray(vectors, complex)
     size = found.shape[-1] if found.ndim == 2 else 0
-    if size < 2 or size & (size - 1):
+    if size < 2 or size & (size - 1) or not len(found):
         raise ArgumentError("vectors", "have shape (batch, 2**n_qubits)", found.shape)
     if not np.allclose(np.sum(np.abs(found) ** 2, axis=1), 1.0, atol=1e-3):
         raise ArgumentError("vectors", "hold normalised states", vectors)
@@ -253,7 +260,8 @@ def entangling_capability(
     compiled = compiled_of(circuit)
     samples, level = at_least_two("samples", samples), confidence(level)
     rng = np.random.default_rng(seed)
-    values = meyer_wallach(states(compiled, drawn(compiled, inputs, samples, rng)))
+    batches = batches_of_states(compiled, drawn(compiled, inputs, samples, rng))
+    values = np.concatenate([meyer_wallach(batch) for batch in batches])
     low, high = interval(lambda counts: counts @ values / samples, samples, level, rng)
     size = math.ldexp(1.0, compiled.n_qubits)
     return Entangling(float(np.mean(values)), low, high, (size - 2) / (size + 1), values)

@@ -37,7 +37,8 @@ class GradientVariance:
         low: The lower end of its bootstrap interval.
         high: The upper end.
         noise: The largest variance that the parameter-shift estimate of a derivative can have from
-            one shot an evaluation: half of the square of the observable's largest value.
+            one shot an evaluation, the mean over the weights: half of the square of the
+            observable's largest value, times the squared factors with which a weight turns gates.
         shots: The shots an evaluation that `floor` is for.
     """
 
@@ -202,7 +203,7 @@ def gradient_variance(
         float(variances(np.ones((1, samples)))[0]),
         low,
         high,
-        largest**2 / 2,
+        largest**2 / 2 * _turns(compiled),
         shots,
     )
 
@@ -259,6 +260,20 @@ def _maker(template: Ansatz, observable: str) -> Callable[[int, int], Compiled]:
         return compile_circuit(circuit, observable, weights=weights, qubits=on)
 
     return make
+
+
+def _turns(compiled: Compiled) -> float:
+    """Returns the mean over weights of the squared factors with which they turn gates.
+
+    The rule is applied to each gate, and the derivative by a weight is the sum over its gates.
+    """
+    total = 0.0
+    for row in compiled.angles.rows:
+        if row.expression is None:
+            total += sum(factor**2 for _, factor in row.weights)
+        else:
+            total += len(row.expression.free_symbols.intersection(compiled.weights))
+    return total / len(compiled.weights)
 
 
 def _gradients(compiled: Compiled, values: np.ndarray) -> np.ndarray:

@@ -4,7 +4,8 @@
 - `best_scale`: the bandwidth, without which a kernel concentrates.
 - `train_kernel`: weights of the circuit, and the bandwidth, by gradient.
 - `polarity`, `alignment`, `centred_alignment`: how well a kernel matrix agrees with labels.
-- `geometric_difference`, `model_complexity`: whether a classical kernel does as well.
+- `geometric_difference`, `model_complexity`, `training_error`: whether a classical kernel does as
+  well.
 - `spectrum`, `task_alignment`, `participation_ratio`, `concentration`, `concentrations`,
   `effective_dimension`: what a kernel matrix holds.
 - `QSVC`, `QSVR`, `QKernelRidge`, `QGaussianProcessClassifier`, `QGaussianProcessRegressor`,
@@ -27,7 +28,11 @@ from qkeras_hybrid.kernels.agreement import (
 from qkeras_hybrid.kernels.bandwidth import Search, best_scale
 from qkeras_hybrid.kernels.base import Kernel
 from qkeras_hybrid.kernels.fidelity import FidelityKernel
-from qkeras_hybrid.kernels.geometry import geometric_difference, model_complexity
+from qkeras_hybrid.kernels.geometry import (
+    geometric_difference,
+    model_complexity,
+    training_error,
+)
 from qkeras_hybrid.kernels.projected import ProjectedKernel
 from qkeras_hybrid.kernels.repair import repaired, smallest_eigenvalue
 from qkeras_hybrid.kernels.spectra import (
@@ -101,5 +106,6 @@ __all__ = [
     "study",
     "task_alignment",
     "train_kernel",
+    "training_error",
     "verdict",
 ]

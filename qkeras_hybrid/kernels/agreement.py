@@ -103,7 +103,9 @@ def centred(matrix: np.ndarray) -> np.ndarray:
     """Returns `H K H`: rows and columns with mean 0."""
     rows = matrix - matrix.mean(axis=0)
     result: np.ndarray = rows - rows.mean(axis=1, keepdims=True)
-    return result
+    # Centring leaves rounding errors of a constant matrix.
+    constant = np.linalg.norm(result) <= 1e-12 * np.linalg.norm(matrix)
+    return np.zeros_like(result) if constant else result
 
 
 def label_vectors(
@@ -131,6 +133,9 @@ def label_vectors(
     ):
         shape = f"have shape ({n_samples},), a label for each row of the kernel matrix"
         raise ArgumentError("y", shape, labels.shape)
+    if labels.dtype.kind == "O" and len({type(label) for label in labels.flat}) > 1:
+        kinds = sorted({type(label).__name__ for label in labels.flat})
+        raise ArgumentError("y", "hold labels of one type", ", ".join(kinds))
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise ArgumentError("y", "hold finite numbers or names of classes", "NaN or infinity")
     if not len(labels) or (labels == labels[0]).all():
@@ -140,7 +145,9 @@ def label_vectors(
             f"{len(labels)} times {labels[0]}" if len(labels) else "none",
         )
     if task == "auto":
-        kind = sklearn_multiclass.type_of_target(labels)
+        # scikit-learn takes -0.5 and 0.5 for targets of a regression.
+        two = len(np.unique(labels)) == 2
+        kind = "binary" if two else sklearn_multiclass.type_of_target(labels)
         task = "regression" if kind == "continuous" else "classification"
     if task == "regression":
         targets = labels.astype(float).reshape(len(labels), -1)
@@ -165,8 +172,7 @@ def _checked(kernel: Any, y: Any, rescale: bool) -> tuple[np.ndarray, np.ndarray
 
 def _cosine(first: np.ndarray, second: np.ndarray) -> float:
     norms = float(np.linalg.norm(first) * np.linalg.norm(second))
-    # Centring leaves rounding errors of a constant matrix.
-    return float(np.sum(first * second)) / norms if norms > 1e-12 * first.size else 0.0
+    return float(np.sum(first * second)) / norms if norms > 0 else 0.0
 
 
 def similarity(first: Any, second: Any) -> float:

@@ -110,14 +110,15 @@ def _variance(matrix: np.ndarray, y: Any) -> float:
     return float(np.var(matrix[np.triu_indices(len(matrix), 1)]))
 
 
-def draw(count: int, labels: np.ndarray | None, size: int, seed: int) -> np.ndarray:
-    """Draws samples without order, so that each class keeps one at least.
+def draw(count: int, labels: np.ndarray | None, size: int, seed: int, least: int = 1) -> np.ndarray:
+    """Draws samples without order, so that each class keeps some.
 
     Args:
         count: The number of samples.
         labels: Their classes; None if they have none.
         size: How many to draw.
         seed: Of the draw.
+        least: How many of each class are kept at least, as far as it has as many and all fit.
 
     Returns:
         Their numbers.
@@ -125,8 +126,9 @@ def draw(count: int, labels: np.ndarray | None, size: int, seed: int) -> np.ndar
     order = np.random.default_rng(seed).permutation(count)
     if labels is None or labels.ndim != 1:
         return order[:size]
-    # The first of each class goes to the front.
-    _, first = np.unique(labels[order], return_index=True)
-    if len(first) < size:
+    # The first of each class go to the front.
+    drawn = labels[order]
+    first = np.concatenate([np.flatnonzero(drawn == each)[:least] for each in np.unique(drawn)])
+    if len(first) <= size:
         order = np.concatenate([order[first], np.delete(order, first)])
     return order[:size]

@@ -26,7 +26,7 @@ from qkeras_hybrid._value import Value
 from qkeras_hybrid.kernels import blocks
 from qkeras_hybrid.kernels.feature_maps import FeatureMap, layer_of, weights_of
 from qkeras_hybrid.kernels.repair import REPAIRS, repaired
-from qkeras_hybrid.layers import QuantumLayer
+from qkeras_hybrid.layers import QuantumKernel, QuantumLayer
 from qkeras_hybrid.readouts import Readout
 
 # Arguments on which the circuit does not depend, nor what runs it.
@@ -54,8 +54,8 @@ class Kernel(Value, abc.ABC):
         shots: None for exact values, or the number of measurements of each circuit.
         noise: None, a noise model of `qkeras_hybrid.noise`, or its spelling.
         seed: Integer seed of the shots: a matrix asked for again is the same.
-        dtype: "float32" or "float64"; by default float64 for features in float64, and float32
-            for all others.
+        dtype: "float32" or "float64"; by default float32 for features in float32 or less, and
+            float64 for all others, as far as the Keras backend has it.
         psd: What makes a Gram matrix with negative eigenvalues positive: None for nothing,
             "project" or "shrink", see `qkeras_hybrid.kernels.repaired`.
 
@@ -87,6 +87,13 @@ class Kernel(Value, abc.ABC):
         if not isinstance(self.encoding, encodings.Encoding | QuantumLayer):
             # A circuit: the layer says what is wrong with it, now and not later.
             self.encoding = layer_of(self.encoding, inputs, None, 0)
+        elif isinstance(self.encoding, QuantumKernel):
+            raise ArgumentError(
+                "encoding",
+                "be a feature map, not a kernel",
+                self.encoding,
+                "Give the layer's encoding, and its scale as `scale`.",
+            )
         elif inputs is not None:
             raise ArgumentError("inputs", "be None but for a circuit", inputs)
         if n_qubits is not None and isinstance(self.encoding, QuantumLayer):
@@ -95,13 +102,15 @@ class Kernel(Value, abc.ABC):
             )
         if weights is None and isinstance(self.encoding, QuantumLayer):
             weights = weights_of(self.encoding)
-        self.weights = None if weights is None else tuple(float(w) for w in weights)
+        self.weights = (
+            None if weights is None else tuple(finite_number("weights", w) for w in weights)
+        )
         self.scale = finite_number("scale", scale)
         self.engine = engine
         engines.get(engine)
         self.shots = None if shots is None else positive_int("shots", shots)
         self.noise = _noise(noise)
-        self.seed = seed
+        self.seed = None if seed is None else int(seed)
         self.dtype = None if dtype is None else one_of("dtype", dtype, _DTYPES)
         self.psd = None if psd is None else one_of("psd", psd, REPAIRS)
         self._maps: dict[tuple[int, str], FeatureMap] = {}
@@ -109,13 +118,15 @@ class Kernel(Value, abc.ABC):
     # What a subclass says.
 
     @abc.abstractmethod
-    def features(self, x: Any, memory: int | None = None) -> np.ndarray:
+    def features(self, x: Any, memory: int | None = None, seeds: Any = None) -> np.ndarray:
         """Returns what of each sample enters the kernel, of shape `(n, width)`.
 
         Args:
             x: Samples of shape `(n, n_features)`.
             memory: How many bytes it may take before it goes into a temporary file; by default half
                 of those that are available.
+            seeds: A `keras.random.SeedGenerator` of shots; by default a new one of the kernel's
+                seed.
         """
 
     @property
@@ -158,7 +169,7 @@ class Kernel(Value, abc.ABC):
             progress: Whether to show a progress bar on the error stream.
             n_jobs: None computes in this process, on all cores. A number spreads the blocks with
                 joblib, also over machines: see `joblib.parallel_config`. A block whose process
-                ends is computed again.
+                ends is computed again. Not where each entry is measured.
 
         Returns:
             Real array of shape `(n, m)`.
@@ -174,6 +185,9 @@ class Kernel(Value, abc.ABC):
                 "y", f"have the {first.shape[1]} features of `x`", f"{second.shape[1]}"
             )
         watch = _progress_bar if progress else None
+        if second is None and self.psd is not None:
+            # It is mended as a whole, in float64.
+            blocks.check_memory((len(first), len(first)), np.float64)
         found = self._matrix(first, second, out, n_jobs, watch)
         if second is None and self.psd is not None:
             found[...] = repaired(found, self.psd)
@@ -192,10 +206,11 @@ class Kernel(Value, abc.ABC):
         # What the matrix takes is no room for features; half of that for each of the two.
         taken = shape[0] * shape[1] * first.itemsize if out is None else 0
         room = self._memory(taken) // (1 if second is None else 2)
+        seeds = self._seeds()
         return blocks.matrix(
             self._rule,
-            self.features(first, room),
-            None if second is None else self.features(second, room),
+            self.features(first, room, seeds),
+            None if second is None else self.features(second, room, seeds),
             out=out,
             diagonal=self._diagonal,
             n_jobs=n_jobs,
@@ -296,7 +311,10 @@ class Kernel(Value, abc.ABC):
                 "have shape (n_samples, n_features) and hold real numbers",
                 f"shape {array.shape} of {array.dtype}",
             )
-        array = array.astype(self.precision(array.dtype))
+        try:
+            array = array.astype(self.precision(array.dtype))
+        except (TypeError, ValueError) as error:
+            raise ArgumentError(argument, "hold real numbers", f"{error}") from error
         wrong = np.argwhere(~np.isfinite(array))
         if len(wrong):
             row, column = map(int, wrong[0])
@@ -312,7 +330,8 @@ class Kernel(Value, abc.ABC):
         """Returns the precision for features of a dtype: "float32" or "float64"."""
         if self.dtype is not None:
             return self.dtype
-        return "float64" if np.dtype(dtype) == np.float64 and has_float64() else "float32"
+        short = np.dtype(dtype) in (np.float32, np.float16)
+        return "float32" if short or not has_float64() else "float64"
 
     def feature_map(self, n_features: int, dtype: str) -> FeatureMap:
         """Returns the feature map for samples of a width; it is compiled once.
@@ -341,7 +360,10 @@ class Kernel(Value, abc.ABC):
         return self.feature_map(x.shape[1], str(x.dtype))
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
-        return x if self.scale == 1 else np.asarray(x * self.scale, x.dtype)
+        if self.scale == 1:
+            return x
+        with np.errstate(over="ignore"):  # the circuit's inputs are checked
+            return np.asarray(x * self.scale, x.dtype)
 
     def _seeds(self) -> Any:
         return keras.random.SeedGenerator(self.seed)

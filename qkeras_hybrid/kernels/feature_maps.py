@@ -161,7 +161,16 @@ class FeatureMap:
 
     def _inputs(self, x: np.ndarray) -> np.ndarray:
         features = ops.convert_to_tensor(x, dtype=self.dtype)
-        return np.asarray(ops.convert_to_numpy(self.layer.encode(features)))
+        inputs = np.asarray(ops.convert_to_numpy(self.layer.encode(features)))
+        if not np.isfinite(inputs).all():
+            row = int(np.argwhere(~np.isfinite(inputs))[0][0])
+            raise ArgumentError(
+                "x",
+                f"be so small that its angles, or products of them, are finite in {self.dtype}",
+                f"{x[row].tolist()} in row {row}",
+                "Standardise the features, or give a smaller `scale`.",
+            )
+        return inputs
 
 
 class _Batches:

@@ -86,7 +86,7 @@ class FidelityKernel(Kernel):
     def on_tensors(self, n_qubits: int) -> tuple[Readout, Callable[[Any], Any]]:
         return State(), lambda states: fidelities(states, states)
 
-    def features(self, x: Any, memory: int | None = None) -> np.ndarray:
+    def features(self, x: Any, memory: int | None = None, seeds: Any = None) -> np.ndarray:
         """Returns the states, a complex array of shape `(n, 2**n_qubits)`.
 
         The first qubit is the most significant bit of the index of a basis state.
@@ -114,23 +114,25 @@ class FidelityKernel(Kernel):
         feature_map = self._map_of(first)
         if feature_map.has_states:
             return super()._matrix(first, second, out, n_jobs, watch)
+        if n_jobs is not None:
+            raise ArgumentError(
+                "n_jobs",
+                "be None where each entry is measured",
+                n_jobs,
+                "The engine runs its circuits in batches.",
+            )
         shape = (len(first), len(first if second is None else second))
         result = blocks.output(shape, first.dtype, out)
         known_diagonal = self._diagonal is not None
         if second is None and known_diagonal:
             np.fill_diagonal(result, 1.0)
-        i, j = (
-            np.triu_indices(len(first), k=int(known_diagonal))
-            if second is None
-            else (axis.ravel() for axis in np.indices(shape))
-        )
+        pairs = _Pairs(shape, int(known_diagonal) if second is None else None)
         first = self._scaled(first)
         others = first if second is None else self._scaled(second)
         seed = self._seeds()
 
         def measured() -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:
-            for start in range(0, len(i), _PAIRS_AT_ONCE):
-                rows, columns = i[start : start + _PAIRS_AT_ONCE], j[start : start + _PAIRS_AT_ONCE]
+            for rows, columns in pairs:
                 yield (
                     rows,
                     columns,
@@ -139,9 +141,34 @@ class FidelityKernel(Kernel):
 
         steps: Iterable[Any] = measured()
         if watch is not None:
-            steps = watch(steps, -(-len(i) // _PAIRS_AT_ONCE))
+            steps = watch(steps, len(pairs))
         for rows, columns, values in steps:
             result[rows, columns] = values
             if second is None:
                 result[columns, rows] = values
         return result
+
+
+class _Pairs:
+    """The entries of a matrix that are measured, some rows at a time.
+
+    Args:
+        shape: Of the matrix.
+        above: None for all entries; of a symmetric matrix, how far above the diagonal they begin.
+    """
+
+    def __init__(self, shape: tuple[int, int], above: int | None) -> None:
+        self._shape, self._above = shape, above
+        self._rows = max(1, _PAIRS_AT_ONCE // max(1, shape[1]))
+
+    def __len__(self) -> int:
+        return -(-self._shape[0] // self._rows)
+
+    def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yields row and column numbers."""
+        for start in range(0, self._shape[0], self._rows):
+            rows = np.arange(start, min(start + self._rows, self._shape[0]))
+            i, j = np.repeat(rows, self._shape[1]), np.tile(np.arange(self._shape[1]), len(rows))
+            kept = slice(None) if self._above is None else j >= i + self._above
+            if len(i[kept]):
+                yield i[kept], j[kept]

@@ -33,9 +33,9 @@ class QuantumCovariance(CovarianceFunction):
         """Returns the kernel matrix, and if asked its gradient in no hyperparameter."""
         if Y is not None:
             return self.quantum_kernel.matrix(X, Y)
-        # While other hyperparameters are searched, the samples are the same object.
-        if self._last is None or self._last[0] is not X:
-            self._last = (X, self.quantum_kernel.matrix(X))
+        # While other hyperparameters are searched, the samples are the same.
+        if self._last is None or not np.array_equal(self._last[0], X):
+            self._last = (np.array(X), self.quantum_kernel.matrix(X))
         matrix = self._last[1].copy()
         return (matrix, np.zeros((*matrix.shape, 0))) if eval_gradient else matrix
 

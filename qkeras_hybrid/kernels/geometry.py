@@ -20,9 +20,9 @@ def geometric_difference(classical: Any, quantum: Any, regularization: float = 0
     """Returns `g(K_C || K_Q)`, the largest factor by which a quantum kernel can be ahead.
 
     `g = sqrt(|sqrt(K_Q) K_C^-1 sqrt(K_Q)|)` with the largest eigenvalue as norm. For every
-    labelling, `s_C <= g^2 s_Q` of the model complexities. If `g` is near 1, the classical kernel
-    predicts as well as the quantum kernel on whatever labels; if it is about `sqrt(n)`, there are
-    labels on which the quantum kernel is far ahead: not that these are yours.
+    labelling, `s_C <= g^2 s_Q` of the model complexities without regularization. If `g` is near 1,
+    the classical kernel predicts as well as the quantum kernel on whatever labels; if it is about
+    `sqrt(n)`, there are labels on which the quantum kernel is far ahead: not that these are yours.
 
     Args:
         classical: Kernel matrix `K_C` of shape `(n, n)`.
@@ -70,7 +70,8 @@ def model_complexity(
         y: Labels or targets of shape `(n,)`: two classes become -1 and +1; of more classes the mean
             over their one-against-all labels is taken; targets are used as they are, centred.
         regularization: `lambda >= 0`: with it
-            `s_K = y^T sqrt(K) (K + lambda)^-2 sqrt(K) y`.
+            `s_K = y^T sqrt(K) (K + lambda)^-2 sqrt(K) y`, of the model that is fitted with it. What
+            this model misses of the labels counts nothing here: see `training_error`.
         task: "classification", "regression", or "auto": by the labels.
 
     Raises:
@@ -91,6 +92,36 @@ def model_complexity(
         labels = np.where(labels > 0, 1.0, -1.0)
     parts = vectors.T @ labels
     return float(np.mean(np.sum(weights[:, None] * np.square(parts), axis=0)))
+
+
+def training_error(kernel: Any, y: Any, regularization: float, *, task: str = "auto") -> float:
+    """Returns which share of the labels a regularized kernel model misses on its own samples.
+
+    `lambda^2 |(K + lambda)^-1 y|^2 / |y|^2`, the other term of Huang et al. beside the model
+    complexity: 0 for a kernel that fits the labels, 1 for one in which they don't occur.
+
+    Args:
+        kernel: Kernel matrix of shape `(n, n)`.
+        y: Labels or targets of shape `(n,)`, as of `model_complexity`.
+        regularization: `lambda > 0`.
+        task: "classification", "regression", or "auto": by the labels.
+
+    Raises:
+        ValueError: As `model_complexity`; if the regularization is not positive.
+
+    Example:
+
+    >>> qh.kernels.training_error(np.ones((4, 4)), [-1, 1, 1, -1], 1e-3)
+    1.0
+    """
+    if finite_number("regularization", regularization) <= 0:
+        raise ArgumentError("regularization", "be positive", regularization)
+    matrix = _normalised("kernel", kernel)
+    values, vectors = _spectrum("kernel", matrix)
+    labels = label_vectors(y, len(matrix), task=task)
+    missed = regularization / (values + regularization)
+    parts = np.square(vectors.T @ labels)
+    return float(np.sum(np.square(missed)[:, None] * parts) / np.sum(parts))
 
 
 def _inverse(values: np.ndarray, regularization: float) -> np.ndarray:

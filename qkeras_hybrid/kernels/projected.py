@@ -31,6 +31,8 @@ class ProjectedKernel(Kernel):
     `K(x, y) = sum_S tr(rho_S(x) rho_S(y))`. A reduced state is given by the expectation values of
     Pauli strings, `rho = 2^-|S| sum_P <P> P`, so that `tr(rho rho') = 2^-|S| sum_P <P> <P>'`.
     These are measured on devices too: with `shots` in the 3, or 9, settings that all qubits share.
+    The estimate of a sample is used in its row and in its column, so that the diagonal of a
+    "linear" Gram matrix from shots is too large on average: it has the square of an estimate.
 
     Args:
         encoding: As of `Kernel`.
@@ -104,7 +106,7 @@ class ProjectedKernel(Kernel):
         strings, rows = reduced_states(n_qubits, self.subsystem)
         return Expectation(tuple(Observable((term,)) for term in strings)), rows
 
-    def features(self, x: Any, memory: int | None = None) -> np.ndarray:
+    def features(self, x: Any, memory: int | None = None, seeds: Any = None) -> np.ndarray:
         """Returns the reduced states as vectors, a real array of shape `(n, width)`.
 
         The scalar product of two is the sum of `tr(rho_S rho_S')`, their distance that of the
@@ -113,7 +115,7 @@ class ProjectedKernel(Kernel):
         array = self.check("x", x)
         feature_map = self._map_of(array)
         readout, rows = self._read(feature_map.compiled.n_qubits)
-        values = feature_map.read(self._scaled(array), readout, self._seeds())
+        values = feature_map.read(self._scaled(array), readout, seeds or self._seeds())
         ones = np.ones((len(array), 1), values.dtype)
         # The identity of each set is the last column.
         every = np.concatenate([values, ones], axis=1)

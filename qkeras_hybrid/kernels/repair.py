@@ -16,8 +16,13 @@ REPAIRS = ("project", "shrink")
 
 
 def smallest_eigenvalue(matrix: np.ndarray) -> float:
-    """Returns the smallest eigenvalue of a symmetric matrix, of shape `(n, n)`."""
-    return float(np.linalg.eigvalsh(np.asarray(matrix, float))[0]) if len(matrix) else 0.0
+    """Returns the smallest eigenvalue of a symmetric matrix, of shape `(n, n)`.
+
+    Raises:
+        ValueError: If it is not square, or holds NaN or an infinity.
+    """
+    values = check_square("matrix", matrix)
+    return float(np.linalg.eigvalsh(values)[0]) if len(values) else 0.0
 
 
 def repaired(matrix: np.ndarray, how: str) -> np.ndarray:
@@ -57,6 +62,8 @@ def repaired(matrix: np.ndarray, how: str) -> np.ndarray:
         return given
     if how == "shrink":
         mean = float(np.trace(values)) / len(values)
+        if mean <= 0:
+            raise ArgumentError("matrix", "have a positive trace to be shrunk", mean)
         # (1 - s) smallest + s mean = 0.
         share = eigenvalues[0] / (eigenvalues[0] - mean)
         mended = (1 - share) * values + share * mean * np.eye(len(values))

@@ -16,7 +16,11 @@ from qkeras_hybrid.kernels.agreement import centred_alignment, label_vectors, si
 from qkeras_hybrid.kernels.bandwidth import SCALES, draw
 from qkeras_hybrid.kernels.base import Kernel
 from qkeras_hybrid.kernels.fidelity import FidelityKernel
-from qkeras_hybrid.kernels.geometry import geometric_difference, model_complexity
+from qkeras_hybrid.kernels.geometry import (
+    geometric_difference,
+    model_complexity,
+    training_error,
+)
 from qkeras_hybrid.kernels.projected import ProjectedKernel
 from qkeras_hybrid.kernels.repair import repaired
 from qkeras_hybrid.kernels.spectra import (
@@ -63,6 +67,7 @@ class KernelResult:
         alignments: The centred alignment with each.
         matrix: The kernel matrix with the best, of shape `(n, n)`.
         complexity: The model complexity `s_K`.
+        missed: Which share of the labels the kernel can't fit on these samples.
         participation: How many eigenvalues carry the matrix.
         entries: How concentrated its entries are.
         likeness: The similarity to the classical kernel matrix that is most alike; 1 for those.
@@ -77,6 +82,7 @@ class KernelResult:
     alignments: tuple[float, ...]
     matrix: np.ndarray
     complexity: float
+    missed: float
     participation: float
     entries: Concentration
     likeness: float
@@ -202,7 +208,9 @@ def study(
         continuous = sklearn_multiclass.type_of_target(labels) == "continuous"
         task = "regression" if continuous else "classification"
     if len(samples) > positive_int("n_samples", n_samples):
-        rows = draw(len(samples), labels if task == "classification" else None, n_samples, seed)
+        kept = labels if task == "classification" else None
+        # Two of each class, for cross-validation.
+        rows = draw(len(samples), kept, n_samples, seed, least=2)
         samples, labels = samples[rows], labels[rows]
     folds = _folds(labels, task, positive_int("folds", folds))
     samples = sklearn_preprocessing.StandardScaler().fit_transform(samples)
@@ -225,6 +233,7 @@ def study(
                 alignments=alignments,
                 matrix=matrix,
                 complexity=model_complexity(matrix, labels, regularization, task=task),
+                missed=training_error(matrix, labels, regularization, task=task),
                 participation=participation_ratio(matrix),
                 entries=concentration(matrix),
                 likeness=_likeness(matrix, classical) if candidate.quantum else 1.0,

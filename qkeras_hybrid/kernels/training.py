@@ -114,6 +114,8 @@ def train_kernel(
     chosen = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
     model.compile(optimizer=chosen, loss=_LOSSES[loss])
     size = min(positive_int("batch_size", batch_size), len(samples))
+    if size < 2:
+        raise ArgumentError("batch_size", "be at least 2, of at least 2 samples", batch_size)
     losses = []
     for step in range(positive_int("steps", steps)):
         rows = draw(len(samples), classes, size, seed + step)

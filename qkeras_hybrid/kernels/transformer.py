@@ -75,7 +75,9 @@ class QuantumKernelTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin
         X = validate_data(self, X, dtype=FLOATS, ensure_min_samples=2)
         one_of("output", self.output, OUTPUTS)
         labels = None if y is None else np.asarray(y)
-        if labels is not None and (labels.ndim != 1 or (labels == labels[0]).all()):
+        if labels is not None and (
+            labels.ndim != 1 or not len(labels) or (labels == labels[0]).all()
+        ):
             labels = None
         self.kernel_ = self._choose(X, labels, "auto")
         if self.output == "matrix":

@@ -310,7 +310,11 @@ def _nystroem(values: Any, among: Any, count: int) -> Any:
     values, among = ops.reshape(values, (-1, count)), ops.reshape(among, (count, count))
     # Landmarks close to each other have a matrix that rounding makes indefinite.
     floor = count * float(np.finfo(dtype).eps) * 10
-    root = ops.cholesky(among + floor * ops.eye(count, dtype=dtype))
+    # A measured one is not symmetric either, and further from positive.
+    among = (among + ops.transpose(among)) / 2
+    least = ops.stop_gradient(ops.min(ops.linalg.eigh(ops.stop_gradient(among))[0]))
+    shift = floor + 2 * ops.relu(-least)
+    root = ops.cholesky(among + shift * ops.eye(count, dtype=dtype))
     return ops.transpose(ops.solve_triangular(root, ops.transpose(values), lower=True))
 
 

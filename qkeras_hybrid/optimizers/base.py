@@ -209,11 +209,28 @@ class CircuitOptimizer(keras.optimizers.Adam):
         learning_rate: That of the circuits' weights.
         classical_learning_rate: That of all others.
         **kwargs: Arguments of `keras.optimizers.Adam`.
+
+    Attributes:
+        refused: Further arguments of Adam that a subclass can't do with.
+
+    Raises:
+        ValueError: If gradients are to be clipped, or weights to decay: Keras would do both to the
+            weights of circuits too.
     """
+
+    refused: tuple[str, ...] = ()
 
     def __init__(
         self, learning_rate: Any, *, classical_learning_rate: float = 0.001, **kwargs: Any
     ) -> None:
+        for name in ("clipnorm", "clipvalue", "global_clipnorm", "weight_decay", *self.refused):
+            if kwargs.get(name) is not None:
+                raise ArgumentError(
+                    name,
+                    f"be None for {type(self).__name__}",
+                    kwargs[name],
+                    "It would change what is done to the weights of circuits.",
+                )
         super().__init__(learning_rate=learning_rate, **kwargs)
         # From now on, since Keras may build an optimizer only after the first run.
         self._seen = Seen()

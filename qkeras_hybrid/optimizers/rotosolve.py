@@ -31,8 +31,8 @@ class Rotosolve(CircuitOptimizer):
     observables, times `coefficients`, as an energy is. The layer is the model's last, and its loss
     `lambda y, predicted: ops.sum(predicted, axis=-1)`, or the like. The derivative
     of the model's loss by the first weight is compared with that of this form: if they differ, all
-    weights become NaN, so that nobody minimises something else than he means. With shots, noise
-    or a differentiator that estimates, they are not compared.
+    weights become NaN, so that nobody minimises something else than he means. Where both are zero
+    nothing shows. With shots, noise or a differentiator that estimates, they are not compared.
 
     Weights of classical layers before it train as by Adam.
 
@@ -63,6 +63,9 @@ class Rotosolve(CircuitOptimizer):
     >>> round(float(model(np.zeros((1, 0)))[0, 0]), 5)
     -1.0
     """
+
+    # Steps that are averaged lead nowhere: a move of half a turn has no sign.
+    refused = ("gradient_accumulation_steps",)
 
     def __init__(
         self,
@@ -156,7 +159,8 @@ class Rotoselect(Rotosolve):
 
     Of the weights of a choice all but one are zero after a step, so that their gates do nothing:
     three turns about X, Y and Z of one qubit, one after the other, become one turn about the best
-    axis. All other weights are put in their places as by `Rotosolve`.
+    axis. All other weights are put in their places as by `Rotosolve`. The loss must be of the form
+    that `Rotosolve` asks for; here nothing compares them.
 
     Args:
         choices: Lists of symbols, each at least two: of each list one weight is used. A choice

@@ -25,7 +25,8 @@ from qkeras_hybrid.optimizers.base import (
 from qkeras_hybrid.readouts import State
 
 
-@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+# Under its own name: the differentiator SPSA has been "qkeras_hybrid>SPSA" since version 0.1.
+@keras.saving.register_keras_serializable(package="qkeras_hybrid", name="SPSAOptimizer")
 class SPSA(CircuitOptimizer):
     """Simultaneous perturbation with Spall's decreasing steps.
 
