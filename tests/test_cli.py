@@ -342,7 +342,9 @@ def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert "130 Ctrl-C" in shown
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)]
+)
 def test_a_signal_in_the_middle_of_training(number: signal.Signals, path: Path) -> None:
     """The whole program, stopped as a person or a scheduler stops it, while it trains."""
     # A process that is started in the background may have been told to ignore the signal.

@@ -815,7 +815,7 @@ def test_a_network_is_described_in_a_line() -> None:
 
 
 def test_controls_carry_a_trained_bandwidth() -> None:
-    model = kernel_machine(train_scale=True, scale=-0.5)
-    model.layers[0].bandwidth.assign(2.0)
-    assert float(controls.no_entanglement(model).layers[0].bandwidth) == 2.0
-    assert controls.fourier_features(model).layers[0].scale == 0.5
+    model = kernel_machine(train_scale=True)
+    model.layers[0].log_scale.assign(0.7)
+    assert float(controls.no_entanglement(model).layers[0].log_scale) == pytest.approx(0.7)
+    assert controls.fourier_features(kernel_machine(scale=-0.5)).layers[0].scale == 0.5

@@ -12,8 +12,11 @@ import pytest
 
 FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
-# Those that take half a minute and more, even with two epochs; they change least.
-LONG = ("05_better_than_dense", "06_barren_plateaus", "07_images", "08_speed")
+# Those that take half a minute, even with two epochs, on a machine that is busy with tests.
+LONG = (
+    *("05_better_than_dense", "06_barren_plateaus", "07_images", "08_speed"),
+    *("03_reading_probabilistic_output", "09_noisy_device"),
+)
 
 
 def test_every_notebook_is_a_pair_and_listed() -> None:

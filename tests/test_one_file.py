@@ -141,7 +141,12 @@ A, W = sympy.symbols("a w")
 
 
 @pytest.mark.parametrize(
-    ("engine", "shots"), [(CirqEngine(), None), (DensityEngine(), None), (SamplerEngine(), 2000)]
+    ("engine", "shots"),
+    [
+        (CirqEngine(), None),
+        (DensityEngine(), None),
+        pytest.param(SamplerEngine(), 2000, marks=pytest.mark.slow),
+    ],
 )
 def test_an_engine_in_one_class_keeps_the_contract(engine: Engine, shots: int | None) -> None:
     assert_engine_conforms(engine, shots=shots, n_programs=2, n_qubits=3, n_operations=6)
@@ -161,7 +166,13 @@ class Seedless(SamplerEngine):
         return super().sampler(self.own)
 
 
-@pytest.mark.parametrize(("own", "words"), [(None, "twice with one seed"), (7, "not depend on")])
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        (None, "twice with one seed"),
+        pytest.param(7, "not depend on", marks=pytest.mark.slow),
+    ],
+)
 def test_an_engine_that_ignores_its_seed_does_not_conform(own: int | None, words: str) -> None:
     with pytest.raises(AssertionError, match=words):
         assert_engine_conforms(Seedless(own), shots=1000, n_programs=0)

@@ -77,7 +77,7 @@ def test_a_step_is_the_published_one(metric: str) -> None:
     np.testing.assert_allclose(found, [0.01100528, -0.02799954], atol=6e-9)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
 def test_a_step_is_the_same_on_other_backends(backend: str, run_python: Callable[..., str]) -> None:
     code = """
         import numpy as np, keras, cirq, sympy

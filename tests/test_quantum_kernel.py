@@ -60,7 +60,7 @@ def test_a_scale_that_trains_has_the_gradient_of_the_formula() -> None:
     assert values_of(layer, x) == pytest.approx(np.cos(0.5 * 0.6 / 2) ** 2, abs=1e-6)
 
     def value(scale: Any) -> Any:
-        with keras.StatelessScope(state_mapping=[(layer.bandwidth, scale)]):
+        with keras.StatelessScope(state_mapping=[(layer.log_scale, ops.log(scale))]):
             return ops.sum(layer(ops.convert_to_tensor(x, "float32")))
 
     _, (gradient,) = value_and_gradients(value, np.array(0.6, "float32"))

@@ -201,8 +201,8 @@ def test_a_stopped_run_ends_its_workers_and_leaves_whole_rows(
 @pytest.mark.parametrize(
     "busy",
     [
-        pytest.param(False, id="while they start", marks=pytest.mark.slow),
-        pytest.param(True, id="while they train"),
+        pytest.param(False, id="while they start"),
+        pytest.param(True, id="while they train", marks=pytest.mark.slow),
     ],
 )
 def test_workers_end_with_a_parent_that_is_killed(busy: bool, tmp_path: Path) -> None:

@@ -196,8 +196,8 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
         new.assign_symbol_values({symbol: values[symbol.name] for symbol in new.symbols})
         if isinstance(layer, QuantumKernel):
             new.landmarks.assign(layer.landmarks)
-            if layer.bandwidth is not None:
-                new.bandwidth.assign(layer.bandwidth)
+            if layer.log_scale is not None:
+                new.log_scale.assign(layer.log_scale)
 
     return replaced(hybrid, apart, carry)
 

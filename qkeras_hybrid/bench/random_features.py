@@ -25,7 +25,8 @@ class RandomFourierFeatures(keras.layers.Layer):
         units: The number of features.
         scale: The scale, or its first value.
         train_frequencies: Whether `W` and `b` train.
-        train_scale: Whether the scale trains.
+        train_scale: Whether the scale trains: its logarithm does, so that a step changes it by a
+            factor.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -82,17 +83,18 @@ class RandomFourierFeatures(keras.layers.Layer):
             initializer=keras.initializers.RandomUniform(0.0, 2 * math.pi),
             trainable=trains,
         )
-        self.factor = self.add_weight(
-            name="factor",
+        self.log_scale = self.add_weight(
+            name="log_scale",
             shape=(),
-            initializer=keras.initializers.Constant(self.scale),
+            initializer=keras.initializers.Constant(math.log(self.scale)),
             trainable=self.train_scale,
         )
         self.built = True
 
     def call(self, inputs: Any) -> Any:
         """Computes the features for every position of the leading axes."""
-        return cos(self.factor * ops.matmul(inputs, self.frequencies) + self.phases)
+        scale = ops.exp(self.log_scale)
+        return cos(scale * ops.matmul(inputs, self.frequencies) + self.phases)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Returns the input's shape with the number of features as its last axis."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,7 +56,8 @@ class QuantumKernel(QuantumLayer):
         scale: Multiplies all features and landmarks: the kernel's bandwidth.
         gamma: The width of "projected"; by default 1 divided by the number of qubits.
         train_landmarks: Whether the landmarks train.
-        train_scale: Whether the scale trains, from its value on.
+        train_scale: Whether the scale trains, from its value on: its logarithm does, so that a step
+            changes it by a factor.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
             `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.
@@ -117,7 +119,9 @@ class QuantumKernel(QuantumLayer):
         self.train_landmarks = bool(train_landmarks)
         self.train_scale = bool(train_scale)
         self.landmarks: Any = None
-        self.bandwidth: Any = None
+        if self.train_scale and self.scale <= 0:
+            raise ArgumentError("scale", "be above 0 where it trains", scale)
+        self.log_scale: Any = None
 
     # What Keras and the base class ask.
 
@@ -152,8 +156,8 @@ class QuantumKernel(QuantumLayer):
         """Maps features to the circuit's inputs."""
         n_qubits = self._n_qubits(features.shape[-1])
         scale: Any = self.scale
-        if self.bandwidth is not None:
-            scale = ops.cast(self.bandwidth, features.dtype)
+        if self.log_scale is not None:
+            scale = ops.exp(ops.cast(self.log_scale, features.dtype))
         return self.encoding.angles(features * scale, n_qubits)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
@@ -177,9 +181,8 @@ class QuantumKernel(QuantumLayer):
             trainable=self.train_landmarks,
         )
         if self.train_scale:
-            self.bandwidth = self.add_weight(
-                name="bandwidth", shape=(), initializer=keras.initializers.Constant(self.scale)
-            )
+            start = keras.initializers.Constant(math.log(self.scale))
+            self.log_scale = self.add_weight(name="log_scale", shape=(), initializer=start)
 
     def call(self, inputs: Any) -> Any:
         """Computes the kernel with each landmark, for every position of the leading axes.
