@@ -203,3 +203,39 @@ def test_the_german_readme_has_the_same_parts(root: Path) -> None:
             for text in (here, there)
         ]
         assert names[0] == names[1]
+
+
+@pytest.mark.parametrize("name", ["README.md", "README.de.md"])
+def test_the_speed_of_kernels_and_optimizers_is_the_stored_one(name: str, root: Path) -> None:
+    text = (root / name).read_text(encoding="utf-8")
+    stored = json.loads((root / "benchmarks/kernels/speed.json").read_text(encoding="utf-8"))
+    assert stored["machine"]["instruction_set"] == "avx2"
+    small = [row for row in stored["rows"] if row["n_samples"] == 1000]
+    base = next(row["seconds"] for row in small if row["dtype"] == "float64")
+    seconds = {
+        {"qkeras_hybrid": f"`FidelityKernel`, {row['dtype']}", "squlearn": "sQUlearn"}.get(
+            row["library"], row["library"]
+        ): row["seconds"]
+        for row in small
+    }
+    seconds["Qiskit Machine Learning"] = seconds.pop("qiskit")
+    seconds["PennyLane"] = seconds.pop("pennylane")
+    rows = cells(text, "| library | seconds |" if name == "README.md" else "| Bibliothek |")
+    assert {row[0] for row in rows} == set(seconds)
+    for library, shown, ratio in rows:
+        assert close(shown.replace(",", ""), seconds[library])
+        assert close(ratio.replace(",", ""), seconds[library] / base)
+    (large,) = (r for r in stored["rows"] if r["n_samples"] == 10_000 and r["dtype"] == "float64")
+    assert f"{large['seconds']:.1f} s" in text
+    assert f"{large['numpy_product_seconds']:.1f} s" in text
+    stored = json.loads((root / "benchmarks/optimizers/steps.json").read_text(encoding="utf-8"))
+    ratios = {row["optimizer"]: row["over_sgd"] for row in stored["rows"]}
+    said = re.search(
+        r"([\d.]+)(?: times as long as one of SGD|-mal so lange wie einer von\s+SGD)"
+        r".*?`QNSPSA` ([\d.]+)",
+        text,
+        re.DOTALL,
+    )
+    assert said is not None
+    assert close(said[1], ratios["QNG, full"])
+    assert close(said[2], ratios["QNSPSA"])

@@ -109,6 +109,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for all of it")
     given = parser.parse_args()
     from qkeras_hybrid.bench.environment import machine, versions
+    from qkeras_hybrid.engines.native import library
 
     rows = []
     for n_samples, n_qubits, repeats in SIZES[:1] if given.small else SIZES:
@@ -119,7 +120,11 @@ def main() -> None:
         rows.append(theirs(*peer.split("=", 1)))
         print(json.dumps(rows[-1]), flush=True)
     if given.output is not None:
-        document = {"machine": machine(), "versions": versions(), "rows": rows}
+        document = {
+            "machine": {**machine(), "instruction_set": library.instruction_set()},
+            "versions": versions(),
+            "rows": rows,
+        }
         given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 

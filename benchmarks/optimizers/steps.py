@@ -59,6 +59,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, help="a JSON file for all of it")
     given = parser.parse_args()
     from qkeras_hybrid.bench.environment import machine, versions
+    from qkeras_hybrid.engines.native import library
 
     steps = {name: step(make()) for name, make in makers().items()}
     seconds: dict[str, list[float]] = {name: [] for name in steps}
@@ -80,7 +81,7 @@ def main() -> None:
             "layers": LAYERS,
             "batch": BATCH,
             "backend": keras.backend.backend(),
-            "machine": machine(),
+            "machine": {**machine(), "instruction_set": library.instruction_set()},
             "versions": versions(),
             "rows": rows,
         }
