@@ -377,6 +377,8 @@ def test_each_diagnosis_is_plotted_and_said(make: Any, tmp_path: Any) -> None:
         (lambda: diagnostics.gradient_variance(idle(1)), "must have weights"),
         (lambda: diagnostics.gradient_variance(rotations(1).reading(idle(1).readout)), "observ"),
         (lambda: diagnostics.gradient_sweep("none"), "'ansatz'|`ansatz`"),
+        (lambda: diagnostics.fourier_spectrum(wave(), weights=[], along=0), "list of indices"),
+        (lambda: diagnostics.meyer_wallach(np.zeros((0, 4))), "`vectors` must have shape"),
         (lambda: diagnostics.fisher_matrices(PQCDense(1), np.ones((1, 2))), "built Keras model"),
         (lambda: diagnostics.fisher_matrices(turned(), np.ones((0, 0))), "`x` must hold finite"),
         (lambda: diagnostics.fisher_matrices(turned(), np.ones((1, 0)), low=1), "below `high`"),
