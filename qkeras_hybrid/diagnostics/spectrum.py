@@ -167,7 +167,7 @@ def _chosen(along: Sequence[int] | None, n_inputs: int) -> list[int]:
         raise ArgumentError("circuit", "have inputs", "one without any")
     if along is None:
         return list(range(n_inputs))
-    if not isinstance(along, Sequence) or isinstance(along, str):
+    if np.ndim(along) != 1:
         raise ArgumentError("along", "be a list of indices, e.g. [0]", along)
     found = list(along)
     known = range(n_inputs)

@@ -285,8 +285,8 @@ class CircuitOptimizer(keras.optimizers.Adam):
     def circuits(self) -> int:
         """How many circuits the trained quantum layers ran so far: values, gradients, and the rest.
 
-        An adjoint gradient runs none of its own. A layer that a step calls several times counts with
-        the inputs of its last call.
+        An adjoint gradient runs none of its own. A layer that a step calls several times counts
+        with the inputs of its last call.
         """
         return int(ops.convert_to_numpy(self._circuits)) if self.built else 0
 
