@@ -165,10 +165,9 @@ class Rotoselect(Rotosolve):
     Args:
         choices: Lists of symbols, each at least two: of each list one weight is used. A choice
             counts in every layer that has all its symbols.
-        coefficients: As of `Rotosolve`, as are the others.
-        seed: Of shots.
-        classical_learning_rate: That of all other weights.
-        **kwargs: Arguments of `keras.optimizers.Adam`.
+        coefficients: As of `Rotosolve`.
+        **kwargs: The other arguments of `Rotosolve`: `seed`, `classical_learning_rate`, and those
+            of `keras.optimizers.Adam`.
 
     Raises:
         ValueError: If a choice has fewer than two symbols, a symbol is in two; when it is built: if
