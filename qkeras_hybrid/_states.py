@@ -78,22 +78,6 @@ def with_all_as_inputs(compiled: Compiled) -> AngleMap:
     return AngleMap(angles.inputs + angles.weights, (), rows)
 
 
-def states(compiled: Compiled, values: np.ndarray) -> np.ndarray:
-    """Computes the final states of a circuit, all at once.
-
-    Args:
-        compiled: As of `batches_of_states`, as are the values.
-        values: The values of the symbols.
-
-    Returns:
-        Complex array of shape `(batch, 2**n_qubits)`.
-
-    Raises:
-        ValueError: As `batches_of_states`.
-    """
-    return np.concatenate(list(batches_of_states(compiled, values)))
-
-
 def batches_of_states(compiled: Compiled, values: np.ndarray) -> Iterator[np.ndarray]:
     """Computes the final states of a circuit, some at a time, so that memory stays bounded.
 

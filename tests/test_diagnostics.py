@@ -13,7 +13,7 @@ import sympy
 from keras import ops
 
 from qkeras_hybrid import PQC, PQCDense, compile_circuit, diagnostics, engines
-from qkeras_hybrid._states import best_precision, states
+from qkeras_hybrid._states import batches_of_states, best_precision
 from qkeras_hybrid.callbacks import WatchGradients
 from qkeras_hybrid.program import Compiled
 
@@ -36,6 +36,10 @@ def wave(expression: str = "x", n: int = 1) -> Compiled:
     angles = [sympy.sympify(expression)] if n == 1 else x
     circuit = cirq.Circuit(cirq.ry(a)(cirq.LineQubit(i)) for i, a in enumerate(angles))
     return compile_circuit(circuit, "Z0", inputs=x)
+
+
+def states(compiled: Compiled, values: np.ndarray) -> np.ndarray:
+    return np.concatenate(list(batches_of_states(compiled, values)))
 
 
 def haar(n: int, samples: int) -> np.ndarray:
