@@ -1,0 +1,531 @@
+"""Quadratic models of spins and of bits, as values.
+
+An `Ising` model gives each assignment of spins `s_i` in {-1, +1} the energy
+
+    E(s) = offset + sum_i h_i s_i + sum_{i<j} J_ij s_i s_j,
+
+and a `Qubo` each assignment of bits `x_i` in {0, 1} the energy
+
+    E(x) = offset + sum_i Q_ii x_i + sum_{i<j} (Q_ij + Q_ji) x_i x_j = offset + x^T Q x.
+
+They are the same up to `s = 2 x - 1`, as in dimod: a bit of 1 is the spin +1. (On a qubit, the
+spin is the eigenvalue of `Z`; so a qubit that is measured as 0 has the spin +1, and stands for a
+bit of 1.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import keras
+import numpy as np
+
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
+from qkeras_hybrid._value import Value
+from qkeras_hybrid.annealing import conversions
+
+Variable = Hashable
+
+
+class Quadratic(Value):
+    """What `Ising` and `Qubo` have in common: linear and quadratic biases of named variables.
+
+    Attributes:
+        variables: The names of the variables, in order.
+        biases: The linear biases, of shape `(n_variables,)`, float64.
+        edges: The places of the variables that are coupled, of shape `(n_edges, 2)`, int64, the
+            smaller place first, each pair once.
+        couplings: The bias of each edge, of shape `(n_edges,)`, float64.
+        offset: The constant part of the energy.
+    """
+
+    states: ClassVar[tuple[int, int]]
+    variables: tuple[Variable, ...]
+    biases: np.ndarray
+    edges: np.ndarray
+    couplings: np.ndarray
+    offset: float
+
+    def _take(
+        self,
+        linear: Mapping[Variable, float],
+        quadratic: Mapping[tuple[Variable, Variable], float],
+        offset: Any,
+        variables: Sequence[Variable],
+        names: tuple[str, str],
+    ) -> None:
+        """Checks and keeps what the constructor was given.
+
+        Args:
+            linear: Bias by variable.
+            quadratic: Bias by pair of different variables.
+            offset: The constant.
+            variables: All of them, in order.
+            names: Those of the arguments with linear and quadratic biases, for errors.
+        """
+        place = {variable: i for i, variable in enumerate(variables)}
+        biases = np.zeros(len(variables))
+        for variable, bias in linear.items():
+            biases[place[variable]] = _number(names[0], bias, variable)
+        pairs: dict[tuple[int, int], float] = {}
+        for (a, b), bias in quadratic.items():
+            i, j = sorted((place[a], place[b]))
+            if (i, j) in pairs:
+                raise ArgumentError(
+                    names[1], "name each pair once", (a, b), "Add the two biases up."
+                )
+            pairs[i, j] = _number(names[1], bias, (a, b))
+        ordered = sorted(pairs)
+        self._set(
+            tuple(variables),
+            biases,
+            np.array(ordered, "int64").reshape(-1, 2),
+            np.array([pairs[pair] for pair in ordered]),
+            _number("offset", offset, "the offset"),
+        )
+
+    def _set(
+        self,
+        variables: tuple[Variable, ...],
+        biases: np.ndarray,
+        edges: np.ndarray,
+        couplings: np.ndarray,
+        offset: float,
+    ) -> None:
+        for array in (biases, edges, couplings):
+            array.flags.writeable = False  # a value does not change
+        self.variables, self.biases, self.edges = variables, biases, edges
+        self.couplings, self.offset = couplings, offset
+
+    @property
+    def n_variables(self) -> int:
+        """The number of variables."""
+        return len(self.variables)
+
+    @property
+    def linear(self) -> dict[Variable, float]:
+        """The linear biases by variable."""
+        return dict(zip(self.variables, self.biases.tolist(), strict=True))
+
+    @property
+    def quadratic(self) -> dict[tuple[Variable, Variable], float]:
+        """The quadratic biases by pair of variables."""
+        named = [(self.variables[i], self.variables[j]) for i, j in self.edges.tolist()]
+        return dict(zip(named, self.couplings.tolist(), strict=True))
+
+    def energy(self, values: Any) -> Any:
+        """Returns the energy of one assignment or of several.
+
+        Args:
+            values: A mapping from each variable to its value; or an array of shape
+                `(..., n_variables)` in the order of `variables`.
+
+        Returns:
+            A float for one assignment, else an array of shape `(...)`.
+
+        Raises:
+            ValueError: If a variable is missing, or a value is none that it may have.
+        """
+        states = self.checked(values)
+        energies = self.energies(states)
+        return float(energies) if energies.ndim == 0 else energies
+
+    def energies(self, states: np.ndarray) -> np.ndarray:
+        """Returns energies of arrays of shape `(..., n_variables)`, unchecked."""
+        states = np.asarray(states, "float64")
+        i, j = self.edges.T
+        pairs = (states[..., i] * states[..., j]) @ self.couplings
+        found: np.ndarray = states @ self.biases + pairs + self.offset
+        return found
+
+    def checked(self, values: Any) -> np.ndarray:
+        """Returns assignments as an array in the order of `variables`."""
+        if isinstance(values, Mapping):
+            missing = [v for v in self.variables if v not in values]
+            if missing:
+                raise ArgumentError("values", f"have the variable {missing[0]!r}", values)
+            values = [values[v] for v in self.variables]
+        states = np.asarray(values)
+        if states.ndim < 1 or states.shape[-1] != self.n_variables:
+            raise ArgumentError(
+                "values", f"have {self.n_variables} values as its last axis", states.shape
+            )
+        wrong = ~np.isin(states, self.states)
+        if wrong.any():
+            low, high = self.states
+            raise ArgumentError("values", f"be {low} or {high} each", states[wrong].ravel()[0])
+        return states.astype("float64")
+
+    def matrix(self) -> np.ndarray:
+        """Returns the couplings as a symmetric matrix `M`, with `M[i, j] = M[j, i] = J_ij`.
+
+        The diagonal is zero; a `Qubo`'s linear biases are in `biases`.
+        """
+        matrix = np.zeros((self.n_variables, self.n_variables))
+        i, j = self.edges.T
+        matrix[i, j] = matrix[j, i] = self.couplings
+        return matrix
+
+    def to_networkx(self) -> Any:
+        """Returns a `networkx.Graph` with biases as `bias` of nodes and edges."""
+        return conversions.graph_of(self.linear, self.quadratic)
+
+    def to_dimod(self) -> Any:
+        """Returns a `dimod.BinaryQuadraticModel` of the same variables and energies."""
+        vartype = "SPIN" if self.states == (-1, 1) else "BINARY"
+        return conversions.bqm_of(self.linear, self.quadratic, self.offset, vartype)
+
+    def to_ising(self) -> Ising:
+        """Returns the same energies as a model of spins; a bit of 1 becomes a spin of +1."""
+        raise NotImplementedError
+
+    def to_qubo(self) -> Qubo:
+        """Returns the same energies as a model of bits; a spin of +1 becomes a bit of 1."""
+        raise NotImplementedError
+
+    def __eq__(self, other: object) -> bool:
+        return (
+            isinstance(other, Quadratic)
+            and type(other) is type(self)
+            and other.variables == self.variables
+            and other.offset == self.offset
+            and np.array_equal(other.biases, self.biases)
+            and np.array_equal(other.edges, self.edges)
+            and np.array_equal(other.couplings, self.couplings)
+        )
+
+    def __hash__(self) -> int:
+        arrays = (self.biases.tobytes(), self.edges.tobytes(), self.couplings.tobytes())
+        return hash((type(self), self.variables, self.offset, arrays))
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self.n_variables} variables, {len(self.edges)} couplings, "
+            f"offset={self.offset:g})"
+        )
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class Ising(Quadratic):
+    """A quadratic model of spins -1 and +1.
+
+    Args:
+        h: Biases: a mapping from variables, an array of shape `(n,)`, or a dimod model, which
+            then says all.
+        J: Couplings: a mapping from pairs of variables, a symmetric array of shape `(n, n)` with
+            zeros on its diagonal (each pair counts once: `J[0, 1]` is the coupling of 0 and 1),
+            or a `networkx.Graph`, whose edges count 1 or their `weight`.
+        offset: The constant part of the energy.
+        variables: The variables in order; by default those of `h`, then those of `J`, as they
+            come.
+
+    Raises:
+        ValueError: If a number is not finite, a matrix is not symmetric, a variable is coupled to
+            itself, or a pair comes twice.
+
+    Example:
+
+    >>> from qkeras_hybrid.annealing import Ising
+    >>> pair = Ising({"a": 0.5}, {("a", "b"): -1.0})
+    >>> pair.energy({"a": -1, "b": -1})
+    -1.5
+    >>> pair.to_qubo().energy({"a": 0, "b": 0})
+    -1.5
+    """
+
+    states = (-1, 1)
+
+    def __init__(
+        self,
+        h: Any,
+        J: Any = None,
+        offset: float = 0.0,
+        variables: Sequence[Variable] | None = None,
+    ) -> None:
+        if conversions.is_bqm(h):
+            if J is not None:
+                raise ArgumentError("J", "be None beside a dimod model", J)
+            linear, quadratic, more = conversions.of_bqm(h, "SPIN")
+            self._take(linear, quadratic, more + offset, variables or tuple(linear), ("h", "J"))
+            return
+        quadratic = _couplings("J", J)
+        linear = _linear("h", h)
+        if variables is None and isinstance(J, (np.ndarray, list, tuple)):
+            # All rows count, those without a coupling too.
+            linear = {v: 0.0 for v in range(len(J))} | linear
+        elif variables is None and conversions.is_graph(J):
+            linear = linear | {v: 0.0 for v in J.nodes if v not in linear}
+        given = _variables(variables, linear, quadratic)
+        self._take(linear, quadratic, offset, given, ("h", "J"))
+
+    @property
+    def h(self) -> dict[Variable, float]:
+        """The biases by variable."""
+        return self.linear
+
+    @property
+    def J(self) -> dict[tuple[Variable, Variable], float]:
+        """The couplings by pair of variables."""
+        return self.quadratic
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, in a form that JSON holds."""
+        return _config(self, "h", "J")
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Makes a model from what `get_config` returned."""
+        return cls(*_arguments(config, "h", "J"))
+
+    def to_ising(self) -> Ising:
+        """Returns this model."""
+        return self
+
+    def to_qubo(self) -> Qubo:
+        """Returns the same energies of bits, `s = 2 x - 1`."""
+        i, j = self.edges.T
+        biases = 2 * self.biases
+        np.subtract.at(biases, i, 2 * self.couplings)
+        np.subtract.at(biases, j, 2 * self.couplings)
+        offset = self.offset + float(self.couplings.sum() - self.biases.sum())
+        model = Qubo.__new__(Qubo)
+        model._set(self.variables, biases, self.edges.copy(), 4 * self.couplings, offset)
+        return model
+
+    def to_pauli_sum(self, qubits: Sequence[cirq.Qid] | None = None) -> cirq.PauliSum:
+        """Returns the energy as a sum of Paulis, `Z_i` for `s_i`.
+
+        Args:
+            qubits: A qubit for each variable; by default `cirq.LineQubit`s in order.
+        """
+        return conversions.pauli_sum(self.biases, self.edges, self.couplings, self.offset, qubits)
+
+    @classmethod
+    def from_pauli_sum(cls, observable: Any) -> Ising:
+        """Makes a model from a Cirq Pauli sum or string of `Z` alone; its qubits are the variables.
+
+        Raises:
+            ValueError: If it has `X` or `Y`, or a product of more than two Paulis.
+        """
+        linear, quadratic, offset = conversions.of_pauli_sum(observable)
+        return cls(linear, quadratic, offset)
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class Qubo(Quadratic):
+    """A quadratic model of bits 0 and 1 ("quadratic unconstrained binary optimisation").
+
+    Args:
+        Q: Biases: a mapping from pairs of variables, where `(a, a)` is the linear bias of `a`; a
+            symmetric or triangular array of shape `(n, n)` (the energy is `x^T Q x`, so that a
+            symmetric matrix counts each pair twice); or a dimod model.
+        offset: The constant part of the energy.
+        variables: The variables in order; by default as they come in `Q`.
+
+    Raises:
+        ValueError: If a number is not finite, a matrix is neither symmetric nor triangular, or a
+            pair comes twice.
+
+    Example:
+
+    >>> from qkeras_hybrid.annealing import Qubo
+    >>> either = Qubo({("a", "a"): -1, ("b", "b"): -1, ("a", "b"): 2})
+    >>> [either.energy({"a": a, "b": b}) for a in (0, 1) for b in (0, 1)]
+    [0.0, -1.0, -1.0, 0.0]
+    """
+
+    states = (0, 1)
+
+    def __init__(
+        self,
+        Q: Any,
+        offset: float = 0.0,
+        variables: Sequence[Variable] | None = None,
+    ) -> None:
+        if conversions.is_bqm(Q):
+            linear, quadratic, more = conversions.of_bqm(Q, "BINARY")
+            self._take(linear, quadratic, more + offset, variables or tuple(linear), ("Q", "Q"))
+            return
+        if not isinstance(Q, Mapping):
+            Q = _triangle(Q)
+        both = {_pair("Q", pair): bias for pair, bias in Q.items()}
+        linear = {a: bias for (a, b), bias in both.items() if a == b}
+        quadratic = {pair: bias for pair, bias in both.items() if pair[0] != pair[1]}
+        order = variables
+        if order is None:
+            order = tuple(dict.fromkeys(v for pair in both for v in pair))
+        self._take(linear, quadratic, offset, _variables(order, linear, quadratic), ("Q", "Q"))
+
+    @property
+    def Q(self) -> dict[tuple[Variable, Variable], float]:
+        """All biases by pair of variables; `(a, a)` is the linear bias of `a`."""
+        return {(v, v): bias for v, bias in self.linear.items()} | self.quadratic
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments, in a form that JSON holds."""
+        config = _config(self, "h", "J")
+        diagonal = [[v, v, bias] for v, bias in config.pop("h")]
+        return {"Q": diagonal + config.pop("J"), **config}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Makes a model from what `get_config` returned."""
+        biases = {(_name(a), _name(b)): bias for a, b, bias in config["Q"]}
+        return cls(biases, config["offset"], [_name(v) for v in config["variables"]])
+
+    def to_qubo(self) -> Qubo:
+        """Returns this model."""
+        return self
+
+    def to_ising(self) -> Ising:
+        """Returns the same energies of spins, `x = (1 + s) / 2`."""
+        i, j = self.edges.T
+        quarter = self.couplings / 4
+        biases = self.biases / 2
+        np.add.at(biases, i, quarter)
+        np.add.at(biases, j, quarter)
+        offset = self.offset + float(self.biases.sum() / 2 + quarter.sum())
+        model = Ising.__new__(Ising)
+        model._set(self.variables, biases, self.edges.copy(), quarter, offset)
+        return model
+
+
+def _number(argument: str, value: Any, where: Any) -> float:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not np.isfinite(number):
+        raise ArgumentError(argument, f"be finite; of {where!r} it is not", value)
+    return number
+
+
+def _linear(argument: str, given: Any) -> dict[Variable, float]:
+    if given is None:
+        return {}
+    if isinstance(given, Mapping):
+        return dict(given)
+    array = _array(argument, given)
+    if array.ndim != 1:
+        raise ArgumentError(argument, "be a mapping or an array of shape (n,)", array.shape)
+    return dict(enumerate(array.tolist()))
+
+
+def _couplings(argument: str, given: Any) -> dict[tuple[Variable, Variable], float]:
+    if given is None:
+        return {}
+    if conversions.is_graph(given):
+        pairs = conversions.weights_of(given)
+    elif isinstance(given, Mapping):
+        pairs = {_pair(argument, pair): bias for pair, bias in given.items()}
+    else:
+        matrix = _square(argument, given)
+        _check_finite(argument, matrix)
+        if not np.array_equal(matrix, matrix.T):
+            i, j = np.argwhere(matrix != matrix.T)[0].tolist()
+            raise ArgumentError(
+                argument,
+                f"be symmetric: [{i}, {j}] and [{j}, {i}] differ",
+                (matrix[i, j], matrix[j, i]),
+                "For J of which one triangle is filled, give J + J.T.",
+            )
+        if np.diag(matrix).any():
+            raise ArgumentError(
+                argument, "have zeros on its diagonal: a spin's square is 1", np.diag(matrix)
+            )
+        i, j = np.nonzero(np.triu(matrix, 1))
+        pairs = dict(zip(zip(i.tolist(), j.tolist(), strict=True), matrix[i, j], strict=True))
+        return pairs
+    for a, b in pairs:
+        if a == b:
+            raise ArgumentError(argument, "couple two different spins", (a, b))
+    return pairs
+
+
+def _triangle(given: Any) -> dict[tuple[Variable, Variable], float]:
+    matrix = _square("Q", given)
+    _check_finite("Q", matrix)
+    symmetric = np.array_equal(matrix, matrix.T)
+    if not symmetric and np.tril(matrix, -1).any() and np.triu(matrix, 1).any():
+        i, j = np.argwhere(matrix != matrix.T)[0].tolist()
+        raise ArgumentError(
+            "Q",
+            f"be symmetric or triangular: [{i}, {j}] and [{j}, {i}] differ",
+            (matrix[i, j], matrix[j, i]),
+            "Give (Q + Q.T) / 2, which has the same energies.",
+        )
+    folded = np.triu(matrix + matrix.T, 1)
+    i, j = np.nonzero(folded)
+    pairs: dict[tuple[Variable, Variable], float] = {
+        (v, v): float(matrix[v, v]) for v in range(len(matrix))
+    }
+    return pairs | {(int(a), int(b)): float(folded[a, b]) for a, b in zip(i, j, strict=True)}
+
+
+def _array(argument: str, given: Any) -> np.ndarray:
+    try:
+        return np.asarray(given, "float64")
+    except (TypeError, ValueError):
+        raise ArgumentError(argument, "be a mapping or an array of numbers", given) from None
+
+
+def _square(argument: str, given: Any) -> np.ndarray:
+    matrix = _array(argument, given)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise ArgumentError(argument, "be a mapping or an array of shape (n, n)", matrix.shape)
+    return matrix
+
+
+def _check_finite(argument: str, matrix: np.ndarray) -> None:
+    if not np.isfinite(matrix).all():
+        i, j = np.argwhere(~np.isfinite(matrix))[0].tolist()
+        raise ArgumentError(argument, f"be finite; at [{i}, {j}] it is not", matrix[i, j])
+
+
+def _pair(argument: str, pair: Any) -> tuple[Variable, Variable]:
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise ArgumentError(argument, "have pairs of variables as keys", pair)
+    return pair
+
+
+def _variables(
+    given: Sequence[Variable] | None,
+    linear: Iterable[Variable],
+    quadratic: Iterable[tuple[Variable, Variable]],
+) -> tuple[Variable, ...]:
+    found = tuple(dict.fromkeys([*linear, *(v for pair in quadratic for v in pair)]))
+    if given is None:
+        return found
+    order = tuple(given)
+    if len(set(order)) != len(order):
+        twice = next(v for i, v in enumerate(order) if v in order[:i])
+        raise ArgumentError("variables", "name each variable once", twice)
+    unknown = [v for v in found if v not in set(order)]
+    if unknown:
+        raise ArgumentError("variables", f"have the variable {unknown[0]!r}", order)
+    return order
+
+
+def _config(model: Quadratic, linear: str, quadratic: str) -> dict[str, Any]:
+    return {
+        linear: [[v, bias] for v, bias in model.linear.items()],
+        quadratic: [[a, b, bias] for (a, b), bias in model.quadratic.items()],
+        "offset": model.offset,
+        "variables": list(model.variables),
+    }
+
+
+def _arguments(config: dict[str, Any], linear: str, quadratic: str) -> tuple[Any, ...]:
+    return (
+        {_name(v): bias for v, bias in config[linear]},
+        {(_name(a), _name(b)): bias for a, b, bias in config[quadratic]},
+        config["offset"],
+        [_name(v) for v in config["variables"]],
+    )
+
+
+def _name(variable: Any) -> Variable:
+    """Returns a variable as it was before JSON made lists of tuples."""
+    return tuple(map(_name, variable)) if isinstance(variable, list) else variable
