@@ -38,6 +38,7 @@ X86_KERNELS = {
 LIBRARIES = {
     "_native.so": [
         *("reader.cc", "plan.cc", "density_plan.cc", "dispatch.cc", "memory.cc", "pool.cc"),
+        "annealing.cc",
         *("session.cc", "c_api.cc"),
         "bridges/jax.cc",
     ],

@@ -11,6 +11,8 @@ import platform
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 FOLDER = Path(__file__).parent
 LIBRARY = FOLDER / "_native.so"
 # Written by the build: {"built": bool, "reason": str, "version": str, "machine": str}.
@@ -113,6 +115,13 @@ def _declare(functions: ctypes.CDLL) -> None:
         "QhState": (ctypes.c_int, [*common, pointer]),
         "QhStateGradient": (ctypes.c_int, [*common, pointer, pointer, pointer]),
         "QhSample": (ctypes.c_int, [*common, integer, places, pointer]),
+        "QhAnneal": (
+            ctypes.c_int,
+            [
+                *(integer, integer, pointer, integer, pointer, pointer, ctypes.c_int),
+                *(integer, integer, pointer, integer, pointer, pointer),
+            ],
+        ),
         "QhMultiplyAdds": (ctypes.c_double, [ctypes.c_int, integer, number]),
         "QhFlops": (None, [pointer, number, number]),
     }
@@ -190,6 +199,66 @@ class Session:
         if status:
             error = MemoryError if status == 2 else ValueError
             raise error(self._core.QhError().decode())
+
+
+def anneal(
+    edges: np.ndarray,
+    biases: np.ndarray,
+    couplings: np.ndarray,
+    inverse_temperatures: np.ndarray,
+    reads: int,
+    seed: int,
+    start: np.ndarray | None = None,
+) -> np.ndarray:
+    """Anneals a batch of problems on one graph, `sum_i h_i s_i + sum_ij J_ij s_i s_j`.
+
+    Args:
+        edges: The two spins of each coupling, of shape `(n_edges, 2)`, int64.
+        biases: `h`, of shape `(batch, n_spins)`, float32.
+        couplings: `J`, of shape `(n_edges,)` or `(batch, n_edges)`, float32.
+        inverse_temperatures: One for each sweep over all spins, float32.
+        reads: How many states are annealed for each problem.
+        seed: Of the random numbers. The same seed gives the same states on the same machine.
+        start: The states to begin with, of shape `(batch, reads, n_spins)`, int8; by default random.
+
+    Returns:
+        The states, -1 and +1, of shape `(batch, reads, n_spins)`, int8.
+
+    Raises:
+        MemoryError: If there is not enough memory.
+        ValueError: If an argument is not valid.
+    """
+    batch, n_spins = biases.shape
+    arrays = [
+        np.ascontiguousarray(array, dtype)
+        for array, dtype in (
+            (edges, "int64"),
+            (biases, "float32"),
+            (couplings, "float32"),
+            (inverse_temperatures, "float32"),
+        )
+    ]
+    pairs, fields, strengths, betas = arrays
+    begin = None if start is None else np.ascontiguousarray(start, "int8")
+    spins = np.empty((batch, reads, n_spins), "int8")
+    status = core().QhAnneal(
+        n_spins,
+        len(pairs),
+        pairs.ctypes.data,
+        batch,
+        fields.ctypes.data,
+        strengths.ctypes.data,
+        strengths.ndim == 1,
+        reads,
+        len(betas),
+        betas.ctypes.data,
+        seed,
+        None if begin is None else begin.ctypes.data,
+        spins.ctypes.data,
+    )
+    if status:
+        raise (MemoryError if status == 2 else ValueError)(core().QhError().decode())
+    return spins
 
 
 def set_threads(threads: int) -> None:

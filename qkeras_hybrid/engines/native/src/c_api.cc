@@ -3,6 +3,7 @@
 #include <exception>
 #include <string>
 
+#include "annealing.h"
 #include "dispatch.h"
 #include "flops.h"
 #include "pool.h"
@@ -150,6 +151,17 @@ int QhSample(const QhSession* session, int dtype, int64_t batch, const void* inp
   return ForType(dtype, [&](auto type) {
     using T = decltype(type);
     return session->session->Sample<T>(batch, In<T>(inputs), In<T>(weights), shots, seed, bits);
+  });
+}
+
+int QhAnneal(int64_t n_spins, int64_t n_edges, const int64_t* edges, int64_t batch,
+             const float* biases, const float* couplings, int shared_couplings, int64_t reads,
+             int64_t n_sweeps, const float* inverse_temperatures, int64_t seed,
+             const int8_t* start, int8_t* spins) {
+  return ForType(0, [&](auto) {
+    return qkeras_hybrid::Anneal({n_spins, n_edges, batch, reads, n_sweeps, edges, biases,
+                                  couplings, shared_couplings != 0, inverse_temperatures, seed,
+                                  start, spins});
   });
 }
 

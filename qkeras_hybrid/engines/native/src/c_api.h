@@ -60,6 +60,13 @@ QH_EXPORT int QhStateGradient(const QhSession* session, int dtype, int64_t batch
 QH_EXPORT int QhSample(const QhSession* session, int dtype, int64_t batch, const void* inputs,
                        const void* weights, int64_t shots, const int64_t* seed, int32_t* bits);
 
+// Anneals a batch of problems of spins on one graph; see annealing.h. `couplings` is of shape
+// (n_edges) if `shared_couplings` is not 0, and else (batch, n_edges). `start` may be null.
+QH_EXPORT int QhAnneal(int64_t n_spins, int64_t n_edges, const int64_t* edges, int64_t batch,
+                       const float* biases, const float* couplings, int shared_couplings,
+                       int64_t reads, int64_t n_sweeps, const float* inverse_temperatures,
+                       int64_t seed, const int8_t* start, int8_t* spins);
+
 // Runs multiply-adds (see peak.h) on the calling thread with the instruction set in use and returns
 // how many floating-point operations that were; 0 if the environment names an instruction set that
 // is not there.

@@ -4,16 +4,16 @@
 
 namespace qkeras_hybrid {
 
-void Kernels_baseline(KernelSet<float>* single, KernelSet<double>* twice);
-void Kernels_avx2(KernelSet<float>* single, KernelSet<double>* twice);
-void Kernels_avx512(KernelSet<float>* single, KernelSet<double>* twice);
+void Kernels_baseline(InstructionSet* set);
+void Kernels_avx2(InstructionSet* set);
+void Kernels_avx512(InstructionSet* set);
 
 namespace {
 
-InstructionSet Make(const char* name, void (*kernels)(KernelSet<float>*, KernelSet<double>*)) {
+InstructionSet Make(const char* name, void (*kernels)(InstructionSet*)) {
   InstructionSet set;
   set.name = name;
-  kernels(&set.single, &set.twice);
+  kernels(&set);
   return set;
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "annealing_view.h"
 #include "density_view.h"
 #include "view.h"
 
@@ -14,6 +15,7 @@ struct InstructionSet {
   std::string name;
   KernelSet<float> single;
   KernelSet<double> twice;
+  AnnealingKernels annealing;
 };
 
 // Those that run here, best first; the last is "baseline".

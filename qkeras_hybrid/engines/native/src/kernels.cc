@@ -1,7 +1,9 @@
 // The kernels of one instruction set. Compiled once for each, with QH_KERNELS_NAME naming the
 // function that hands them out (baseline, avx2, avx512).
+#include "anneal.h"
 #include "dense.h"
 #include "density.h"
+#include "dispatch.h"
 #include "groups.h"
 #include "observables.h"
 #include "peak.h"
@@ -50,9 +52,12 @@ qkeras_hybrid::KernelSet<T> Make() {
 
 namespace qkeras_hybrid {
 
-void QH_KERNELS_NAME(KernelSet<float>* single, KernelSet<double>* twice) {
-  *single = Make<float>();
-  *twice = Make<double>();
+void QH_KERNELS_NAME(InstructionSet* set) {
+  // Two vectors at a time hide the latency of one's field behind the other's.
+  using Replicas = Annealer<2>;
+  set->single = Make<float>();
+  set->twice = Make<double>();
+  set->annealing = {Replicas::kReplicas, Replicas::TaskBytes, Replicas::Run};
 }
 
 }  // namespace qkeras_hybrid
