@@ -7,6 +7,7 @@ from qkeras_hybrid import _keras  # noqa: F401
 
 # isort: split
 from qkeras_hybrid import (
+    annealing,
     ansatz,
     callbacks,
     diagnostics,
@@ -59,6 +60,7 @@ __all__ = [
     "SmallAngles",
     "WeightGroup",
     "__version__",
+    "annealing",
     "ansatz",
     "callbacks",
     "compile_circuit",

@@ -1,5 +1,51 @@
 """Annealing: quadratic models of spins and bits, problems, what samples and solves them."""
 
+from qkeras_hybrid.annealing.annealers import Annealer, ExactSampling, SimulatedAnnealing
+from qkeras_hybrid.annealing.batch import Batch
+from qkeras_hybrid.annealing.constraints import Constraint
 from qkeras_hybrid.annealing.models import Ising, Quadratic, Qubo
+from qkeras_hybrid.annealing.polynomial import Polynomial
+from qkeras_hybrid.annealing.problem import Problem
+from qkeras_hybrid.annealing.problems import (
+    clustering,
+    feature_selection,
+    from_cqm,
+    independent_set,
+    knapsack,
+    low_autocorrelation,
+    maxcut,
+    number_partition,
+    portfolio,
+    quadratic_assignment,
+    set_packing,
+)
+from qkeras_hybrid.annealing.samplers import DimodAnnealer
+from qkeras_hybrid.annealing.solving import SOLVERS, Solution, solve
 
-__all__ = ["Ising", "Quadratic", "Qubo"]
+__all__ = [
+    "SOLVERS",
+    "Annealer",
+    "Batch",
+    "Constraint",
+    "DimodAnnealer",
+    "ExactSampling",
+    "Ising",
+    "Polynomial",
+    "Problem",
+    "Quadratic",
+    "Qubo",
+    "SimulatedAnnealing",
+    "Solution",
+    "clustering",
+    "feature_selection",
+    "from_cqm",
+    "independent_set",
+    "knapsack",
+    "low_autocorrelation",
+    "maxcut",
+    "number_partition",
+    "portfolio",
+    "quadratic_assignment",
+    "set_packing",
+    "solve",
+]

@@ -15,7 +15,7 @@ bit of 1.)
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 import keras
@@ -24,7 +24,8 @@ import numpy as np
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid._value import Value
-from qkeras_hybrid.annealing import conversions
+from qkeras_hybrid.annealing import conversions, reading
+from qkeras_hybrid.annealing.reading import name_of
 
 Variable = Hashable
 
@@ -68,7 +69,7 @@ class Quadratic(Value):
         place = {variable: i for i, variable in enumerate(variables)}
         biases = np.zeros(len(variables))
         for variable, bias in linear.items():
-            biases[place[variable]] = _number(names[0], bias, variable)
+            biases[place[variable]] = reading.number_of(names[0], bias, variable)
         pairs: dict[tuple[int, int], float] = {}
         for (a, b), bias in quadratic.items():
             i, j = sorted((place[a], place[b]))
@@ -76,14 +77,14 @@ class Quadratic(Value):
                 raise ArgumentError(
                     names[1], "name each pair once", (a, b), "Add the two biases up."
                 )
-            pairs[i, j] = _number(names[1], bias, (a, b))
+            pairs[i, j] = reading.number_of(names[1], bias, (a, b))
         ordered = sorted(pairs)
         self._set(
             tuple(variables),
             biases,
             np.array(ordered, "int64").reshape(-1, 2),
             np.array([pairs[pair] for pair in ordered]),
-            _number("offset", offset, "the offset"),
+            reading.number_of("offset", offset, "the offset"),
         )
 
     def _set(
@@ -250,14 +251,14 @@ class Ising(Quadratic):
             linear, quadratic, more = conversions.of_bqm(h, "SPIN")
             self._take(linear, quadratic, more + offset, variables or tuple(linear), ("h", "J"))
             return
-        quadratic = _couplings("J", J)
-        linear = _linear("h", h)
+        quadratic = reading.couplings_of("J", J)
+        linear = reading.linear_of("h", h)
         if variables is None and isinstance(J, (np.ndarray, list, tuple)):
             # All rows count, those without a coupling too.
             linear = {v: 0.0 for v in range(len(J))} | linear
         elif variables is None and conversions.is_graph(J):
             linear = linear | {v: 0.0 for v in J.nodes if v not in linear}
-        given = _variables(variables, linear, quadratic)
+        given = reading.variables_of(variables, linear, quadratic)
         self._take(linear, quadratic, offset, given, ("h", "J"))
 
     @property
@@ -349,14 +350,16 @@ class Qubo(Quadratic):
             self._take(linear, quadratic, more + offset, variables or tuple(linear), ("Q", "Q"))
             return
         if not isinstance(Q, Mapping):
-            Q = _triangle(Q)
-        both = {_pair("Q", pair): bias for pair, bias in Q.items()}
+            Q = reading.triangle_of(Q)
+        both = {reading.pair_of("Q", pair): bias for pair, bias in Q.items()}
         linear = {a: bias for (a, b), bias in both.items() if a == b}
         quadratic = {pair: bias for pair, bias in both.items() if pair[0] != pair[1]}
         order = variables
         if order is None:
             order = tuple(dict.fromkeys(v for pair in both for v in pair))
-        self._take(linear, quadratic, offset, _variables(order, linear, quadratic), ("Q", "Q"))
+        self._take(
+            linear, quadratic, offset, reading.variables_of(order, linear, quadratic), ("Q", "Q")
+        )
 
     @property
     def Q(self) -> dict[tuple[Variable, Variable], float]:
@@ -372,8 +375,8 @@ class Qubo(Quadratic):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
         """Makes a model from what `get_config` returned."""
-        biases = {(_name(a), _name(b)): bias for a, b, bias in config["Q"]}
-        return cls(biases, config["offset"], [_name(v) for v in config["variables"]])
+        biases = {(name_of(a), name_of(b)): bias for a, b, bias in config["Q"]}
+        return cls(biases, config["offset"], [name_of(v) for v in config["variables"]])
 
     def to_qubo(self) -> Qubo:
         """Returns this model."""
@@ -392,122 +395,6 @@ class Qubo(Quadratic):
         return model
 
 
-def _number(argument: str, value: Any, where: Any) -> float:
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        number = np.nan
-    if not np.isfinite(number):
-        raise ArgumentError(argument, f"be finite; of {where!r} it is not", value)
-    return number
-
-
-def _linear(argument: str, given: Any) -> dict[Variable, float]:
-    if given is None:
-        return {}
-    if isinstance(given, Mapping):
-        return dict(given)
-    array = _array(argument, given)
-    if array.ndim != 1:
-        raise ArgumentError(argument, "be a mapping or an array of shape (n,)", array.shape)
-    return dict(enumerate(array.tolist()))
-
-
-def _couplings(argument: str, given: Any) -> dict[tuple[Variable, Variable], float]:
-    if given is None:
-        return {}
-    if conversions.is_graph(given):
-        pairs = conversions.weights_of(given)
-    elif isinstance(given, Mapping):
-        pairs = {_pair(argument, pair): bias for pair, bias in given.items()}
-    else:
-        matrix = _square(argument, given)
-        _check_finite(argument, matrix)
-        if not np.array_equal(matrix, matrix.T):
-            i, j = np.argwhere(matrix != matrix.T)[0].tolist()
-            raise ArgumentError(
-                argument,
-                f"be symmetric: [{i}, {j}] and [{j}, {i}] differ",
-                (matrix[i, j], matrix[j, i]),
-                "For J of which one triangle is filled, give J + J.T.",
-            )
-        if np.diag(matrix).any():
-            raise ArgumentError(
-                argument, "have zeros on its diagonal: a spin's square is 1", np.diag(matrix)
-            )
-        i, j = np.nonzero(np.triu(matrix, 1))
-        pairs = dict(zip(zip(i.tolist(), j.tolist(), strict=True), matrix[i, j], strict=True))
-        return pairs
-    for a, b in pairs:
-        if a == b:
-            raise ArgumentError(argument, "couple two different spins", (a, b))
-    return pairs
-
-
-def _triangle(given: Any) -> dict[tuple[Variable, Variable], float]:
-    matrix = _square("Q", given)
-    _check_finite("Q", matrix)
-    symmetric = np.array_equal(matrix, matrix.T)
-    if not symmetric and np.tril(matrix, -1).any() and np.triu(matrix, 1).any():
-        i, j = np.argwhere(matrix != matrix.T)[0].tolist()
-        raise ArgumentError(
-            "Q",
-            f"be symmetric or triangular: [{i}, {j}] and [{j}, {i}] differ",
-            (matrix[i, j], matrix[j, i]),
-            "Give (Q + Q.T) / 2, which has the same energies.",
-        )
-    folded = np.triu(matrix + matrix.T, 1)
-    i, j = np.nonzero(folded)
-    pairs: dict[tuple[Variable, Variable], float] = {
-        (v, v): float(matrix[v, v]) for v in range(len(matrix))
-    }
-    return pairs | {(int(a), int(b)): float(folded[a, b]) for a, b in zip(i, j, strict=True)}
-
-
-def _array(argument: str, given: Any) -> np.ndarray:
-    try:
-        return np.asarray(given, "float64")
-    except (TypeError, ValueError):
-        raise ArgumentError(argument, "be a mapping or an array of numbers", given) from None
-
-
-def _square(argument: str, given: Any) -> np.ndarray:
-    matrix = _array(argument, given)
-    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-        raise ArgumentError(argument, "be a mapping or an array of shape (n, n)", matrix.shape)
-    return matrix
-
-
-def _check_finite(argument: str, matrix: np.ndarray) -> None:
-    if not np.isfinite(matrix).all():
-        i, j = np.argwhere(~np.isfinite(matrix))[0].tolist()
-        raise ArgumentError(argument, f"be finite; at [{i}, {j}] it is not", matrix[i, j])
-
-
-def _pair(argument: str, pair: Any) -> tuple[Variable, Variable]:
-    if not isinstance(pair, tuple) or len(pair) != 2:
-        raise ArgumentError(argument, "have pairs of variables as keys", pair)
-    return pair
-
-
-def _variables(
-    given: Sequence[Variable] | None,
-    linear: Iterable[Variable],
-    quadratic: Iterable[tuple[Variable, Variable]],
-) -> tuple[Variable, ...]:
-    found = tuple(dict.fromkeys([*linear, *(v for pair in quadratic for v in pair)]))
-    if given is None:
-        return found
-    order = tuple(given)
-    if len(set(order)) != len(order):
-        twice = next(v for i, v in enumerate(order) if v in order[:i])
-        raise ArgumentError("variables", "name each variable once", twice)
-    unknown = [v for v in found if v not in set(order)]
-    if unknown:
-        raise ArgumentError("variables", f"have the variable {unknown[0]!r}", order)
-    return order
-
-
 def _config(model: Quadratic, linear: str, quadratic: str) -> dict[str, Any]:
     return {
         linear: [[v, bias] for v, bias in model.linear.items()],
@@ -519,13 +406,8 @@ def _config(model: Quadratic, linear: str, quadratic: str) -> dict[str, Any]:
 
 def _arguments(config: dict[str, Any], linear: str, quadratic: str) -> tuple[Any, ...]:
     return (
-        {_name(v): bias for v, bias in config[linear]},
-        {(_name(a), _name(b)): bias for a, b, bias in config[quadratic]},
+        {name_of(v): bias for v, bias in config[linear]},
+        {(name_of(a), name_of(b)): bias for a, b, bias in config[quadratic]},
         config["offset"],
-        [_name(v) for v in config["variables"]],
+        [name_of(v) for v in config["variables"]],
     )
-
-
-def _name(variable: Any) -> Variable:
-    """Returns a variable as it was before JSON made lists of tuples."""
-    return tuple(map(_name, variable)) if isinstance(variable, list) else variable

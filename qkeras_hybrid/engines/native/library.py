@@ -219,7 +219,8 @@ def anneal(
         inverse_temperatures: One for each sweep over all spins, float32.
         reads: How many states are annealed for each problem.
         seed: Of the random numbers. The same seed gives the same states on the same machine.
-        start: The states to begin with, of shape `(batch, reads, n_spins)`, int8; by default random.
+        start: The states to begin with, of shape `(batch, reads, n_spins)`, int8; by default
+            random.
 
     Returns:
         The states, -1 and +1, of shape `(batch, reads, n_spins)`, int8.

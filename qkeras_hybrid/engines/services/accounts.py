@@ -55,6 +55,8 @@ ACCOUNTS = {
         ),
         # The client takes the token as an argument, and prescribes no name.
         Account("Pasqal", "cirq_pasqal", "qkeras-hybrid[pasqal]", ("PASQAL_TOKEN",)),
+        # The client reads the file that `dwave setup` writes, too.
+        Account("D-Wave", "dwave.system", "qkeras-hybrid[dwave]", ("DWAVE_API_TOKEN",)),
         Account("IBM", "qiskit_ibm_runtime", "qiskit-ibm-runtime", ("QISKIT_IBM_TOKEN",)),
     )
 }
@@ -67,7 +69,7 @@ def credential(service: str) -> str:
     For clients that take it as an argument.
 
     Args:
-        service: "IonQ", "AQT", "Google", "Pasqal" or "IBM".
+        service: "IonQ", "AQT", "Google", "Pasqal", "D-Wave" or "IBM".
 
     Raises:
         ServiceError: If no variable of the service is set; it names them.

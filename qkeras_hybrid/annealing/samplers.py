@@ -1,0 +1,266 @@
+"""Annealers of others: any `dimod.Sampler`, D-Wave's machines among them.
+
+What they sample is bought as measurements of a quantum processor are: in jobs, with a journal, a
+budget, and retries (`engines/services/`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.annealing.annealers import Annealer, random_seed
+from qkeras_hybrid.annealing.batch import Batch
+from qkeras_hybrid.engines.services import (
+    ACCOUNTS,
+    Budget,
+    JobFailedError,
+    Journal,
+    Order,
+    Prices,
+    Request,
+    Retries,
+    ServiceError,
+    Shop,
+    Spent,
+    Submitter,
+)
+
+if TYPE_CHECKING:
+    import dimod
+else:
+    dimod = lazy_module("dimod")
+
+
+class DimodAnnealer(Annealer):
+    """Any `dimod.Sampler` as an annealer; the models of a batch are one job after the other.
+
+    Args:
+        sampler: The sampler.
+        prices: What it charges; by default nothing.
+        budget: The most to spend; by default no limit.
+        journal: Where finished jobs are kept, or the path of such a file; by default nowhere.
+        retries: How to go on after errors.
+        progress: Whether to show jobs, reads and money in a line while they are bought.
+        most_chain_breaks: The largest mean part of broken chains that is taken, from 0 to 1.
+        **options: Passed to the sampler's `sample`, such as `num_sweeps=1000`.
+
+    Raises:
+        ValueError: If the sampler has no `sample`; when it samples: if the graph does not fit.
+
+    Example:
+
+    >>> from dwave.samplers import TabuSampler
+    >>> from qkeras_hybrid.annealing import DimodAnnealer, Ising, solve
+    >>> pair = Ising({"a": 0.5}, {("a", "b"): 1.0})
+    >>> solve(pair, DimodAnnealer(TabuSampler(), timeout=10), reads=2, seed=1).values
+    {'a': -1, 'b': 1}
+    """
+
+    name = "dimod"
+
+    def __init__(
+        self,
+        sampler: Any,
+        *,
+        prices: Prices | None = None,
+        budget: Budget | None = None,
+        journal: Journal | str | os.PathLike[str] | None = None,
+        retries: Retries | None = None,
+        progress: bool = False,
+        most_chain_breaks: float = 0.33,
+        **options: Any,
+    ) -> None:
+        if sampler is not None and not callable(getattr(sampler, "sample", None)):
+            raise ArgumentError("sampler", "be a dimod.Sampler", sampler)
+        if not 0 <= finite_number("most_chain_breaks", most_chain_breaks) <= 1:
+            raise ArgumentError("most_chain_breaks", "be between 0 and 1", most_chain_breaks)
+        self.sampler = sampler
+        self.options = options
+        self.most_chain_breaks = most_chain_breaks
+        self._submitter = Submitter(
+            journal=Journal(journal) if isinstance(journal, (str, os.PathLike)) else journal,
+            budget=budget,
+            prices=prices,
+            retries=retries,
+            requests_per_job=1,
+            progress=progress,
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what a model's file holds: the options, nothing of a device or an account."""
+        return {"sampler": None, "most_chain_breaks": self.most_chain_breaks, **self.options}
+
+    def __deepcopy__(self, memo: Any) -> DimodAnnealer:
+        # A copy of a layer runs on the same device, and pays from the same budget.
+        return self
+
+    @property
+    def spent(self) -> Spent:
+        """The jobs, models, reads and money that were spent in this process."""
+        return self._submitter.spent
+
+    def sample(self, batch: Batch, reads: int, seed: int | None = None) -> np.ndarray:
+        positive_int("reads", reads)
+        if self.sampler is None:
+            raise ServiceError(
+                "This model's annealer has no sampler, because a model is saved without it. Give "
+                "the layer one: `layer.annealer = DimodAnnealer(sampler)`."
+            )
+        check_fits(self.sampler, batch)
+        shop = _Shop(self.sampler, self.options, batch.n_spins, self.most_chain_breaks)
+        sampler = type(self.sampler).__name__
+        requests = [
+            Request(
+                _digest(sampler, self.options, batch.edges, biases, couplings, reads),
+                (batch.edges, biases, couplings),
+                reads,
+            )
+            for biases, couplings in zip(
+                batch.biases, map(batch.couplings_of, range(len(batch))), strict=True
+            )
+        ]
+        bought = self._submitter.buy(requests, shop, None if seed is None else random_seed(seed))
+        if not bought:
+            return np.zeros((0, reads, batch.n_spins), "int8")
+        return np.stack(bought)
+
+
+class _Shop(Shop):
+    """Takes a job to a sampler of dimod's."""
+
+    service = "D-Wave"
+
+    def __init__(
+        self, sampler: Any, options: dict[str, Any], n_spins: int, most_chain_breaks: float
+    ) -> None:
+        self._sampler, self._options = sampler, options
+        self._n_spins, self._most_chain_breaks = n_spins, most_chain_breaks
+        self._takes = set(getattr(sampler, "parameters", None) or ())
+
+    def submit(self, order: Order) -> Any:
+        [(edges, biases, couplings)] = order.payloads
+        pairs = dict(zip(map(tuple, edges.tolist()), couplings.tolist(), strict=True))
+        model = dimod.BinaryQuadraticModel(dict(enumerate(biases.tolist())), pairs, 0.0, "SPIN")
+        options = dict(self._options)
+        if "num_reads" in self._takes:
+            options.setdefault("num_reads", order.shots)
+        if order.seed is not None and "seed" in self._takes:
+            options.setdefault("seed", order.seed)
+        # A machine's sampler returns at once; the states are waited for in `collect`.
+        return self._sampler.sample(model, **options)
+
+    def collect(self, ticket: Any, order: Order) -> list[np.ndarray]:
+        try:
+            variables = list(ticket.variables)
+            record = ticket.record
+        except AttributeError:
+            raise JobFailedError(
+                f"the sampler returned {ticket!r}, no dimod.SampleSet", charged=True
+            ) from None
+        unknown = set(variables) ^ set(range(self._n_spins))
+        if unknown:
+            first = sorted(unknown, key=str)[0]
+            raise JobFailedError(
+                f"its samples have other variables than the problem: {first!r}", charged=True
+            )
+        if not len(record):
+            raise JobFailedError("it returned no samples", charged=True)
+        if ticket.vartype.name != "SPIN":
+            ticket = ticket.change_vartype("SPIN", inplace=False)
+            record = ticket.record
+        self._check_chains(record)
+        order_of = np.argsort([int(v) for v in variables])
+        states = np.repeat(record.sample[:, order_of], record.num_occurrences, axis=0)
+        return [_as_many(states.astype("int8"), order.shots)]
+
+    def _check_chains(self, record: Any) -> None:
+        if "chain_break_fraction" not in (record.dtype.names or ()):
+            return
+        broken = float(np.average(record.chain_break_fraction, weights=record.num_occurrences))
+        if broken > self._most_chain_breaks:
+            raise ServiceError(
+                f"Of the chains {broken:.0%} are broken, more than `most_chain_breaks` = "
+                f"{self._most_chain_breaks:.0%}. Give a larger `chain_strength`."
+            )
+
+    def joined(self, parts: Sequence[np.ndarray]) -> np.ndarray:
+        return np.concatenate(parts)
+
+
+def _as_many(states: np.ndarray, reads: int) -> np.ndarray:
+    """Returns so many states: those there are over and over, or drawn evenly from too many."""
+    rows = np.arange(reads) % len(states)
+    if len(states) > reads:
+        rows = np.linspace(0, len(states) - 1, reads).round().astype(int)
+    chosen: np.ndarray = states[rows]
+    return chosen
+
+
+def check_fits(sampler: Any, batch: Batch) -> None:
+    """Checks that a sampler with a graph of its own has the couplings of a batch.
+
+    Raises:
+        ValueError: If it has not; with the largest part, from the first spin on, that fits.
+    """
+    edges = getattr(sampler, "edgelist", None)
+    if edges is None:
+        return
+    known = {frozenset(edge) for edge in edges}
+    nodes = set(sampler.nodelist)
+    missing = [n for n in range(batch.n_spins) if n not in nodes]
+    pairs = [tuple(edge) for edge in batch.edges.tolist() if frozenset(edge) not in known]
+    if not missing and not pairs:
+        return
+    fits = min([*missing, *(max(pair) for pair in pairs)])
+    what: Hashable = missing[0] if missing else pairs[0]
+    raise ArgumentError(
+        "sampler",
+        f"have the problem's couplings; of this graph, the part on the first {fits} spins fits",
+        f"no {what}",
+        "dwave.system's EmbeddingComposite, around the sampler, finds places for others.",
+    )
+
+
+def reference(name: str) -> Any:
+    """Returns a sampler of dwave-samplers by the name of its class."""
+    import dwave.samplers
+
+    return getattr(dwave.samplers, name)()
+
+
+def dwave_sampler(name: str) -> Any:
+    """Returns D-Wave's quantum annealer with embedding ("qpu"), or its hybrid solver.
+
+    Args:
+        name: "qpu" or "leap_hybrid".
+
+    Raises:
+        ServiceError: If the client is not installed, or no token is found.
+    """
+    account = ACCOUNTS["D-Wave"]
+    if not account.importable:
+        raise ServiceError(f'D-Wave needs its client: pip install "{account.install}".')
+    from dwave.cloud.config import load_config
+    from dwave.system import DWaveSampler, EmbeddingComposite, LeapHybridSampler
+
+    if account.variable is None and not load_config().get("token"):
+        raise ServiceError(
+            "D-Wave needs a token: set the environment variable DWAVE_API_TOKEN, or run "
+            "`dwave setup`."
+        )
+    return EmbeddingComposite(DWaveSampler()) if name == "qpu" else LeapHybridSampler()
+
+
+def _digest(*parts: Any) -> str:
+    raw = [
+        part.tobytes() if isinstance(part, np.ndarray) else repr(part).encode() for part in parts
+    ]
+    return hashlib.sha256(b"\0".join(raw)).hexdigest()[:32]
