@@ -28,6 +28,7 @@ from qkeras_hybrid.costs import ModelCost, model_cost
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
 from qkeras_hybrid.layers import (
     PQC,
+    IsingLayer,
     PQCDense,
     QuantumEmbedding,
     QuantumKernel,
@@ -50,6 +51,7 @@ __all__ = [
     "ArgumentError",
     "Compiled",
     "FiniteDifference",
+    "IsingLayer",
     "ModelCost",
     "PQCDense",
     "ParameterShift",

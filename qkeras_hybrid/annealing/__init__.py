@@ -20,7 +20,7 @@ from qkeras_hybrid.annealing.problems import (
     set_packing,
 )
 from qkeras_hybrid.annealing.samplers import DimodAnnealer
-from qkeras_hybrid.annealing.solving import SOLVERS, Solution, solve
+from qkeras_hybrid.annealing.solving import SOLVERS, Solution, get, solve
 
 __all__ = [
     "SOLVERS",
@@ -39,6 +39,7 @@ __all__ = [
     "clustering",
     "feature_selection",
     "from_cqm",
+    "get",
     "independent_set",
     "knapsack",
     "low_autocorrelation",

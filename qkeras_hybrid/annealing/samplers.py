@@ -11,6 +11,7 @@ import os
 from collections.abc import Hashable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import keras
 import numpy as np
 
 from qkeras_hybrid._checks import finite_number, positive_int
@@ -39,6 +40,7 @@ else:
     dimod = lazy_module("dimod")
 
 
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class DimodAnnealer(Annealer):
     """Any `dimod.Sampler` as an annealer; the models of a batch are one job after the other.
 
@@ -101,6 +103,11 @@ class DimodAnnealer(Annealer):
     def __deepcopy__(self, memo: Any) -> DimodAnnealer:
         # A copy of a layer runs on the same device, and pays from the same budget.
         return self
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> DimodAnnealer:
+        """Makes an annealer without its sampler, from what `get_config` returned."""
+        return cls(**config)
 
     @property
     def spent(self) -> Spent:

@@ -7,12 +7,13 @@ import time
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any
 
+import keras
 import numpy as np
 
 from qkeras_hybrid._checks import finite_number, one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.annealing import conversions, exact
-from qkeras_hybrid.annealing.annealers import Annealer, SimulatedAnnealing
+from qkeras_hybrid.annealing.annealers import Annealer, ExactSampling, SimulatedAnnealing
 from qkeras_hybrid.annealing.batch import Batch
 from qkeras_hybrid.annealing.models import Ising, Qubo
 from qkeras_hybrid.annealing.polynomial import Polynomial
@@ -156,6 +157,21 @@ def solver_of(solver: Any) -> tuple[str, Annealer | None]:
     raise ArgumentError(
         "solver", f"be one of {', '.join(map(repr, SOLVERS))}, or a dimod.Sampler", solver
     )
+
+
+def get(identifier: Any) -> Annealer:
+    """Returns an annealer from a solver's name, its Keras-serialized form, a sampler, or itself.
+
+    Raises:
+        ValueError: If the name is unknown, or the identifier is none of these.
+    """
+    if identifier == ExactSampling.name:
+        return ExactSampling()
+    if isinstance(identifier, dict):
+        identifier = keras.saving.deserialize_keras_object(identifier)
+    _, annealer = solver_of(identifier)
+    assert annealer is not None
+    return annealer
 
 
 def _best(problem: Problem, model: Qubo, bits: np.ndarray) -> np.ndarray:

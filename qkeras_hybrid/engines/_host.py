@@ -58,7 +58,7 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
     def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
         inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
         angles = job.angles(inputs, weights)
-        drawn = _drawn(seed if job.shots is not None else None)
+        drawn = drawn_seed(seed if job.shots is not None else None)
         if gradient is None:
             return computed(angles, drawn)
 
@@ -74,7 +74,7 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
     return run
 
 
-def _drawn(seed: Any) -> Any:
+def drawn_seed(seed: Any) -> Any:
     """Returns a seed as one whole number, an int32 tensor; -1 for None."""
     if isinstance(seed, keras.random.SeedGenerator):
         # JAX has no int64 unless the process was started for it; TensorFlow's uint32 can't do this.

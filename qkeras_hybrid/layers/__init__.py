@@ -2,6 +2,7 @@
 
 from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.layers.initializers import SmallAngles
+from qkeras_hybrid.layers.ising import IsingLayer
 from qkeras_hybrid.layers.pqc import PQC
 from qkeras_hybrid.layers.pqc_dense import PQCDense
 from qkeras_hybrid.layers.quantum_embedding import QuantumEmbedding
@@ -12,6 +13,7 @@ from qkeras_hybrid.layers.weights import WeightGroup
 
 __all__ = [
     "PQC",
+    "IsingLayer",
     "PQCDense",
     "QuantumEmbedding",
     "QuantumKernel",
