@@ -28,6 +28,8 @@ from qkeras_hybrid.costs import ModelCost, model_cost
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
 from qkeras_hybrid.layers import (
     PQC,
+    BoltzmannMachine,
+    DiscreteLatent,
     IsingLayer,
     PQCDense,
     QuantumEmbedding,
@@ -49,7 +51,9 @@ __all__ = [
     "SPSA",
     "Adjoint",
     "ArgumentError",
+    "BoltzmannMachine",
     "Compiled",
+    "DiscreteLatent",
     "FiniteDifference",
     "IsingLayer",
     "ModelCost",

@@ -153,9 +153,7 @@ def implicit(beta: float, edges: np.ndarray) -> Backward:
     return backward
 
 
-def _to_couplings(
-    beta: float, edges: np.ndarray, to_fields: Any, means: Any, of_pairs: Any
-) -> Any:
+def _to_couplings(beta: float, edges: np.ndarray, to_fields: Any, means: Any, of_pairs: Any) -> Any:
     """Returns the gradient of couplings, each of which is a field on both of its spins.
 
     The mean of its own product of spins it moves further, by `-beta (1 - m_i^2) (1 - m_j^2)`: to

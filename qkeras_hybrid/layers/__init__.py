@@ -1,6 +1,8 @@
 """Keras layers that compute quantum circuits."""
 
 from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.boltzmann import BoltzmannMachine
+from qkeras_hybrid.layers.discrete_latent import DiscreteLatent
 from qkeras_hybrid.layers.initializers import SmallAngles
 from qkeras_hybrid.layers.ising import IsingLayer
 from qkeras_hybrid.layers.pqc import PQC
@@ -13,6 +15,8 @@ from qkeras_hybrid.layers.weights import WeightGroup
 
 __all__ = [
     "PQC",
+    "BoltzmannMachine",
+    "DiscreteLatent",
     "IsingLayer",
     "PQCDense",
     "QuantumEmbedding",
