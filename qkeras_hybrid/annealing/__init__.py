@@ -1,5 +1,6 @@
 """Annealing: quadratic models of spins and bits, problems, what samples and solves them."""
 
+from qkeras_hybrid.annealing import files
 from qkeras_hybrid.annealing.annealers import Annealer, ExactSampling, SimulatedAnnealing
 from qkeras_hybrid.annealing.batch import Batch
 from qkeras_hybrid.annealing.constraints import Constraint
@@ -38,6 +39,7 @@ __all__ = [
     "Solution",
     "clustering",
     "feature_selection",
+    "files",
     "from_cqm",
     "get",
     "independent_set",

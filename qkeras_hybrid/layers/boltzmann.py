@@ -248,7 +248,8 @@ class BoltzmannMachine(keras.layers.Layer):
             states = states_of(np.arange(2**structure.n_visible), structure.n_visible)
             weights = np.exp(self.log_likelihood(states).astype("float64"))
             rng = np.random.default_rng(seed)
-            return states[rng.choice(len(states), n, p=weights / weights.sum())]
+            rows: np.ndarray = states[rng.choice(len(states), n, p=weights / weights.sum())]
+            return rows
         batch = annealing.Batch(
             structure.edges,
             ops.convert_to_numpy(self.biases)[None].astype("float64"),
@@ -291,7 +292,8 @@ class BoltzmannMachine(keras.layers.Layer):
         if self.graph != "bipartite":
             return edges_of(self.graph, n_visible + self.n_hidden)
         visible, hidden = np.divmod(np.arange(n_visible * self.n_hidden), self.n_hidden)
-        return np.stack([visible, n_visible + hidden], 1).astype("int64")
+        pairs: np.ndarray = np.stack([visible, n_visible + hidden], 1)
+        return pairs.astype("int64")
 
     def _check_method(self, structure: Structure) -> None:
         gibbs = self._method in ("contrastive_divergence", "persistent")
