@@ -25,6 +25,7 @@ from qkeras_hybrid.cli import listing as _listing  # noqa: F401
 from qkeras_hybrid.cli import perf as _perf  # noqa: F401
 from qkeras_hybrid.cli import report as _report  # noqa: F401
 from qkeras_hybrid.cli import run as _run  # noqa: F401
+from qkeras_hybrid.cli import solve as _solve  # noqa: F401
 from qkeras_hybrid.cli.base import PROGRAM, app, say, terminated_as_interrupted
 
 __all__ = ["main"]
