@@ -81,8 +81,8 @@ def edge_list(text: str, kind: str = "maxcut") -> Problem:
 def or_library_qubo(text: str) -> Problem:
     """Reads a QUBO of the OR-library (`bqp`): the first of its problems, to be maximised."""
     numbers = _all_numbers(text)
-    # With the number of problems before the first, or without.
-    start = 1 if len(numbers) > 3 and len(numbers) >= 3 + 3 * numbers[2] else 0
+    # With the number of problems in a line before the first, or without.
+    start = int(len(next(_lines(text))[1].split()) == 1)
     n, m = int(numbers[start]), int(numbers[start + 1])
     entries = np.array(numbers[start + 2 : start + 2 + 3 * m]).reshape(-1, 3)
     biases: dict[tuple[int, int], float] = {(i, i): 0.0 for i in range(1, n + 1)}
