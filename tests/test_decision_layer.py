@@ -79,7 +79,9 @@ def test_the_gradient_of_a_choice_of_two_has_a_closed_form(training: bool) -> No
 def test_negative_identity_turns_the_gradient_round() -> None:
     layer = DecisionLayer(GRID, gradient="negative_identity")
     weights = np.arange(12, dtype="float32")
-    _, (gradient,) = value_and_gradients(lambda c: ops.sum(layer(c) * weights), COSTS[:2])
+    _, (gradient,) = value_and_gradients(
+        lambda c: ops.sum(layer(c) * ops.convert_to_tensor(weights)), COSTS[:2]
+    )
     np.testing.assert_array_equal(gradient, [-weights, -weights])
 
 
