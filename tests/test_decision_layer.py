@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -206,3 +207,23 @@ def test_a_loss_that_xla_should_compile_says_what_to_do() -> None:
     with pytest.raises(ArgumentError, match="be False") as caught:
         model.fit(X, COSTS, verbose=0)
     assert caught.value.argument == "jit_compile"
+
+
+def test_the_stored_benchmark_has_the_regret_of_pyepos_notebook(root: Path) -> None:
+    path = root / "benchmarks" / "decisions" / "shortest_path.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    for method, notebook in (("SPO+", 0.0759), ("PFYL", 0.0729)):
+        found = [row["regret"] for row in rows if row["method"] == method]
+        assert len(found) == 5
+        np.testing.assert_allclose(found, notebook, atol=0.005)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "notebook"), [("SPO+", 0.0759), ("PFYL", 0.0729)])
+def test_a_linear_model_comes_to_the_regret_of_pyepos_notebook(
+    method: str, notebook: float, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(root / "benchmarks" / "decisions"))
+    import shortest_path
+
+    assert shortest_path.trained(method, 42)["regret"] == pytest.approx(notebook, abs=0.005)

@@ -16,7 +16,15 @@ from keras import ops
 from sklearn.model_selection import train_test_split
 
 from qkeras_hybrid import ArgumentError
-from qkeras_hybrid.annealing import Ising, Qubo
+from qkeras_hybrid.annealing import (
+    Constraint,
+    Ising,
+    Polynomial,
+    Problem,
+    Qubo,
+    SimulatedAnnealing,
+    independent_set,
+)
 from qkeras_hybrid.decisions import (
     BlackBox,
     Choices,
@@ -163,6 +171,49 @@ def test_eighteen_variables_are_enumerated_in_parts() -> None:
     assert decide(QuadraticProgram(model), costs).tolist() == [[-1.0] * 18]
 
 
+def weighted(graph: nx.Graph) -> Problem:
+    """The independent sets of a graph, whose nodes cost nothing yet."""
+    problem = independent_set(graph)
+    return Problem("free", Qubo({}, variables=problem.variables), problem.constraints)
+
+
+def test_constraints_hold_and_the_best_is_taken_of_what_they_allow() -> None:
+    graph = nx.gnp_random_graph(9, 0.4, seed=2)
+    problem = QuadraticProgram(weighted(graph))
+    costs = rng().uniform(-1.0, 0.2, (5, 9))
+    sets = np.array(list(itertools.product([0, 1], repeat=9)))
+    first, second = np.array(graph.edges).T
+    allowed = sets[(sets[:, first] * sets[:, second]).sum(axis=1) == 0]
+    expected = (costs @ allowed.T).min(axis=1)
+    np.testing.assert_allclose((costs * decide(problem, costs)).sum(axis=1), expected)
+
+
+def test_branch_and_bound_and_an_annealer_decide_the_same_on_thirty_nodes() -> None:
+    graph = nx.gnp_random_graph(30, 0.2, seed=3)
+    costs = rng().uniform(-1.0, -0.5, (3, 30))
+    exact = QuadraticProgram(weighted(graph))
+    annealed = QuadraticProgram(weighted(graph), SimulatedAnnealing(sweeps=300), reads=200, seed=0)
+    np.testing.assert_array_equal(decide(annealed, costs), decide(exact, costs))
+
+
+def test_annealed_spins_are_the_best_ones() -> None:
+    model = Ising({}, {(i, (i + 1) % 8): 1.0 for i in range(8)})
+    costs = rng().normal(size=(6, 8))
+    annealed = QuadraticProgram(model, "simulated_annealing", reads=20, seed=0)
+    expected = decide(QuadraticProgram(model), costs)
+    np.testing.assert_array_equal(decide(annealed, costs), expected)
+
+
+def test_a_state_of_an_annealer_that_keeps_the_constraints_comes_before_a_lower_one() -> None:
+    class Fixed(SimulatedAnnealing):
+        def sample(self, batch: Any, reads: int, seed: Any = None) -> np.ndarray:
+            return np.array([[[1, 1], [-1, 1], [-1, -1]]] * len(batch), "int8")
+
+    conflict = Problem("c", Qubo({}, variables=[0, 1]), [Constraint("one", {0: 1, 1: 1}, "<=", 1)])
+    problem = QuadraticProgram(conflict, Fixed())
+    assert decide(problem, [[-5.0, -1.0], [1.0, 1.0]]).tolist() == [[0, 1], [0, 0]]
+
+
 def test_a_new_problem_is_one_class() -> None:
     class Cheapest(DecisionProblem):
         def minimise(self, costs: np.ndarray) -> np.ndarray:
@@ -179,7 +230,8 @@ def test_a_new_problem_is_one_class() -> None:
         Knapsack([[1.0, 2.0]], [2.0]),
         ONE_OF_THREE,
         QuadraticProgram(Qubo(np.eye(2))),
-        QuadraticProgram(Ising([1.0, 2.0])),
+        QuadraticProgram(Ising([1.0, 2.0]), SimulatedAnnealing(sweeps=9), reads=3, seed=1),
+        QuadraticProgram(independent_set(nx.path_graph(3))),
     ],
     ids=lambda problem: type(problem).__name__,
 )
@@ -409,6 +461,10 @@ def test_an_empty_batch_has_no_decisions() -> None:
     assert SPOPlus(GRID, reduction=None)(COSTS[:0], PREDICTED[:0]).shape == (0,)
 
 
+CUBIC = Polynomial({("a", "b", "c"): 1.0})
+ROOM = (Constraint("least", {0: 1, 1: 1}, ">=", 2), Constraint("most", {0: 1, 1: 1}, "<=", 1))
+CONTRADICTION = Problem("none", Qubo(np.eye(2)), ROOM)
+
 WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: GridShortestPath(1, 1), "columns", "at least 2"),
     (lambda: GridShortestPath(0, 3), "rows", "at least 1"),
@@ -427,7 +483,11 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: Choices([1.0]), "decisions", "shape"),
     (lambda: Choices([[np.inf]]), "decisions", "finite"),
     (lambda: QuadraticProgram(np.eye(2)), "model", "Qubo"),
-    (lambda: QuadraticProgram(Qubo(np.eye(25))), "model", "1 to 24 variables"),
+    (lambda: QuadraticProgram(Qubo({})), "model", "at least one variable"),
+    (lambda: QuadraticProgram(Problem("cubic", CUBIC)), "model", "Problem with a Qubo"),
+    (lambda: QuadraticProgram(CONTRADICTION), "problem", "satisfied together"),
+    (lambda: QuadraticProgram(Qubo(np.eye(2)), "guess"), "solver", "one of"),
+    (lambda: QuadraticProgram(Qubo(np.eye(2)), reads=0), "reads", "at least 1"),
     (lambda: Minimiser(3), "function", "a function"),
     (lambda: decide(GRID, np.zeros((2, 3))), "costs", "have 12 costs"),
     (lambda: decide(GRID, np.zeros(12)), "costs", "shape"),

@@ -1,7 +1,8 @@
 """Decisions: problems whose costs a network predicts, and how to train the network for them.
 
-- Problems: `GridShortestPath`, `ShortestPath`, `Knapsack`, `QuadraticProgram` (a `Qubo` or an
-  `Ising`), `Choices` (a list), `Minimiser` (a function of yours). A new one is a `DecisionProblem`.
+- Problems: `GridShortestPath`, `ShortestPath`, `Knapsack`, `QuadraticProgram` (a `Qubo`, an `Ising`
+  or a `Problem`, solved exactly or by an annealer), `Choices` (a list), `Minimiser` (a function of
+  yours). A new one is a `DecisionProblem`.
 - The layer `qkeras_hybrid.DecisionLayer` makes decisions of predicted costs. Its gradient is
   `PerturbedOptimizer`, `BlackBox`, `ImplicitMLE` or `NegativeIdentity`.
 - Losses on predicted costs, without the layer: `SPOPlus`, `PerturbedFenchelYoung`. After the layer:

@@ -8,9 +8,6 @@ from __future__ import annotations
 
 import numpy as np
 
-MOST_BITS = 24
-"""The most bits that are enumerated: 16.8 million assignments, 128 MiB for their fixed costs."""
-
 _CHUNK = 1 << 22
 
 

@@ -119,7 +119,7 @@ class SPOPlus(_DecisionLoss):
     Under TensorFlow on a GPU, compile the model with `jit_compile=False`.
 
     Args:
-        problem: A `DecisionProblem`, a `Qubo`, an `Ising`, or a function that minimises.
+        problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
         **kwargs: `name`, `reduction` and `dtype` of Keras's losses.
 
     Raises:
@@ -161,7 +161,7 @@ class PerturbedFenchelYoung(_DecisionLoss):
     Under TensorFlow on a GPU, compile the model with `jit_compile=False`.
 
     Args:
-        problem: A `DecisionProblem`, a `Qubo`, an `Ising`, or a function that minimises.
+        problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
         n_samples: The number of samples.
         sigma: The standard deviation of the noise, in units of the costs.
         seed: Of the noise; None for any.

@@ -32,7 +32,7 @@ def regret(problem: Any, costs: Any, predicted: Any) -> float:
     possible, as PyEPO defines it.
 
     Args:
-        problem: A `DecisionProblem`, a `Qubo`, an `Ising`, or a function that minimises.
+        problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
         costs: True costs `c`, of shape `(batch, n)`.
         predicted: Predicted costs `p`, of the same shape.
 
@@ -70,7 +70,7 @@ class Regret(keras.metrics.Metric):
     """The normalised regret over all samples of an epoch; see `regret`.
 
     Args:
-        problem: A `DecisionProblem`, a `Qubo`, an `Ising`, or a function that minimises.
+        problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
         predicted: What the model returns: "costs", or "decisions" if it ends in a `DecisionLayer`.
         **kwargs: `name` and `dtype` of Keras's metrics.
 

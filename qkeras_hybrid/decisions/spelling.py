@@ -7,7 +7,7 @@ from typing import Any
 import keras
 
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.annealing import Ising, Qubo
+from qkeras_hybrid.annealing import Ising, Problem, Qubo
 from qkeras_hybrid.decisions.base import DecisionProblem
 from qkeras_hybrid.decisions.functions import Minimiser
 from qkeras_hybrid.decisions.quadratic import QuadraticProgram
@@ -23,13 +23,13 @@ def problem_of(given: Any) -> DecisionProblem:
         given = keras.saving.deserialize_keras_object(given)
     if isinstance(given, DecisionProblem):
         return given
-    if isinstance(given, (Qubo, Ising)):
+    if isinstance(given, (Qubo, Ising, Problem)):
         return QuadraticProgram(given)
     if callable(given) and not isinstance(given, type):
         return Minimiser(given)
     raise ArgumentError(
         "problem",
-        "be a DecisionProblem, a Qubo, an Ising, or a function that minimises",
+        "be a DecisionProblem, a Qubo, an Ising, a Problem, or a function that minimises",
         given,
         "See qkeras_hybrid.decisions.",
     )

@@ -29,7 +29,8 @@ class DecisionLayer(keras.layers.Layer):
     processor, whatever the backend computes on.
 
     Args:
-        problem: A `qkeras_hybrid.decisions.DecisionProblem`, a `Qubo`, an `Ising`, or a function
+        problem: A `qkeras_hybrid.decisions.DecisionProblem`; a `Qubo`, an `Ising` or a `Problem`
+            of `qkeras_hybrid.annealing`, to whose linear biases the costs are added; or a function
             that minimises: it maps costs of shape `(batch, n)` to decisions of that shape. A model
             with a function can be saved if the function is registered with Keras.
         gradient: "perturbed", "blackbox", "implicit_mle", "negative_identity", or such an object
