@@ -214,6 +214,26 @@ def test_a_state_of_an_annealer_that_keeps_the_constraints_comes_before_a_lower_
     assert decide(problem, [[-5.0, -1.0], [1.0, 1.0]]).tolist() == [[0, 1], [0, 0]]
 
 
+@pytest.mark.parametrize(
+    ("returned", "requirement"),
+    [
+        (np.zeros((2, 3)), "shape"),
+        (np.zeros(2), "shape"),
+        ([[np.nan] * 2] * 2, "finite"),
+        ("a", "num"),
+    ],
+)
+def test_a_problem_that_returns_no_decisions_is_named(returned: Any, requirement: str) -> None:
+    class Wrong(DecisionProblem):
+        def minimise(self, costs: np.ndarray) -> np.ndarray:
+            return returned  # type: ignore[no-any-return]
+
+    with pytest.raises(ArgumentError, match=requirement) as caught:
+        decide(Wrong(), np.zeros((2, 2)))
+    assert caught.value.argument == "problem"
+    assert "Wrong" in str(caught.value)
+
+
 def test_a_new_problem_is_one_class() -> None:
     class Cheapest(DecisionProblem):
         def minimise(self, costs: np.ndarray) -> np.ndarray:

@@ -80,7 +80,8 @@ def decide(problem: DecisionProblem, costs: Any) -> np.ndarray:
     known = np.isfinite(costs).all(axis=1)
     decisions = np.full(costs.shape, np.nan)
     if known.any():
-        decisions[known] = _checked_decisions(problem, problem.minimise(costs[known]), known.sum())
+        asked = costs[known]
+        decisions[known] = _checked_decisions(problem, problem.minimise(asked), asked.shape)
     return decisions
 
 
@@ -122,17 +123,14 @@ def check_width(problem: DecisionProblem, argument: str, width: int) -> None:
         )
 
 
-def _checked_decisions(problem: DecisionProblem, found: Any, count: int) -> np.ndarray:
-    fix = f"It is what {problem!r} returned for costs of shape ({count}, n)."
+def _checked_decisions(problem: DecisionProblem, found: Any, shape: tuple[int, ...]) -> np.ndarray:
+    fix = f"It is what {problem!r} returned for costs of shape {shape}."
     try:
         decisions = np.asarray(found, "float64")
     except (TypeError, ValueError):
         raise ArgumentError("problem", "return an array of numbers", found, fix) from None
-    width = problem.n_costs
-    if decisions.ndim != 2 or len(decisions) != count or (width and decisions.shape[1] != width):
-        raise ArgumentError(
-            "problem", f"return decisions of shape ({count}, n)", decisions.shape, fix
-        )
+    if decisions.shape != shape:
+        raise ArgumentError("problem", f"return decisions of shape {shape}", decisions.shape, fix)
     if not np.isfinite(decisions).all():
         raise ArgumentError("problem", "return finite decisions for finite costs", decisions, fix)
     return decisions
