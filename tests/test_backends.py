@@ -9,7 +9,10 @@ import pytest
 
 # A layer of each class through the whole contract; the engines on closed forms and random
 # circuits, in both precisions. The other tests run under TensorFlow alone.
-LAYERS = ["tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_quantum_kernel.py"]
+LAYERS = [
+    *("tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_quantum_kernel.py"),
+    "tests/test_decision_layer.py",
+]
 ENGINES = ["tests/test_engines.py"]
 # Of the kernels in C++ what depends on the backend: how tensors get there and back.
 NATIVE = ["tests/test_native.py::test_random_programs"]

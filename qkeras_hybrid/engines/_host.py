@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.program import Job
 
 if TYPE_CHECKING:
@@ -90,6 +91,28 @@ def _number(job: Job, seed: np.ndarray) -> int | None:
     return int(seed) if seed >= 0 else int(np.random.default_rng().integers(2**31 - 1))
 
 
+def _refuse_xla() -> None:
+    """Says what to do where TensorFlow would say that XLA has no such operation.
+
+    Keras asks layers whether XLA can compile them, but not losses and metrics.
+    """
+    import tensorflow as tf
+
+    if tf.executing_eagerly():
+        return
+    graph: Any = tf.compat.v1.get_default_graph()
+    while graph is not None:
+        context = graph._get_control_flow_context()
+        if context is not None and context.IsXLAContext():
+            raise ArgumentError(
+                "jit_compile",
+                "be False where TensorFlow calls Python, for a decision or a device",
+                True,
+                "Give it to `model.compile`.",
+            )
+        graph = getattr(graph, "outer_graph", None)
+
+
 def array_call(
     function: Callable[..., np.ndarray], tensors: tuple[Any, ...], shape: Any, dtype: str
 ) -> Any:
@@ -106,6 +129,7 @@ def array_call(
     if backend == "tensorflow":
         import tensorflow as tf
 
+        _refuse_xla()
         result = tf.numpy_function(function, list(tensors), tf.as_dtype(dtype), stateful=True)
         result.set_shape((batch, *shape))
         return result

@@ -1,7 +1,8 @@
-"""Keras layers that compute quantum circuits."""
+"""Keras layers that compute quantum circuits, and that decide."""
 
 from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.layers.boltzmann import BoltzmannMachine
+from qkeras_hybrid.layers.decision import DecisionLayer
 from qkeras_hybrid.layers.discrete_latent import DiscreteLatent
 from qkeras_hybrid.layers.initializers import SmallAngles
 from qkeras_hybrid.layers.ising import IsingLayer
@@ -16,6 +17,7 @@ from qkeras_hybrid.layers.weights import WeightGroup
 __all__ = [
     "PQC",
     "BoltzmannMachine",
+    "DecisionLayer",
     "DiscreteLatent",
     "IsingLayer",
     "PQCDense",

@@ -1,0 +1,73 @@
+"""What losses and metrics of decisions are given as `y_true`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.decisions.base import DecisionProblem, checked_costs, decide
+
+KINDS = ("costs", "decisions")
+
+
+def targets(problem: DecisionProblem, costs: Any) -> np.ndarray:
+    """Returns true costs with the best decisions for them, to be given as `y` to `fit`.
+
+    Losses and metrics take true costs alone too, and then find the best decisions at each step.
+    This does it once.
+
+    Args:
+        problem: The problem.
+        costs: Array of shape `(batch, n)`.
+
+    Returns:
+        Array of shape `(batch, 2 n)`, of the dtype of `costs` if that is float32, else float64.
+
+    Raises:
+        ValueError: If there is another number of costs than the problem has.
+
+    Example:
+
+    >>> from qkeras_hybrid.decisions import Choices, targets
+    >>> targets(Choices(np.eye(2)), [[3.0, 1.0]])
+    array([[3., 1., 0., 1.]])
+    """
+    checked = checked_costs(problem, "costs", costs)
+    narrow = getattr(costs, "dtype", None) == np.float32
+    joined: np.ndarray = np.concatenate([checked, decide(problem, checked)], axis=1)
+    return np.asarray(joined, "float32" if narrow else "float64")
+
+
+def split_targets(
+    problem: DecisionProblem, given: np.ndarray, n: int, kind: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns true costs and the best decisions, both of shape `(batch, n)`.
+
+    Args:
+        problem: The problem.
+        given: What `targets` returned; or of width `n`, what `kind` says.
+        n: The number of costs.
+        kind: "costs" or "decisions". Without costs, those that are returned are NaN.
+    """
+    if given.shape[1] == 2 * n:
+        return given[:, :n], given[:, n:]
+    if kind == "decisions":
+        return np.full(given.shape, np.nan), given
+    return given, decide(problem, given)
+
+
+def check_target_width(width: int, n: int) -> None:
+    """Makes sure that `y_true` fits predictions of `n` costs.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if width not in (n, 2 * n):
+        raise ArgumentError(
+            "y_true",
+            f"have {n} true costs as its last axis, or {2 * n}, from `decisions.targets`",
+            width,
+            f"The predictions are {n} costs.",
+        )
