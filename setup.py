@@ -38,12 +38,8 @@ X86_KERNELS = {
 LIBRARIES = {
     "_native.so": [
         *("reader.cc", "plan.cc", "density_plan.cc", "dispatch.cc", "memory.cc", "pool.cc"),
-<<<<<<< HEAD
         "annealing.cc",
-        *("session.cc", "c_api.cc"),
-=======
         *("session.cc", "qaoa_call.cc", "c_api.cc"),
->>>>>>> f481b76 (Run the quantum approximate optimization algorithm natively, with its gradient)
         "bridges/jax.cc",
     ],
     "_tensorflow.so": ["bridges/tensorflow.cc"],
