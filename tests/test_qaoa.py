@@ -15,7 +15,16 @@ from hypothesis import strategies as st
 from keras import ops
 
 from qkeras_hybrid import QAOALayer
-from qkeras_hybrid.annealing import Ising, Qubo
+from qkeras_hybrid.annealing import (
+    Batch,
+    Constraint,
+    Ising,
+    Problem,
+    QAOASampling,
+    Qubo,
+    maxcut,
+    solve,
+)
 from qkeras_hybrid.annealing.qaoa import (
     optimised_angles,
     qaoa_samples,
@@ -436,6 +445,55 @@ def test_samples_follow_their_seed() -> None:
     assert np.array_equal(first, second)
 
 
+@needs_native
+def test_solve_finds_a_cut_by_qaoa() -> None:
+    found = solve(maxcut(nx.petersen_graph()), "qaoa", seed=0)
+    assert found.energy == -12  # the Petersen graph's largest cut
+    assert (found.solver, found.feasible, found.reads) == ("qaoa", True, 100)
+
+
+def test_an_annealer_by_qaoa_returns_its_config_and_repeats_its_seed() -> None:
+    annealer = QAOASampling(1, "ramp")
+    again = QAOASampling.from_config(annealer.get_config())
+    assert again == annealer
+    batch = Batch.of([Ising([0.5, 0.1], np.ones((2, 2)) - np.eye(2)) for _ in range(2)])
+    first, second = (each.sample(batch, 20, seed=3) for each in (annealer, again))
+    assert first.shape == (2, 20, 2)
+    assert np.array_equal(first, second)
+
+
+ONE_HOT = Problem(
+    "choice",
+    Qubo({("a", "a"): 2.0, ("b", "b"): -1.0, ("c", "c"): 0.5}),
+    [Constraint("one", {"a": 1, "b": 1, "c": 1}, "==", 1)],
+)
+
+
+def test_a_problems_constraint_becomes_the_group_of_an_xy_mixer() -> None:
+    layer = QAOALayer(ONE_HOT, 2, mixer="xy_ring", output="samples", shots=40)
+    bits = (ops.convert_to_numpy(layer(np.zeros((1, 0))))[0] + 1) / 2
+    assert (bits.sum(axis=1) == 1).all()
+    energy = QAOALayer(ONE_HOT, mixer="xy_ring", angles=([0], [0]), output="energy")
+    assert float(energy(np.zeros((1, 0)))[0, 0]) == pytest.approx(0.5, abs=1e-6)  # the mean of 3
+
+
+def test_a_problems_constraint_becomes_a_penalty_with_the_mixer_x() -> None:
+    layer = QAOALayer(ONE_HOT, angles=([0], [0]), output="energy")
+    bits = np.array([[(k >> j) & 1 for j in range(3)] for k in range(8)])
+    mean = float(ONE_HOT.to_qubo().energies(bits).mean())
+    assert float(layer(np.zeros((1, 0)))[0, 0]) == pytest.approx(mean, rel=1e-6)
+    run_layer_test(QAOALayer, {"problem": ONE_HOT}, (2, 3))
+
+
+def test_an_xy_mixer_refuses_constraints_that_it_does_not_keep() -> None:
+    heavy = Problem("bag", ONE_HOT.objective, [Constraint("room", {"a": 2, "b": 1}, "<=", 2)])
+    with pytest.raises(ValueError, match=r"`mixer` must be \"x\".*'room'"):
+        QAOALayer(heavy, mixer="xy_ring")
+    free = Problem("pair", ONE_HOT.objective, [Constraint("one", {"a": 1, "b": 1}, "==", 1)])
+    with pytest.raises(ValueError, match="a variable, 'c', is in no constraint"):
+        QAOALayer(free, mixer="xy_ring")
+
+
 # Bad input.
 
 
@@ -527,7 +585,7 @@ def test_the_core_refuses_what_is_no_circuit() -> None:
         Circuit(2, 1, costs, np.array([[1, 1]])),
     ):
         native = Native(circuit, 0, "float32")
-        with pytest.raises(ValueError, match="layer|different qubits"):
+        with pytest.raises(ValueError, match=r"layer|different qubits"):
             native.values(np.zeros((1, 2 * circuit.n_layers)))
 
 

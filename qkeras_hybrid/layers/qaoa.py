@@ -13,6 +13,7 @@ from keras import ops
 from qkeras_hybrid._checks import finite_number, known_arguments, one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.annealing.models import Ising, Quadratic, Qubo
+from qkeras_hybrid.annealing.problem import Problem
 from qkeras_hybrid.annealing.qaoa import runs
 from qkeras_hybrid.annealing.qaoa.circuit import (
     Circuit,
@@ -25,6 +26,7 @@ from qkeras_hybrid.annealing.qaoa.circuit import (
     tilted_state,
 )
 from qkeras_hybrid.annealing.qaoa.starts import start_angles
+from qkeras_hybrid.annealing.reading import name_of
 from qkeras_hybrid.engines.base import sample_bits
 from qkeras_hybrid.layers.features import as_tensor, n_features_of
 
@@ -47,13 +49,16 @@ class QAOALayer(keras.layers.Layer):
     value 1 of a `Qubo`'s variable.
 
     Args:
-        problem: An `Ising` or a `Qubo`, with at least one variable.
+        problem: An `Ising`, a `Qubo` or a `Problem`, with at least one variable. A `Problem`'s
+            constraints become penalties with the mixer "x", in a `Qubo` that may have further
+            variables, which then count as all others do; with an XY mixer they become its groups.
         n_layers: The number of layers, often called "p".
         mixer: `"x"`; or, for problems in which so many variables of a group are 1, a mixer that
             keeps their number: `"xy_ring"` or `"xy_complete"`, `exp(-i beta (XX + YY) / 2)` on the
             neighbours of a ring (pairs from even places first, then odd ones), or on all pairs.
         groups: For an XY mixer: lists of variables, in each of which the number of ones is kept;
-            by default one of all variables. A variable in none stays in |+>.
+            by default those of the `Problem`'s constraints, or one of all variables. A variable in
+            no group stays in |+>.
         ones: The number of ones in each group: a number, or one for each group. Spins of +1 count
             as ones.
         state: The state before the first layer: amplitudes of shape `(2**n,)`, the first variable
@@ -105,7 +110,7 @@ class QAOALayer(keras.layers.Layer):
 
     def __init__(
         self,
-        problem: Quadratic | dict[str, Any],
+        problem: Quadratic | Problem | dict[str, Any],
         n_layers: int = 1,
         *,
         mixer: str = "x",
@@ -124,7 +129,6 @@ class QAOALayer(keras.layers.Layer):
         # Fields are not rounded to a half precision, in which energies would be lost.
         super().__init__(autocast=False, **kwargs)
         self.problem = _checked_problem(problem)
-        n = self.problem.n_variables
         self.n_layers = positive_int("n_layers", n_layers)
         self.mixer = one_of("mixer", mixer, MIXERS)
         self.output_kind = one_of("output", output, OUTPUTS)
@@ -133,7 +137,15 @@ class QAOALayer(keras.layers.Layer):
         self.shots = None if shots is None else positive_int("shots", shots)
         self.engine = one_of("engine", engine, runs.ENGINES)
         self.seed = seed
-        self.groups, self._places = _checked_groups(groups, self.problem, self.mixer)
+        self.groups = None if groups is None else [list(group) for group in groups]
+        self._ones_given = ones
+        if isinstance(self.problem, Problem) and self.mixer != "x" and groups is None:
+            groups, ones = _constraint_groups(self.problem)
+        self.model = _model(self.problem, self.mixer)
+        n = self.model.n_variables
+        groups = _checked_groups(groups, self.model, self.mixer)
+        place = {variable: i for i, variable in enumerate(self.model.variables)}
+        self._places = [[place[variable] for variable in group] for group in groups]
         self.ones = _checked_ones(ones, self._places)
         self.epsilon = finite_number("epsilon", epsilon)
         if not 0 <= self.epsilon <= 0.5:
@@ -168,7 +180,7 @@ class QAOALayer(keras.layers.Layer):
     @property
     def circuit(self) -> Circuit:
         """The circuit, with the costs of all basis states."""
-        n, pairs, state, tilts = self.problem.n_variables, [], self.state, None
+        n, pairs, state, tilts = self.model.n_variables, [], self.state, None
         if self.mixer != "x":
             listed = ring_pairs if self.mixer == "xy_ring" else complete_pairs
             pairs = [pair for group in self._places for pair in listed(group)]
@@ -179,7 +191,7 @@ class QAOALayer(keras.layers.Layer):
             tilts = 2 * np.arccos(np.sqrt(held))
             state = tilted_state(tilts)
         places = np.array(pairs, "int64").reshape(-1, 2)
-        return Circuit(n, self.n_layers, diagonal(self.problem), places, state, tilts)
+        return Circuit(n, self.n_layers, diagonal(self.model), places, state, tilts)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Makes the angles, and prepares the engine."""
@@ -208,7 +220,7 @@ class QAOALayer(keras.layers.Layer):
         if len(fields.shape) > 2:
             # Without fields, the number of samples does not follow from that of the values.
             fields = ops.reshape(fields, (-1 if width else math.prod(leading), width))
-        halves = isinstance(self.problem, Qubo)  # of a bit's bias: half a field, half a constant
+        halves = isinstance(self.model, Qubo)  # of a bit's bias: half a field, half a constant
         spin_fields = fields / 2 if halves else fields
         rows = ops.zeros_like(ops.sum(fields, axis=1, keepdims=True))
         angles = [
@@ -217,11 +229,11 @@ class QAOALayer(keras.layers.Layer):
         values = self._run(
             ops.concatenate([spin_fields, *(rows + w[None] for w in angles)], axis=1)
         )
-        n = self.problem.n_variables
+        n = self.model.n_variables
         if self.output_kind == "means":
             values = values[:, :n]
         elif self.output_kind == "energy":
-            values = values[:, n:] + self.problem.to_ising().offset
+            values = values[:, n:] + self.model.to_ising().offset
             if halves:
                 values = values + ops.sum(spin_fields, axis=1, keepdims=True)
         elif self.shots is not None:
@@ -245,7 +257,7 @@ class QAOALayer(keras.layers.Layer):
             "n_layers": self.n_layers,
             "mixer": self.mixer,
             "groups": self.groups,
-            "ones": list(self.ones) if self._places else 1,
+            "ones": self._ones_given,
             "state": None if state is None else np.stack([state.real, state.imag], 1).tolist(),
             "relaxed": None if self.relaxed is None else self.relaxed.tolist(),
             "epsilon": self.epsilon,
@@ -268,13 +280,13 @@ class QAOALayer(keras.layers.Layer):
         return "float64" if self.compute_dtype == "float64" else "float32"
 
     def _one_shape(self) -> tuple[int, ...]:
-        n = self.problem.n_variables
+        n = self.model.n_variables
         if self.shots is not None:
             return (self.shots, n)
         return ({"means": n, "energy": 1, "probabilities": 2**n}[self.output_kind],)
 
     def _check_shape(self, input_shape: Sequence[int | None]) -> int:
-        width, n = n_features_of(self.name, input_shape, 0), self.problem.n_variables
+        width, n = n_features_of(self.name, input_shape, 0), self.model.n_variables
         if width not in (0, n):
             raise ValueError(
                 f"Layer {self.name!r} must have a field for each of its problem's {n} variables, "
@@ -284,7 +296,7 @@ class QAOALayer(keras.layers.Layer):
 
     def _checked_angles(self, given: Any) -> tuple[np.ndarray, np.ndarray]:
         if isinstance(given, str):
-            return start_angles(given, self.n_layers, self.problem)
+            return start_angles(given, self.n_layers, self.model)
         try:
             gammas, betas = (np.asarray(part, "float64") for part in given)
         except (TypeError, ValueError):
@@ -299,44 +311,72 @@ class QAOALayer(keras.layers.Layer):
         return gammas, betas
 
 
-def _checked_problem(given: Any) -> Quadratic:
+def _checked_problem(given: Any) -> Quadratic | Problem:
     if isinstance(given, dict) and "class_name" in given:
         given = keras.saving.deserialize_keras_object(given)
-    if not isinstance(given, (Ising, Qubo)):
+    if not isinstance(given, (Ising, Qubo, Problem)):
         raise ArgumentError(
             "problem",
-            "be an annealing.Ising or an annealing.Qubo",
+            "be an annealing.Ising, Qubo or Problem",
             given,
-            "Both take dimod models.",
+            "The first two take dimod models.",
         )
     if given.n_variables < 1:
         raise ArgumentError("problem", "have at least one variable", given)
     return given
 
 
-def _checked_groups(
-    given: Any, problem: Quadratic, mixer: str
-) -> tuple[list[list[Any]] | None, list[list[int]]]:
-    """Returns the groups as they were given, and the places of their variables."""
+def _model(problem: Quadratic | Problem, mixer: str) -> Quadratic:
+    """Returns the costs; a mixer that keeps the constraints needs no penalties for them."""
+    if not isinstance(problem, Problem):
+        return problem
+    if mixer == "x":
+        return problem.to_qubo()
+    return Problem(problem.name, problem.objective).to_qubo()
+
+
+def _constraint_groups(problem: Problem) -> tuple[list[list[Any]], list[int]]:
+    """Returns the groups, and the ones of each, that a problem's constraints ask for."""
+    for constraint in problem.constraints:
+        sized = constraint.sense == "==" and set(constraint.coefficients.values()) == {1}
+        if not sized or constraint.bound != int(constraint.bound):
+            raise ArgumentError(
+                "mixer",
+                'be "x" for a problem with constraints other than "so many of these are 1", such '
+                f"as {constraint.name!r}",
+                "an XY mixer",
+            )
+    groups = [list(constraint.coefficients) for constraint in problem.constraints]
+    free = set(problem.variables).difference(*groups)
+    if free:
+        raise ArgumentError(
+            "mixer",
+            f'be "x" where a variable, {min(map(str, free))!r}, is in no constraint: an XY mixer '
+            "would not mix it",
+            "an XY mixer",
+        )
+    return groups, [int(constraint.bound) for constraint in problem.constraints]
+
+
+def _checked_groups(given: Any, model: Quadratic, mixer: str) -> list[list[Any]]:
     if mixer == "x":
         if given is not None:
             raise ArgumentError(
                 "groups", 'be None with the mixer "x", which keeps no number', given
             )
-        return None, []
+        return []
     if given is None:
-        return None, [list(range(problem.n_variables))]
-    place = {variable: i for i, variable in enumerate(problem.variables)}
-    groups = [[tuple(v) if isinstance(v, list) else v for v in group] for group in given]
+        return [list(model.variables)]
+    groups = [[name_of(variable) for variable in group] for group in given]
     members = [variable for group in groups for variable in group]
     for variable in members:
-        if variable not in place:
+        if variable not in model.variables:
             raise ArgumentError("groups", "name the problem's variables", variable)
         if members.count(variable) > 1:
             raise ArgumentError("groups", "name each variable once", variable)
     if not members or not all(groups):
         raise ArgumentError("groups", "have a variable each", given)
-    return groups, [[place[variable] for variable in group] for group in groups]
+    return groups
 
 
 def _checked_ones(given: Any, places: list[list[int]]) -> tuple[int, ...]:
