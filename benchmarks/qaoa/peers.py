@@ -5,8 +5,8 @@
 The workload: MaxCut on a 3-regular graph, whose edges come as JSON on the standard input, with
 angles `gamma_l = 0.2 + 0.05 l` and `beta_l = -0.6 + 0.05 l`, in float32. A step is the mean of half
 the sum of `Z_i Z_j` over the edges, and its gradient with respect to all angles, compiled by JAX.
-Each library runs in two ways, and the table takes the faster one: `gates` applies a gate for each edge
-and qubit, as its users write it; `diagonal` multiplies by the phases of all states at once.
+Each library runs in two ways, and its faster one counts: `gates` applies a gate for each edge and
+qubit, as its users write it; `diagonal` multiplies by the phases of all states at once.
 
 It prints a line of JSON: `peer`, `way`, `versions`, `first_s`, `times_s`, `value`, `gradient`; or
 `error`.
