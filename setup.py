@@ -39,7 +39,7 @@ LIBRARIES = {
     "_native.so": [
         *("reader.cc", "plan.cc", "density_plan.cc", "dispatch.cc", "memory.cc", "pool.cc"),
         "annealing.cc",
-        *("session.cc", "c_api.cc"),
+        *("session.cc", "qaoa_call.cc", "c_api.cc"),
         "bridges/jax.cc",
     ],
     "_tensorflow.so": ["bridges/tensorflow.cc"],

@@ -20,6 +20,7 @@ from qkeras_hybrid.annealing.problems import (
     quadratic_assignment,
     set_packing,
 )
+from qkeras_hybrid.annealing.qaoa import QAOASampling, optimised_angles, qaoa_samples, start_angles
 from qkeras_hybrid.annealing.samplers import DimodAnnealer
 from qkeras_hybrid.annealing.solving import SOLVERS, Solution, get, solve
 
@@ -33,6 +34,7 @@ __all__ = [
     "Ising",
     "Polynomial",
     "Problem",
+    "QAOASampling",
     "Quadratic",
     "Qubo",
     "SimulatedAnnealing",
@@ -47,8 +49,11 @@ __all__ = [
     "low_autocorrelation",
     "maxcut",
     "number_partition",
+    "optimised_angles",
     "portfolio",
+    "qaoa_samples",
     "quadratic_assignment",
     "set_packing",
     "solve",
+    "start_angles",
 ]

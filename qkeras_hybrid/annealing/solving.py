@@ -19,6 +19,7 @@ from qkeras_hybrid.annealing.models import Ising, Qubo
 from qkeras_hybrid.annealing.polynomial import Polynomial
 from qkeras_hybrid.annealing.problem import Problem
 from qkeras_hybrid.annealing.problems import from_cqm
+from qkeras_hybrid.annealing.qaoa import QAOASampling
 from qkeras_hybrid.annealing.samplers import DimodAnnealer, dwave_sampler, reference
 
 
@@ -54,6 +55,7 @@ SOLVERS: Mapping[str, Callable[[], Annealer | None]] = {
     "tabu": lambda: DimodAnnealer(reference("TabuSampler"), timeout=10),
     "steepest_descent": lambda: DimodAnnealer(reference("SteepestDescentSampler")),
     "tree_decomposition": lambda: DimodAnnealer(reference("TreeDecompositionSolver")),
+    "qaoa": QAOASampling,
     "qpu": lambda: DimodAnnealer(dwave_sampler("qpu")),
     "leap_hybrid": lambda: DimodAnnealer(dwave_sampler("leap_hybrid")),
 }

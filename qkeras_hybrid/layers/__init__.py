@@ -8,6 +8,7 @@ from qkeras_hybrid.layers.initializers import SmallAngles
 from qkeras_hybrid.layers.ising import IsingLayer
 from qkeras_hybrid.layers.pqc import PQC
 from qkeras_hybrid.layers.pqc_dense import PQCDense
+from qkeras_hybrid.layers.qaoa import QAOALayer
 from qkeras_hybrid.layers.quantum_embedding import QuantumEmbedding
 from qkeras_hybrid.layers.quantum_kernel import QuantumKernel
 from qkeras_hybrid.layers.resources import Resources
@@ -21,6 +22,7 @@ __all__ = [
     "DiscreteLatent",
     "IsingLayer",
     "PQCDense",
+    "QAOALayer",
     "QuantumEmbedding",
     "QuantumKernel",
     "QuantumLayer",

@@ -31,6 +31,20 @@ class _Sizes(ctypes.Structure):
     )
 
 
+class QaoaProblem(ctypes.Structure):
+    """`QhQaoaProblem` of `src/c_api.h`."""
+
+    _fields_ = (
+        ("n_qubits", ctypes.c_int64),
+        ("n_layers", ctypes.c_int64),
+        ("n_fields", ctypes.c_int64),
+        ("n_pairs", ctypes.c_int64),
+        ("pairs", ctypes.c_void_p),
+        ("costs", ctypes.c_void_p),
+        ("start", ctypes.c_void_p),
+    )
+
+
 def _recorded() -> dict[str, Any]:
     try:
         recorded = json.loads(STATUS.read_text(encoding="utf-8"))
@@ -121,6 +135,14 @@ def _declare(functions: ctypes.CDLL) -> None:
                 *(integer, integer, pointer, integer, pointer, pointer, ctypes.c_int),
                 *(integer, integer, pointer, integer, pointer, pointer),
             ],
+        ),
+        "QhQaoa": (
+            ctypes.c_int,
+            [pointer, ctypes.c_int, integer, pointer, pointer, pointer],
+        ),
+        "QhQaoaGradient": (
+            ctypes.c_int,
+            [pointer, ctypes.c_int, integer, pointer, pointer, pointer, pointer],
         ),
         "QhMultiplyAdds": (ctypes.c_double, [ctypes.c_int, integer, number]),
         "QhFlops": (None, [pointer, number, number]),
@@ -260,6 +282,25 @@ def anneal(
     if status:
         raise (MemoryError if status == 2 else ValueError)(core().QhError().decode())
     return spins
+
+
+def run_qaoa(problem: QaoaProblem, name: str, dtype: str, *arguments: Any) -> None:
+    """Calls a function of the core for the quantum approximate optimization algorithm.
+
+    Args:
+        problem: What it runs on. The arrays that it points to must outlive the call.
+        name: "QhQaoa" or "QhQaoaGradient".
+        dtype: "float32" or "float64".
+        arguments: What the function takes after the dtype; addresses of arrays as integers.
+
+    Raises:
+        MemoryError: If there is not enough memory.
+        ValueError: If an argument is not valid.
+    """
+    status = getattr(core(), name)(ctypes.byref(problem), _CODES[dtype], *arguments)
+    if status:
+        error = MemoryError if status == 2 else ValueError
+        raise error(core().QhError().decode())
 
 
 def set_threads(threads: int) -> None:

@@ -7,6 +7,7 @@
 #include "dispatch.h"
 #include "flops.h"
 #include "pool.h"
+#include "qaoa_call.h"
 #include "session.h"
 
 #define QH_STRING_(x) #x
@@ -48,6 +49,21 @@ const T* In(const void* numbers) {
 template <class T>
 T* Out(void* numbers) {
   return static_cast<T*>(numbers);
+}
+
+template <class T>
+QaoaRequest<T> QaoaOf(const QhQaoaProblem& problem, int64_t batch, const void* parameters) {
+  QaoaRequest<T> request{};
+  request.n_qubits = problem.n_qubits;
+  request.n_layers = problem.n_layers;
+  request.n_fields = problem.n_fields;
+  request.n_pairs = problem.n_pairs;
+  request.pairs = problem.pairs;
+  request.costs = problem.costs;
+  request.start = problem.start;
+  request.batch = batch;
+  request.parameters = In<T>(parameters);
+  return request;
 }
 
 }  // namespace
@@ -162,6 +178,29 @@ int QhAnneal(int64_t n_spins, int64_t n_edges, const int64_t* edges, int64_t bat
     return qkeras_hybrid::Anneal({n_spins, n_edges, batch, reads, n_sweeps, edges, biases,
                                   couplings, shared_couplings != 0, inverse_temperatures, seed,
                                   start, spins});
+  });
+}
+
+int QhQaoa(const QhQaoaProblem* problem, int dtype, int64_t batch, const void* parameters,
+           void* values, void* probabilities) {
+  return ForType(dtype, [&](auto type) {
+    using T = decltype(type);
+    auto request = qkeras_hybrid::QaoaOf<T>(*problem, batch, parameters);
+    request.values = Out<T>(values);
+    request.probabilities = Out<T>(probabilities);
+    return qkeras_hybrid::CallQaoa<T>(request);
+  });
+}
+
+int QhQaoaGradient(const QhQaoaProblem* problem, int dtype, int64_t batch, const void* parameters,
+                   const void* d_values, const void* d_probabilities, void* d_parameters) {
+  return ForType(dtype, [&](auto type) {
+    using T = decltype(type);
+    auto request = qkeras_hybrid::QaoaOf<T>(*problem, batch, parameters);
+    request.d_values = In<T>(d_values);
+    request.d_probabilities = In<T>(d_probabilities);
+    request.d_parameters = Out<T>(d_parameters);
+    return qkeras_hybrid::CallQaoa<T>(request);
   });
 }
 

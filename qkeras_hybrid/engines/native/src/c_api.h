@@ -67,6 +67,23 @@ QH_EXPORT int QhAnneal(int64_t n_spins, int64_t n_edges, const int64_t* edges, i
                        int64_t reads, int64_t n_sweeps, const float* inverse_temperatures,
                        int64_t seed, const int8_t* start, int8_t* spins);
 
+// What a quantum approximate optimization algorithm is run on; see qaoa_view.h. `start` may be null:
+// the uniform state. Without pairs the mixer is X.
+typedef struct QhQaoaProblem {
+  int64_t n_qubits, n_layers, n_fields, n_pairs;
+  const int64_t* pairs;
+  const double* costs;
+  const double* start;
+} QhQaoaProblem;
+
+// The parameters of each sample are its fields, gammas and betas. `values` (the means of the spins,
+// then of the cost) and `probabilities`, and their gradients, may be null.
+QH_EXPORT int QhQaoa(const QhQaoaProblem* problem, int dtype, int64_t batch,
+                     const void* parameters, void* values, void* probabilities);
+QH_EXPORT int QhQaoaGradient(const QhQaoaProblem* problem, int dtype, int64_t batch,
+                             const void* parameters, const void* d_values,
+                             const void* d_probabilities, void* d_parameters);
+
 // Runs multiply-adds (see peak.h) on the calling thread with the instruction set in use and returns
 // how many floating-point operations that were; 0 if the environment names an instruction set that
 // is not there.

@@ -116,13 +116,6 @@ struct DensityKernels {
   Status (*run)(const DensityRequest<T>&);
 };
 
-// All that one instruction set offers, for one floating type.
-template <class T>
-struct KernelSet {
-  Kernels<T> states;
-  DensityKernels<T> densities;
-};
-
 }  // namespace qkeras_hybrid
 
 #endif  // QKERAS_HYBRID_NATIVE_DENSITY_VIEW_H_

@@ -6,8 +6,7 @@
 #include <vector>
 
 #include "annealing_view.h"
-#include "density_view.h"
-#include "view.h"
+#include "kernel_set.h"
 
 namespace qkeras_hybrid {
 

@@ -5,11 +5,13 @@
 #include "density.h"
 #include "dispatch.h"
 #include "groups.h"
+#include "kernel_set.h"
 #include "observables.h"
 #include "peak.h"
 #include "phases.h"
 #include "prepare.h"
 #include "product.h"
+#include "qaoa.h"
 #include "rotations.h"
 #include "runner.h"
 #include "samples.h"
@@ -45,7 +47,9 @@ qkeras_hybrid::KernelSet<T> Make() {
                                           : Runner<T, kFull>::Run(request);
   };
   kernels.multiply_adds = MultiplyAdds<T>;
-  return {kernels, {Simd<T>::kLanes, DensityRunner<T>::TaskBytes, DensityRunner<T>::Run}};
+  return {kernels,
+          {Simd<T>::kLanes, DensityRunner<T>::TaskBytes, DensityRunner<T>::Run},
+          {QaoaSample<T>::Bytes, RunQaoa<T>}};
 }
 
 }  // namespace

@@ -1,0 +1,90 @@
+"""Runs the circuit in C++, with the exact gradient (`engines/native/src/qaoa.h`)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from qkeras_hybrid.annealing.qaoa.circuit import Circuit, width
+from qkeras_hybrid.engines.native import library
+
+
+class Native:
+    """A circuit, ready to run on NumPy arrays.
+
+    Args:
+        circuit: The circuit; its mixer is not tilted.
+        n_fields: The number of qubits, or 0 if samples have no fields.
+        dtype: "float32" or "float64".
+    """
+
+    def __init__(self, circuit: Circuit, n_fields: int, dtype: str) -> None:
+        self.circuit, self.n_fields, self.dtype = circuit, n_fields, dtype
+        self.width = width(circuit, n_fields)
+        # Kept here, because the core reads them at each call.
+        self._costs = np.ascontiguousarray(circuit.costs, "float64")
+        self._pairs = np.ascontiguousarray(circuit.pairs, "int64")
+        self._state = None
+        if circuit.state is not None:
+            self._state = np.ascontiguousarray(circuit.state, "complex128")
+        self._problem = library.QaoaProblem(
+            circuit.n_qubits,
+            circuit.n_layers,
+            n_fields,
+            len(self._pairs),
+            self._pairs.ctypes.data,
+            self._costs.ctypes.data,
+            None if self._state is None else self._state.ctypes.data,
+        )
+
+    def values(self, parameters: np.ndarray) -> np.ndarray:
+        """Returns the means of the spins, then the mean cost.
+
+        Args:
+            parameters: The fields, gammas and betas of each sample, of shape `(batch, width)`.
+
+        Returns:
+            Of shape `(batch, n_qubits + 1)`.
+        """
+        return self._forward(parameters, self.circuit.n_qubits + 1, True)
+
+    def probabilities(self, parameters: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of the basis states, of shape `(batch, 2**n_qubits)`."""
+        return self._forward(parameters, 2**self.circuit.n_qubits, False)
+
+    def values_gradient(self, parameters: np.ndarray, upstream: np.ndarray) -> np.ndarray:
+        """Returns the gradient by the parameters, from that by the values."""
+        return self._backward(parameters, upstream, True)
+
+    def probabilities_gradient(self, parameters: np.ndarray, upstream: np.ndarray) -> np.ndarray:
+        """Returns the gradient by the parameters, from that by the probabilities."""
+        return self._backward(parameters, upstream, False)
+
+    def _forward(self, parameters: np.ndarray, size: int, values: bool) -> np.ndarray:
+        rows = self._rows(parameters, self.width)
+        result = np.empty((len(rows), size), self.dtype)
+        address = result.ctypes.data
+        targets = (address, None) if values else (None, address)
+        library.run_qaoa(self._problem, "QhQaoa", self.dtype, len(rows), rows.ctypes.data, *targets)
+        return result
+
+    def _backward(self, parameters: np.ndarray, upstream: np.ndarray, values: bool) -> np.ndarray:
+        rows = self._rows(parameters, self.width)
+        given = np.ascontiguousarray(upstream, self.dtype)
+        sources = (given.ctypes.data, None) if values else (None, given.ctypes.data)
+        result = np.empty_like(rows)
+        library.run_qaoa(
+            self._problem,
+            "QhQaoaGradient",
+            self.dtype,
+            len(rows),
+            rows.ctypes.data,
+            *sources,
+            result.ctypes.data,
+        )
+        return result
+
+    def _rows(self, numbers: np.ndarray, columns: int) -> np.ndarray:
+        rows = np.ascontiguousarray(numbers, self.dtype)
+        if rows.ndim != 2 or rows.shape[1] != columns:
+            raise ValueError(f"Parameters must have the shape (batch, {columns}): {rows.shape}.")
+        return rows
