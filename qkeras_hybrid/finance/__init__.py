@@ -7,6 +7,14 @@ from qkeras_hybrid.finance.amplitude import (
     maximum_likelihood,
 )
 from qkeras_hybrid.finance.options import EuropeanOption, LogNormal, option_study
+from qkeras_hybrid.finance.portfolio import (
+    choices,
+    enumerate_portfolios,
+    equal_weights_problem,
+    markowitz,
+    portfolio_study,
+    utility,
+)
 from qkeras_hybrid.finance.series import index_prices, returns, walk_forward
 from qkeras_hybrid.finance.volatility import (
     VolatilityData,
@@ -23,14 +31,20 @@ __all__ = [
     "EuropeanOption",
     "LogNormal",
     "VolatilityData",
+    "choices",
     "daily_variances",
+    "enumerate_portfolios",
+    "equal_weights_problem",
     "index_prices",
     "iterative",
+    "markowitz",
     "maximum_likelihood",
     "option_study",
+    "portfolio_study",
     "qlike",
     "returns",
     "rmse",
+    "utility",
     "volatility_data",
     "volatility_study",
     "walk_forward",
