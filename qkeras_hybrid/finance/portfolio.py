@@ -89,12 +89,20 @@ def markowitz(mean: Any, covariance: Any, risk_aversion: float = 1.0) -> np.ndar
     means, matrix, aversion = checked_moments(mean, covariance, risk_aversion)
     # In units of the largest number, so that the tolerance means the same for days and for years.
     scale = max(float(np.abs(means).max()), aversion * float(np.abs(matrix).max())) or 1.0
+    n = len(means)
+
+    def loss(w: np.ndarray) -> float:
+        return -utility(w, means, matrix, aversion) / scale
+
+    def slope(w: np.ndarray) -> np.ndarray:
+        return np.asarray((2 * aversion * matrix @ w - means) / scale, np.float64)
+
     found = scipy_optimize.minimize(
-        lambda w: -utility(w, means, matrix, aversion) / scale,
-        np.full(len(means), 1 / len(means)),
-        jac=lambda w: (2 * aversion * matrix @ w - means) / scale,
-        bounds=[(0.0, 1.0)] * len(means),
-        constraints=scipy_optimize.LinearConstraint(np.ones((1, len(means))), 1, 1),
+        loss,
+        np.full(n, 1 / n),
+        jac=slope,
+        bounds=scipy_optimize.Bounds(np.zeros(n), np.ones(n)),
+        constraints=scipy_optimize.LinearConstraint(np.ones((1, n)), 1, 1),
         method="SLSQP",
         tol=1e-14,
     )
