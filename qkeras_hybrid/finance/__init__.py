@@ -15,6 +15,7 @@ from qkeras_hybrid.finance.portfolio import (
     portfolio_study,
     utility,
 )
+from qkeras_hybrid.finance.regret import ReturnsData, regret_study, returns_data
 from qkeras_hybrid.finance.series import index_prices, returns, walk_forward
 from qkeras_hybrid.finance.volatility import (
     VolatilityData,
@@ -30,6 +31,7 @@ __all__ = [
     "AmplitudeProblem",
     "EuropeanOption",
     "LogNormal",
+    "ReturnsData",
     "VolatilityData",
     "choices",
     "daily_variances",
@@ -42,7 +44,9 @@ __all__ = [
     "option_study",
     "portfolio_study",
     "qlike",
+    "regret_study",
     "returns",
+    "returns_data",
     "rmse",
     "utility",
     "volatility_data",
