@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from qkeras_hybrid._checks import one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
@@ -254,5 +255,5 @@ def _network(
     model = build(x.shape[1], costs.shape[1])
     model.compile(keras.optimizers.Adam(0.01), _loss(loss, problem, seed))
     model.fit(x[train], costs[train], batch_size=32, epochs=epochs, verbose=0)
-    found = -scale * model.predict(x[test], verbose=0).astype(float)
+    found = -scale * ops.convert_to_numpy(model(x[test], training=False)).astype(float)
     return found, model.count_params()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
+from keras import ops
 
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
@@ -323,6 +324,6 @@ def _network(
     model = build(x.shape[1])
     model.compile(keras.optimizers.Adam(0.01), "mse")
     model.fit(x[train], y[train], batch_size=128, epochs=epochs, verbose=0)
-    found = middle + width * model.predict(x, batch_size=1024, verbose=0)[:, 0].astype(float)
+    found = middle + width * ops.convert_to_numpy(model(x, training=False))[:, 0].astype(float)
     left = target[train] - found[train]
     return np.exp(found[test] + left.var() / 2), model.count_params()
