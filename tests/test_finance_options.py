@@ -11,6 +11,7 @@ from typing import Any
 import cirq
 import numpy as np
 import pytest
+import sympy
 
 from qkeras_hybrid import ArgumentError, compile_circuit, engines, finance, noise
 from qkeras_hybrid.finance.loading import distribution_circuit, function_circuit, multiplexed_ry
@@ -226,6 +227,9 @@ def test_an_engine_measures_the_circuit_and_noise_spoils_it() -> None:
         ({"n_qubits": 11}, "n_qubits"),
         ({"n_qubits": 2.5}, "n_qubits"),
         ({"deviations": 0.0}, "deviations"),
+        ({"deviations": 1e9}, "deviations"),
+        ({"volatility": 50.0}, "volatility"),
+        ({"maturity": 1e-30}, "volatility"),
     ],
 )
 def test_a_wrong_distribution_is_refused(arguments: dict[str, Any], argument: str) -> None:
@@ -268,6 +272,12 @@ def test_a_wrong_problem_is_refused() -> None:
         finance.AmplitudeProblem(cirq.Circuit())
     with pytest.raises(ArgumentError, match="`objective`"):
         finance.AmplitudeProblem(cirq.Circuit(cirq.H(cirq.q("a"))), objective=cirq.q("b"))
+    qubit = cirq.q("a")
+    for wrong in (cirq.measure(qubit), cirq.depolarize(0.1)(qubit)):
+        with pytest.raises(ArgumentError, match="be unitary"):
+            finance.AmplitudeProblem(cirq.Circuit(cirq.H(qubit), wrong))
+    with pytest.raises(ArgumentError, match="numbers as parameters"):
+        finance.AmplitudeProblem(cirq.Circuit(cirq.rx(sympy.Symbol("t"))(qubit)))
     for powers in ([], [-1], [0.5], [20_000]):
         with pytest.raises(ArgumentError, match="`powers`"):
             finance.maximum_likelihood(CALL.problem(), powers)  # type: ignore[arg-type]

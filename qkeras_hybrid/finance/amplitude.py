@@ -76,7 +76,8 @@ class AmplitudeProblem:
         objective: The qubit; by default the last.
 
     Raises:
-        ValueError: If there are too many qubits, or the objective is none of them.
+        ValueError: If there are too many qubits, the objective is none of them, or the circuit has
+            symbols, channels or measurements.
 
     Example:
 
@@ -96,8 +97,16 @@ class AmplitudeProblem:
         at_most("circuit", len(self.qubits), MOST_QUBITS)
         if cirq.is_parameterized(circuit):
             raise ArgumentError("circuit", "have numbers as parameters", "one with symbols")
+        # Cirq takes measurements at the end for a part of a unitary.
+        pure = cirq.has_unitary(circuit) and not cirq.is_measurement(circuit)
+        if not pure or any(qubit.dimension != 2 for qubit in self.qubits):
+            raise ArgumentError(
+                "circuit",
+                "be unitary, on qubits",
+                "one with channels or measurements",
+                "Noise is an argument of the estimation.",
+            )
         self.preparation = circuit.unfreeze()
-        self._state = np.zeros(0)
 
     @cached_property
     def grover(self) -> cirq.Circuit:

@@ -32,6 +32,10 @@ else:
     stats = lazy_module("scipy.stats")
 
 
+# Beyond these the points of the grid would not differ, or the price's deviation overflow.
+_LEAST_DEVIATION, _MOST_DEVIATION = 1e-6, 5.0
+
+
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 @dataclass(frozen=True, eq=False)
 class LogNormal(Value):
@@ -51,8 +55,8 @@ class LogNormal(Value):
             both sides; never below 0.
 
     Raises:
-        ValueError: If the spot, the volatility, the maturity or the deviations are not above 0,
-            or there are too many qubits.
+        ValueError: If the spot, the volatility, the maturity or the deviations are not above 0 or
+            too far from it, or there are too many qubits.
 
     Example:
 
@@ -73,6 +77,21 @@ class LogNormal(Value):
             positive_number(name, getattr(self, name))
         finite_number("rate", self.rate)
         at_most("n_qubits", positive_int("n_qubits", self.n_qubits), MOST_QUBITS - 1)
+        if not _LEAST_DEVIATION <= self.log_deviation <= _MOST_DEVIATION:
+            raise ArgumentError(
+                "volatility",
+                f"be such that volatility * sqrt(maturity) is from {_LEAST_DEVIATION:g} to "
+                f"{_MOST_DEVIATION:g}",
+                self.volatility,
+            )
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if not np.isfinite(self.probabilities).all():
+                raise ArgumentError(
+                    "deviations",
+                    "leave points at which the price may be",
+                    self.deviations,
+                    "Take fewer deviations, or more qubits.",
+                )
 
     @property
     def log_mean(self) -> float:
