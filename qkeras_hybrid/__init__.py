@@ -1,6 +1,8 @@
 """Quantum circuits as layers of ordinary Keras models."""
 
+import importlib
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 # First, so that a missing backend of Keras is said in a sentence.
 from qkeras_hybrid import _keras  # noqa: F401
@@ -44,6 +46,9 @@ from qkeras_hybrid.layers import (
 )
 from qkeras_hybrid.program import Compiled, Program, compile_circuit
 
+if TYPE_CHECKING:
+    from qkeras_hybrid import finance
+
 try:
     __version__ = version("qkeras_hybrid")
 except PackageNotFoundError:  # a source tree that is not installed
@@ -79,6 +84,7 @@ __all__ = [
     "diagnostics",
     "encodings",
     "engines",
+    "finance",
     "gradients",
     "interop",
     "kernels",
@@ -91,3 +97,10 @@ __all__ = [
     "readouts",
     "set_engine",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports the studies of finance when they are asked for: few users need them."""
+    if name == "finance":
+        return importlib.import_module("qkeras_hybrid.finance")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
