@@ -220,7 +220,9 @@ def test_both_engines_compute_the_same(n: int, kind: str) -> None:
 
     def loss(engine: str) -> Any:
         run = runs.prepare(engine, circuit, n, "float32")
-        return value_and_gradients(lambda row: ops.sum(run(row) * weights, axis=1), rows)
+        return value_and_gradients(
+            lambda row: ops.sum(run(row) * ops.convert_to_tensor(weights), axis=1), rows
+        )
 
     (value, (slope,)), (expected, (expected_slope,)) = loss("native"), loss("portable")
     # float32 phases of up to 30 radians in the portable one.

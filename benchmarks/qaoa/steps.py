@@ -155,6 +155,8 @@ def main() -> None:
                 print(f"{name}, {way}: {line['error']}")
             else:
                 checked(line, value, gradient)
+                median = statistics.median(line["times_s"])
+                print(f"{name}, {way}: {1e3 * median:.2f} ms", flush=True)
             for own, step in steps.items():
                 times[own] += timed(step)
     ours = {name: statistics.median(found) for name, found in times.items()}

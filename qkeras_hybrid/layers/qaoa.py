@@ -101,7 +101,7 @@ class QAOALayer(keras.layers.Layer):
     >>> from qkeras_hybrid.annealing import Ising
     >>> ring = Ising({}, {(i, (i + 1) % 6): 0.5 for i in range(6)})
     >>> layer = QAOALayer(ring, n_layers=1, angles="fixed", output="energy")
-    >>> layer(np.zeros((2, 6))).shape
+    >>> tuple(layer(np.zeros((2, 6))).shape)
     (2, 1)
     >>> model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(6), QAOALayer(ring, 2)])
     >>> model.output_shape
