@@ -16,6 +16,11 @@ LAYERS = [
 ENGINES = ["tests/test_engines.py"]
 # Of the kernels in C++ what depends on the backend: how tensors get there and back.
 NATIVE = ["tests/test_native.py::test_random_programs"]
+QAOA = [
+    "tests/test_qaoa.py::test_the_contract_of_layers",
+    "tests/test_qaoa.py::test_both_engines_compute_the_same[3-x]",
+    "tests/test_qaoa.py::test_both_engines_compute_the_same[3-ring]",
+]
 # The differentiators, all encodings, and what depends little on the backend: with --slow.
 MORE = [
     "tests/test_native.py",
@@ -25,10 +30,10 @@ MORE = [
     "tests/test_circuit_inputs.py",
 ]
 SELECTED = {
-    "jax": [*LAYERS, *NATIVE, "tests/test_native_jax.py"],
+    "jax": [*LAYERS, *NATIVE, *QAOA, "tests/test_native_jax.py"],
     # In the first environment with --slow only: `dev.py test --newest` names it.
     "jax-engines": ENGINES,
-    "torch": [*LAYERS, *ENGINES, *NATIVE, "tests/test_native_torch.py"],
+    "torch": [*LAYERS, *ENGINES, *NATIVE, *QAOA, "tests/test_native_torch.py"],
 }
 
 

@@ -102,16 +102,24 @@ def layer_step(model: Any, layers: int) -> Callable[[], tuple[float, np.ndarray]
     return step
 
 
-def peer_line(name: str, python: str, way: str, graph: Any, layers: int) -> dict[str, Any]:
+def peer_line(
+    name: str, python: str, way: str, graph: Any, layers: int, limit: float
+) -> dict[str, Any]:
     """Runs a peer in its own environment, and returns the line that it prints."""
     command = [python, "-I", peers.__file__, name, "--way", way]
     command += ["--qubits", str(len(graph)), "--layers", str(layers)]
     edges = json.dumps([list(edge) for edge in graph.edges])
-    done = subprocess.run(command, input=edges, capture_output=True, text=True, check=False)
+    line = {"peer": name, "way": way}
+    try:
+        done = subprocess.run(
+            command, input=edges, capture_output=True, text=True, check=False, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return {**line, "error": f"it took more than {limit:g} s, compilation included"}
     for text in reversed(done.stdout.splitlines()):
         if text.startswith("{"):
             return dict(json.loads(text))
-    return {"peer": name, "way": way, "error": done.stderr.strip()[-300:]}
+    return {**line, "error": done.stderr.strip()[-300:]}
 
 
 def checked(line: dict[str, Any], value: float, gradient: np.ndarray) -> None:
@@ -124,6 +132,8 @@ def main() -> None:
     """Times all, and prints or writes what they took."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--peers", action="append", metavar="NAME=PYTHON")
+    parser.add_argument("--ways", nargs="+", choices=peers.WAYS, default=list(peers.WAYS))
+    parser.add_argument("--limit", type=float, default=900, help="seconds for a peer's process")
     parser.add_argument("--qubits", type=int, default=16)
     parser.add_argument("--layers", type=int, default=8)
     parser.add_argument("--output", type=Path, help="a JSON file for all of it")
@@ -148,8 +158,8 @@ def main() -> None:
     lines = []
     for text in asked:
         name, _, python = text.partition("=")
-        for way in peers.WAYS:
-            line = peer_line(name, python, way, graph, given.layers)
+        for way in given.ways:
+            line = peer_line(name, python, way, graph, given.layers, given.limit)
             lines.append(line)
             if "error" in line:
                 print(f"{name}, {way}: {line['error']}")
@@ -185,6 +195,7 @@ def main() -> None:
             "machine": {**machine(), "instruction_set": library.instruction_set()},
             "versions": versions(),
             "rows": rows,
+            "failed": [line for line in lines if "error" in line],
         }
         given.output.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
