@@ -223,9 +223,9 @@ earned = finance.regret_study(
 earned.fillna("")[["model", "loss", "regret", "missed", "mean", "volatility"]]
 
 # %% [markdown]
-# The linear models seem to see the next month. But `brent`, `aaa` and `baa` are averages of a month:
-# when the price rises at its end, the next average is known to be higher, at a price that nobody can
-# buy at. Without them:
+# The linear models seem to see the next month. But `brent`, `aaa` and `baa` are averages of a
+# month: when the price rises at its end, the next average is known to be higher, at a price that
+# nobody can buy at. Without them:
 
 # %%
 traded = ["sp500", "nasdaq", "market", "size", "value", "wti"]
