@@ -36,7 +36,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "portfolio": {
         "n_assets": 4,
         "risk_aversion": 2.0,
-        "solvers": ["exact", "simulated_annealing", "tabu"],
+        "solvers": ["exact", "simulated_annealing", "tabu", "qaoa"],
         "seeds": list(range(5)),
     },
     "volatility": {"n_folds": 4, "seeds": [0, 1, 2], "epochs": 30},
