@@ -143,24 +143,14 @@ def _npz(data: bytes) -> Problem:
     raise ArgumentError("file", "have the array `Q`, or `h` and `J`", sorted(arrays))
 
 
-# Run in a process of its own, because HiGHS greets on the standard output.
-_TO_LP = """
-import sys, highspy
-solver = highspy.Highs()
-read = solver.readModel(sys.argv[1])
-sys.exit(read == highspy.HighsStatus.kError or solver.writeModel(sys.argv[2]) == read.kError)
-"""
-
-
 def _mps(text: str) -> Problem:
     """Reads a program by HiGHS, which writes it in the LP format."""
     with tempfile.TemporaryDirectory() as folder:
         given, written = Path(folder, "problem.mps"), Path(folder, "problem.lp")
         given.write_text(text, encoding="utf-8")
-        command = [sys.executable, "-c", _TO_LP, str(given), str(written)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        script = Path(__file__).with_name("mps_to_lp.py")
+        command = [sys.executable, str(script), str(given), str(written)]
+        done = subprocess.run(command, capture_output=True, check=False)
         if done.returncode or not written.exists():
-            if "ModuleNotFoundError" in done.stderr:
-                raise ImportError('MPS files need HiGHS: pip install "highspy".')
             raise ArgumentError("file", "be in the MPS format", text[:50])
         return _lp(written.read_text(encoding="utf-8"))

@@ -1,0 +1,22 @@
+"""Writes a program in the MPS format as one in the LP format: `python mps_to_lp.py FROM TO`.
+
+Run in a process of its own, because HiGHS greets on the standard output.
+"""
+
+from __future__ import annotations
+
+import sys
+
+
+def main(given: str, written: str) -> int:
+    """Returns 0, or 1 if HiGHS can't read the one file or write the other."""
+    import highspy
+
+    solver = highspy.Highs()  # type: ignore[no-untyped-call]
+    if solver.readModel(given) == highspy.HighsStatus.kError:
+        return 1
+    return int(solver.writeModel(written) == highspy.HighsStatus.kError)
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
