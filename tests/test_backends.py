@@ -21,6 +21,15 @@ QAOA = [
     "tests/test_qaoa.py::test_both_engines_compute_the_same[3-x]",
     "tests/test_qaoa.py::test_both_engines_compute_the_same[3-ring]",
 ]
+# Spins: the contract of layers, values and gradients against enumeration.
+SPINS = [
+    "tests/test_ising_layer.py::test_the_layer_is_one_of_kerass",
+    "tests/test_ising_layer.py::test_exact_values_and_gradients_are_those_of_enumeration",
+    "tests/test_ising_layer.py::test_gradients_by_covariances_approach_those_of_enumeration",
+    "tests/test_ising_layer.py::test_a_model_trains_and_is_saved_without_its_sampler",
+    "tests/test_boltzmann.py::test_likelihoods_and_hidden_means_are_those_of_enumeration",
+    "tests/test_boltzmann.py::test_sampled_gradients_approach_the_exact_one",
+]
 # The differentiators, all encodings, and what depends little on the backend: with --slow.
 MORE = [
     "tests/test_native.py",
@@ -30,10 +39,10 @@ MORE = [
     "tests/test_circuit_inputs.py",
 ]
 SELECTED = {
-    "jax": [*LAYERS, *NATIVE, *QAOA, "tests/test_native_jax.py"],
+    "jax": [*LAYERS, *NATIVE, *QAOA, *SPINS, "tests/test_native_jax.py"],
     # In the first environment with --slow only: `dev.py test --newest` names it.
     "jax-engines": ENGINES,
-    "torch": [*LAYERS, *ENGINES, *NATIVE, *QAOA, "tests/test_native_torch.py"],
+    "torch": [*LAYERS, *ENGINES, *NATIVE, *QAOA, *SPINS, "tests/test_native_torch.py"],
 }
 
 

@@ -128,7 +128,8 @@ class Machine:
         """Returns the means of the hidden spins, given the visible ones."""
         beta, fields = self.structure.beta, self.hidden_fields(visible)
         if not self.structure.couples_hidden:
-            return -ops.tanh(beta * fields)
+            # Minus the hyperbolic tangent, which Keras rounds to float32 under JAX.
+            return 2 * ops.sigmoid(-2 * beta * fields) - 1
         states = self._states(self.structure.n_hidden)
         return _times(ops.softmax(self._hidden_exponents(fields), axis=-1), states)
 
@@ -181,7 +182,9 @@ def _times(rows: Any, matrix: Any) -> Any:
 
 
 def _log_two_cosh(x: Any) -> Any:
-    return ops.logaddexp(x, -x)
+    # Not by `logaddexp`, which Keras rounds to float32 under PyTorch.
+    size = ops.absolute(x)
+    return size + ops.softplus(-2 * size)
 
 
 def _drawn(scaled_fields: Any, seed: keras.random.SeedGenerator) -> Any:

@@ -21,7 +21,7 @@ from keras import ops
 from qkeras_hybrid.annealing.annealers import Annealer
 from qkeras_hybrid.annealing.batch import Batch
 from qkeras_hybrid.annealing.exact import states_of
-from qkeras_hybrid.engines._host import array_call, drawn_seed
+from qkeras_hybrid.engines._host import array_call
 
 # From the tensors of fields and couplings, the spins and the upstream gradients of means and
 # correlations (matrices), to the gradients of fields and couplings.
@@ -39,7 +39,8 @@ def sampled(
         fields: `h`, of shape `(batch, n_spins)`.
         couplings: `J`, of shape `(n_edges,)`.
         reads: How many states for each sample.
-        seed: A whole number, a `keras.random.SeedGenerator`, or None.
+        seed: What `drawn_seed` returned. It is drawn before a function with a gradient of its own
+            is entered: JAX lets no state change in there.
 
     Returns:
         A tensor of spins of shape `(batch, reads, n_spins)`, of the fields' dtype; NaN where a
@@ -56,7 +57,7 @@ def sampled(
             found[finite] = annealer.sample(batch, reads, number)
         return found
 
-    tensors = (fields, couplings, drawn_seed(seed))
+    tensors = (fields, couplings, seed)
     return array_call(sample, tensors, (reads, n_spins), dtype)
 
 

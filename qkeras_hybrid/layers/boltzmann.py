@@ -16,6 +16,7 @@ from qkeras_hybrid.annealing.annealers import random_seed
 from qkeras_hybrid.annealing.boltzmann import MOST_STATES, Machine, Structure, check_exact
 from qkeras_hybrid.annealing.exact import states_of
 from qkeras_hybrid.annealing.sampling import sampled
+from qkeras_hybrid.engines._host import drawn_seed
 from qkeras_hybrid.layers.features import as_tensor, n_features_of
 from qkeras_hybrid.layers.ising import checked_graph, edges_of
 
@@ -314,7 +315,8 @@ class BoltzmannMachine(keras.layers.Layer):
                 ops.cast(ops.convert_to_tensor(self.couplings), self._precision)
             )
             annealer, edges = self.annealer.at(self.beta), self.structure.edges
-            spins = sampled(annealer, edges, fields, couplings, self.reads, self._seed_generator)
+            seed = drawn_seed(self._seed_generator)
+            spins = sampled(annealer, edges, fields, couplings, self.reads, seed)
             return ops.stop_gradient(spins[0, :, : self.structure.n_visible])
         chains = visible if self.chains is None else ops.cast(self.chains, self._precision)
         for _ in range(self.steps):

@@ -15,6 +15,7 @@ from qkeras_hybrid._entanglement import PATTERNS, entanglement_pairs
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.annealing import conversions
 from qkeras_hybrid.annealing.sampling import GRADIENTS, exact_statistics, sampled, statistics
+from qkeras_hybrid.engines._host import drawn_seed
 from qkeras_hybrid.layers.features import as_tensor, n_features_of
 
 OUTPUTS = ("means", "means_and_correlations")
@@ -171,8 +172,9 @@ class IsingLayer(keras.layers.Layer):
             values = exact_statistics(self.beta, self.edges, fields, couplings, pairs)
         else:
             annealer, edges = self.annealer.at(self.beta), self.edges
+            seed = drawn_seed(self._seed_generator)
             values = statistics(
-                lambda h, j: sampled(annealer, edges, h, j, self.reads, self._seed_generator),
+                lambda h, j: sampled(annealer, edges, h, j, self.reads, seed),
                 GRADIENTS[self.gradient](self.beta, edges),
                 edges,
                 fields,
