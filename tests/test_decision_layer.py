@@ -50,7 +50,7 @@ def cheapest(costs: np.ndarray) -> np.ndarray:
         {"problem": Ising([0.1, 0.2, 0.3, 0.4]), "gradient": BlackBox(20.0)},
         {"problem": cheapest, "gradient": "negative_identity"},
     ],
-    ids=str,
+    ids=["negative identity", "perturbed", "implicit MLE", "blackbox", "function"],
 )
 def test_the_layer_is_one_of_kerass(arguments: dict[str, Any]) -> None:
     run_layer_test(DecisionLayer, {"seed": 1, **arguments}, (4, 4))
