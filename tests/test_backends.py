@@ -26,6 +26,7 @@ SPINS = [
     "tests/test_ising_layer.py::test_the_layer_is_one_of_kerass",
     "tests/test_ising_layer.py::test_exact_values_and_gradients_are_those_of_enumeration",
     "tests/test_ising_layer.py::test_gradients_by_covariances_approach_those_of_enumeration",
+    "tests/test_ising_layer.py::test_a_sampled_layer_predicts_evaluates_and_validates",
     "tests/test_ising_layer.py::test_a_model_trains_and_is_saved_without_its_sampler",
     "tests/test_boltzmann.py::test_likelihoods_and_hidden_means_are_those_of_enumeration",
     "tests/test_boltzmann.py::test_sampled_gradients_approach_the_exact_one",

@@ -302,3 +302,13 @@ def test_importing_the_package_does_not_import_finance(root: Path) -> None:
         "assert not {'arch', 'cirq'} & set(sys.modules)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+
+
+@pytest.mark.parametrize("shots", [1, 5, 10])
+def test_iterative_estimation_ends_with_few_shots(shots: int) -> None:
+    for seed, amplitude in enumerate((0.0917, 0.3, 0.5, 0.99)):
+        circuit = cirq.Circuit(cirq.ry(2 * np.arcsin(np.sqrt(amplitude)))(cirq.LineQubit(0)))
+        problem = finance.AmplitudeProblem(circuit)
+        found = finance.iterative(problem, 0.05, shots=shots, seed=seed)
+        assert len(found.powers) < 2000
+        assert found.interval[1] - found.interval[0] < 0.11

@@ -189,6 +189,27 @@ def test_training_fits_a_function_of_spins() -> None:
     assert model.evaluate(x, y, verbose=0) < 0.02
 
 
+def test_a_named_solver_is_saved_with_its_name(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.Input((3,)), IsingLayer(annealer="steepest_descent", reads=3)])
+    model.save(tmp_path / "model.keras")
+    x = np.array([[5.0, -5.0, 5.0]], "float32")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.predict(x, verbose=0), [[-1, 1, -1]])
+    np.testing.assert_array_equal(
+        keras.models.clone_model(model).predict(x, verbose=0), [[-1, 1, -1]]
+    )
+
+
+def test_a_sampled_layer_predicts_evaluates_and_validates() -> None:
+    model = keras.Sequential([keras.Input((3,)), IsingLayer(reads=5), keras.layers.Dense(1)])
+    model.compile("sgd", "mse")
+    x = np.zeros((4, 3), "float32")
+    history = model.fit(x, x[:, :1], validation_data=(x, x[:, :1]), epochs=1, verbose=0)
+    assert np.isfinite(history.history["val_loss"]).all()
+    assert model.predict(x, verbose=0).shape == (4, 1)
+    assert np.isfinite(model.evaluate(x, x[:, :1], verbose=0))
+
+
 @pytest.mark.parametrize("annealer", ["exact", "simulated_annealing"])
 def test_odd_batches(annealer: str) -> None:
     layer = IsingLayer(annealer=annealer, reads=5, seed=0)
@@ -218,6 +239,7 @@ def test_the_graph_of_a_machine_is_taken_by_its_nodes() -> None:
         (lambda: IsingLayer(beta=0.0), "`beta` must be positive"),
         (lambda: IsingLayer(beta=np.nan), "`beta` must be a finite number"),
         (lambda: IsingLayer(reads=-1), "`reads` must be a whole number"),
+        (lambda: IsingLayer(reads=1), "`reads` must be at least 2"),
         (lambda: IsingLayer(gradient="magic"), "`gradient` must be one of 'covariance'"),
         (lambda: IsingLayer(output="spins"), "`output` must be one of 'means'"),
         (lambda: IsingLayer(graph="star"), "`graph` must be one of"),

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 import keras
 import numpy as np
 
-from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._checks import available_memory, bytes_text, finite_number, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._value import Value
 from qkeras_hybrid.annealing.batch import Batch
@@ -117,11 +117,21 @@ class SimulatedAnnealing(Annealer):
 
     def sample(self, batch: Batch, reads: int, seed: int | None = None) -> np.ndarray:
         positive_int("reads", reads)
+        needed = len(batch) * reads * batch.n_spins
+        if needed > available_memory():
+            raise ArgumentError(
+                "reads",
+                f"fit into memory: states of {bytes_text(needed)} do not, of which "
+                f"{bytes_text(available_memory())} are left",
+                reads,
+            )
         betas = self.inverse_temperatures(batch)
         number = random_seed(seed)
         if library.unavailable() is None:
-            couplings = batch.couplings
-            return library.anneal(batch.edges, batch.biases, couplings, betas, reads, number)
+            # In units of the largest field: float32 holds fewer sizes than the numbers may have.
+            unit = batch.fields_span()[0] or 1.0
+            biases, couplings = batch.biases / unit, batch.couplings / unit
+            return library.anneal(batch.edges, biases, couplings, betas * unit, reads, number)
         return _by_dwave_samplers(batch, betas, reads, number)
 
 
@@ -157,7 +167,7 @@ class ExactSampling(Annealer):
                 f"be another one than 'exact' for more than {MOST_ENUMERATED} spins",
                 batch.n_spins,
             )
-        rng = np.random.default_rng(seed)
+        rng = np.random.default_rng(random_seed(seed))
         found = np.empty((len(batch), reads, batch.n_spins), "int8")
         for k in range(len(batch)):
             energies = all_energies(batch.model(k).to_qubo())

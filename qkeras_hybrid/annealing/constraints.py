@@ -18,7 +18,7 @@ from qkeras_hybrid.annealing.reading import name_of
 
 SENSES = ("==", "<=", ">=")
 
-TOLERANCE = 1e-9
+TOLERANCE = 1e-14
 # Coefficients of an inequality become whole multiples of a unit; a bound above so many of them
 # would need more slack bits than an annealer can set.
 _MOST_UNITS = 2**30
@@ -66,10 +66,18 @@ class Constraint(Value):
 
     def satisfied(self, sums: np.ndarray) -> np.ndarray:
         """Tells for each value of the left-hand side whether it satisfies the constraint."""
-        slack = TOLERANCE * max(1.0, abs(self.bound))
+        slack = self.rounding
         excess = np.asarray(sums) - self.bound
         kept: np.ndarray = excess <= slack if self.sense != ">=" else excess >= -slack
         return kept & (excess >= -slack) if self.sense == "==" else kept
+
+    @property
+    def rounding(self) -> float:
+        """How much sums of these coefficients may be off; 0 for whole numbers."""
+        numbers = [*self.coefficients.values(), self.bound]
+        if all(float(c).is_integer() for c in numbers):
+            return 0.0
+        return TOLERANCE * sum(abs(float(c)) for c in numbers)
 
     def span(self) -> tuple[float, float]:
         """Returns the least and the largest value of the left-hand side."""
@@ -130,7 +138,9 @@ def is_conflict(constraint: Constraint) -> bool:
 def is_mendable(constraint: Constraint) -> bool:
     """Tells whether each violation becomes less by a flip, by a unit squared or more."""
     turned = constraint.at_most()
-    values = list(turned.coefficients.values())
+    values = [float(c) for c in turned.coefficients.values()]
+    if turned.sense == "==" and not any(values):
+        return False
     if turned.sense == "==":
         return len({float(c) for c in values}) == 1 and turned.bound / values[0] % 1 == 0
     return all(c >= 0 for c in values)

@@ -15,7 +15,8 @@ MOST_ENUMERATED = 24
 MOST_COLUMNS = 20_000
 """The most variables and products of a problem for branch and bound."""
 
-_ROUNDING = 1e-9
+# What the largest cost is scaled to for HiGHS.
+_LARGEST_COST = 1e4
 
 
 def all_energies(objective: Qubo | Polynomial) -> np.ndarray:
@@ -96,10 +97,13 @@ def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
     columns = n + len(products)
     if columns > MOST_COLUMNS:
         raise too_large(problem, f"{columns:,} variables and products")
+    # HiGHS ends at a gap of 1e-6, whatever the size of the costs; so they are scaled.
+    largest = max((abs(c) for term, c in terms.items() if term), default=0.0)
+    scale = _LARGEST_COST / largest if largest else 1.0
     costs = np.zeros(columns)
     for term, c in terms.items():
         if len(term) == 1:
-            costs[term[0]] = c
+            costs[term[0]] = scale * c
     rows: list[int] = []
     places: list[int] = []
     values: list[float] = []
@@ -112,7 +116,7 @@ def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
         upper.append(bound)
 
     for k, (term, c) in enumerate(products):
-        costs[n + k] = c
+        costs[n + k] = scale * c
         if c < 0:
             for i in term:
                 add({n + k: 1.0, i: -1.0}, 0.0)
@@ -121,9 +125,10 @@ def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
     lower = [-np.inf] * len(upper)
     for constraint in problem.constraints:
         row = problem.row(constraint)
-        add({int(i): float(row[i]) for i in np.flatnonzero(row)}, np.inf)
-        upper[-1] = np.inf if constraint.sense == ">=" else constraint.bound
-        lower.append(-np.inf if constraint.sense == "<=" else constraint.bound)
+        size = float(abs(row).max(initial=0.0)) or 1.0
+        add({int(i): float(row[i]) / size for i in np.flatnonzero(row)}, np.inf)
+        upper[-1] = np.inf if constraint.sense == ">=" else constraint.bound / size
+        lower.append(-np.inf if constraint.sense == "<=" else constraint.bound / size)
     matrix = scipy.sparse.csr_array((values, (rows, places)), shape=(len(upper), columns))
     integral = np.zeros(columns, "int64")
     integral[:n] = 1
@@ -146,6 +151,13 @@ def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
             "`time_limit`, or another solver.",
         )
     bits: np.ndarray = np.rint(result.x[:n])
+    if not problem.satisfied(bits).all():
+        raise ArgumentError(
+            "problem",
+            "have constraints whose coefficients are of similar size, for branch and bound",
+            problem,
+            "HiGHS keeps a row to a millionth of its largest coefficient.",
+        )
     return bits.astype("int8")
 
 

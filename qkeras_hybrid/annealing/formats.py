@@ -56,8 +56,9 @@ def edge_list(text: str, kind: str = "maxcut") -> Problem:
     rows = [(n, line.replace(",", " ").split()) for n, line in _lines(text)]
     weights: dict[tuple[str, str], float] = {}
     nodes: dict[str, None] = {}
-    # A first line with the number of lines that follow, and of nodes.
-    counted = len(rows) > 1 and len(rows[0][1]) == 2 and rows[0][1][1] == str(len(rows) - 1)
+    # A first line of two numbers before lines of three has the numbers of nodes and of edges.
+    counted = len(rows) > 1 and [len(words) for _, words in rows] == [2] + [3] * (len(rows) - 1)
+    counted = counted and rows[0][1][1] == str(len(rows) - 1)
     if counted:
         nodes = dict.fromkeys(str(i) for i in range(1, int(rows[0][1][0]) + 1))
     for number, words in rows[counted:]:
@@ -68,8 +69,9 @@ def edge_list(text: str, kind: str = "maxcut") -> Problem:
         weight = _numbers(words[2:], number)[0] if len(words) == 3 else 1.0
         if pair[0] == pair[1]:
             raise _wrong(number, "an edge joins two nodes", " ".join(words))
-        known = pair if pair in weights else pair[::-1]
-        weights[known if known in weights else pair] = weight
+        if pair in weights or pair[::-1] in weights:
+            raise _wrong(number, "an edge comes once", " ".join(words))
+        weights[pair] = weight
     import networkx
 
     graph = networkx.Graph()
@@ -159,7 +161,7 @@ def guessed(text: str) -> Problem:
     except ArgumentError:
         return edge_list(text)
     first_line, *others = [len(line.split()) for _, line in _lines(text)]
-    counted = first_line == 2 and len(others) == numbers[1] and set(others) <= {2, 3}
+    counted = first_line == 2 and len(others) == numbers[1] and set(others) == {3}
     readers: list[tuple[Callable[[str], Problem], bool]] = [
         (edge_list, counted),
         (qaplib, first_line == 1 and _is_qap(numbers)),

@@ -79,13 +79,14 @@ class Quadratic(Value):
                 )
             pairs[i, j] = reading.number_of(names[1], bias, (a, b))
         ordered = sorted(pairs)
-        self._set(
-            tuple(variables),
-            biases,
-            np.array(ordered, "int64").reshape(-1, 2),
-            np.array([pairs[pair] for pair in ordered]),
-            reading.number_of("offset", offset, "the offset"),
-        )
+        couplings = np.array([pairs[pair] for pair in ordered])
+        constant = reading.number_of("offset", offset, "the offset")
+        with np.errstate(over="ignore"):
+            total = abs(biases).sum() + abs(couplings).sum() + abs(constant)
+        if not np.isfinite(4 * total):
+            raise ArgumentError(names[1], "be small enough for finite energies", total)
+        edges = np.array(ordered, "int64").reshape(-1, 2)
+        self._set(tuple(variables), biases, edges, couplings, constant)
 
     def _set(
         self,

@@ -13,7 +13,6 @@ from qkeras_hybrid._checks import finite_number
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._value import Value
 from qkeras_hybrid.annealing.constraints import (
-    TOLERANCE,
     Constraint,
     is_conflict,
     is_mendable,
@@ -58,6 +57,10 @@ class Problem(Value):
             raise ArgumentError("objective", "be a Qubo or a Polynomial", self.objective)
         object.__setattr__(self, "constraints", tuple(self.constraints))
         known = set(self.objective.variables)
+        names = [constraint.name for constraint in self.constraints]
+        twice = [name for i, name in enumerate(names) if name in names[:i]]
+        if twice:
+            raise ArgumentError("constraints", "have different names", twice[0])
         for constraint in self.constraints:
             unknown = [v for v in constraint.coefficients if v not in known]
             if unknown:
@@ -67,7 +70,7 @@ class Problem(Value):
                     unknown[0],
                 )
             low, high = constraint.span()
-            slack = TOLERANCE * max(1.0, abs(constraint.bound))
+            slack = constraint.rounding
             too_low = constraint.sense != "<=" and high < constraint.bound - slack
             too_high = constraint.sense != ">=" and low > constraint.bound + slack
             if too_low or too_high:

@@ -17,7 +17,7 @@ def number_of(argument: str, value: Any, where: Any) -> float:
     """Returns a finite number; `where` tells the error which one it is."""
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         number = np.nan
     if not np.isfinite(number):
         raise ArgumentError(argument, f"be finite; of {where!r} it is not", value)

@@ -9,12 +9,12 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Hashable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import keras
 import numpy as np
 
-from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._checks import finite_number, one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.annealing.annealers import Annealer, random_seed
@@ -45,7 +45,8 @@ class DimodAnnealer(Annealer):
     """Any `dimod.Sampler` as an annealer; the models of a batch are one job after the other.
 
     Args:
-        sampler: The sampler.
+        sampler: The sampler; or the name of one of dwave-samplers' classes, which a saved model
+            keeps.
         prices: What it charges; by default nothing.
         budget: The most to spend; by default no limit.
         journal: Where finished jobs are kept, or the path of such a file; by default nowhere.
@@ -80,6 +81,9 @@ class DimodAnnealer(Annealer):
         most_chain_breaks: float = 0.33,
         **options: Any,
     ) -> None:
+        self._name = one_of("sampler", sampler, LOCAL) if isinstance(sampler, str) else None
+        if self._name is not None:
+            sampler = reference(self._name)
         if sampler is not None and not callable(getattr(sampler, "sample", None)):
             raise ArgumentError("sampler", "be a dimod.Sampler", sampler)
         if not 0 <= finite_number("most_chain_breaks", most_chain_breaks) <= 1:
@@ -98,7 +102,7 @@ class DimodAnnealer(Annealer):
 
     def get_config(self) -> dict[str, Any]:
         """Returns what a model's file holds: the options, nothing of a device or an account."""
-        return {"sampler": None, "most_chain_breaks": self.most_chain_breaks, **self.options}
+        return {"sampler": self._name, "most_chain_breaks": self.most_chain_breaks, **self.options}
 
     def __deepcopy__(self, memo: Any) -> DimodAnnealer:
         # A copy of a layer runs on the same device, and pays from the same budget.
@@ -138,6 +142,32 @@ class DimodAnnealer(Annealer):
         if not bought:
             return np.zeros((0, reads, batch.n_spins), "int8")
         return np.stack(bought)
+
+
+LOCAL = ("SteepestDescentSampler", "TabuSampler", "TreeDecompositionSolver")
+"""Classes of dwave-samplers that `DimodAnnealer` takes by name."""
+
+
+class _Separating:
+    """The solver by tree decomposition, which can't take variables without couplings."""
+
+    parameters: ClassVar[dict[str, Any]] = {"num_reads": []}
+
+    def __init__(self, sampler: Any) -> None:
+        self._sampler = sampler
+
+    def sample(self, model: Any, **options: Any) -> Any:
+        """Returns samples, with each variable that stands alone at its own best value."""
+        alone = {
+            v: -1 if model.linear[v] > 0 else 1 for v in model.variables if not model.degree(v)
+        }
+        rest = model.copy()
+        rest.fix_variables(alone)
+        if not rest.num_variables:
+            energy = model.energy(alone)
+            return dimod.SampleSet.from_samples([alone], "SPIN", energy)  # type: ignore[no-untyped-call]
+        found = self._sampler.sample(rest, **options)
+        return dimod.append_variables(found, alone)  # type: ignore[no-untyped-call]
 
 
 class _Shop(Shop):
@@ -240,7 +270,8 @@ def reference(name: str) -> Any:
     """Returns a sampler of dwave-samplers by the name of its class."""
     import dwave.samplers
 
-    return getattr(dwave.samplers, name)()
+    sampler = getattr(dwave.samplers, name)()
+    return _Separating(sampler) if name == "TreeDecompositionSolver" else sampler
 
 
 def dwave_sampler(name: str) -> Any:

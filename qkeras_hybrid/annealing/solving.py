@@ -16,11 +16,12 @@ from qkeras_hybrid.annealing import conversions, exact
 from qkeras_hybrid.annealing.annealers import Annealer, ExactSampling, SimulatedAnnealing
 from qkeras_hybrid.annealing.batch import Batch
 from qkeras_hybrid.annealing.models import Ising, Qubo
+from qkeras_hybrid.annealing.polishing import polished
 from qkeras_hybrid.annealing.polynomial import Polynomial
 from qkeras_hybrid.annealing.problem import Problem
-from qkeras_hybrid.annealing.problems import from_cqm
+from qkeras_hybrid.annealing.problems import from_cqm, values_of
 from qkeras_hybrid.annealing.qaoa import QAOASampling
-from qkeras_hybrid.annealing.samplers import DimodAnnealer, dwave_sampler, reference
+from qkeras_hybrid.annealing.samplers import DimodAnnealer, dwave_sampler
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Solution:
     """The best assignment that a solver found.
 
     Attributes:
-        values: The value of each variable, by its name: bits, or spins for an `Ising` model.
+        values: The value of each variable, by its name: bits, or spins for an `Ising` model, or
+            what a `dimod` model has.
         energy: The objective of these values. It has no penalties in it.
         feasible: Whether all constraints are satisfied.
         violated: The names of those that are not.
@@ -52,9 +54,9 @@ class Solution:
 SOLVERS: Mapping[str, Callable[[], Annealer | None]] = {
     "simulated_annealing": SimulatedAnnealing,
     "exact": lambda: None,
-    "tabu": lambda: DimodAnnealer(reference("TabuSampler"), timeout=10),
-    "steepest_descent": lambda: DimodAnnealer(reference("SteepestDescentSampler")),
-    "tree_decomposition": lambda: DimodAnnealer(reference("TreeDecompositionSolver")),
+    "tabu": lambda: DimodAnnealer("TabuSampler", timeout=10),
+    "steepest_descent": lambda: DimodAnnealer("SteepestDescentSampler"),
+    "tree_decomposition": lambda: DimodAnnealer("TreeDecompositionSolver"),
     "qaoa": QAOASampling,
     "qpu": lambda: DimodAnnealer(dwave_sampler("qpu")),
     "leap_hybrid": lambda: DimodAnnealer(dwave_sampler("leap_hybrid")),
@@ -73,8 +75,10 @@ def solve(
 ) -> Solution:
     """Looks for the assignment of least energy.
 
-    Solvers that sample get the problem's constraints as penalties. Of their states the feasible one
-    of least objective is returned, or else the one of least energy with penalties.
+    Solvers that sample get the problem's constraints as penalties. Their best states are improved
+    by flips and exchanges of bits that keep the constraints, because a penalty hides small
+    differences of the objective. The feasible one of least objective is returned, or else the one
+    of least energy with penalties.
 
     Args:
         problem: A `Problem`, `Qubo`, `Ising` or `Polynomial`, or a `dimod` model, quadratic or
@@ -101,6 +105,8 @@ def solve(
     (-2.0, True)
     """
     given = problem_of(problem)
+    if not given.n_variables:
+        raise ArgumentError("problem", "have a variable", problem)
     positive_int("reads", reads)
     if finite_number("time_limit", time_limit) <= 0:
         raise ArgumentError("time_limit", "be positive", time_limit)
@@ -119,8 +125,11 @@ def solve(
     numbers = (2 * bits.astype(int) - 1 if isinstance(problem, Ising) else bits).tolist()
     if conversions.is_bqm(problem) and problem.vartype.name == "SPIN":
         numbers = (2 * bits.astype(int) - 1).tolist()
+    values = dict(zip(given.variables, numbers, strict=True))
+    if conversions.is_cqm(problem):
+        values = values_of(problem, values)
     return Solution(
-        dict(zip(given.variables, numbers, strict=True)),
+        values,
         float(given.energies(bits.astype("float64"))),
         not violated,
         violated,
@@ -154,7 +163,7 @@ def solver_of(solver: Any) -> tuple[str, Annealer | None]:
         return solver, SOLVERS[one_of("solver", solver, SOLVERS)]()
     if isinstance(solver, Annealer):
         return solver.name, solver
-    if callable(getattr(solver, "sample", None)):
+    if callable(getattr(solver, "sample", None)) and not isinstance(solver, type):
         return type(solver).__name__, DimodAnnealer(solver)
     raise ArgumentError(
         "solver", f"be one of {', '.join(map(repr, SOLVERS))}, or a dimod.Sampler", solver
@@ -179,6 +188,12 @@ def get(identifier: Any) -> Annealer:
 def _best(problem: Problem, model: Qubo, bits: np.ndarray) -> np.ndarray:
     """Returns the best of the states of a penalised model, as bits of the problem's variables."""
     own = bits[:, : problem.n_variables]
+    if problem.constraints:
+        _, first = np.unique(own, axis=0, return_index=True)
+        promising = own[first[np.argsort(model.energies(bits[first]), kind="stable")]]
+        improved = polished(problem, promising)
+        if problem.satisfied(improved).all(-1).any():
+            own = improved
     feasible = problem.satisfied(own).all(-1)
     if feasible.any():
         candidates = own[feasible]

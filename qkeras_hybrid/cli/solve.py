@@ -22,7 +22,10 @@ PICTURE = "solvers.png"
 NUMBERS = "solvers.json"
 
 # Without an account.
-_LOCAL = (*("exact", "simulated_annealing", "tabu", "steepest_descent", "tree_decomposition"),)
+_LOCAL = (
+    *("exact", "simulated_annealing", "tabu"),
+    *("steepest_descent", "tree_decomposition", "qaoa"),
+)
 # Beyond so many variables, a state vector takes too long to be tried unasked.
 _MOST_QAOA = 16
 

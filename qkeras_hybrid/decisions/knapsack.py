@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from qkeras_hybrid._checks import available_memory, bytes_text
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.decisions.base import MOST_COSTS, DecisionProblem
@@ -119,12 +120,17 @@ class Knapsack(DecisionProblem):
         return None
 
     def _solved(self, costs: np.ndarray) -> np.ndarray:
-        limits = scipy_optimize.LinearConstraint(np.atleast_2d(self.weights), ub=self.capacity)
+        rows, room = np.atleast_2d(self.weights), np.atleast_1d(self.capacity)
+        # HiGHS has absolute tolerances, so costs and rows are scaled.
+        sizes = np.maximum(abs(rows).max(axis=1, initial=0.0), np.finfo(float).tiny)
+        limits = scipy_optimize.LinearConstraint(rows / sizes[:, None], ub=room / sizes)
+        largest = float(abs(costs).max(initial=0.0)) or 1.0
         found = scipy_optimize.milp(
-            costs,
+            1e4 * costs / largest,
             integrality=np.ones(len(costs), int),
             bounds=scipy_optimize.Bounds(0, 1),
             constraints=limits,
+            options={"mip_rel_gap": 0.0},
         )
         taken: np.ndarray = np.round(np.asarray(found.x))
         return taken
@@ -133,6 +139,12 @@ class Knapsack(DecisionProblem):
 def _by_capacity(costs: np.ndarray, sizes: np.ndarray, room: int) -> np.ndarray:
     """Solves the problem for all capacities up to `room`, item by item."""
     batch, n = costs.shape
+    needed = (n + 24) * batch * (room + 1)
+    if needed > available_memory():
+        raise MemoryError(
+            f"To decide for {batch} samples needs {bytes_text(needed)}, and "
+            f"{bytes_text(available_memory())} are available. Give smaller batches."
+        )
     best = np.zeros((batch, room + 1))
     taken = np.zeros((n, batch, room + 1), bool)
     for item, size in enumerate(sizes):
@@ -153,7 +165,7 @@ def _by_capacity(costs: np.ndarray, sizes: np.ndarray, room: int) -> np.ndarray:
 
 def _rounded_up(limits: np.ndarray) -> np.ndarray:
     """Leaves room for the rounding of sums: 0.1 + 0.2 is to fit into 0.3."""
-    return limits * (1 + 1e-9) + 1e-12
+    return limits * (1 + 1e-14)
 
 
 def _numbers(argument: str, given: Any) -> np.ndarray:

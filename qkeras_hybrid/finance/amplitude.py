@@ -328,10 +328,9 @@ def iterative(
         if not upper:
             near, far = 1 - far, 1 - near
         scale = 4 * k + 2
-        low, high = (
-            (int(scale * low) + near) / scale,
-            (int(scale * high) + far) / scale,
-        )
+        # The whole turn that the interval is in; its ends may lie on the border of two.
+        turn = int(scale * (low + high) / 2)
+        low, high = (turn + near) / scale, (turn + far) / scale
     ends = (math.sin(2 * math.pi * low) ** 2, math.sin(2 * math.pi * high) ** 2)
     return AmplitudeEstimate(
         value=sum(ends) / 2,

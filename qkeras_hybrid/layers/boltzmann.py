@@ -13,7 +13,7 @@ from qkeras_hybrid import annealing
 from qkeras_hybrid._checks import finite_number, one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.annealing.annealers import random_seed
-from qkeras_hybrid.annealing.boltzmann import MOST_STATES, Machine, Structure, check_exact
+from qkeras_hybrid.annealing.boltzmann import Machine, Structure, check_exact
 from qkeras_hybrid.annealing.exact import states_of
 from qkeras_hybrid.annealing.sampling import sampled
 from qkeras_hybrid.engines._host import drawn_seed
@@ -34,7 +34,8 @@ class BoltzmannMachine(keras.layers.Layer):
     The probability of bits is `exp(-beta E) / Z`, where `E` is an Ising energy of their spins
     `2 x - 1` and of hidden spins, with trained biases and couplings. In training the layer adds
     the loss `loss_weight * (-mean log p(x))`, or what has its gradient; a model of the layer alone
-    is trained by `model.compile("adam")` and `model.fit(x)`.
+    is trained by `model.compile("adam")` and `model.fit(x)`. Outside of training, an exact loss is
+    added too, and a sampled one is 0: see `log_likelihood`.
 
     Args:
         n_hidden: The number of hidden bits.
@@ -176,17 +177,26 @@ class BoltzmannMachine(keras.layers.Layer):
         if len(features.shape) != 2:
             raise ValueError(
                 f"Layer {self.name!r} must have an input of shape (batch, n_visible), but got "
-                f"shape {tuple(features.shape)}. Put it into keras.layers.TimeDistributed."
+                f"shape {tuple(features.shape)}. Put it into keras.layers.TimeDistributed, "
+                "where the losses of all steps add up."
             )
         visible = 2 * ops.cast(features, self._precision) - 1
         machine = self.machine()
         if self.loss_weight and (training or self._method == "exact"):
             self.add_loss(self.loss_weight * self.negative_log_likelihood(visible))
+        elif self.loss_weight:
+            # Nothing is sampled, and perhaps paid for, outside of training.
+            self.add_loss(ops.zeros((), self._precision))
         if self.output_kind == "free_energy":
             values = machine.free_energy(visible)[:, None]
         else:
             values = (1 + machine.hidden_means(visible)) / 2
         return ops.cast(values, self.compute_dtype)
+
+    @property
+    def exact(self) -> bool:
+        """Whether the loss is the likelihood itself, a sum over all states."""
+        return self._method == "exact"
 
     def machine(self) -> Machine:
         """Returns the machine with the present weights, as tensors."""
@@ -245,7 +255,7 @@ class BoltzmannMachine(keras.layers.Layer):
         positive_int("n", n)
         assert self.structure is not None, "the layer is not built"
         structure = self.structure
-        if self._method == "exact" and structure.n_visible <= MOST_STATES:
+        if self._method == "exact" and structure.n_visible <= _MOST_AUTO_STATES:
             states = states_of(np.arange(2**structure.n_visible), structure.n_visible)
             weights = np.exp(self.log_likelihood(states).astype("float64"))
             rng = np.random.default_rng(seed)

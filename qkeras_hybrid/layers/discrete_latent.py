@@ -20,7 +20,8 @@ class DiscreteLatent(keras.layers.Layer):
 
     The input are logits of bits that are independent of each other, `q(z | x)`. In training, bits
     are drawn by the binary concrete relaxation: hard forward, at a temperature backward. The layer
-    adds the loss `kl_weight * KL(q || p)`, where `p` is the prior; so
+    adds the loss `kl_weight * KL(q || p)`, where `p` is the prior (and outside of training, too, if
+    the prior's likelihood is exact); so
     `Sequential([..., Dense(n), DiscreteLatent(prior), ..., Dense(m, "sigmoid")])` with
     `loss="binary_crossentropy"` is a discrete variational autoencoder. New data are
     `decoder(prior.sample(n))`.
@@ -99,7 +100,10 @@ class DiscreteLatent(keras.layers.Layer):
         logits = ops.cast(logits, "float64" if self.compute_dtype == "float64" else "float32")
         if not training:
             hard = ops.where(logits > 0, ops.ones_like(logits), ops.zeros_like(logits))
-            return ops.cast(hard + 0 * logits, self.compute_dtype)
+            hard = hard + 0 * logits  # NaN stays NaN
+            if self.kl_weight and self.prior.exact:
+                self.add_loss(self.kl_weight * self._divergence(logits, hard))
+            return ops.cast(hard, self.compute_dtype)
         uniform = keras.random.uniform(
             ops.shape(logits), 1e-6, 1 - 1e-6, dtype=logits.dtype, seed=self._seed_generator
         )

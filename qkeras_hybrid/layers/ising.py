@@ -43,7 +43,7 @@ class IsingLayer(keras.layers.Layer):
         annealer: What samples: "simulated_annealing", "exact" (all states, up to 16 spins, no
             noise), the name of another solver, an `Annealer`, or a `dimod.Sampler`. It is not
             saved with a model where it is a sampler of others.
-        reads: How many states are sampled for each sample.
+        reads: How many states are sampled for each sample; at least 2 for covariances.
         beta: The inverse temperature: simulated annealing stays there for the second half of
             its sweeps; for a machine, its effective one.
         gradient: "covariance" (unbiased for Boltzmann samples, and noisy; "score_function" is
@@ -110,6 +110,8 @@ class IsingLayer(keras.layers.Layer):
             raise ArgumentError("beta", "be positive", beta)
         self.beta = float(beta)
         self.gradient = one_of("gradient", gradient, GRADIENTS)
+        if self.reads < 2 and self.gradient in ("covariance", "score_function") and not self.exact:
+            raise ArgumentError("reads", "be at least 2 for a gradient from covariances", reads)
         self.use_bias = bool(use_bias)
         self.seed = seed
         self._seed_generator = keras.random.SeedGenerator(seed)

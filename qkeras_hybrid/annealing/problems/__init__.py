@@ -1,7 +1,7 @@
 """Problems in the field's standard forms."""
 
 from qkeras_hybrid.annealing.problems.assignments import clustering, quadratic_assignment
-from qkeras_hybrid.annealing.problems.constrained import from_cqm
+from qkeras_hybrid.annealing.problems.constrained import from_cqm, values_of
 from qkeras_hybrid.annealing.problems.data import feature_selection, portfolio
 from qkeras_hybrid.annealing.problems.graphs import independent_set, maxcut
 from qkeras_hybrid.annealing.problems.sequences import low_autocorrelation
@@ -19,4 +19,5 @@ __all__ = [
     "portfolio",
     "quadratic_assignment",
     "set_packing",
+    "values_of",
 ]

@@ -11,6 +11,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.annealing.constraints import Constraint
 from qkeras_hybrid.annealing.models import Qubo
 from qkeras_hybrid.annealing.problem import Problem
+from qkeras_hybrid.annealing.problems.subsets import numbers
 
 
 def quadratic_assignment(flow: Any, distance: Any) -> Problem:
@@ -73,7 +74,7 @@ def clustering(distances: Any, n_clusters: int) -> Problem:
     >>> found[0, 0] == found[1, 0] != found[2, 0] == found[3, 0]
     True
     """
-    array = np.asarray(distances, "float64")
+    array = numbers("distances", distances)
     if array.ndim != 2 or not np.isfinite(array).all():
         raise ArgumentError("distances", "be a finite matrix", distances)
     if array.shape[0] != array.shape[1]:
@@ -99,10 +100,7 @@ def _one_of(name: str, variables: list[tuple[int, int]]) -> Constraint:
 
 def square(argument: str, given: Any) -> np.ndarray:
     """Returns a finite matrix of shape `(n, n)`."""
-    try:
-        matrix = np.asarray(given, "float64")
-    except (TypeError, ValueError):
-        raise ArgumentError(argument, "be a matrix of numbers", given) from None
+    matrix = numbers(argument, given)
     if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1] or not len(matrix):
         raise ArgumentError(argument, "be of shape (n, n)", matrix.shape)
     if not np.isfinite(matrix).all():

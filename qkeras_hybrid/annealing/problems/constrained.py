@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+import math
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 from qkeras_hybrid._errors import ArgumentError
@@ -19,11 +20,10 @@ def from_cqm(model: Any) -> Problem:
     """Returns a `dimod.ConstrainedQuadraticModel` as a problem.
 
     Spins and integers become bits: an integer `v` is its lower bound and bits named `(v, k)`.
-    Soft constraints are taken as hard ones.
 
     Raises:
         ValueError: If it has real variables, integers of over a million values, or a constraint
-            that is not linear.
+            that is not linear, or soft.
     """
     if not conversions.is_cqm(model):
         raise ArgumentError("model", "be a dimod.ConstrainedQuadraticModel", model)
@@ -56,6 +56,8 @@ def from_cqm(model: Any) -> Problem:
     constraints = []
     for label, comparison in model.constraints.items():
         left = comparison.lhs
+        if left.is_soft():
+            raise ArgumentError("model", f"have hard constraints; {label!r} is soft", label)
         if len(left.quadratic):
             raise ArgumentError("model", f"have linear constraints; {label!r} is not", label)
         bound = float(comparison.rhs) - float(left.offset)
@@ -68,6 +70,15 @@ def from_cqm(model: Any) -> Problem:
     return Problem("constrained model", Qubo(biases, offset, names), constraints)
 
 
+def values_of(model: Any, bits: Mapping[Hashable, int]) -> dict[Hashable, int]:
+    """Returns the values of a constrained model's own variables, from those of its bits."""
+    found: dict[Hashable, int] = {}
+    for variable in model.variables:
+        start, sizes = _bits_of(model, variable)
+        found[variable] = round(start + sum(size * bits[bit] for bit, size in sizes.items()))
+    return found
+
+
 def _bits_of(model: Any, variable: Hashable) -> tuple[float, dict[Hashable, float]]:
     """Returns a variable as a constant and a weighted sum of bits."""
     kind = model.vartype(variable).name
@@ -75,7 +86,8 @@ def _bits_of(model: Any, variable: Hashable) -> tuple[float, dict[Hashable, floa
         return 0.0, {variable: 1.0}
     if kind == "SPIN":
         return -1.0, {variable: 2.0}
-    low, high = model.lower_bound(variable), model.upper_bound(variable)
+    low = math.ceil(model.lower_bound(variable))
+    high = math.floor(model.upper_bound(variable))
     if kind != "INTEGER" or high - low > _MOST_VALUES:
         raise ArgumentError(
             "model",

@@ -13,7 +13,7 @@ from qkeras_hybrid.annealing.constraints import Constraint
 from qkeras_hybrid.annealing.models import Qubo
 from qkeras_hybrid.annealing.problem import Problem
 from qkeras_hybrid.annealing.problems.assignments import square
-from qkeras_hybrid.annealing.problems.subsets import vector
+from qkeras_hybrid.annealing.problems.subsets import numbers, vector
 
 
 def portfolio(
@@ -125,8 +125,8 @@ def feature_selection(
     """
     from sklearn.metrics import mutual_info_score
 
-    table = np.asarray(x, "float64")
-    if table.ndim != 2 or not np.isfinite(table).all():
+    table = numbers("x", x)
+    if table.ndim != 2 or not len(table) or not np.isfinite(table).all():
         raise ArgumentError("x", "be a finite array of shape (n_samples, n)", x)
     target = np.asarray(y)
     if target.shape != (len(table),):

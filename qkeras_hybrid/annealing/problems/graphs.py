@@ -95,6 +95,6 @@ def graph_of(graph: Any) -> tuple[tuple[Hashable, ...], Weights]:
     if not nodes:
         raise ArgumentError("graph", "have a node", graph)
     for pair, weight in weights.items():
-        if not np.isfinite(weight):
+        if not isinstance(weight, (int, float, np.number)) or not np.isfinite(weight):
             raise ArgumentError("graph", f"have finite weights; that of {pair!r} is not", weight)
     return nodes, weights

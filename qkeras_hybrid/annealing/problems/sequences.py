@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Hashable
 
 from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.annealing.polynomial import Polynomial
 from qkeras_hybrid.annealing.problem import Problem
 
@@ -30,7 +31,7 @@ def low_autocorrelation(n: int) -> Problem:
     3.0
     """
     if positive_int("n", n, 200) < 2:
-        positive_int("n - 1", n - 1)
+        raise ArgumentError("n", "be at least 2", n)
     spins: dict[tuple[int, ...], float] = {}
     for k in range(1, n):
         for i, j in itertools.product(range(n - k), repeat=2):

@@ -54,8 +54,10 @@ def knapsack(values: Sequence[float], weights: Any, capacity: Any) -> Problem:
     {0: 0, 1: 1, 2: 1}
     """
     worth = vector("values", values)
-    rows = np.atleast_2d(np.asarray(weights, "float64"))
-    bounds = np.atleast_1d(np.asarray(capacity, "float64"))
+    rows, bounds = (
+        np.atleast_2d(numbers("weights", weights)),
+        np.atleast_1d(numbers("capacity", capacity)),
+    )
     if rows.ndim != 2 or rows.shape[1] != len(worth):
         raise ArgumentError("weights", f"have {len(worth)} columns, one per item", rows.shape)
     if bounds.shape != (len(rows),):
@@ -94,6 +96,8 @@ def set_packing(
     {0: 1, 1: 0, 2: 1}
     """
     named = dict(sets) if isinstance(sets, Mapping) else dict(enumerate(sets))
+    if not named:
+        raise ArgumentError("sets", "have at least one set", sets)
     worth = vector("weights", np.ones(len(named)) if weights is None else weights, len(named))
     objective = Qubo({(v, v): -w for v, w in zip(named, worth.tolist(), strict=True)})
     elements: dict[Hashable, list[Hashable]] = {}
@@ -116,12 +120,17 @@ def _different(constraints: Sequence[Constraint]) -> list[Constraint]:
     return list(kept.values())
 
 
-def vector(argument: str, given: Any, length: int | None = None) -> np.ndarray:
-    """Returns finite numbers as an array of shape `(n,)`, with `n` of at least 1."""
+def numbers(argument: str, given: Any) -> np.ndarray:
+    """Returns an array of numbers of any shape, float64."""
     try:
-        values = np.asarray(given, "float64")
+        return np.asarray(given, "float64")
     except (TypeError, ValueError):
         raise ArgumentError(argument, "be numbers", given) from None
+
+
+def vector(argument: str, given: Any, length: int | None = None) -> np.ndarray:
+    """Returns finite numbers as an array of shape `(n,)`, with `n` of at least 1."""
+    values = numbers(argument, given)
     if values.ndim != 1 or not len(values) or length not in (None, len(values)):
         of = "at least one number" if length is None else f"{length} numbers"
         raise ArgumentError(argument, f"be {of} in a row", values.shape)
