@@ -593,3 +593,33 @@ def test_the_core_refuses_what_is_no_circuit() -> None:
 
 def test_the_host_call_is_the_one_of_the_engines() -> None:
     assert runs.array_call is _host.array_call
+
+
+@needs_native
+@pytest.mark.parametrize("output", ["means", "energy"])
+def test_states_kept_for_the_gradient_do_not_change_it(
+    output: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    model = Ising(rng.normal(size=11), {(i, (i + 1) % 11): float(rng.normal()) for i in range(11)})
+    x = rng.normal(size=(3, 11)).astype("float32")
+    x[1, 0] = np.nan
+
+    def gradients() -> tuple[np.ndarray, list[np.ndarray]]:
+        layer = QAOALayer(model, 2, output=output, engine="native")
+        layer.build(x.shape)
+        weights = [ops.convert_to_numpy(w) for w in layer.trainable_variables]
+        return value_and_gradients(
+            lambda fields, *w: ops.sum(layer.stateless_call(list(w), [], fields)[0][::2]),
+            x,
+            *weights,
+        )
+
+    kept = gradients()
+    monkeypatch.setattr(Native, "keeps", lambda *arguments: False)
+    again = gradients()
+    for one, other in zip(kept[1], again[1], strict=True):
+        # The same arithmetic, but for sums in another order by the threads.
+        np.testing.assert_allclose(one, other, atol=1e-5)
+    assert np.isnan(kept[1][0][1]).all() or not kept[1][0][1].any()
+    assert np.isfinite(kept[1][0][0]).all()

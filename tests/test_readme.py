@@ -239,3 +239,40 @@ def test_the_speed_of_kernels_and_optimizers_is_the_stored_one(name: str, root: 
     assert said is not None
     assert close(said[1], ratios["QNG, full"])
     assert close(said[2], ratios["QNSPSA"])
+
+
+def test_the_speed_of_annealing_in_the_readme_is_the_stored_one(root: Path) -> None:
+    readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    stored = json.loads((root / "benchmarks/annealing/steps.json").read_text(encoding="utf-8"))
+    assert stored["machine"]["instruction_set"] == "avx2"
+    by_what = {row["what"]: row for row in stored["rows"] if row["sweeps"] == 1000}
+    updates, step = by_what["spin updates"], by_what["training step of the layer"]
+    said = re.search(r"updates ([\d.]+) billion spins a second, (\d+) times", readme)
+    assert said is not None
+    assert close(said[1], updates["native_per_second"] / 1e9)
+    assert close(said[2], updates["ratio"])
+    said = re.search(r"1,000 sweeps\) takes ([\d.]+) s, .*?sweeps ([\d.]+) s", readme)
+    assert said is not None
+    assert close(said[1], step["seconds"])
+    assert close(said[2], step["peer_seconds"])
+    stored = json.loads((root / "benchmarks/qaoa/steps.json").read_text(encoding="utf-8"))
+    rows = {row["name"]: row for row in stored["rows"]}
+    said = re.search(r"8 layers takes ([\d.]+) ms, TensorCircuit-NG under JAX (\d+) times", readme)
+    assert said is not None
+    assert close(said[1], 1e3 * rows["layer"]["seconds"])
+    assert close(said[2], rows["tensorcircuit, diagonal"]["over_layer"])
+
+
+def test_the_regrets_in_the_readme_are_the_stored_ones(root: Path) -> None:
+    readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    path = root / "benchmarks/decisions/shortest_path.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))["rows"]
+    regrets = {row["method"]: 100 * row["regret"] for row in stored if row["seed"] == 42}
+    said = re.search(
+        r"regret of ([\d.]+) % \(perturbed Fenchel-Young\) and ([\d.]+) % \(SPO\+\).*?"
+        r"squared errors, with ([\d.]+) %",
+        readme,
+    )
+    assert said is not None
+    for number, method in zip(said.groups(), ("PFYL", "SPO+", "MSE"), strict=True):
+        assert close(number, regrets[method])

@@ -7,6 +7,12 @@ import numpy as np
 from qkeras_hybrid.annealing.qaoa.circuit import Circuit, width
 from qkeras_hybrid.engines.native import library
 
+# Below, the core keeps no states (`src/qaoa_view.h`); above, they would take too much memory.
+KEPT_QUBITS = 10
+MOST_KEPT_BYTES = 32 * 2**20
+# Where a graph is made for any number of samples.
+_USUAL_BATCH = 64
+
 
 class Native:
     """A circuit, ready to run on NumPy arrays.
@@ -36,6 +42,31 @@ class Native:
             None if self._state is None else self._state.ctypes.data,
         )
 
+    def keeps(self, batch: int | None) -> bool:
+        """Tells whether the states of a batch are kept from a forward pass for the gradient."""
+        size = 2 ** (self.circuit.n_qubits + 1) * np.dtype(self.dtype).itemsize
+        fits = (_USUAL_BATCH if batch is None else batch) * size <= MOST_KEPT_BYTES
+        return fits and self.circuit.n_qubits >= KEPT_QUBITS
+
+    def values_and_states(self, parameters: np.ndarray) -> np.ndarray:
+        """Returns the values, and after them the final states, which a gradient may be given."""
+        n = self.circuit.n_qubits
+        rows = self._rows(parameters, self.width)
+        values = np.empty((len(rows), n + 1), self.dtype)
+        # NaN stays where parameters are not finite.
+        states = np.full((len(rows), 2 ** (n + 1)), np.nan, self.dtype)
+        addresses = (values.ctypes.data, None, states.ctypes.data)
+        library.run_qaoa(
+            self._problem, "QhQaoa", self.dtype, len(rows), rows.ctypes.data, *addresses
+        )
+        return np.concatenate([values, states], axis=1)
+
+    def gradient_of_kept(
+        self, parameters: np.ndarray, upstream: np.ndarray, states: np.ndarray
+    ) -> np.ndarray:
+        """Returns the gradient by the parameters, without another forward pass."""
+        return self._backward(parameters, upstream, True, states)
+
     def values(self, parameters: np.ndarray) -> np.ndarray:
         """Returns the means of the spins, then the mean cost.
 
@@ -64,13 +95,21 @@ class Native:
         result = np.empty((len(rows), size), self.dtype)
         address = result.ctypes.data
         targets = (address, None) if values else (None, address)
-        library.run_qaoa(self._problem, "QhQaoa", self.dtype, len(rows), rows.ctypes.data, *targets)
+        addresses = (rows.ctypes.data, *targets, None)
+        library.run_qaoa(self._problem, "QhQaoa", self.dtype, len(rows), *addresses)
         return result
 
-    def _backward(self, parameters: np.ndarray, upstream: np.ndarray, values: bool) -> np.ndarray:
+    def _backward(
+        self,
+        parameters: np.ndarray,
+        upstream: np.ndarray,
+        values: bool,
+        states: np.ndarray | None = None,
+    ) -> np.ndarray:
         rows = self._rows(parameters, self.width)
         given = np.ascontiguousarray(upstream, self.dtype)
         sources = (given.ctypes.data, None) if values else (None, given.ctypes.data)
+        kept = None if states is None else np.ascontiguousarray(states, self.dtype)
         result = np.empty_like(rows)
         library.run_qaoa(
             self._problem,
@@ -79,6 +118,7 @@ class Native:
             len(rows),
             rows.ctypes.data,
             *sources,
+            None if kept is None else kept.ctypes.data,
             result.ctypes.data,
         )
         return result

@@ -84,7 +84,35 @@ def prepare(
     forward = native.probabilities if probabilities else native.values
     backward = native.probabilities_gradient if probabilities else native.values_gradient
 
+    def keeping(parameters: Any) -> Any:
+        """Runs with the final states handed from the forward pass to the gradient."""
+
+        def with_gradient(parameters: Any) -> Any:
+            both = array_call(
+                lambda rows: native.values_and_states(np.asarray(rows)),
+                (parameters,),
+                (size + 2 ** (circuit.n_qubits + 1),),
+                dtype,
+            )
+            states = both[:, size:]
+
+            def gradient(*args: Any, upstream: Any = None) -> Any:
+                above = args[-1] if upstream is None else upstream
+                return array_call(
+                    lambda *arrays: native.gradient_of_kept(*map(np.asarray, arrays)),
+                    (parameters, above, states),
+                    (native.width,),
+                    dtype,
+                )
+
+            return both[:, :size], gradient
+
+        return ops.custom_gradient(with_gradient)(parameters)
+
     def run(parameters: Any) -> Any:
+        if not probabilities and native.keeps(parameters.shape[0]):
+            return keeping(parameters)
+
         def with_gradient(parameters: Any) -> Any:
             def gradient(*args: Any, upstream: Any = None) -> Any:
                 # Backends differ in what they pass: the upstream gradient comes last.

@@ -138,11 +138,11 @@ def _declare(functions: ctypes.CDLL) -> None:
         ),
         "QhQaoa": (
             ctypes.c_int,
-            [pointer, ctypes.c_int, integer, pointer, pointer, pointer],
+            [pointer, ctypes.c_int, integer, pointer, pointer, pointer, pointer],
         ),
         "QhQaoaGradient": (
             ctypes.c_int,
-            [pointer, ctypes.c_int, integer, pointer, pointer, pointer, pointer],
+            [pointer, ctypes.c_int, integer, pointer, pointer, pointer, pointer, pointer],
         ),
         "QhMultiplyAdds": (ctypes.c_double, [ctypes.c_int, integer, number]),
         "QhFlops": (None, [pointer, number, number]),

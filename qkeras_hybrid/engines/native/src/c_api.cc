@@ -182,23 +182,26 @@ int QhAnneal(int64_t n_spins, int64_t n_edges, const int64_t* edges, int64_t bat
 }
 
 int QhQaoa(const QhQaoaProblem* problem, int dtype, int64_t batch, const void* parameters,
-           void* values, void* probabilities) {
+           void* values, void* probabilities, void* keep) {
   return ForType(dtype, [&](auto type) {
     using T = decltype(type);
     auto request = qkeras_hybrid::QaoaOf<T>(*problem, batch, parameters);
     request.values = Out<T>(values);
     request.probabilities = Out<T>(probabilities);
+    request.keep = Out<T>(keep);
     return qkeras_hybrid::CallQaoa<T>(request);
   });
 }
 
 int QhQaoaGradient(const QhQaoaProblem* problem, int dtype, int64_t batch, const void* parameters,
-                   const void* d_values, const void* d_probabilities, void* d_parameters) {
+                   const void* d_values, const void* d_probabilities, const void* kept,
+                   void* d_parameters) {
   return ForType(dtype, [&](auto type) {
     using T = decltype(type);
     auto request = qkeras_hybrid::QaoaOf<T>(*problem, batch, parameters);
     request.d_values = In<T>(d_values);
     request.d_probabilities = In<T>(d_probabilities);
+    request.kept = In<T>(kept);
     request.d_parameters = Out<T>(d_parameters);
     return qkeras_hybrid::CallQaoa<T>(request);
   });

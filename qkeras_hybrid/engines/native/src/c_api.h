@@ -79,10 +79,10 @@ typedef struct QhQaoaProblem {
 // The parameters of each sample are its fields, gammas and betas. `values` (the means of the spins,
 // then of the cost) and `probabilities`, and their gradients, may be null.
 QH_EXPORT int QhQaoa(const QhQaoaProblem* problem, int dtype, int64_t batch,
-                     const void* parameters, void* values, void* probabilities);
+                     const void* parameters, void* values, void* probabilities, void* keep);
 QH_EXPORT int QhQaoaGradient(const QhQaoaProblem* problem, int dtype, int64_t batch,
                              const void* parameters, const void* d_values,
-                             const void* d_probabilities, void* d_parameters);
+                             const void* d_probabilities, const void* kept, void* d_parameters);
 
 // Runs multiply-adds (see peak.h) on the calling thread with the instruction set in use and returns
 // how many floating-point operations that were; 0 if the environment names an instruction set that

@@ -210,7 +210,20 @@ class QaoaSample {
       if (gradient != nullptr) FillWith(gradient, width, nan);
       return;
     }
-    Forward();
+    const uint64_t part = sizeof(T) << n_;
+    if (request_.kept == nullptr) {
+      Forward();
+    } else {
+      FillCosts();
+      const T* const kept = request_.kept + (sample << (n_ + 1));
+      __builtin_memcpy(static_cast<void*>(state_.re), kept, part);
+      __builtin_memcpy(static_cast<void*>(state_.im), kept + (int64_t{1} << n_), part);
+    }
+    if (request_.keep != nullptr) {
+      T* const keep = request_.keep + (sample << (n_ + 1));
+      __builtin_memcpy(keep, state_.re, part);
+      __builtin_memcpy(keep + (int64_t{1} << n_), state_.im, part);
+    }
     double means[64];
     const double cost = Read(means);
     if (values != nullptr) {

@@ -20,6 +20,8 @@ std::string Wrong(const QaoaRequest<T>& request) {
     return "The number of qubits must be from 1 to 40.";
   }
   if (request.n_layers < 1) return "There must be a layer.";
+  const bool keeps = request.keep != nullptr || request.kept != nullptr;
+  if (keeps && request.n_qubits < kKeptQubits) return "States of so few qubits are not kept.";
   if (request.n_fields != 0 && request.n_fields != request.n_qubits) {
     return "There must be a field for each qubit, or none.";
   }

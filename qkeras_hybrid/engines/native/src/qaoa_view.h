@@ -33,11 +33,19 @@ struct QaoaRequest {
   T* values;             // (batch, n_qubits + 1): means of the spins, then that of C
   T* probabilities;      // (batch, 2^n)
 
+  // The final states, (batch, 2, 2^n): real parts, then imaginary ones. Forward they are written, and
+  // backward read in place of a forward pass. Null for none; there are none below kKeptQubits.
+  T* keep;
+  const T* kept;
+
   // Backward, if d_parameters is there: the gradients of these, each of which may be null.
   const T* d_values;
   const T* d_probabilities;
   T* d_parameters;       // (batch, n_fields + 2 n_layers)
 };
+
+// Below this many qubits a state may be smaller than the vectors that hold it, and is quickly made.
+constexpr int64_t kKeptQubits = 10;
 
 template <class T>
 struct QaoaKernels {
