@@ -125,6 +125,7 @@ def test_bars_and_stripes_are_learned(n: int, hidden: int, count: int) -> None:
     assert np.mean([tuple(row) in known for row in drawn.tolist()]) > 0.85
 
 
+@pytest.mark.slow
 def test_annealing_learns_them_too() -> None:
     x = bars_and_stripes(2)
     annealer = SimulatedAnnealing(sweeps=100)

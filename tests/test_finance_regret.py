@@ -31,6 +31,7 @@ def test_features_are_the_last_return_and_the_mean_of_a_year() -> None:
     assert data.features[7, 5:] == pytest.approx(values[7:19].mean(axis=0), abs=1e-15)
 
 
+@pytest.mark.slow
 def test_with_predictable_returns_each_loss_leads_to_good_choices() -> None:
     data = finance.returns_data(predictable())
     table = finance.regret_study(

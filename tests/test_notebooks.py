@@ -15,7 +15,8 @@ SCRIPTS = sorted(FOLDER.glob("[0-9]*.py"))
 # Those that take half a minute, even with two epochs, on a machine that is busy with tests.
 LONG = (
     *("05_better_than_dense", "06_barren_plateaus", "07_images", "08_speed"),
-    *("03_reading_probabilistic_output", "09_noisy_device", "12_finance"),
+    *("03_reading_probabilistic_output", "09_noisy_device"),
+    *("11_optimisation", "12_finance"),
 )
 
 
