@@ -96,12 +96,6 @@ class Machine:
         """Returns the machine with these biases, and couplings by edge."""
         return cls(structure, biases, to_matrices(couplings, structure.edges, structure.n_spins))
 
-    def energy(self, spins: Any) -> Any:
-        """Returns the energy of all spins: `(batch, n_spins)` to `(batch,)`."""
-        return (
-            ops.sum(spins * self.biases, -1) + ops.sum(_times(spins, self.matrix) * spins, -1) / 2
-        )
-
     def hidden_fields(self, visible: Any) -> Any:
         """Returns the fields of visible spins on the hidden ones: `(batch, n_hidden)`."""
         n = self.structure.n_visible

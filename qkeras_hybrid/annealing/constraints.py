@@ -18,6 +18,7 @@ from qkeras_hybrid.annealing.reading import name_of
 
 SENSES = ("==", "<=", ">=")
 
+# How much a sum may be off by rounding, as a part of the sum of its sizes: a few units of float64.
 TOLERANCE = 1e-14
 # Coefficients of an inequality become whole multiples of a unit; a bound above so many of them
 # would need more slack bits than an annealer can set.

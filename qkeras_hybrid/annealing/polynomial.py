@@ -62,11 +62,6 @@ class Polynomial(Value):
         """The number of variables."""
         return len(self.variables)
 
-    @property
-    def degree(self) -> int:
-        """The most variables of a product."""
-        return max(map(len, self.terms), default=0)
-
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments, in a form that JSON holds."""
         named = [[[self.variables[i] for i in term], c] for term, c in self.terms.items()]

@@ -71,6 +71,3 @@ THREE_REGULAR: tuple[Angles, ...] = (
         (0.656, 0.563, 0.516, 0.504, 0.482, 0.456, 0.421, 0.371, 0.276, 0.201, 0.107),
     ),
 )
-
-GUARANTEED_CUTS = (0.6924, 0.7559, 0.7924, 0.8169, 0.8364, 0.8499, 0.8598, 0.8674, 0.8725, 0.8786)
-"""The share of the edges that `THREE_REGULAR` cuts where neighbourhoods are trees, by layers."""
