@@ -25,6 +25,7 @@ from qkeras_hybrid import (
     optimizers,
     program,
     readouts,
+    surrogates,
 )
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.costs import ModelCost, model_cost
@@ -45,6 +46,7 @@ from qkeras_hybrid.layers import (
     set_engine,
 )
 from qkeras_hybrid.program import Compiled, Program, compile_circuit
+from qkeras_hybrid.surrogates import surrogate
 
 if TYPE_CHECKING:
     from qkeras_hybrid import finance
@@ -96,6 +98,8 @@ __all__ = [
     "program",
     "readouts",
     "set_engine",
+    "surrogate",
+    "surrogates",
 ]
 
 

@@ -15,8 +15,9 @@ from keras import ops
 
 from qkeras_hybrid import PQCDense, QuantumEmbedding, datasets
 from qkeras_hybrid.bench.controls import CONTROLS, controls_for, inapplicable
-from qkeras_hybrid.bench.inspection import describe, quantum_layers, trainable_parameters
+from qkeras_hybrid.bench.inspection import describe, trainable_parameters
 from qkeras_hybrid.bench.models import MODELS, build, fingerprint
+from qkeras_hybrid.layers.switching import quantum_layers
 
 
 @dataclasses.dataclass(frozen=True)

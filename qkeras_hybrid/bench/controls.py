@@ -14,6 +14,7 @@ from collections.abc import Callable
 import keras
 from keras import ops
 
+from qkeras_hybrid._model_copies import Copies
 from qkeras_hybrid.bench.dense_widths import dense_widths
 from qkeras_hybrid.bench.derived import (
     DoesNotApplyError,
@@ -24,9 +25,8 @@ from qkeras_hybrid.bench.derived import (
     entangling,
     fresh,
 )
-from qkeras_hybrid.bench.inspection import quantum_layers, trainable_parameters
+from qkeras_hybrid.bench.inspection import trainable_parameters
 from qkeras_hybrid.bench.replacing import (
-    Copies,
     frozen_trunk,
     last_activation,
     n_features,
@@ -37,6 +37,7 @@ from qkeras_hybrid.bench.replacing import (
 )
 from qkeras_hybrid.layers import QuantumKernel
 from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.switching import quantum_layers
 
 
 def same_parameters(hybrid: keras.Model) -> keras.Model:

@@ -1,4 +1,4 @@
-"""Layers like a given one, new and unbuilt, for the controls."""
+"""Quantum layers that the layers of controls are made like."""
 
 from __future__ import annotations
 
@@ -8,24 +8,8 @@ from typing import Any
 import keras
 
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._model_copies import fresh
 from qkeras_hybrid.layers.base import QuantumLayer
-
-
-class DoesNotApplyError(ValueError):
-    """A control can't be made of a model, or would be the model itself; the message says why."""
-
-
-def fresh(layer: keras.Layer, **changes: Any) -> keras.Layer:
-    """Returns a new, unbuilt layer of the same class and arguments, but for the changes.
-
-    Raises:
-        DoesNotApplyError: If the layer can't say its arguments, e.g. Cirq can't write a
-            circuit with a function such as `sin` in it.
-    """
-    try:
-        return type(layer).from_config({**layer.get_config(), **changes})
-    except (NotImplementedError, TypeError, ValueError) as error:
-        raise DoesNotApplyError(f"Layer {layer.name!r} can't be copied: {error}") from error
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,7 +5,7 @@ Files of saved controls name this module, so that Keras finds the layers' classe
 
 from __future__ import annotations
 
-from qkeras_hybrid.bench.copying import DoesNotApplyError, fresh
+from qkeras_hybrid._model_copies import DoesNotApplyError, fresh
 from qkeras_hybrid.bench.fourier_features import FourierFeatures
 from qkeras_hybrid.bench.frequencies import frequencies
 from qkeras_hybrid.bench.random_features import RandomFourierFeatures

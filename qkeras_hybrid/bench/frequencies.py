@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from qkeras_hybrid import _expressions
 from qkeras_hybrid._lazy import sympy
-from qkeras_hybrid.bench.copying import DoesNotApplyError
+from qkeras_hybrid._model_copies import DoesNotApplyError
 from qkeras_hybrid.program import Angle, AngleMap, Compiled, PauliRotation, Phase, Program
 from qkeras_hybrid.readouts import Expectation
 

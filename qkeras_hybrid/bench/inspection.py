@@ -6,17 +6,7 @@ import keras
 from keras import ops
 
 from qkeras_hybrid.bench.derived import FourierFeatures, WithoutEntanglement
-from qkeras_hybrid.layers.base import QuantumLayer
-
-
-def quantum_layers(model: keras.Model) -> list[QuantumLayer]:
-    """Returns the layers of a model that compute a circuit, however deep they sit in it."""
-    # Keras has no public way into layers that hold layers.
-    return [
-        layer
-        for layer in model._flatten_layers(include_self=False)
-        if isinstance(layer, QuantumLayer)
-    ]
+from qkeras_hybrid.layers.switching import quantum_layers
 
 
 def trainable_parameters(model: keras.Model) -> int:

@@ -16,7 +16,7 @@ import numpy as np
 
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench.heads import Data
-from qkeras_hybrid.bench.inspection import quantum_layers
+from qkeras_hybrid.layers.switching import quantum_layers
 
 
 def is_file(name: Any) -> bool:

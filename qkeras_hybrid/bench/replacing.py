@@ -10,48 +10,11 @@ from typing import Any
 import keras
 
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.bench.derived import DoesNotApplyError, fresh
-from qkeras_hybrid.bench.inspection import describe, quantum_layers
+from qkeras_hybrid._model_copies import Copies, DoesNotApplyError, is_graph
+from qkeras_hybrid.bench.inspection import describe
 from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.switching import quantum_layers
 from qkeras_hybrid.readouts import Probabilities
-
-
-class Copies:
-    """Copies layers, with other layers in the place of quantum layers."""
-
-    def __init__(self, make: Callable[[QuantumLayer], keras.Layer]) -> None:
-        self.make = make
-        self.pairs: list[tuple[keras.Layer, keras.Layer]] = []
-        self.quantum: list[tuple[QuantumLayer, keras.Layer]] = []
-
-    def __call__(self, layer: keras.Layer) -> keras.Layer:
-        if isinstance(layer, QuantumLayer):
-            made = self.make(layer)
-            self.quantum.append((layer, made))
-            return made
-        if not isinstance(layer, keras.Layer):  # a function of `keras.ops` in the graph
-            return fresh(layer)
-        if not quantum_layers(layer):
-            copy = fresh(layer)
-            self.pairs.append((layer, copy))
-            return copy
-        if _is_graph(layer):
-            return keras.models.clone_model(layer, clone_function=self)
-        if isinstance(layer, keras.layers.Wrapper) and isinstance(layer.layer, keras.Layer):
-            config = layer.get_config()
-            del config["layer"]
-            return type(layer)(self(layer.layer), **config)
-        raise DoesNotApplyError(
-            f"The quantum layer in layer {layer.name!r} ({type(layer).__name__}) is out of reach: "
-            "it can be replaced in Sequential and functional models, nested too, and in wrappers "
-            "such as TimeDistributed. Build the model of these."
-        )
-
-    def carry_weights(self) -> None:
-        """Gives the copies, once they are built, the weights of what they are copies of."""
-        for layer, copy in self.pairs:
-            if layer.weights:
-                copy.set_weights(layer.get_weights())
 
 
 def replaced(
@@ -75,20 +38,13 @@ def replaced(
     return model
 
 
-def _is_graph(layer: keras.Layer) -> bool:
-    # Functional models are graphs of operations; their class has no public name.
-    return isinstance(layer, keras.Sequential) or (
-        isinstance(layer, keras.Model) and hasattr(layer, "operations")
-    )
-
-
 def require_quantum(model: keras.Model) -> None:
     """Makes sure that a model can be taken apart, and has a quantum layer.
 
     Raises:
         ValueError: If it can't, or has none.
     """
-    if not _is_graph(model) or not model.built:
+    if not is_graph(model) or not model.built:
         raise ArgumentError(
             "hybrid",
             "be a Sequential or functional model that is built",

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 
 from qkeras_hybrid.bench import execution
-from qkeras_hybrid.bench.inspection import engine_name, quantum_layers
+from qkeras_hybrid.bench.inspection import engine_name
 from qkeras_hybrid.layers.setup import KEEP
-from qkeras_hybrid.layers.switching import set_engine
+from qkeras_hybrid.layers.switching import quantum_layers, set_engine
 
 
 def put(model: keras.Model, table: Mapping[str, Any]) -> str | None:

@@ -1,0 +1,74 @@
+"""Models taken apart and put together again: copies of layers, some replaced by others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.switching import quantum_layers
+
+
+class DoesNotApplyError(ValueError):
+    """Something can't be made of a model, or would be the model itself; the message says why."""
+
+
+def fresh(layer: keras.Layer, **changes: Any) -> keras.Layer:
+    """Returns a new, unbuilt layer of the same class and arguments, but for the changes.
+
+    Raises:
+        DoesNotApplyError: If the layer can't say its arguments, e.g. Cirq can't write a
+            circuit with a function such as `sin` in it.
+    """
+    try:
+        return type(layer).from_config({**layer.get_config(), **changes})
+    except (NotImplementedError, TypeError, ValueError) as error:
+        raise DoesNotApplyError(f"Layer {layer.name!r} can't be copied: {error}") from error
+
+
+class Copies:
+    """Copies layers, with other layers in the place of quantum layers."""
+
+    def __init__(self, make: Callable[[QuantumLayer], keras.Layer]) -> None:
+        self.make = make
+        self.pairs: list[tuple[keras.Layer, keras.Layer]] = []
+        self.quantum: list[tuple[QuantumLayer, keras.Layer]] = []
+
+    def __call__(self, layer: keras.Layer) -> keras.Layer:
+        if isinstance(layer, QuantumLayer):
+            made = self.make(layer)
+            self.quantum.append((layer, made))
+            return made
+        if not isinstance(layer, keras.Layer):  # a function of `keras.ops` in the graph
+            return fresh(layer)
+        if not quantum_layers(layer):
+            copy = fresh(layer)
+            self.pairs.append((layer, copy))
+            return copy
+        if is_graph(layer):
+            return keras.models.clone_model(layer, clone_function=self)
+        if isinstance(layer, keras.layers.Wrapper) and isinstance(layer.layer, keras.Layer):
+            config = layer.get_config()
+            del config["layer"]
+            return type(layer)(self(layer.layer), **config)
+        raise DoesNotApplyError(
+            f"The quantum layer in layer {layer.name!r} ({type(layer).__name__}) is out of reach: "
+            "it can be replaced in Sequential and functional models, nested too, and in wrappers "
+            "such as TimeDistributed. Build the model of these."
+        )
+
+    def carry_weights(self) -> None:
+        """Gives the copies, once they are built, the weights of what they are copies of."""
+        for layer, copy in self.pairs:
+            if layer.weights:
+                copy.set_weights(layer.get_weights())
+
+
+def is_graph(layer: keras.Layer) -> bool:
+    """Tells whether a layer is a Sequential or functional model."""
+    # Functional models are graphs of operations; their class has no public name.
+    return isinstance(layer, keras.Sequential) or (
+        isinstance(layer, keras.Model) and hasattr(layer, "operations")
+    )

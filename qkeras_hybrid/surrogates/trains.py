@@ -1,0 +1,153 @@
+"""A circuit as tensor trains: the table of its coefficients as a chain of small matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from qkeras_hybrid.surrogates.base import Fit, Method, Question, RefusedError, plural, size
+from qkeras_hybrid.surrogates.coefficients import Coefficients, functions
+from qkeras_hybrid.surrogates.graphs import dense, joined, outer
+from qkeras_hybrid.surrogates.series import wave_features
+
+Tensor = Any
+
+_SMALL = 100_000
+"""The most numbers of one train for all values; a train for each is smaller beyond."""
+
+Train = list[np.ndarray]
+"""Cores of shapes `(1, n_1, r_1), (r_1, n_2, r_2), ..., (r_k, width)`."""
+
+
+class TensorTrain(Method):
+    """The coefficients of all products of waves as trains, cut to the ranks that they need.
+
+    Reference:
+        Oseledets: Tensor-train decomposition, SIAM J. Sci. Comput. 33, 2295 (2011).
+    """
+
+    name = "tensor_train"
+
+    def fit(self, question: Question) -> Fit:
+        """Splits the coefficients by singular values."""
+        found = question.coefficients
+        if len(found.degrees) < 2:
+            raise RefusedError("a train needs two angles or more")
+        # In these functions, whose squares have the mean 1, the error of the table is that of the
+        # values.
+        table = found.tensor
+        for axis, degree in enumerate(found.degrees):
+            table = np.moveaxis(np.moveaxis(table, axis, -1) / _norms(degree), -1, axis)
+        inputs, exact = question.checked
+        points = inputs @ found.directions.T
+        allowed = question.tolerance / 2
+        together = _train(table, allowed / 100, _SMALL)
+        fine = [together] if together is not None else _alone(table, allowed / 100)
+        cut = allowed
+        # The largest error is a few times the root of the mean square.
+        for _ in range(6):
+            trains = [_scaled(_rounded(train, cut), found) for train in fine]
+            worst = float(np.abs(_value(trains, found, points) - exact).max())
+            if worst <= allowed:
+                break
+            cut /= 3
+        else:
+            raise RefusedError(f"rounding leaves a difference of {worst:.1g}", worst)
+        numbers = sum(size(*train) for train in trains)
+        rank = max(core.shape[-1] for train in trains for core in train[:-1])
+        says = f"{plural(len(trains), 'tensor train')} of rank {rank} on the waves of " + plural(
+            len(found.degrees), "angle"
+        )
+
+        def build(inputs: Tensor) -> Tensor:
+            waves = [
+                wave_features(inputs, direction, degree)
+                for direction, degree in zip(found.directions, found.degrees, strict=True)
+            ]
+            return joined([_chain(waves, train) for train in trains])
+
+        stored = sum(n * (found.directions.shape[1] + 1) for n in found.sizes)
+        return Fit(self.name, numbers + stored, says, None, build)
+
+
+def _norms(degree: int) -> np.ndarray:
+    return np.array([1.0] + [math.sqrt(2.0)] * (2 * degree))
+
+
+def _train(table: np.ndarray, allowed: float, most: float = math.inf) -> Train | None:
+    """Splits a table of shape `(n_1, ..., n_k, width)`.
+
+    Args:
+        table: The table.
+        allowed: The largest root of a sum of squares that is lost.
+        most: None is returned if the train would hold more numbers.
+    """
+    rest, cores, rank, numbers = table.reshape(1, -1), Train(), 1, 0
+    for n in table.shape[:-1]:
+        left, rest = _split(rest.reshape(rank * n, -1), allowed / math.sqrt(table.ndim - 1))
+        cores.append(left.reshape(rank, n, -1))
+        rank, numbers = len(rest), numbers + left.size
+        if numbers > most:
+            return None
+    return [*cores, rest]
+
+
+def _alone(table: np.ndarray, allowed: float) -> list[Train]:
+    """Splits a table into a train for each value."""
+    trains = [_train(table[..., k : k + 1], allowed) for k in range(table.shape[-1])]
+    return [train for train in trains if train is not None]
+
+
+def _split(matrix: np.ndarray, allowed: float) -> tuple[np.ndarray, np.ndarray]:
+    """Returns factors of a matrix, the first of them orthogonal, with as low a rank as allowed."""
+    left, values, right = np.linalg.svd(matrix, full_matrices=False)
+    lost = np.sqrt(np.cumsum(values[::-1] ** 2))[::-1]
+    rank = max(1, int((lost > allowed).sum()))
+    return left[:, :rank], values[:rank, None] * right[:rank]
+
+
+def _rounded(train: Train, allowed: float) -> Train:
+    """Cuts the ranks of a train; the arguments are those of `_train`."""
+    cores = [core if core.ndim == 3 else core[:, :, None] for core in train]
+    # Orthogonal from the right first, so that what is cut from the left is the whole's error.
+    for k in range(len(cores) - 1, 0, -1):
+        rank, n, after = cores[k].shape
+        q, r = np.linalg.qr(cores[k].reshape(rank, n * after).T)
+        cores[k] = q.T.reshape(-1, n, after)
+        cores[k - 1] = np.tensordot(cores[k - 1], r, (2, 1))
+    for k in range(len(cores) - 1):
+        rank, n, after = cores[k].shape
+        left, rest = _split(cores[k].reshape(rank * n, after), allowed / math.sqrt(len(cores) - 1))
+        cores[k] = left.reshape(rank, n, -1)
+        cores[k + 1] = np.tensordot(rest, cores[k + 1], (1, 0))
+    return [*cores[:-1], cores[-1][:, :, 0]]
+
+
+def _scaled(train: Train, found: Coefficients) -> Train:
+    """Returns the train for the functions `1, cos p, sin p, ...` themselves."""
+    cores = [
+        core * _norms(degree)[None, :, None]
+        for core, degree in zip(train[:-1], found.degrees, strict=True)
+    ]
+    return [*cores, train[-1]]
+
+
+def _value(trains: list[Train], found: Coefficients, points: np.ndarray) -> np.ndarray:
+    waves = [functions(points[:, k], degree) for k, degree in enumerate(found.degrees)]
+    columns = []
+    for train in trains:
+        row = np.ones((len(points), 1))
+        for wave, core in zip(waves, train[:-1], strict=True):
+            row = np.einsum("br,bn,rns->bs", row, wave, core, optimize=True)
+        columns.append(row @ train[-1])
+    return np.concatenate(columns, axis=1)
+
+
+def _chain(waves: list[Tensor], train: Train) -> Tensor:
+    """Multiplies the matrices of a train, each made of the waves of its angle."""
+    row = dense(waves[0], train[0][0])
+    for wave, core in zip(waves[1:], train[1:-1], strict=True):
+        row = dense(outer(row, wave), core.reshape(-1, core.shape[-1]))
+    return dense(row, train[-1])
