@@ -102,7 +102,8 @@ class AmplitudeEncoding(Encoding):
     def angles(self, features: Any, n_qubits: int) -> Any:
         width = features.shape[-1]
         size = self.n_inputs(width, n_qubits) + 1
-        leading = ops.shape(features)[:-1]
+        # None is the length of a symbolic tensor that no one knows.
+        leading = [-1 if axis is None else axis for axis in ops.shape(features)[:-1]]
         x = ops.reshape(features, (-1, width))
         x = ops.pad(x, [[0, 0], [0, size - width]], constant_values=self.pad_with)
         # The state does not depend on the length: scaled to 1, squares neither over- nor

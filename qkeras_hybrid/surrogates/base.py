@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from qkeras_hybrid.surrogates.coefficients import Coefficients, RefusedError, coefficients
+from qkeras_hybrid.surrogates.coefficients import Coefficients, RefusedError, coefficients, phases
 from qkeras_hybrid.surrogates.parts import Part
 
 Tensor = Any
@@ -69,6 +69,11 @@ class Question:
         except RefusedError as error:
             return error
 
+    @functools.cached_property
+    def n_coefficients(self) -> int:
+        """How many coefficients there are, computed or not."""
+        return phases(self.part).n_products * self.part.width
+
     @property
     def coefficients(self) -> Coefficients:
         """The coefficients, which methods share.
@@ -115,6 +120,10 @@ class Method(abc.ABC):
         Raises:
             RefusedError: If there is none; with the reason.
         """
+
+    def slow(self, question: Question) -> bool:
+        """Tells whether a surrogate takes long to find."""
+        return False
 
 
 def plural(count: int, word: str) -> str:

@@ -16,7 +16,7 @@ from qkeras_hybrid.surrogates.series import FourierSeries, ProductFeatures
 from qkeras_hybrid.surrogates.trains import TensorTrain
 from qkeras_hybrid.surrogates.unitaries import Unitaries
 
-EXACT: tuple[type[Method], ...] = (ProductFeatures, FourierSeries, Unitaries, TensorTrain)
+EXACT: tuple[type[Method], ...] = (Unitaries, ProductFeatures, FourierSeries, TensorTrain)
 APPROXIMATE: tuple[type[Method], ...] = (RandomFeatures, Distilled)
 METHODS: Registry[Method] = Registry(
     "method", Method, {kind.name: kind for kind in (*EXACT, *APPROXIMATE)}
@@ -27,7 +27,7 @@ _APPROXIMATE_FROM = 1e-3
 
 
 _SMALL = 100_000
-"""From this size on, "auto" looks for trains: they take long to find, and are chains of layers."""
+"""Up to this size "auto" looks for nothing smaller that takes long to find."""
 
 
 class NothingKeepsError(ValueError):
@@ -82,7 +82,7 @@ def choose(question: Question, method: str, dtype: str) -> Choice:
         fits: list[Fit] = []
         for kind in kinds:
             least = min((fit.numbers for fit in fits), default=math.inf)
-            if kind is TensorTrain and least <= _SMALL and method == "auto":
+            if method == "auto" and least <= _SMALL and kind().slow(question):
                 reasons[kind.name] = f"not tried, since {least:,} numbers are few"
                 continue
             try:

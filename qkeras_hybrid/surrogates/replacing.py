@@ -23,7 +23,7 @@ from qkeras_hybrid.surrogates.choosing import METHODS, Choice, NothingKeepsError
 from qkeras_hybrid.surrogates.graphs import joined
 from qkeras_hybrid.surrogates.report import LayerReport, SurrogateReport
 from qkeras_hybrid.surrogates.series import spectrum
-from qkeras_hybrid.surrogates.targets import Target, Wanted, check_rank, target
+from qkeras_hybrid.surrogates.targets import Target, Wanted, target
 
 Tensor = Any
 
@@ -264,7 +264,6 @@ def _replaced(
     """Returns the surrogate of a layer, and what is to say of it."""
     layer = wanted.layer
     shape = tuple(layer.get_build_config()["input_shape"])
-    check_rank(layer.name, shape)
     dtype = "float64" if layer.compute_dtype == "float64" else "float32"
     choices: list[tuple[Question, Choice]] = []
     builds: list[list[Callable[[Tensor], Tensor]]] = []
@@ -282,20 +281,41 @@ def _replaced(
             choices.append((question, choice))
             builds[-1].append(choice.fit.build)
     inputs = keras.Input(shape[1:], dtype=dtype)
-    flat = inputs
-    if len(shape) > 2:
-        flat = ops.reshape(inputs, (-1, shape[-1]))
-    encoded = wanted.encode(flat)
-    outputs = [
-        _assembled(layer, each, [build(encoded) for build in made], shape)
-        for each, made in zip(wanted.wanted, builds, strict=True)
-    ]
-    model = keras.Model(inputs, outputs if layer.returns_list else outputs[0], name=layer.name)
+    if None in shape[1:]:
+        made = _assembled(wanted, builds, keras.Input(shape[-1:], dtype=dtype), ())
+        model = keras.Model(inputs, _distributed(made, inputs, len(shape) - 2), name=layer.name)
+    else:
+        model = _assembled(wanted, builds, inputs, shape[1:-1])
     return model, _layer_report(layer, choices)
 
 
+def _distributed(model: keras.Model, inputs: Tensor, axes: int) -> Tensor:
+    """Applies a model for one axis of features at each position of some axes before it."""
+    layer: keras.Layer = model
+    for _ in range(axes):
+        layer = keras.layers.TimeDistributed(layer, dtype=inputs.dtype)
+    return layer(inputs)
+
+
 def _assembled(
-    layer: QuantumLayer, wanted: Wanted, values: list[Tensor], shape: tuple[int | None, ...]
+    wanted: Target,
+    builds: list[list[Callable[[Tensor], Tensor]]],
+    inputs: Tensor,
+    middle: tuple[int | None, ...],
+) -> keras.Model:
+    """Returns the surrogate of a layer, for inputs of shape `(batch, *middle, n_features)`."""
+    layer = wanted.layer
+    flat = ops.reshape(inputs, (-1, inputs.shape[-1])) if middle else inputs
+    encoded = wanted.encode(flat)
+    outputs = [
+        _output(layer, each, [build(encoded) for build in made], middle)
+        for each, made in zip(wanted.wanted, builds, strict=True)
+    ]
+    return keras.Model(inputs, outputs if layer.returns_list else outputs[0], name=layer.name)
+
+
+def _output(
+    layer: QuantumLayer, wanted: Wanted, values: list[Tensor], middle: tuple[int | None, ...]
 ) -> Tensor:
     tensor = joined(values)
     order = [number for numbers, _ in wanted.parts for number in numbers]
@@ -303,9 +323,8 @@ def _assembled(
         places = np.argsort(order).tolist()
         tensor = ops.take(tensor, np.array(places, "int32"), axis=1)
     tensor = wanted.finish(tensor)
-    if len(shape) > 2:
-        middle = [-1 if axis is None else axis for axis in shape[1:-1]]
-        tensor = keras.layers.Reshape((*middle, *wanted.shape), dtype=tensor.dtype)(tensor)
+    if middle:
+        tensor = ops.reshape(tensor, (-1, *middle, *wanted.shape))
     if keras.backend.standardize_dtype(tensor.dtype) != layer.compute_dtype:
         tensor = ops.cast(tensor, layer.compute_dtype)
     return tensor

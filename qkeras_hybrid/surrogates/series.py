@@ -19,6 +19,9 @@ Tensor = Any
 MOST_PRODUCTS = 60_000
 """The most features."""
 
+MANY = 2**18
+"""More coefficients than these take seconds."""
+
 
 def wave_features(inputs: Tensor, direction: np.ndarray, degree: int) -> Tensor:
     """Returns `1, cos p, sin p, ..., cos Kp, sin Kp` of a phase.
@@ -41,6 +44,10 @@ class ProductFeatures(Method):
     """A linear layer on all products of a wave of each angle: exact, for few angles."""
 
     name = "product_features"
+
+    def slow(self, question: Question) -> bool:
+        """Tells whether there are many coefficients."""
+        return question.n_coefficients > MANY
 
     def fit(self, question: Question) -> Fit:
         """Computes the coefficients of all products."""
@@ -98,6 +105,10 @@ class FourierSeries(Method):
     """A sum of waves, without those whose amplitudes add up to less than the tolerance."""
 
     name = "fourier_series"
+
+    def slow(self, question: Question) -> bool:
+        """Tells whether there are many coefficients."""
+        return question.n_coefficients > MANY
 
     def fit(self, question: Question) -> Fit:
         """Computes the spectrum, and leaves out what is small."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -263,15 +263,3 @@ def _nystroem(
         return dense(first(values), np.linalg.inv(root).T, trainable=False)
 
     return finish
-
-
-def check_rank(name: str, shape: Sequence[int | None]) -> None:
-    """Makes sure that a surrogate can take the place of a layer with an input of this shape.
-
-    Raises:
-        DoesNotApplyError: If several axes between the first and the last have no known length.
-    """
-    if sum(axis is None for axis in shape[1:-1]) > 1:
-        raise DoesNotApplyError(
-            f"Layer {name!r} has an input of shape {tuple(shape)}: give all axes but one a length."
-        )

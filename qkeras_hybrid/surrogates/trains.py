@@ -30,6 +30,10 @@ class TensorTrain(Method):
 
     name = "tensor_train"
 
+    def slow(self, question: Question) -> bool:
+        """Tells that singular values take long."""
+        return True
+
     def fit(self, question: Question) -> Fit:
         """Splits the coefficients by singular values."""
         found = question.coefficients
