@@ -94,8 +94,10 @@ def choose(question: Question, method: str, dtype: str) -> Choice:
         for number, fit in enumerate(fits):
             worst, mean = _differences(question, fit, dtype)
             if worst <= question.tolerance:
-                larger = {f.method: f"larger, {f.numbers:,} numbers" for f in fits[number + 1 :]}
-                return Choice(fit, worst, mean, reasons | larger)
+                reasons |= {f.method: f"larger, {f.numbers:,} numbers" for f in fits[number + 1 :]}
+                if method == "auto" and kinds is EXACT:
+                    reasons |= {kind.name: "approximate" for kind in APPROXIMATE}
+                return Choice(fit, worst, mean, reasons)
             reasons[fit.method] = f"differs by up to {worst:.2g}"
             best = _better(best, fit.method, worst)
     raise NothingKeepsError(reasons, best)

@@ -22,13 +22,12 @@ from qkeras_hybrid.surrogates.base import Question, RefusedError
 from qkeras_hybrid.surrogates.choosing import METHODS, Choice, NothingKeepsError, choose
 from qkeras_hybrid.surrogates.graphs import joined
 from qkeras_hybrid.surrogates.report import LayerReport, SurrogateReport
-from qkeras_hybrid.surrogates.series import spectrum
+from qkeras_hybrid.surrogates.series import MANY, spectrum
 from qkeras_hybrid.surrogates.targets import Target, Wanted, target
 
 Tensor = Any
 
 _RANDOM = 256
-_MOST_WAVES = 20_000
 _BATCH = 256
 
 
@@ -363,11 +362,13 @@ def _layer_report(layer: QuantumLayer, choices: list[tuple[Question, Choice]]) -
 
 def _spectrum(layer: QuantumLayer, question: Question) -> Spectrum | None:
     """Returns the spectrum of a part, if there are not too many waves."""
+    if question.n_coefficients > MANY:
+        return None
     try:
         found = question.coefficients
     except RefusedError:
         return None
-    if not found.degrees or found.tensor.size // found.width > 2 * _MOST_WAVES:
+    if not found.degrees:
         return None
     frequencies, cosines, sines, constant = spectrum(found)
     waves = frequencies @ found.directions
