@@ -490,3 +490,16 @@ def test_too_many_waves_are_refused_with_their_number():
 def test_methods_that_refuse_are_named():
     with pytest.raises(ValueError, match="unitary: its 12 qubits are more than 10"):
         qh.surrogate(sequential(qh.PQCDense(12), shape=(12,)), method="unitary")
+
+
+def test_trains_are_found_from_samples_where_a_table_is_too_large(monkeypatch):
+    model = sequential(qh.PQCDense(6, n_layers=1, weight_initializer=ANGLES), shape=(6,))
+    table = qh.surrogate(model, method="tensor_train")
+    monkeypatch.setattr("qkeras_hybrid.surrogates.coefficients._MOST_VALUES", 100)
+    sampled = qh.surrogate(model, method="tensor_train")
+    assert sampled.surrogate_report.worst_on_random <= 1e-5
+    # Ranks are cut to the same tolerance, however they were found.
+    assert sampled.surrogate_report.size <= 1.5 * table.surrogate_report.size
+    monkeypatch.setattr("qkeras_hybrid.surrogates.sampled._MOST_WORK", 1000)
+    with pytest.raises(ValueError, match="a train of 6 angles would take more than"):
+        qh.surrogate(model, method="tensor_train")

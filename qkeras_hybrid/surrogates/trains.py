@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from qkeras_hybrid.surrogates.base import Fit, Method, Question, RefusedError, plural, size
-from qkeras_hybrid.surrogates.coefficients import Coefficients, functions
+from qkeras_hybrid.surrogates.coefficients import Coefficients, Phases, functions, phases
 from qkeras_hybrid.surrogates.graphs import dense, joined, outer
+from qkeras_hybrid.surrogates.sampled import sampled_train
 from qkeras_hybrid.surrogates.series import wave_features
 
 Tensor = Any
@@ -36,29 +38,20 @@ class TensorTrain(Method):
 
     def fit(self, question: Question) -> Fit:
         """Splits the coefficients by singular values."""
-        found = question.coefficients
-        if len(found.degrees) < 2:
-            raise RefusedError("a train needs two angles or more")
-        # In these functions, whose squares have the mean 1, the error of the table is that of the
-        # values.
-        table = found.tensor
-        for axis, degree in enumerate(found.degrees):
-            table = np.moveaxis(np.moveaxis(table, axis, -1) / _norms(degree), -1, axis)
+        found, fine = self._fine(question)
         inputs, exact = question.checked
         points = inputs @ found.directions.T
         allowed = question.tolerance / 2
-        together = _train(table, allowed / 100, _SMALL)
-        fine = [together] if together is not None else _alone(table, allowed / 100)
         cut = allowed
         # The largest error is a few times the root of the mean square.
         for _ in range(6):
-            trains = [_scaled(_rounded(train, cut), found) for train in fine]
+            trains = [_scaled(_rounded(train, cut), found.degrees) for train in fine]
             worst = float(np.abs(_value(trains, found, points) - exact).max())
             if worst <= allowed:
                 break
             cut /= 3
         else:
-            raise RefusedError(f"rounding leaves a difference of {worst:.1g}", worst)
+            raise RefusedError(f"a train with all that was found differs by {worst:.1g}", worst)
         numbers = sum(size(*train) for train in trains)
         rank = max(core.shape[-1] for train in trains for core in train[:-1])
         says = f"{plural(len(trains), 'tensor train')} of rank {rank} on the waves of " + plural(
@@ -74,6 +67,30 @@ class TensorTrain(Method):
 
         stored = sum(n * (found.directions.shape[1] + 1) for n in found.sizes)
         return Fit(self.name, numbers + stored, says, None, build)
+
+    def _fine(self, question: Question) -> tuple[Coefficients | Phases, list[Train]]:
+        """Returns the phases, and trains with ranks that are still to be cut.
+
+        They are for functions whose squares have the mean 1, so that the error of a table is that
+        of the values.
+        """
+        part, allowed = question.part, question.tolerance / 200
+        try:
+            found = question.coefficients
+        except RefusedError:
+            angles = phases(part)
+            if len(angles.degrees) < 2:
+                raise
+            rng = np.random.default_rng([question.seed, 4])
+            train = sampled_train(part, angles, allowed, rng)
+            return angles, [_scaled(train, angles.degrees, -1)]
+        if len(found.degrees) < 2:
+            raise RefusedError("a train needs two angles or more")
+        table = found.tensor
+        for axis, degree in enumerate(found.degrees):
+            table = np.moveaxis(np.moveaxis(table, axis, -1) / _norms(degree), -1, axis)
+        together = _train(table, allowed, _SMALL)
+        return found, [together] if together is not None else _alone(table, allowed)
 
 
 def _norms(degree: int) -> np.ndarray:
@@ -129,16 +146,16 @@ def _rounded(train: Train, allowed: float) -> Train:
     return [*cores[:-1], cores[-1][:, :, 0]]
 
 
-def _scaled(train: Train, found: Coefficients) -> Train:
-    """Returns the train for the functions `1, cos p, sin p, ...` themselves."""
+def _scaled(train: Train, degrees: Sequence[int], power: int = 1) -> Train:
+    """Returns the train for the functions `1, cos p, sin p, ...`; with the power -1 back."""
     cores = [
-        core * _norms(degree)[None, :, None]
-        for core, degree in zip(train[:-1], found.degrees, strict=True)
+        core * _norms(degree)[None, :, None] ** power
+        for core, degree in zip(train[:-1], degrees, strict=True)
     ]
     return [*cores, train[-1]]
 
 
-def _value(trains: list[Train], found: Coefficients, points: np.ndarray) -> np.ndarray:
+def _value(trains: list[Train], found: Coefficients | Phases, points: np.ndarray) -> np.ndarray:
     waves = [functions(points[:, k], degree) for k, degree in enumerate(found.degrees)]
     columns = []
     for train in trains:
