@@ -75,9 +75,9 @@ def knapsack_data(
     """Returns weights of items, features, and values of items, the same as PyEPO generates.
 
     With `m = n_items` and `p = n_features`, draws the weights `(n_limits, m)` from 3.00, 3.01, ...,
-    7.99, then `B (m, p)`, 0 or 1 with equal probability, then features `x (n_samples, p) ~ N(0, 1)`,
-    then the noise `e (n_samples, m)`, uniform between `1 - noise_width` and `1 + noise_width`, all
-    from one `np.random.RandomState(seed)`. Values are
+    7.99, then `B (m, p)`, 0 or 1 with equal probability, then features
+    `x (n_samples, p) ~ N(0, 1)`, then the noise `e (n_samples, m)`, uniform between
+    `1 - noise_width` and `1 + noise_width`, all from one `np.random.RandomState(seed)`. Values are
     `5 ((x B^T / sqrt(p) + 3)^degree + 1) / 3.5^degree e`, rounded up to whole numbers.
 
     Args:
