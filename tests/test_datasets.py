@@ -797,11 +797,11 @@ def test_the_costs_of_paths_are_those_of_pyepo_at_the_degree_and_noise_asked_for
     assert data.problem == decisions.GridShortestPath(3, 4)
 
 
-def test_the_costs_of_a_knapsack_are_values_with_a_minus_sign() -> None:
+def test_the_costs_of_a_knapsack_are_fifths_of_values_with_a_minus_sign() -> None:
     data = load("knapsack", n_samples=20, n_items=6, capacity=11.5, degree=3, noise=0.2, seed=7)
     weights, x, values = decisions.knapsack_data(20, 5, 6, 1, 3, 0.2, seed=7)
     np.testing.assert_array_equal(data.x, x.astype("float32"))
-    np.testing.assert_array_equal(data.y, -values)
+    np.testing.assert_array_equal(data.y, -values / 5)
     assert data.problem == decisions.Knapsack(weights[0], 11.5)
 
 

@@ -76,7 +76,8 @@ def knapsack(
     """Generated: which items to take under a limit of weight, with values that depend on features.
 
     Weights, features and values are those of `decisions.knapsack_data`, whose docstring has the
-    formula: weights are between 3 and 8. Costs are the values with a minus sign.
+    formula: weights are between 3 and 8. Costs are the values with a minus sign, divided by 5,
+    which makes them about as large as those of `shortest_path`.
 
     Args:
         n_samples: How many samples.
@@ -114,7 +115,7 @@ def knapsack(
     return make_dataset(
         "knapsack",
         x,
-        -values,
+        -values / 5,
         f"Knapsacks: {_PYEPO}",
         problem=decisions.Knapsack(weights[0], capacity),
     )
