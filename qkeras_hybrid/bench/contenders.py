@@ -168,7 +168,7 @@ def tuned(
     if task.tuning is None:
         return {}, None
     reference = REFERENCES.get(task.contender)
-    sign = metric_of(Contender(task, dataset, {}).metric).sign
+    sign = metric_of(goal_of(dataset.y, dataset.problem).metric).sign
     space = task.tuning.get("search_space", {}) if reference is None else reference.search_space
 
     def objective(hyperparameters: Mapping[str, Any], fold: tuning.Fold) -> float:
