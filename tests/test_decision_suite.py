@@ -21,6 +21,7 @@ from qkeras_hybrid.bench import (
     report,
     runner,
     statistics,
+    suite,
 )
 from qkeras_hybrid.bench.contenders import Contender
 from qkeras_hybrid.bench.derived import DoesNotApplyError
@@ -320,7 +321,7 @@ def test_a_score_that_is_not_known_is_the_better_the_higher() -> None:
 # What is stored.
 
 
-@pytest.mark.parametrize("name", ["paper"])
+@pytest.mark.parametrize("name", ["paper", "decisions"])
 def test_stored_rows_are_those_of_the_tasks_as_they_are_defined_today(
     root: Path, name: str
 ) -> None:
@@ -330,3 +331,17 @@ def test_stored_rows_are_those_of_the_tasks_as_they_are_defined_today(
     for row in rows:
         task = Task(**{part: getattr(row, part) for part in parts}, execution=row.execution)
         assert (task.id, task.comparison) == (row.task, row.comparison)
+
+
+def test_the_stored_rows_of_decisions_are_the_whole_suite(root: Path) -> None:
+    found = suite.read("decisions")
+    rows = read_rows(root / "benchmarks/decisions/results.jsonl")
+    asked = {
+        (repr(one.data), one.training["loss"], contender, seed)
+        for one in found.comparisons
+        for contender in one.contenders or ()
+        for seed in found.seeds
+    }
+    have = [(repr(row.data), row.training["loss"], row.contender, row.seed) for row in rows]
+    assert sorted(have) == sorted(asked)
+    assert all(statistics.succeeded(row) for row in rows)
