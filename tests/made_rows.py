@@ -44,6 +44,7 @@ def comparison(
     tuned: bool = True,
     execution: Mapping[str, Any] | None = None,
     drop: float = 0.0,
+    loss: str | None = None,
 ) -> list[Row]:
     """Returns the rows of one comparison.
 
@@ -60,10 +61,12 @@ def comparison(
         tuned: Whether the contenders were tuned.
         execution: How circuits are computed.
         drop: By how much that lowers the score of contenders with circuits.
+        loss: Which of several losses trained them.
     """
     data = {"name": "iris", "test_size": 0.25, **(data or {})}
     model = {"name": "pqc_dense", "n_qubits": 4, "n_layers": 2, **(model or {})}
     training = {"epochs": epochs, "batch_size": 32, "learning_rate": 0.01}
+    training |= {} if loss is None else {"loss": loss}
     shared = {"data": data, "model": model, "training": training, "backend": "tensorflow"}
     defined = shared if tuned else shared | {"tuning": None}
     rng = np.random.default_rng(int(_digest(shared), 16) % 2**32)

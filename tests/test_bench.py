@@ -454,9 +454,9 @@ def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
     seen = []
     score = fitting.score
 
-    def scored(model: Any, x: Any, y: Any) -> float:
+    def scored(model: Any, x: Any, y: Any, problem: Any) -> float:
         seen.append(len(x) == len(split.x_test) and bool((x == split.x_test).all()))
-        return score(model, x, y)
+        return score(model, x, y, problem)
 
     monkeypatch.setattr(fitting, "score", scored)
     training = {"epochs": 3, "batch_size": 8, "learning_rate": 1e-9}

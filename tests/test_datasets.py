@@ -15,8 +15,8 @@ import pytest
 import sklearn.preprocessing
 import sklearn.svm
 
-from qkeras_hybrid import datasets
-from qkeras_hybrid.datasets import Dataset, files, generators, load, prepare, real, split
+from qkeras_hybrid import datasets, decisions
+from qkeras_hybrid.datasets import Dataset, files, generators, load, prepare, problems, real, split
 
 # Samples of each class and features, as their sources state them.
 CONTENTS = {
@@ -34,10 +34,11 @@ GENERATED = (
     "two_curves",
     "bars_and_stripes",
 )
+PROBLEMS = ("shortest_path", "knapsack")
 
 
 def test_every_data_set_is_tested_here() -> None:
-    assert set(datasets.names()) == {*CONTENTS, "diabetes", *GENERATED, "csv", "numpy"}
+    assert set(datasets.names()) == {*CONTENTS, "diabetes", *GENERATED, *PROBLEMS, "csv", "numpy"}
 
 
 def test_a_line_says_what_each_is_and_takes() -> None:
@@ -363,9 +364,9 @@ def test_the_fingerprint_is_that_of_the_file(tmp_path: Path) -> None:
 # Generators: their rules, computed once more from the formula, sample by sample
 
 
-@pytest.mark.parametrize("name", GENERATED)
+@pytest.mark.parametrize("name", [*GENERATED, *PROBLEMS])
 def test_a_generator_keeps_to_its_seed(name: str) -> None:
-    make = generators.LOADERS[name]
+    make = {**generators.LOADERS, **problems.LOADERS}[name]
     first, again, other = make(seed=3), make(seed=3), make(seed=4)
     assert first.name == name
     assert (first.x == again.x).all()
@@ -783,6 +784,68 @@ def test_a_file_that_is_no_npz(tmp_path: Path) -> None:
         np.save(file, np.eye(2))
     with pytest.raises(ValueError, match="but it has no array by a name"):
         load("numpy", path=str(path))
+
+
+# Decision problems: costs for targets
+
+
+def test_the_costs_of_paths_are_those_of_pyepo_at_the_degree_and_noise_asked_for() -> None:
+    data = load("shortest_path", n_samples=20, rows=3, columns=4, degree=2, noise=0.1, seed=7)
+    x, costs = decisions.shortest_path_data(20, 5, (3, 4), 2, 0.1, seed=7)
+    np.testing.assert_array_equal(data.x, x.astype("float32"))
+    np.testing.assert_array_equal(data.y, costs)
+    assert data.problem == decisions.GridShortestPath(3, 4)
+
+
+def test_the_costs_of_a_knapsack_are_fifths_of_values_with_a_minus_sign() -> None:
+    data = load("knapsack", n_samples=20, n_items=6, capacity=11.5, degree=3, noise=0.2, seed=7)
+    weights, x, values = decisions.knapsack_data(20, 5, 6, 1, 3, 0.2, seed=7)
+    np.testing.assert_array_equal(data.x, x.astype("float32"))
+    np.testing.assert_array_equal(data.y, -values / 5)
+    assert data.problem == decisions.Knapsack(weights[0], 11.5)
+
+
+@pytest.mark.parametrize("name", PROBLEMS)
+def test_a_decision_problem_has_an_output_for_each_cost(name: str) -> None:
+    data = load(name)
+    assert (data.task, data.n_classes) == ("decisions", 0)
+    assert data.problem is not None
+    assert data.n_outputs == data.problem.n_costs == data.y.shape[1] > 1
+    assert data.y.dtype == "float32"
+    assert not data.y.flags.writeable
+
+
+def test_costs_are_split_but_not_scaled() -> None:
+    data = load("knapsack", n_samples=40)
+    parts = split(data, seed=1, n_train=12)
+    np.testing.assert_array_equal(parts.y_train, data.y[parts.train_index])
+    np.testing.assert_array_equal(parts.y_test, data.y[parts.test_index])
+    assert parts.y_train.shape == (12, 12)
+    np.testing.assert_allclose(parts.x_train.mean(axis=0), 0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "match"),
+    [
+        *((name, {"n_samples": 0}, "`n_samples` must be") for name in PROBLEMS),
+        *((name, {"degree": 0}, "`degree` must be") for name in PROBLEMS),
+        *((name, {"noise": -0.1}, "`noise` must be at least 0") for name in PROBLEMS),
+        *((name, {"noise": math.nan}, "`noise` must be") for name in PROBLEMS),
+        *((name, {"seed": -1}, "`seed` must be") for name in PROBLEMS),
+        *((name, {"seed": 2**32}, "`seed` must be below") for name in PROBLEMS),
+        ("shortest_path", {"rows": 0}, "must be a whole number"),
+        ("shortest_path", {"rows": 1, "columns": 1}, "must"),
+        ("knapsack", {"n_items": 0}, "`n_items` must be"),
+        ("knapsack", {"capacity": 2.5}, "`capacity` must be between .* the lightest"),
+        ("knapsack", {"capacity": 100}, "`capacity` must be .*, all of them"),
+        ("knapsack", {"capacity": math.inf}, "`capacity` must be"),
+    ],
+)
+def test_a_decision_problem_that_is_none_is_refused(
+    name: str, arguments: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(ValueError, match=match):
+        load(name, **arguments)
 
 
 def test_files_are_the_data_sets_that_need_a_path() -> None:

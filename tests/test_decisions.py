@@ -42,6 +42,7 @@ from qkeras_hybrid.decisions import (
     SPOPlus,
     decide,
     decision_cost,
+    knapsack_data,
     regret,
     shortest_path_data,
     targets,
@@ -440,6 +441,21 @@ def test_the_data_are_those_of_pyepo_and_so_is_the_split() -> None:
     assert (train[:10].tolist(), test[:10].tolist()) == (stored["train"], stored["test"])
 
 
+def test_the_data_of_knapsacks_follow_the_formula_of_pyepo_draw_by_draw() -> None:
+    weights, x, values = knapsack_data(4, 3, 5, 2, degree=2, noise_width=0.5, seed=7)
+    rng = np.random.RandomState(7)
+    np.testing.assert_array_equal(weights, rng.choice(range(300, 800), size=(2, 5)) / 100)
+    mixing = rng.binomial(1, 0.5, (5, 3))
+    drawn = rng.normal(0, 1, (4, 3))
+    np.testing.assert_array_equal(x, drawn)
+    # PyEPO first made them sample by sample, noise included.
+    for sample, its in zip(drawn, values, strict=True):
+        expected = (mixing @ sample / np.sqrt(3) + 3) ** 2 + 1
+        expected = expected * 5 / 3.5**2 * rng.uniform(0.5, 1.5, 5)
+        np.testing.assert_array_equal(its, np.ceil(expected))
+    assert values.dtype == "float32"
+
+
 # What users give.
 
 
@@ -530,6 +546,9 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: regret(GRID, COSTS[:0], PREDICTED[:0]), "predicted", "not empty"),
     (lambda: shortest_path_data(2, noise_width=-1), "noise_width", "at least 0"),
     (lambda: shortest_path_data(2, grid=(2,)), "grid", "rows"),  # type: ignore[arg-type]
+    (lambda: knapsack_data(2, noise_width=-1), "noise_width", "at least 0"),
+    (lambda: knapsack_data(2, n_items=0), "n_items", "at least 1"),
+    (lambda: knapsack_data(2, n_limits=0), "n_limits", "at least 1"),
 ]
 
 

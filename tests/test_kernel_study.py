@@ -175,6 +175,7 @@ def test_the_command_takes_components_in_place_of_features(
     ("arguments", "message"),
     [
         (["nothing"], "`DATA` must be a .csv or .npz file, or one of"),
+        (["knapsack"], "`DATA` must be a .csv or .npz file, or one of"),
         (["missing.csv"], "`--target` must name the column"),
         (["missing.csv", "--target", "y"], "missing.csv"),
         (["iris", "--encoding", "none"], "`--encoding` must be one of"),

@@ -14,6 +14,8 @@ import numpy.typing as npt
 from qkeras_hybrid import datasets
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench import controls, execution, fitting, inspection, models, switching, tuning
+from qkeras_hybrid.bench.goals import goal_of
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.task import Task
 from qkeras_hybrid.layers import QuantumKernel
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 else:
     sklearn_exceptions = lazy_module("sklearn.exceptions")
 
-CONTENDERS = ("hybrid", *controls.CONTROLS, *REFERENCES)
+CONTENDERS = ("hybrid", *controls.ALL, *REFERENCES)
 """The names of all contenders, in the order in which they run."""
 
 _MODEL = "model."
@@ -79,13 +81,28 @@ class Contender:
         if self.reference is not None:
             return self._fitted_reference(x, y), None
         name = self.task.contender
-        model = hybrid if name == "hybrid" else controls.CONTROLS[name](hybrid)
+        model = hybrid if name == "hybrid" else controls.ALL[name](hybrid)
         _adapt(model, x, self.task.seed)
         self.engine = switching.put(model, execution.in_training(self.task.execution or {}))
         training = fitting.train(
-            model, x, y, **self.training, seed=self.task.seed, on_epoch=on_epoch
+            model,
+            x,
+            y,
+            **self.training,
+            seed=self.task.seed,
+            problem=self.dataset.problem,
+            on_epoch=on_epoch,
         )
         return model, training
+
+    def score(self, model: Any, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
+        """Returns the score of a fitted model; what it is says `metric`."""
+        return fitting.score(model, x, y, self.dataset.problem)
+
+    @property
+    def metric(self) -> str:
+        """What its scores are, a key of `qkeras_hybrid.bench.metrics.METRICS`."""
+        return goal_of(self.dataset.y, self.dataset.problem).metric
 
     def evaluating(self, model: Any) -> None:
         """Has the circuits of a fitted model computed as its scores are to be."""
@@ -151,11 +168,14 @@ def tuned(
     if task.tuning is None:
         return {}, None
     reference = REFERENCES.get(task.contender)
+    sign = metric_of(goal_of(dataset.y, dataset.problem).metric).sign
     space = task.tuning.get("search_space", {}) if reference is None else reference.search_space
 
     def objective(hyperparameters: Mapping[str, Any], fold: tuning.Fold) -> float:
-        model, _ = Contender(task, dataset, hyperparameters).fitted(fold.x_train, fold.y_train)
-        return fitting.score(model, fold.x_valid, fold.y_valid)
+        contender = Contender(task, dataset, hyperparameters)
+        model, _ = contender.fitted(fold.x_train, fold.y_train)
+        # The search looks for the highest value.
+        return sign * contender.score(model, fold.x_valid, fold.y_valid)
 
     found = tuning.tune(
         objective,
@@ -168,4 +188,6 @@ def tuned(
         defaults=_own_settings(task),
     )
     searched = dataclasses.asdict(found)
+    if found.best_score is not None:
+        searched["best_score"] = sign * found.best_score
     return searched.pop("hyperparameters"), searched

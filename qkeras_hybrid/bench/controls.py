@@ -9,7 +9,7 @@ control that can't be made of a model, or would be the model itself, raises
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import keras
 from keras import ops
@@ -233,6 +233,39 @@ def fourier_features(hybrid: keras.Model) -> keras.Model:
     return replaced(hybrid, waves)
 
 
+def linear_model(hybrid: keras.Model) -> keras.Model:
+    """Returns a model of one Dense layer, from all inputs to the hybrid's outputs.
+
+    It has the hybrid's last activation, so that it is the linear or logistic regression of the same
+    data: what no layer at all would do. Unlike `linear` it keeps none of the layers around the
+    circuit. Inputs of more axes are flattened, several inputs flattened and joined.
+
+    Args:
+        hybrid: A built Sequential or functional model with a quantum layer in it.
+
+    Raises:
+        DoesNotApplyError: If the model has several outputs, outputs of more than one axis, or an
+            axis of unknown length.
+        ValueError: If the model has no quantum layer.
+    """
+    require_quantum(hybrid)
+    if len(hybrid.outputs) != 1 or len(hybrid.outputs[0].shape) != 2:
+        raise DoesNotApplyError(
+            "The model has not one vector of outputs, and a linear model has one."
+        )
+    inputs = keras.tree.map_structure(
+        lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name),
+        hybrid.inputs[0] if isinstance(hybrid, keras.Sequential) else hybrid.input,
+    )
+    tensors = keras.tree.flatten(inputs)
+    for tensor in tensors:
+        size(tensor.shape[1:])
+    tensors = [each if len(each.shape) == 2 else keras.layers.Flatten()(each) for each in tensors]
+    x = tensors[0] if len(tensors) == 1 else keras.layers.Concatenate()(tensors)
+    units = size(hybrid.outputs[0].shape[1:])
+    return keras.Model(inputs, keras.layers.Dense(units, activation=last_activation(hybrid))(x))
+
+
 CONTROLS: dict[str, Callable[[keras.Model], keras.Model]] = {
     "dense_same_parameters": same_parameters,
     "dense_same_width": same_width,
@@ -243,6 +276,9 @@ CONTROLS: dict[str, Callable[[keras.Model], keras.Model]] = {
 }
 """The controls by name; each makes a new model from a hybrid one."""
 
+ALL: dict[str, Callable[[keras.Model], keras.Model]] = {**CONTROLS, "linear_model": linear_model}
+"""The controls, and those that only run where a comparison names them."""
+
 
 def controls_for(hybrid: keras.Model) -> dict[str, keras.Model]:
     """Builds every control that applies to a hybrid model.
@@ -252,7 +288,7 @@ def controls_for(hybrid: keras.Model) -> dict[str, keras.Model]:
             them too, and in nested models and wrappers such as `TimeDistributed`.
 
     Returns:
-        New, untrained models by the control's name. `inapplicable` says why others are missing.
+        New, untrained models by the name in `CONTROLS`. `inapplicable` says why others are missing.
 
     Raises:
         ValueError: If the model has no quantum layer.
@@ -271,14 +307,15 @@ def controls_for(hybrid: keras.Model) -> dict[str, keras.Model]:
     no_entanglement 31
     fourier_features 29
     """
-    return _derived(hybrid)[0]
+    return _derived(hybrid, CONTROLS)[0]
 
 
-def inapplicable(hybrid: keras.Model) -> dict[str, str]:
+def inapplicable(hybrid: keras.Model, names: Iterable[str] = tuple(CONTROLS)) -> dict[str, str]:
     """Returns why controls don't apply to a model, by the name of each that does not.
 
     Args:
         hybrid: As for `controls_for`.
+        names: Which controls of `ALL` are meant.
 
     Example:
 
@@ -286,15 +323,17 @@ def inapplicable(hybrid: keras.Model) -> dict[str, str]:
     >>> inapplicable(model)
     {'frozen_circuit': 'The circuits have no weights that train: they are frozen already.'}
     """
-    return _derived(hybrid)[1]
+    return _derived(hybrid, names)[1]
 
 
-def _derived(hybrid: keras.Model) -> tuple[dict[str, keras.Model], dict[str, str]]:
+def _derived(
+    hybrid: keras.Model, names: Iterable[str]
+) -> tuple[dict[str, keras.Model], dict[str, str]]:
     made: dict[str, keras.Model] = {}
     reasons: dict[str, str] = {}
-    for name, make in CONTROLS.items():
+    for name in names:
         try:
-            made[name] = make(hybrid)
+            made[name] = ALL[name](hybrid)
         except DoesNotApplyError as error:
             reasons[name] = str(error)
     return made, reasons

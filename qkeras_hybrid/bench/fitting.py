@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
 import numpy.typing as npt
 
-from qkeras_hybrid._lazy import lazy_module
-
-if TYPE_CHECKING:
-    import sklearn.metrics as sklearn_metrics
-else:
-    sklearn_metrics = lazy_module("sklearn.metrics")
+from qkeras_hybrid.bench.goals import goal_of
+from qkeras_hybrid.decisions import DecisionProblem
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,37 +58,44 @@ def train(
     batch_size: int,
     learning_rate: float,
     seed: int,
+    loss: str | None = None,
+    problem: DecisionProblem | None = None,
     on_epoch: Callable[[int], None] = lambda done: None,
 ) -> Training:
     """Trains a model with Adam, on the same batches in the same order for the same seed.
 
     Args:
-        model: A model with class probabilities as outputs, or with one output for regression.
+        model: A model with class probabilities as outputs, with one output for regression, or
+            with the costs of decisions.
         x: Features of shape `(n_train, n_features)`.
-        y: Of shape `(n_train,)`: whole numbers are classes, others targets of regression.
+        y: Of shape `(n_train,)`: whole numbers are classes, others targets of regression; or costs
+            of shape `(n_train, n_costs)`.
         epochs: How often each sample is seen.
         batch_size: Samples a step.
         learning_rate: Adam's step size.
-        seed: The seed of the order of the samples.
+        seed: The seed of the order of the samples, and of a loss that draws.
+        loss: For decisions, a name of `qkeras_hybrid.bench.goals.LOSSES`; None for SPO+.
+        problem: The problem in which `y` are the costs, for decisions.
         on_epoch: Called after each epoch with the number of epochs done.
 
     Returns:
         Losses, scores and times.
     """
-    regression = not np.issubdtype(y.dtype, np.integer)
-    if regression:
-        y = y[:, np.newaxis]
-        loss_name, metric = "mean_squared_error", keras.metrics.R2Score(name="score")
-    else:
-        y = y.astype("int32")  # JAX has no int64 unless it was started for it, and would warn
-        loss_name = "sparse_categorical_crossentropy"
-        metric = keras.metrics.SparseCategoricalAccuracy(name="score")
-    model.compile(keras.optimizers.Adam(learning_rate), loss_name, metrics=[metric])
+    goal = goal_of(y, problem)
+    y = goal.targets(y)
+    # XLA can't call what decides; under JAX and torch the host call is part of the graph.
+    calls_host = problem is not None and keras.backend.backend() == "tensorflow"
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        goal.loss(loss, seed),
+        metrics=[goal.in_training()],
+        jit_compile=False if calls_host else "auto",
+    )
     # Keras draws the order of batches from state that also depends on the model's layers. The
     # order is drawn here instead, so that all contenders of a seed see the same batches.
     order = np.random.default_rng(seed)
     clock = EpochClock()
-    loss, score, ends, epoch_seconds = [], [], [], []
+    losses, score, ends, epoch_seconds = [], [], [], []
     start = time.perf_counter()
     for epoch in range(epochs):
         shuffled = order.permutation(len(x))
@@ -109,28 +111,32 @@ def train(
         )
         ends.append(time.perf_counter() - start)
         epoch_seconds.append(clock.seconds)
-        loss.append(float(history.history["loss"][0]))
+        losses.append(float(history.history["loss"][0]))
         score.append(float(history.history["score"][0]))
         on_epoch(epoch + 1)
-    return Training(loss, score, ends, ends[0], epoch_seconds[1:], time.perf_counter() - start)
+    return Training(losses, score, ends, ends[0], epoch_seconds[1:], time.perf_counter() - start)
 
 
-def score(model: Any, x: npt.NDArray[Any], y: npt.NDArray[Any], batch_size: int = 256) -> float:
-    """Returns the accuracy of a classifier, or the R² of a regression, on samples.
+def score(
+    model: Any,
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any],
+    problem: DecisionProblem | None = None,
+    batch_size: int = 256,
+) -> float:
+    """Returns the accuracy of a classifier, the R² of a regression, or the regret of decisions.
 
     For a classifier, a sample for which the model gives NaN or infinity counts as wrong; for a
-    regression, such an output makes the score NaN.
+    regression and for decisions, such an output makes the score NaN.
 
     Args:
         model: A Keras model, or a fitted scikit-learn estimator.
         x: Features of shape `(n, n_features)`.
-        y: Classes (whole numbers) or targets of shape `(n,)`.
+        y: Classes (whole numbers) or targets of shape `(n,)`, or costs of shape `(n, n_costs)`.
+        problem: The problem in which `y` are the costs, for decisions.
         batch_size: Samples that a Keras model predicts at a time.
     """
     if not isinstance(model, keras.Model):
         return float(model.score(x, y))
     outputs = np.asarray(model.predict(x, batch_size=batch_size, verbose=0))
-    finite = np.isfinite(outputs).all(axis=-1)
-    if np.issubdtype(y.dtype, np.integer):
-        return float(((outputs.argmax(axis=-1) == y) & finite).mean())
-    return float(sklearn_metrics.r2_score(y, outputs[:, 0])) if finite.all() else math.nan
+    return goal_of(y, problem).score(outputs, y)

@@ -16,11 +16,11 @@ class Data(Protocol):
 
     @property
     def n_outputs(self) -> int:
-        """The width of the outputs: the number of classes, or 1."""
+        """The width of the outputs: the number of classes or costs, or 1."""
 
     @property
     def task(self) -> str:
-        """What is learned: "classification" or "regression"."""
+        """What is learned: "classification", "regression" or "decisions"."""
 
     @property
     def image_shape(self) -> tuple[int, ...] | None:
@@ -29,7 +29,7 @@ class Data(Protocol):
 
 def with_head(dataset: Data, *layers: keras.Layer) -> keras.Model:
     """Puts an input of the data set's features before layers, and the Dense head behind them."""
-    activation = "linear" if dataset.task == "regression" else "softmax"
+    activation = "softmax" if dataset.task == "classification" else "linear"
     return keras.Sequential(
         [
             keras.Input((dataset.n_features,)),

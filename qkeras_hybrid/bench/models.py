@@ -1,8 +1,9 @@
 """Hybrid models to compare, by name, and models from a user's own Python file.
 
 A builder is a function of a data set and keyword arguments that returns an untrained model from
-`(batch, n_features)` to `(batch, n_outputs)`: class probabilities, or one number where the task
-is regression. Angles are in radians; features come standardised from `datasets.split`.
+`(batch, n_features)` to `(batch, n_outputs)`: class probabilities, one number where the task is
+regression, or costs where it is decisions. Angles are in radians; features come standardised from
+`datasets.split`.
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ def build(model: Mapping[str, Any], dataset: Data) -> keras.Model:
     A name such as `"path/to/file.py:function"` is a function in a user's file. It is called as
     `function(n_features, n_outputs, **arguments)` and returns an untrained Keras model, with a
     quantum layer in it, from `(batch, n_features)` to class probabilities
-    `(batch, n_outputs)`, or to `(batch, 1)` for regression. The file runs by itself: it can't
-    import its neighbours, because `fingerprint` would not see them change.
+    `(batch, n_outputs)`, to `(batch, 1)` for regression, or to `n_outputs` costs. The file runs by
+    itself: it can't import its neighbours, because `fingerprint` would not see them change.
 
     Args:
         model: The `"name"` and the arguments of the builder.

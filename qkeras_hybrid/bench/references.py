@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from qkeras_hybrid import kernels
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.derived import DoesNotApplyError
 
 if TYPE_CHECKING:
     import sklearn.ensemble as sklearn_ensemble
@@ -68,6 +69,7 @@ class Reference:
             accuracy or R².
 
         Raises:
+            DoesNotApplyError: If the task is "decisions".
             ValueError: If a hyperparameter or the task is unknown.
 
         Example:
@@ -77,8 +79,22 @@ class Reference:
         """
         for name in hyperparameters:
             one_of("hyperparameters", name, self.search_space)
-        one_of("task", task, TASKS)
+        self.require(task)
         return self.make({**self.defaults, **hyperparameters}, task, seed)
+
+    def require(self, task: str) -> None:
+        """Makes sure that there is such an estimator for a kind of data.
+
+        Raises:
+            DoesNotApplyError: If the task is "decisions".
+            ValueError: If it is unknown.
+        """
+        if task == "decisions":
+            raise DoesNotApplyError(
+                f"The contender {self.name!r} does not apply to decisions: it learns one class or "
+                "one number of a sample, and no costs to decide by."
+            )
+        one_of("task", task, TASKS)
 
     def parameters(self, estimator: Any) -> int | None:
         """Returns the number of fitted parameters of a fitted estimator.

@@ -38,7 +38,7 @@ class Row:
             also where tuning chooses the hybrid's size, which is then another row's.
         n_train: The number of samples for training.
         n_test: The number of samples for the test.
-        metric: `"accuracy"` or `"r2"`.
+        metric: A key of `qkeras_hybrid.bench.metrics.METRICS`, such as `"accuracy"`.
         train_score: Of the training part; None if it is not a finite number.
         test_score: Of the test part, which is looked at once; likewise.
         loss: Of each epoch; None for scikit-learn.

@@ -15,18 +15,16 @@ import keras
 from qkeras_hybrid import datasets
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import contenders as known
-from qkeras_hybrid.bench import controls, cost, execution, fitting, models, switching
+from qkeras_hybrid.bench import controls, cost, execution, goals, models, switching
 from qkeras_hybrid.bench import task as tasks_module
 from qkeras_hybrid.bench.environment import machine, versions
+from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.results import Results
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
 
 OnEpoch = Callable[[Task, int], None]
 """Called with the task and the number of epochs done, first with 0."""
-
-METRICS = {"classification": "accuracy", "regression": "r2"}
-"""What a score is, by the kind of problem."""
 
 
 # What there is to run.
@@ -48,7 +46,7 @@ def plan(
     Args:
         data: As `qkeras_hybrid.datasets.prepare` takes it.
         model: As `qkeras_hybrid.bench.models.build` takes it.
-        training: `"epochs"`, `"batch_size"`, `"learning_rate"`.
+        training: `"epochs"`, `"batch_size"`, `"learning_rate"`, and for decisions `"loss"`.
         seeds: Whole numbers of at least 0.
         contenders: Names of `bench.contenders.CONTENDERS`; None for the hybrid and all controls
             that apply.
@@ -60,28 +58,33 @@ def plan(
 
     Raises:
         ValueError: If the data or the model can't be made, training or a contender is not valid,
-            a control that is asked for by name does not apply, or no engine can compute the
+            a contender that is asked for by name does not apply, or no engine can compute the
             hybrid's circuits as they shall be.
     """
     _check_training(training)
     seeds = list(seeds)
     dataset, _ = datasets.prepare(data, min(seeds, default=0))
+    if "loss" in training:
+        goals.check_loss(training["loss"], dataset.task)
     hybrid = models.build(model, dataset)
-    reasons = controls.inapplicable(hybrid)
     if contenders is None:
+        reasons = controls.inapplicable(hybrid)
         names = ["hybrid", *(name for name in controls.CONTROLS if name not in reasons)]
     else:
         names = list(contenders)
-        reasons = {name: reason for name, reason in reasons.items() if name in names}
         for name in names:
             if name not in known.CONTENDERS:
                 listed = ", ".join(map(repr, known.CONTENDERS))
                 raise ArgumentError("contenders", f"be of {listed}", name)
+        reasons = controls.inapplicable(hybrid, [name for name in names if name in controls.ALL])
         for name, reason in reasons.items():
             raise ValueError(
                 f"The contender {name!r} does not apply to the model {model.get('name')!r}. "
                 f"{reason}"
             )
+        for name in names:
+            if name in REFERENCES:
+                REFERENCES[name].require(dataset.task)
     table = more.get("execution") or {}
     for one in (execution.in_training(table), table):
         switching.put(hybrid, one)
@@ -100,6 +103,7 @@ def plan(
 
 
 _TRAINING: dict[str, type] = {"epochs": int, "batch_size": int, "learning_rate": float}
+_MORE = ("loss",)
 
 
 def _check_training(training: Mapping[str, Any]) -> None:
@@ -112,8 +116,8 @@ def _check_training(training: Mapping[str, Any]) -> None:
             needed = "a whole number over 0" if kind is int else "a number over 0"
             raise ArgumentError(name, f"be {needed}", value)
     for name in training:
-        if name not in _TRAINING:
-            raise ArgumentError("training", f"have {', '.join(_TRAINING)} only", name)
+        if name not in (*_TRAINING, *_MORE):
+            raise ArgumentError("training", f"have {', '.join((*_TRAINING, *_MORE))} only", name)
 
 
 # Running a task.
@@ -197,9 +201,9 @@ def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
         ),
         "n_train": len(split.y_train),
         "n_test": len(split.y_test),
-        "metric": METRICS[dataset.task],
-        "train_score": _number(fitting.score(model, split.x_train, split.y_train)),
-        "test_score": _number(fitting.score(model, split.x_test, split.y_test)),
+        "metric": contender.metric,
+        "train_score": _number(contender.score(model, split.x_train, split.y_train)),
+        "test_score": _number(contender.score(model, split.x_test, split.y_test)),
         "loss": [_number(value) for value in training.loss] if training else None,
         "first_epoch_seconds": first_epoch_seconds,
         "later_epoch_seconds": later if training else None,

@@ -20,7 +20,7 @@
     data = {name = "two_curves", n_features = 4}
     model = {name = "pqc_dense", n_qubits = 4}
     contenders = ["hybrid", "linear"]     # left out: the hybrid and all controls that apply
-    training = {epochs = 40}              # what differs from the suite's
+    training = {epochs = 40}              # what differs from the suite's; for decisions, a loss
     tuning = false                        # this task is not tuned
     engine = "auto"                       # how its circuits are computed; of the first four, a
     shots = ["exact", 100, 1000]          # list makes a comparison of each value, and of each
@@ -152,7 +152,7 @@ def read(name: str) -> Suite:
 
 _TOP = ("description", "seeds", "training", "tuning", *execution.KEYS, "task")
 _TASK = ("data", "model", "contenders", "training", "tuning", *execution.KEYS, "sweep")
-_TRAINING = ("epochs", "batch_size", "learning_rate")
+_TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
 _TUNING = ("trials", "seconds", "folds", "search_space")
 
 

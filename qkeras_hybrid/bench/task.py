@@ -35,7 +35,8 @@ class Task:
         data: What `qkeras_hybrid.datasets.prepare` takes: the `"name"` of a data set, its
             arguments, and how it is split (`"test_size"`, `"n_train"`, `"pca"`).
         model: The `"name"` of a hybrid model and the arguments of its builder.
-        training: `"epochs"`, `"batch_size"` and `"learning_rate"`.
+        training: `"epochs"`, `"batch_size"` and `"learning_rate"`; for decisions also `"loss"`, a
+            name of `qkeras_hybrid.bench.goals.LOSSES`.
         backend: The Keras backend that trains it.
         contender: `"hybrid"`, or the name of a control that is derived from the hybrid, or of a
             reference.

@@ -47,7 +47,7 @@ class Fold:
 
     Attributes:
         x_train: Features of shape `(n, n_features)`.
-        y_train: Classes or targets of shape `(n,)`.
+        y_train: Classes or targets of shape `(n,)`, or costs of shape `(n, n_costs)`.
         x_valid: Features of the samples that the fold leaves out.
         y_valid: Their classes or targets.
     """
@@ -135,8 +135,8 @@ def folds_of(split: Split, folds: int, seed: int) -> list[Fold]:
     """Divides the training part of a split for cross-validation.
 
     Classes keep their shares. Features are standardised anew by each fold's training samples,
-    and so are the targets of a regression. Principal components, if the split has them, are
-    those of the whole training part.
+    and so are the targets of a regression; costs of decisions stay as they are. Principal
+    components, if the split has them, are those of the whole training part.
 
     Raises:
         ValueError: If a class has fewer samples than there are folds.
@@ -156,7 +156,7 @@ def folds_of(split: Split, folds: int, seed: int) -> list[Fold]:
             scaler.transform(split.x_train[part]).astype("float32") for part in (train, valid)
         )
         y_train, y_valid = split.y_train[train], split.y_train[valid]
-        if not classes:
+        if not classes and split.y_train.ndim == 1:
             mean, deviation = y_train.mean(), y_train.std() or 1.0
             y_train, y_valid = ((part - mean) / deviation for part in (y_train, y_valid))
         found.append(Fold(x_train, y_train, x_valid, y_valid))

@@ -157,7 +157,9 @@ def _load(data: str, target: str | None, task: str, pca: int | None, seed: int) 
     elif suffix == ".npz":
         table = {"name": "numpy", "path": data, "task": task}
     else:
-        own = [name for name in datasets.names() if name not in ("csv", "numpy")]
+        # A kernel has one class or one number to learn of a sample, not a vector of costs.
+        others = ("csv", "numpy", *datasets.problems.LOADERS)
+        own = [name for name in datasets.names() if name not in others]
         if data not in own:
             known = ", ".join(own)
             raise ArgumentError("data", f"be a .csv or .npz file, or one of {known}", data)

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 @app.command()
 def run(
     suite: Annotated[
-        str, typer.Argument(metavar="SUITE", help="`quick`, `paper`, or a TOML file of yours.")
+        str,
+        typer.Argument(
+            metavar="SUITE",
+            help="`quick`, `paper`, `kernels`, `decisions`, or a TOML file of yours.",
+        ),
     ] = "quick",
     output: Annotated[
         Path | None,

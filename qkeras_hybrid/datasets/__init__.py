@@ -7,10 +7,11 @@ is scaled by what its training part says.
   `diabetes`.
 - Generated from formulas, in `generators`: `linearly_separable`, `hidden_manifold`,
   `hyperplanes_parity`, `two_curves`, `bars_and_stripes`.
+- Decision problems whose costs a formula makes, in `problems`: `shortest_path`, `knapsack`.
 - A user's file, in `files`: `csv`, `numpy`.
 
 A data set is a function that returns a `Dataset`: its arguments are those that `load` takes. One
-more is one more function in `real`, `generators` or `files`.
+more is one more function in `real`, `generators`, `problems` or `files`.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from typing import Any
 
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.datasets import files, generators, real
+from qkeras_hybrid.datasets import files, generators, problems, real
 from qkeras_hybrid.datasets.base import Dataset, Split, split, split_and_features
 
 __all__ = ["Dataset", "Split", "descriptions", "fingerprint", "load", "names", "prepare", "split"]
@@ -31,6 +32,7 @@ __all__ = ["Dataset", "Split", "descriptions", "fingerprint", "load", "names", "
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     **real.LOADERS,
     **generators.LOADERS,
+    **problems.LOADERS,
     **files.LOADERS,
 }
 
@@ -56,8 +58,9 @@ def load(name: str, **arguments: Any) -> Dataset:
     Args:
         name: One of `names()`.
         **arguments: What the data set takes: nothing for real data; for generated data
-            `n_samples`, `seed` and what its module `qkeras_hybrid.datasets.generators`
-            documents; for files `path` and what `qkeras_hybrid.datasets.files` documents.
+            `n_samples`, `seed` and what its module `qkeras_hybrid.datasets.generators` or
+            `qkeras_hybrid.datasets.problems` documents; for files `path` and what
+            `qkeras_hybrid.datasets.files` documents.
 
     Returns:
         The data set, its arrays read-only.

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.decisions import DecisionProblem
 
 if TYPE_CHECKING:
     import sklearn.decomposition as sklearn_decomposition
@@ -27,17 +28,19 @@ else:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples of a classification or regression problem, as they are in their source: not scaled.
+    """Samples of a classification, a regression or decisions, as in the source: not scaled.
 
     Attributes:
         name: The name that `load` knows it by.
         x: float32 features of shape `(n_samples, n_features)`, read-only.
         y: Read-only, of shape `(n_samples,)`: int64 classes `0 ... n_classes - 1`, or for
-            regression float32 targets.
-        n_classes: The number of classes; 0 for regression.
+            regression float32 targets; for decisions float32 costs, of shape
+            `(n_samples, n_costs)`.
+        n_classes: The number of classes; 0 for regression and decisions.
         source: Where the samples come from, to cite.
         image_shape: `(height, width, channels)` where the features are the pixels of an image
             in this order, else None.
+        problem: The problem in which `y` are the costs, for decisions; else None.
     """
 
     name: str
@@ -46,6 +49,7 @@ class Dataset:
     n_classes: int
     source: str
     image_shape: tuple[int, int, int] | None = None
+    problem: DecisionProblem | None = None
 
     @property
     def n_features(self) -> int:
@@ -54,12 +58,14 @@ class Dataset:
 
     @property
     def n_outputs(self) -> int:
-        """The outputs that a model of it has: one for each class, or 1 for regression."""
-        return self.n_classes or 1
+        """The outputs that a model of it has: one for each class or cost, or 1 for regression."""
+        return int(self.y.shape[1]) if self.y.ndim == 2 else self.n_classes or 1
 
     @property
     def task(self) -> str:
-        """`"classification"` or `"regression"`."""
+        """`"classification"`, `"regression"` or `"decisions"`."""
+        if self.problem is not None:
+            return "decisions"
         return "classification" if self.n_classes else "regression"
 
 
@@ -71,9 +77,11 @@ class Split:
         x_train: float32 features of shape `(n_train, n_features)`. Each has mean 0 and
             variance 1, or is 0 throughout if it is constant in the training part.
         y_train: Of shape `(n_train,)`: int64 classes, or for regression float32 targets with
-            mean 0 and variance 1.
+            mean 0 and variance 1; for decisions float32 costs of shape `(n_train, n_costs)`, as
+            they are in the data set.
         x_test: float32 features of shape `(n_test, n_features)`, under the same scaling.
-        y_test: Of shape `(n_test,)`: int64 classes, or float32 targets under the same scaling.
+        y_test: Of shape `(n_test,)`: int64 classes, or float32 targets under the same scaling;
+            for decisions costs.
         train_index: Which samples of the data set the training part holds, in its order.
         test_index: Which samples of the data set the test part holds, in its order.
     """
@@ -100,24 +108,28 @@ def make_dataset(
     *,
     n_classes: int | None = None,
     image_shape: tuple[int, int, int] | None = None,
+    problem: DecisionProblem | None = None,
 ) -> Dataset:
     """Returns a data set of read-only copies in the types that `Dataset` promises.
 
     Args:
         name: The name that `load` knows it by.
         x: Features of shape `(n_samples, n_features)`.
-        y: Classes or targets of shape `(n_samples,)`.
+        y: Classes or targets of shape `(n_samples,)`, or costs of shape `(n_samples, n_costs)`.
         source: Where the samples come from, to cite.
         n_classes: The number of classes; None counts them in `y`, 0 says that it is regression.
         image_shape: The shape of an image, if the features are its pixels.
+        problem: The problem whose costs `y` are, for decisions.
     """
+    if problem is not None:
+        n_classes = 0
     x = np.array(x, dtype="float32")
     y = np.array(y, dtype="float32" if n_classes == 0 else "int64")
     # Shared by all who load it: writing to it would change their data too.
     x.setflags(write=False)
     y.setflags(write=False)
     classes = int(y.max()) + 1 if n_classes is None else n_classes
-    return Dataset(name, x, y, classes, source, image_shape)
+    return Dataset(name, x, y, classes, source, image_shape, problem)
 
 
 def split(
@@ -134,7 +146,7 @@ def split(
     whole has (to the nearest sample). Features are then standardised,
     `(x - mean) / standard deviation`, with mean and deviation of the training part only: the
     test part has no influence on what a model trains on. For regression the targets are
-    standardised in the same way.
+    standardised in the same way. Costs of decisions are not, for decisions compare their sizes.
 
     Args:
         dataset: What to split.
@@ -150,8 +162,8 @@ def split(
 
     Raises:
         ValueError: If the seed is negative, a part would have fewer samples than there are
-            classes (for regression: than 2), a class has no sample in the training part, or
-            there are not as many training samples or components as asked for.
+            classes (for regression and decisions: than 2), a class has no sample in the training
+            part, or there are not as many training samples or components as asked for.
 
     Example:
         >>> from qkeras_hybrid.datasets import load
@@ -211,7 +223,7 @@ def _indices(
     # What a score can be computed from: a sample of each class, or two targets.
     least = dataset.n_classes or 2
     each = f"at least one sample of each of the {least} classes"
-    if dataset.task == "regression":
+    if dataset.task != "classification":
         each = "at least 2 samples"
     n_samples = len(dataset.y)
     n_test = math.ceil(n_samples * test_size) if 0 < test_size < 1 else 0

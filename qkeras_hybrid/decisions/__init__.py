@@ -12,7 +12,7 @@
 
 from qkeras_hybrid.decisions.base import DecisionProblem, decide
 from qkeras_hybrid.decisions.choices import Choices
-from qkeras_hybrid.decisions.data import shortest_path_data
+from qkeras_hybrid.decisions.data import knapsack_data, shortest_path_data
 from qkeras_hybrid.decisions.estimators import (
     BlackBox,
     GradientEstimator,
@@ -46,6 +46,7 @@ __all__ = [
     "ShortestPath",
     "decide",
     "decision_cost",
+    "knapsack_data",
     "regret",
     "shortest_path_data",
     "targets",

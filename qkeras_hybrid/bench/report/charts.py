@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.report import words
 from qkeras_hybrid.bench.report.content import Comparison
 from qkeras_hybrid.bench.statistics import Aggregate, Curve, Summary, Sweep
@@ -121,7 +122,7 @@ def aggregates(its: Sequence[Aggregate], margin: float, contenders: Sequence[str
         for one in its
         if one.difference.n
     ]
-    model = words.measured(its[0].model, "accuracy", tuned=its[0].tuned, execution=its[0].execution)
+    model = words.measured_of(dataclasses.replace(its[0], metric="accuracy"))
     title = f"Differences of test {_metric(its[0].metric)} over data sets, {model}"
     return dots(rows, title, margin, its[0].metric, contenders)
 
@@ -149,14 +150,14 @@ def dots(
     bottom = top + step * len(rows)
     reach = [v for r in rows for v in (r.mean, r.low, r.high, *r.values) if not math.isnan(v)]
     x = spanning([*reach, -1.3 * margin, 1.3 * margin], left, WIDTH - 12)
-    unit = "points" if metric == "accuracy" else "hundredths of R²"
+    unit = metric_of(metric).hundredths
     parts = [
         _rect(x(-margin), top - 6, x(margin) - x(-margin), bottom - top + 6, "band"),
         *_x_ticks(x, bottom, top - 6, lambda v: words.hundredths(v).replace(".0", "")),
         _line(x(0), top - 6, x(0), bottom, "zero"),
         _text(x(0) - 8, 13, "← contender better", "note", "end"),
         _text(x(0) + 8, 13, "hybrid better →", "note", "start"),
-        _text((left + WIDTH - 12) / 2, bottom + 34, f"{unit}, hybrid minus contender", "axis"),
+        _text((left + WIDTH - 12) / 2, bottom + 34, f"{unit}, {words.minus([metric])}", "axis"),
     ]
     for number, row in enumerate(rows):
         y = top + step * (number + 0.5)
@@ -237,7 +238,7 @@ def learning(comparison: Comparison, contenders: Sequence[str], *, by_time: bool
         "x": [x.low, x.high, x.start, x.end, x.log],
         "y": [y.low, y.high, y.start, y.end],
         "xname": "after" if by_time else "epoch",
-        "metric": comparison.metric,
+        "percent": metric_of(comparison.metric).percent,
     }
     return _svg(f"{title}, {comparison.title}", bottom + 42, parts, scales)
 
@@ -272,7 +273,7 @@ def sweep(one: Sweep, contenders: Sequence[str]) -> str:
         "y": [y.low, y.high, y.start, y.end],
         "xname": one.axis,
         "xsaid": [[round(x(place), 1), said] for place, said in one.apart.items()],
-        "metric": one.metric,
+        "percent": metric_of(one.metric).percent,
     }
     title = f"Test {_metric(one.metric)} along {one.axis}, {one.title}"
     return _svg(title, bottom + 42, parts, scales)
@@ -288,7 +289,7 @@ def _ends(mean: float, half_width: float) -> tuple[float, float]:
 
 
 def _metric(metric: str) -> str:
-    return words.METRICS.get(metric, metric)
+    return metric_of(metric).label
 
 
 def _svg(
@@ -347,7 +348,7 @@ def _x_ticks(
 def _y_ticks(axis: Axis, left: float, right: float, metric: str) -> list[str]:
     parts = []
     for value in axis.ticks():
-        said = f"{100 * value:.4g} %" if metric == "accuracy" else f"{value:.3g}"
+        said = f"{100 * value:.4g} %" if metric_of(metric).percent else f"{value:.3g}"
         parts.append(_line(left, axis(value), right, axis(value), "grid"))
         parts.append(_text(left - 6, axis(value) + 4, said, "tick", "end"))
     return parts

@@ -19,6 +19,7 @@ from qkeras_hybrid.bench.statistics import (
     Summary,
     Sweep,
     TimeToScore,
+    ToDecide,
 )
 
 
@@ -86,6 +87,8 @@ class Content:
         aggregates: Hybrids against contenders over data sets.
         ranks: Over data sets, apart where tuning or circuits differ; none with too few.
         sweeps: Along axes.
+        to_decide: What contenders trained to decide gain over themselves trained in two stages,
+            each with what model and data are called.
         runs: The number of runs.
         failed: The number of runs that failed.
         margin: The margin of equivalence.
@@ -98,6 +101,7 @@ class Content:
     aggregates: tuple[Aggregate, ...]
     ranks: tuple[Ranks, ...]
     sweeps: tuple[Sweep, ...]
+    to_decide: tuple[tuple[str, ToDecide], ...]
     runs: int
     failed: int
     margin: float
@@ -105,11 +109,17 @@ class Content:
     contenders: tuple[str, ...]
 
     @property
+    def minus(self) -> str:
+        """What is subtracted from what in a difference, as the beginning of a sentence."""
+        said = words.minus(comparison.metric for comparison in self.comparisons)
+        return said[0].upper() + said[1:]
+
+    @property
     def aggregate_groups(self) -> list[list[Aggregate]]:
-        """The aggregates of each model and metric, apart where tuning or circuits differ."""
-        groups: dict[tuple[str, str, bool, str], list[Aggregate]] = {}
+        """The aggregates of each model and metric, apart where loss, tuning or circuits differ."""
+        groups: dict[tuple[str, str, bool, str, str], list[Aggregate]] = {}
         for one in self.aggregates:
-            group = (one.model, one.metric, one.tuned, one.execution)
+            group = (one.model, one.metric, one.tuned, one.execution, one.loss)
             groups.setdefault(group, []).append(one)
         return list(groups.values())
 
@@ -139,7 +149,19 @@ class Content:
             "are said of the time of the whole fit. Times to a score are to the end of an epoch, "
             "and the score is that in training.",
             "A flag marks contenders whose test score equals the train score in every seed.",
+            *self._of_decisions(),
         )
+
+    def _of_decisions(self) -> list[str]:
+        if all(comparison.metric != "regret" for comparison in self.comparisons):
+            return []
+        return [
+            "Regret is what decisions that follow predicted costs cost more than the best ones, as "
+            "a share of what the best ones cost, over all samples: less is better. The best are "
+            "those for the costs as they came about, with noise: no model gets to 0.",
+            "Trained to decide (spo_plus, perturbed_fenchel_young), a model need not predict costs "
+            "well; in two stages (mean_squared_error), it learns the costs, and decisions follow.",
+        ]
 
     @property
     def data_sets(self) -> int:
@@ -175,6 +197,9 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
         _comparison(number, name, its, names[name], margin)
         for number, (name, its) in enumerate(found.items(), start=1)
     )
+    decided = statistics.to_decide(rows, margin)
+    two_stage = {one.two_stage: found[one.two_stage] for one in decided}
+    titles = {id_: " on ".join(said) for id_, said in words.names(two_stage, losses=False).items()}
     suites = list(dict.fromkeys(row.suite for row in rows if row.suite))
     contenders = dict.fromkeys(["hybrid", *(row.contender for row in rows)])
     return Content(
@@ -183,6 +208,7 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
         aggregates=tuple(statistics.aggregate(rows, margin)),
         ranks=tuple(statistics.ranks(rows)),
         sweeps=tuple(statistics.sweeps(rows)),
+        to_decide=tuple((titles[one.two_stage], one) for one in decided),
         runs=len(rows),
         failed=sum(not statistics.succeeded(row) for row in rows),
         margin=margin,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import math
 import re
@@ -13,6 +14,7 @@ import numpy as np
 
 from qkeras_hybrid import _files
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.report import words
 from qkeras_hybrid.bench.report.content import Comparison, Content, slug
 from qkeras_hybrid.bench.report.verdicts import NOUNS
@@ -108,8 +110,9 @@ def _all(content: Content) -> Iterator[tuple[str, Any]]:
 
 
 def _apart(one: Aggregate | Ranks) -> str:
-    circuits = f"-{slug(one.execution)}" if one.execution else ""
-    return ("-tuned" if one.tuned else "") + circuits
+    loss = one.loss if isinstance(one, Aggregate) else ""
+    said = [slug(text) for text in (loss, "tuned" if one.tuned else "", one.execution) if text]
+    return "".join(f"-{text}" for text in said)
 
 
 def _new(width: float, height: float) -> tuple[Any, Any]:
@@ -139,7 +142,7 @@ def differences(comparison: Comparison, content: Content) -> Any:
 def aggregates(its: Sequence[Aggregate], content: Content) -> Any:
     """Draws the differences of a hybrid over data sets; None without any."""
     lines = [(one.contender, one.difference, ()) for one in its if one.difference.n]
-    model = words.measured(its[0].model, "accuracy", tuned=its[0].tuned, execution=its[0].execution)
+    model = words.measured_of(dataclasses.replace(its[0], metric="accuracy"))
     return _dots(lines, f"{model} over data sets", its[0].metric, content)
 
 
@@ -161,8 +164,9 @@ def _dots(
     axes.set_yticks(range(len(lines)), [words.label(name) for name, _, _ in lines])
     axes.set_ylim(len(lines) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    unit = "points of test accuracy" if metric == "accuracy" else "hundredths of test R²"
-    axes.set_xlabel(f"hybrid minus contender, {unit}")
+    kind = metric_of(metric)
+    unit = f"{'points' if kind.percent else 'hundredths'} of test {kind.label}"
+    axes.set_xlabel(f"{words.minus([metric])}, {unit}")
     figure.suptitle(_wrapped(title), fontsize=9)
     return figure
 
@@ -298,11 +302,12 @@ def ranks_svg(its: Ranks) -> str:
 
 
 def _scale(metric: str) -> float:
-    return 100 if metric == "accuracy" else 1
+    return 100 if metric_of(metric).percent else 1
 
 
 def _axis(part: str, metric: str) -> str:
-    return f"{part} {words.METRICS.get(metric, metric)}" + (" (%)" if metric == "accuracy" else "")
+    kind = metric_of(metric)
+    return f"{part} {kind.label}" + (" (%)" if kind.percent else "")
 
 
 def _wrapped(text: str, width: int = 62) -> str:

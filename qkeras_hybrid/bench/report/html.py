@@ -7,7 +7,8 @@ import math
 from typing import TYPE_CHECKING
 
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.bench.report import charts, figures, words
+from qkeras_hybrid.bench.metrics import metric_of
+from qkeras_hybrid.bench.report import charts, figures, markdown, words
 from qkeras_hybrid.bench.report.content import Content, cost_heads
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ def page(content: Content) -> str:
     )
     environment.globals.update(
         words=words,
+        metric_of=metric_of,
+        decided=markdown.decided,
         charts=charts,
         safe=markupsafe.Markup,
         isnan=math.isnan,

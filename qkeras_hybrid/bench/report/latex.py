@@ -41,14 +41,21 @@ def tables(content: Content) -> str:
             for one in content.aggregates
         ]
         heads = ["Model", "Contender", "Difference", "95 % interval", "Data sets", "p"]
-        caption = "Hybrid minus contender over data sets, in hundredths of the score."
+        caption = f"{content.minus} over data sets, in hundredths of the score."
         parts.append(_table(heads, lines, caption, "over-data-sets", left=2))
+    if content.to_decide:
+        heads, lines = markdown.decided(content)
+        caption = (
+            "Trained to decide against trained in two stages: two stages minus trained to decide, "
+            "in hundredths, with 95 % bootstrap intervals."
+        )
+        parts.append(_table(heads, lines, caption, "to-decide", left=3))
     for comparison in content.comparisons:
         seeds = words.counted(comparison.seeds, "seed")
         heads, rows = markdown.results(comparison)
         caption = (
-            f"{comparison.title}, {seeds}. Differences are hybrid minus contender in hundredths, "
-            "with 95 % bootstrap intervals."
+            f"{comparison.title}, {seeds}. Differences are {words.minus([comparison.metric])} in "
+            "hundredths, with 95 % bootstrap intervals."
         )
         parts.append(_table(heads, rows, caption, comparison.anchor))
         names = cost_heads(comparison)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.report import words
 from qkeras_hybrid.bench.report.content import Comparison, Content, cost_heads
 from qkeras_hybrid.bench.statistics import Estimate
@@ -30,6 +31,7 @@ def page(content: Content, figures: Sequence[Path] = ()) -> str:
         ),
     ]
     shown = {path.name: path for path in figures}
+    parts += _to_decide(content)
     parts += _over(content, shown)
     for comparison in content.comparisons:
         parts += _comparison(comparison, shown)
@@ -37,6 +39,38 @@ def page(content: Content, figures: Sequence[Path] = ()) -> str:
     parts += ["## Protocol", *_terms(content.protocol)]
     parts += ["## How to read this", "\n".join(f"- {escaped(line)}" for line in content.reading)]
     return "\n\n".join(parts) + "\n"
+
+
+def _to_decide(content: Content) -> list[str]:
+    if not content.to_decide:
+        return []
+    return [
+        "## Trained to decide, or in two stages",
+        "Each contender trained by a loss of decisions, against itself trained to predict costs "
+        "(mean squared error): two stages minus trained to decide, in hundredths, by seed.",
+        table(*decided(content), left=3),
+    ]
+
+
+def decided(content: Content) -> tuple[list[str], list[list[str]]]:
+    """Returns the heads and lines of the table of losses."""
+    heads = ["Model and data", "Contender", "Loss", "Regret", "In two stages", "Difference"]
+    heads += ["95 % interval", "p (Holm)", "Trained to decide is"]
+    lines = [
+        [
+            title,
+            words.label(one.contender),
+            one.loss,
+            words.score(one.score, one.metric),
+            words.score(one.score_of_two_stage, one.metric),
+            words.hundredths(one.contrast.difference.mean),
+            interval(one.contrast.difference),
+            words.p_value(one.contrast.p_holm),
+            one.contrast.outcome,
+        ]
+        for title, one in content.to_decide
+    ]
+    return heads, lines
 
 
 def _over(content: Content, figures: dict[str, Path]) -> list[str]:
@@ -58,7 +92,7 @@ def _over(content: Content, figures: dict[str, Path]) -> list[str]:
         ]
         parts += [
             "## Over data sets",
-            "Hybrid minus contender in hundredths, each data set with the same weight: its "
+            f"{content.minus} in hundredths, each data set with the same weight: its "
             "variants are averaged.",
             table(heads, lines, left=2),
         ]
@@ -90,7 +124,7 @@ def _comparison(comparison: Comparison, figures: dict[str, Path]) -> list[str]:
 
 def results(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     """Returns the heads and lines of a comparison's table of results."""
-    metric = words.METRICS.get(comparison.metric, comparison.metric)
+    metric = metric_of(comparison.metric).label
     heads = ["Contender", f"Test {metric}", "Difference", "95 % interval", "p (Holm)"]
     heads += ["Effect size", "Outcome", "Parameters", "Failed"]
     lines = []

@@ -115,7 +115,7 @@
   });
   const time = (s) => s >= 60 ? `${(s / 60).toPrecision(2)} min` : s >= 1 ? `${s.toPrecision(2)} s` : `${(s * 1000).toPrecision(2)} ms`;
   all("svg[data-scales]").forEach((svg) => {
-    const { x, y, xname, xsaid, metric } = JSON.parse(svg.dataset.scales);
+    const { x, y, xname, xsaid, percent } = JSON.parse(svg.dataset.scales);
     const back = ([low, high, start, end, log], place) => {
       const share = (place - start) / (end - start);
       return log ? low * (high / low) ** share : low + share * (high - low);
@@ -140,7 +140,7 @@
       const place = back(x, best.point[0]);
       const apart = (xsaid || []).find(([at]) => Math.abs(at - best.point[0]) < 0.2);
       const where = apart ? `${xname}: ${apart[1]}` : xname === "after" ? `after ${time(place)}` : `${xname} ${Number(place.toPrecision(xname === "epoch" ? 6 : 3))}`;
-      const value = metric === "accuracy" ? `${(100 * score).toFixed(1)} %` : score.toFixed(3);
+      const value = percent ? `${(100 * score).toFixed(1)} %` : score.toFixed(3);
       show(`${best.name}, ${where.replace(/^epoch .*/, () => `epoch ${Math.round(place)}`)}: ${value}`, event.clientX, event.clientY);
     });
     svg.addEventListener("pointerleave", hide);

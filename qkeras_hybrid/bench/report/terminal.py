@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.report.words import (
-    METRICS,
     MISSING,
     counted,
     execution_sentence,
@@ -40,7 +40,7 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
     training = first.training
     seeds = len({row.seed for row in rows})
     summaries = summarize(rows)
-    metric = METRICS.get(summaries[0].metric, summaries[0].metric)
+    metric = metric_of(summaries[0].metric).label
     made = rich_table.Table(
         title=f"{first.model['name']} on {first.data['name']}: {counted(seeds, 'seed')}, "
         f"{counted(training['epochs'], 'epoch')}, batches of {training['batch_size']}",

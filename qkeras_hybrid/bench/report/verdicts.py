@@ -6,6 +6,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import MARGIN, Contrast, Outcome, contrasts, summarize
 
@@ -13,6 +14,7 @@ NOUNS = {
     "dense_same_parameters": "the matched Dense",
     "dense_same_width": "the Dense of the same width",
     "linear": "a linear layer in its place",
+    "linear_model": "the linear model",
     "frozen_circuit": "the frozen circuit",
     "no_entanglement": "the circuit without entanglement",
     "fourier_features": "the Fourier feature layer",
@@ -22,9 +24,6 @@ NOUNS = {
     "gradient_boosting": "gradient boosting",
 }
 """What a verdict calls a contender."""
-
-UNITS = {"accuracy": "points", "r2": "hundredths of R²"}
-"""What a hundredth of a metric is called."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +51,7 @@ def judge(rows: Sequence[Row], margin: float = MARGIN) -> Verdict:
     Returns:
         The verdict, whose sentence is such as "No difference within 2 points to the frozen
         circuit; the matched Dense is 3.1 points better [2.0, 4.2] and 8 times cheaper to fit."
-        Its intervals are those of the other contender's score minus the hybrid's.
+        Its intervals are of what it says, by how much the other is better or worse.
     """
     summaries = {summary.contender: summary for summary in summarize(rows)}
     hybrid = summaries.get("hybrid")
@@ -65,7 +64,7 @@ def judge(rows: Sequence[Row], margin: float = MARGIN) -> Verdict:
     elif not found:
         said = "The hybrid was run alone: there is nothing to compare it with."
     else:
-        parts = _parts(found, margin, UNITS.get(hybrid.metric, "hundredths"))
+        parts = _parts(found, margin, metric_of(hybrid.metric).hundredths)
         said = "; ".join(parts) + "."
         said = said[0].upper() + said[1:]
         alone = summaries.values()

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from qkeras_hybrid._checks import bytes_text
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.row import Row
-from qkeras_hybrid.bench.statistics import Aggregate, Interval, execution, is_tuned
+from qkeras_hybrid.bench.statistics import Aggregate, Interval, execution, is_tuned, loss_of
 
 MISSING = "-"
 
@@ -25,9 +26,6 @@ COST_HEADS = {
 }
 """What the columns of a table of costs are called."""
 
-METRICS = {"accuracy": "accuracy", "r2": "R²"}
-"""What a metric is called."""
-
 _LABELS = {"mlp": "MLP", "rbf_svc": "RBF-SVC", "qsvc": "QSVC"}
 
 
@@ -36,18 +34,36 @@ def label(contender: str) -> str:
     return _LABELS.get(contender, contender.replace("_", " ").capitalize())
 
 
-def measured(model: str, metric: str, *, tuned: bool = False, execution: str = "") -> str:
+def measured(
+    model: str, metric: str, *, tuned: bool = False, execution: str = "", loss: str = ""
+) -> str:
     """Returns a model's name with what sets its scores apart: "pqc_dense, R², tuned".
 
     Accuracy, fixed settings and circuits without shots and noise go unsaid.
     """
-    said = [model, *([] if metric == "accuracy" else [METRICS[metric]])]
-    return ", ".join([*said, *(["tuned"] if tuned else []), *([execution] if execution else [])])
+    said = [model, *([] if metric == "accuracy" else [metric_of(metric).label])]
+    apart = [loss, "tuned" if tuned else "", execution]
+    return ", ".join([*said, *filter(None, apart)])
 
 
 def measured_of(one: Aggregate) -> str:
     """Returns the same of what is said over data sets."""
-    return measured(one.model, one.metric, tuned=one.tuned, execution=one.execution)
+    return measured(one.model, one.metric, tuned=one.tuned, execution=one.execution, loss=one.loss)
+
+
+def minus(metrics: Iterable[str]) -> str:
+    """Returns what is subtracted from what in a difference, so that the hybrid is better above 0.
+
+    Args:
+        metrics: What the scores are of all that is spoken of.
+    """
+    kinds = [metric_of(name) for name in dict.fromkeys(metrics)]
+    lower = [kind.label for kind in kinds if kind.lower_is_better]
+    if not lower:
+        return "hybrid minus contender"
+    if len(lower) == len(kinds):
+        return "contender minus hybrid"
+    return f"hybrid minus contender, of {' and '.join(lower)} contender minus hybrid"
 
 
 def execution_sentence(table: Mapping[str, Any] | None) -> str:
@@ -77,7 +93,7 @@ def score(interval: Interval, metric: str = "accuracy") -> str:
     """Returns a score with its interval: "81.0 ± 2.5 %", or "0.810 ± 0.025" of R²."""
     if math.isnan(interval.mean):
         return MISSING
-    if metric == "accuracy":
+    if metric_of(metric).percent:
         if math.isnan(interval.half_width):
             return f"{100 * interval.mean:.1f} %"
         return f"{100 * interval.mean:.1f} ± {100 * interval.half_width:.1f} %"
@@ -88,7 +104,7 @@ def score(interval: Interval, metric: str = "accuracy") -> str:
 
 def level(value: float, metric: str = "accuracy") -> str:
     """Returns a score without an interval: "92.1 %", or "0.921" of R²."""
-    return f"{100 * value:.1f} %" if metric == "accuracy" else f"{value:.3f}"
+    return f"{100 * value:.1f} %" if metric_of(metric).percent else f"{value:.3f}"
 
 
 def hundredths(value: float) -> str:
@@ -158,17 +174,20 @@ def _digits(value: float) -> str:
     return f"{value:.2g}" if value < 10 else f"{value:.0f}"
 
 
-def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]]:
+def names(
+    comparisons: Mapping[str, Sequence[Row]], *, losses: bool = True
+) -> dict[str, tuple[str, str]]:
     """Returns what the model and the data of each comparison are called.
 
     Args:
         comparisons: Rows by comparison id.
+        losses: Whether the loss is said too.
 
     Returns:
         Such as `("pqc_dense", "iris")`; with the arguments in which models or data of the same
         name differ, as in `("pqc_dense (n_qubits 4)", "iris")`. What else tells comparisons
         apart (training, Keras backend) stands after the data, and "tuned" where only some are. How
-        circuits were computed always stands there, if anything was said of it.
+        circuits were computed and the loss always stand there, if anything was said of them.
     """
     ones = {name: rows[0] for name, rows in comparisons.items()}
     models = _named((name, one.model) for name, one in ones.items())
@@ -180,6 +199,8 @@ def names(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, tuple[str, str]
     for name, one in ones.items():
         if one.execution:
             made[name] += f", {execution(one.execution)}"
+        if losses and loss_of(one.training):
+            made[name] += f", {loss_of(one.training)}"
     for part in ("training", "backend"):
         for name in _repeated(models, made):
             said = getattr(ones[name], part)

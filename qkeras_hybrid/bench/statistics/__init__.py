@@ -36,6 +36,7 @@ from qkeras_hybrid.bench.statistics.inference import (
     pairs_needed,
     wilcoxon,
 )
+from qkeras_hybrid.bench.statistics.losses import ToDecide, to_decide
 from qkeras_hybrid.bench.statistics.over_data import Aggregate, Ranks, aggregate, ranks
 from qkeras_hybrid.bench.statistics.paired import (
     Contrast,
@@ -51,6 +52,7 @@ from qkeras_hybrid.bench.statistics.rows import (
     data_set,
     execution,
     is_tuned,
+    loss_of,
     succeeded,
     summarize,
     t_interval,
@@ -71,6 +73,7 @@ __all__ = [
     "Summary",
     "Sweep",
     "TimeToScore",
+    "ToDecide",
     "aggregate",
     "bootstrap_interval",
     "comparisons",
@@ -82,6 +85,7 @@ __all__ = [
     "hybrid_target",
     "is_tuned",
     "learning_curves",
+    "loss_of",
     "paired_difference",
     "pairs_needed",
     "ranks",
@@ -90,5 +94,6 @@ __all__ = [
     "sweeps",
     "t_interval",
     "time_to_score",
+    "to_decide",
     "wilcoxon",
 ]

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics.rows import by_contender, median, succeeded
 
@@ -90,6 +91,7 @@ def time_to_score(rows: Sequence[Row], target: float) -> list[TimeToScore]:
         target: The training score to reach.
     """
     found = []
+    sign = _sign(rows)
     for contender, its in by_contender(rows).items():
         curves = [row.curve for row in its if succeeded(row) and row.curve]
         times = [
@@ -97,7 +99,7 @@ def time_to_score(rows: Sequence[Row], target: float) -> list[TimeToScore]:
                 (
                     seconds
                     for seconds, score in zip(curve["seconds"], curve["train_score"], strict=True)
-                    if score is not None and score >= target
+                    if score is not None and sign * score >= sign * target
                 ),
                 math.inf,
             )
@@ -112,11 +114,13 @@ def time_to_score(rows: Sequence[Row], target: float) -> list[TimeToScore]:
 def hybrid_target(rows: Iterable[Row], share: float = 0.95) -> float:
     """Returns a share of the training score that the hybrid ends with; NaN if that isn't over 0.
 
-    The test set is touched once, at the end, so that times are to scores in training.
+    Where less is better, it is that score divided by the share. The test set is touched once, at
+    the end, so that times are to scores in training.
     """
-    final = median(
-        row.train_score
-        for row in by_contender(rows).get("hybrid", ())
-        if succeeded(row) and row.curve
-    )
-    return share * final if final > 0 else math.nan
+    hybrid = by_contender(rows).get("hybrid", [])
+    final = median(row.train_score for row in hybrid if succeeded(row) and row.curve)
+    return final * share ** _sign(hybrid) if final > 0 else math.nan
+
+
+def _sign(rows: Iterable[Row]) -> int:
+    return metric_of(next((row.metric for row in rows if row.metric), "accuracy")).sign

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics.inference import (
     MARGIN,
@@ -28,6 +29,7 @@ from qkeras_hybrid.bench.statistics.rows import (
     data_set,
     execution,
     is_tuned,
+    loss_of,
     succeeded,
 )
 
@@ -61,6 +63,7 @@ class Aggregate:
             Holm for the number of contenders: it speaks of data sets like these. NaN below six.
         outcomes: On how many data sets each outcome came about.
         execution: How circuits were computed, in a few words; empty for exactly, without noise.
+        loss: The loss that trained them, where data have several; else empty.
     """
 
     model: str
@@ -72,6 +75,7 @@ class Aggregate:
     p_value: float
     outcomes: Mapping[Outcome, int]
     execution: str = ""
+    loss: str = ""
 
     @property
     def tally(self) -> tuple[int, int, int, int]:
@@ -87,25 +91,26 @@ class Aggregate:
 def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
     """Holds each hybrid against each contender over all data sets.
 
-    Models are pooled by name; metrics, tuned and untuned models, and circuits that were computed
-    in other ways, are kept apart.
+    Models are pooled by name; metrics, losses, tuned and untuned models, and circuits that were
+    computed in other ways, are kept apart.
 
     Args:
         rows: Rows of any comparisons.
         margin: Up to which difference of scores two contenders count as equivalent.
 
     Returns:
-        An aggregate for each model, metric, tuned or not, way of circuits, and contender with at
-        least two data sets.
+        An aggregate for each model, metric, loss, tuned or not, way of circuits, and contender with
+        at least two data sets.
     """
-    groups: dict[tuple[str, str, bool, str], dict[str, list[list[Row]]]] = {}
+    groups: dict[tuple[str, str, bool, str, str], dict[str, list[list[Row]]]] = {}
     for its in comparisons(rows).values():
         metric = next((row.metric for row in its if row.metric), "accuracy")
         circuits = execution(its[0].execution)
-        group = groups.setdefault((its[0].model["name"], metric, is_tuned(its), circuits), {})
+        key = (its[0].model["name"], metric, is_tuned(its), circuits, loss_of(its[0].training))
+        group = groups.setdefault(key, {})
         group.setdefault(data_set(its[0].data), []).append(its)
     found = []
-    for (model, metric, tuned, circuits), by_data in groups.items():
+    for (model, metric, tuned, circuits, loss), by_data in groups.items():
         gathered: dict[str, list[Contrast]] = {}
         for variants in by_data.values():
             for contrast in _on_data_set(variants, margin):
@@ -130,6 +135,7 @@ def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
                     math.nan,
                     outcomes,
                     circuits,
+                    loss,
                 )
             )
         found += [
@@ -213,7 +219,9 @@ def _ranks(rows: Iterable[Row], tuned: bool, circuits: str) -> Ranks | None:
             name = row.model["name"] if row.contender == "hybrid" else row.contender
             variants = scores.setdefault(data_set(row.data), {})
             on_variant = variants.setdefault(repr(sorted(row.data.items())), {})
-            on_variant.setdefault(name, []).append(row.test_score)
+            # Higher is better here, whatever the score is.
+            score = metric_of(row.metric).sign * row.test_score
+            on_variant.setdefault(name, []).append(score)
     having = collections.Counter(
         name
         for variants in scores.values()

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
+from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics.inference import (
     ALPHA,
@@ -25,11 +26,15 @@ Outcome = Literal["better", "worse", "equivalent", "undecided", "too few seeds",
 """What the pairs say of the hybrid against a contender."""
 
 
+_SCORES = ("test_score", "train_score")
+
+
 def differences(
     rows: Iterable[Row], first: str, second: str, value: str = "test_score"
 ) -> dict[int, float]:
     """Returns first minus second by seed, of the seeds in which neither failed.
 
+    Of scores of which less is better it is second minus first: above zero, the first is better.
     Both contenders of a seed have the same split and batches, so that what makes one split
     harder than another drops out of the difference.
 
@@ -42,7 +47,8 @@ def differences(
     by_seed: dict[int, dict[str, float]] = {}
     for row in latest(rows).values():
         if succeeded(row):
-            by_seed.setdefault(row.seed, {})[row.contender] = getattr(row, value)
+            sign = metric_of(row.metric).sign if value in _SCORES else 1
+            by_seed.setdefault(row.seed, {})[row.contender] = sign * getattr(row, value)
     return {
         seed: seen[first] - seen[second]
         for seed, seen in sorted(by_seed.items())
@@ -53,7 +59,7 @@ def differences(
 def paired_difference(
     rows: Iterable[Row], first: str, second: str, value: str = "test_score"
 ) -> Interval:
-    """Returns the Student t interval of first minus second, seed by seed.
+    """Returns the Student t interval of first minus second, seed by seed; see `differences`.
 
     Args:
         rows: The rows of one comparison.
@@ -73,7 +79,8 @@ class Contrast:
 
     Attributes:
         contender: The name of the other.
-        difference: The hybrid's test score minus the other's.
+        difference: By how much the hybrid is better: its test score minus the other's, or the
+            other's minus its own where less is better.
         values: The differences, by seed.
         p_value: Of Wilcoxon's signed-rank test; NaN below `MIN_PAIRS`.
         p_holm: The same, corrected for the number of contenders.
@@ -123,7 +130,7 @@ def contrasts_of(by_contender: Mapping[str, Mapping[int, float]], margin: float)
     """Tests the differences of the hybrid to each contender.
 
     Args:
-        by_contender: Hybrid minus contender by seed, of each contender.
+        by_contender: By how much the hybrid is better, by seed, of each contender.
         margin: Up to which difference two contenders count as equivalent.
 
     Returns:

@@ -168,6 +168,11 @@ def execution(table: Mapping[str, Any] | None) -> str:
     return ", ".join([*said, *(["noisy training"] if table.get("noisy_training") else [])])
 
 
+def loss_of(training: Mapping[str, Any]) -> str:
+    """Returns which of several losses a training had; empty where data have but one."""
+    return str(training.get("loss", ""))
+
+
 def is_tuned(rows: Iterable[Row]) -> bool:
     """Whether the contenders of a comparison were tuned."""
     return any(row.tuning for row in rows)
@@ -188,7 +193,7 @@ class Summary:
 
     Attributes:
         contender: Its name.
-        metric: What its scores are: `"accuracy"` or `"r2"`.
+        metric: What its scores are, a key of `qkeras_hybrid.bench.metrics.METRICS`.
         test_score: Over the seeds whose run succeeded.
         train_score: Over the same.
         parameters: The number of trainable parameters; None if no run succeeded or has any. Where
