@@ -331,7 +331,7 @@ def test_dev_installs_a_wheel_of_the_newest_apart_from_the_sources(
     monkeypatch.setattr(dev, "build_requirements", list)
     dev.set_up(tmp_path / "bin" / "python", dev.NEWEST_EXTRAS, wheel=True)
     command = installed[-1]
-    assert command[-1] == ".[contracts,jax,tensorflow]"
+    assert command[-1] == ".[contracts,export,jax,tensorflow]"
     assert "--upgrade" in command
     assert "--editable" not in command
     assert not (tmp_path / "build").exists()  # a module that is gone stays there, and in a wheel
