@@ -114,7 +114,10 @@ def _model(file: Path) -> Any:
         raise FileNotFoundError(2, "there is no such file", str(file))
     try:
         with stderr_muted():
-            return keras.saving.load_model(file, compile=False)
+            try:
+                return keras.saving.load_model(file)
+            except Exception:  # perhaps a loss or metric of the user's, which is not needed
+                return keras.saving.load_model(file, compile=False)
     except Exception as error:  # Keras has no class for a file that it can't read
         raise ArgumentError(
             "file", "be a model that Keras saved and can load", str(file), str(error)
@@ -153,7 +156,7 @@ def _in_options(error: Exception) -> str:
 def _show(report: ExportReport) -> None:
     console = rich.console.Console(highlight=False)
     if report.surrogate is not None:
-        console.print(str(report.surrogate), markup=False)
+        console.print(str(report.surrogate), markup=False, soft_wrap=True)
         console.print()
     kind = "random samples" if report.random else "samples"
     table = rich.table.Table(

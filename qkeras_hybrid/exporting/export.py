@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import shutil
 import tempfile
@@ -22,6 +21,7 @@ from qkeras_hybrid.exporting.formats import FORMATS
 from qkeras_hybrid.exporting.inputs import Signature, packed, resized
 from qkeras_hybrid.exporting.report import ExportReport, Timing
 from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.switching import quantum_layers
 
 BATCHES = (1, 256)
 """The sizes of the batch that are timed."""
@@ -96,7 +96,7 @@ def export_model(
     _check_place(kind, path, overwrite)
     writer = kind.writer()
 
-    quantum = _quantum_layers(model)
+    quantum = quantum_layers(model)
     notes = _notes(quantum)
     plain = model
     if quantum:
@@ -136,15 +136,11 @@ def export_model(
     return result
 
 
-def _quantum_layers(model: keras.Model) -> list[QuantumLayer]:
-    # Keras has no public way into layers that hold layers.
-    layers = model._flatten_layers(include_self=False, recursive=True)
-    return [layer for layer in layers if isinstance(layer, QuantumLayer)]
-
-
 def _surrogate(model: keras.Model, data: Any, tolerance: float) -> keras.Model:
-    surrogates = importlib.import_module(".surrogates", "qkeras_hybrid")
-    return surrogates.surrogate(model, data, tolerance=tolerance)
+    # Loaded here, because a model without circuits needs none of it.
+    from qkeras_hybrid.surrogates import surrogate
+
+    return surrogate(model, data, tolerance=tolerance)
 
 
 def _notes(layers: list[QuantumLayer]) -> tuple[str, ...]:
