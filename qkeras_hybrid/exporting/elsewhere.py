@@ -96,7 +96,8 @@ def _loaded(path: Path) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # such as a class of the user's, which this process does not know
-        reason = " ".join(str(error).split())[:200]
+        # Keras says first what it was about to do, at length, and why it failed at the end.
+        reason = " ".join(str(error).rpartition("Exception encountered:")[2].split())[:200]
         raise ArgumentError(
             "model",
             f"load in a process with the Keras backend {keras.backend.backend()}, which writes "
