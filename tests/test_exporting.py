@@ -94,6 +94,24 @@ def test_a_file_computes_what_the_model_computes(
             np.testing.assert_allclose(got, wanted, atol=ROUNDING)
 
 
+@pytest.mark.filterwarnings("ignore:.*has taken no training step")
+@pytest.mark.parametrize("name", [in_process(n) for n in ("saved_model", "onnx", "litert")])
+def test_a_hybrid_model_is_exported_without_its_circuit(
+    name: str, x: np.ndarray, tmp_path: Path
+) -> None:
+    hybrid = keras.Sequential(
+        [
+            keras.Input((6,)),
+            keras.layers.Dense(3, activation="tanh"),
+            PQCDense(3, n_layers=2, name="circuit"),
+            keras.layers.Dense(4, activation="softmax"),
+        ]
+    )
+    report = export_model(hybrid, name, tmp_path / f"model{ENDINGS[name]}", x)
+    assert [layer.name for layer in report.surrogate.layers] == ["circuit"]
+    assert report.worst < ROUNDING
+
+
 @pytest.mark.parametrize("name", HERE)
 def test_inputs_and_outputs_keep_their_order(name: str, tmp_path: Path) -> None:
     second = keras.Input((2,), name="second")
