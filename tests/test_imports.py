@@ -57,6 +57,10 @@ LAZY_LIBRARIES = {
         *("exporting.litert", "exporting.saved_model"),
     ),
     "tensorflow_quantum": ("engines.tfq",),
+    "ai_edge_litert": ("exporting.litert",),
+    "onnx": ("exporting.onnx",),
+    "onnxruntime": ("exporting.onnx",),
+    "openvino": ("exporting.openvino",),
     # The portable engine asks torch whether it rounds matrix products.
     "torch": (
         *("_device", "_gradients_of"),

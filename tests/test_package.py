@@ -30,6 +30,8 @@ DISTRIBUTION = "qkeras-hybrid"
 
 # Keras's backends, of which a user has one, and what only some need: all are extras.
 OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"}
+# Runtimes of exported models.
+OPTIONAL |= {"ai_edge_litert", "onnx", "onnxruntime", "openvino"}
 # Services' clients. IBM's comes with an account of theirs, and no extra names it.
 OPTIONAL |= {"cirq_aqt", "cirq_google", "cirq_ionq", "cirq_pasqal", "qiskit_ibm_runtime"}
 
