@@ -33,9 +33,9 @@ SUPPORTED = ((3, 11), (3, 12), (3, 13))
 # What each job needs beside the package: names of its extras in setup.cfg.
 JOBS: dict[str, frozenset[str]] = {
     "compare": frozenset({"tensorflow", "tfq"}),
-    "test": frozenset({"docs", "jax", "tensorflow", "test", "tfq", "torch"}),
+    "test": frozenset({"docs", "export", "jax", "openvino", "tensorflow", "test", "tfq", "torch"}),
 }
-NEWEST_EXTRAS = frozenset({"contracts", "jax", "tensorflow"})
+NEWEST_EXTRAS = frozenset({"contracts", "export", "jax", "tensorflow"})
 
 # What `--newest` tests, unless files are named. The contracts under PyTorch run with `test`.
 CONTRACTS = (
@@ -44,7 +44,7 @@ CONTRACTS = (
     *("tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_saved_models.py"),
     *("tests/test_engines.py", "tests/test_statevector.py", "tests/test_gates.py"),
     *("tests/test_native.py", "tests/test_native_tensorflow.py", "tests/test_native_library.py"),
-    *("tests/test_optional_packages.py", "tests/test_security.py"),
+    *("tests/test_optional_packages.py", "tests/test_security.py", "tests/test_exporting.py"),
 )
 
 # An installation depends on these; Python modules are used where they lie.
@@ -67,6 +67,8 @@ TFQ_IS_BUILT = (
 TFQ_NEEDS = {
     "tensorflow": ("tensorflow==2.18.*", "cirq-core==1.5.*"),
     "jax": ("jax<0.6",),
+    # Later ones need a newer protobuf than TensorFlow 2.18 takes.
+    "export": ("onnx<1.23",),
     "test": ("cirq-google==1.5.*", "cirq-ionq==1.5.*"),
 }
 

@@ -1,8 +1,18 @@
-"""Brings the notebooks, which lie beside the documentation, into the site, and sets formulas."""
+"""Brings into the site what lies elsewhere, and sets formulas.
+
+Elsewhere lie the notebooks, and ONNX Runtime Web, which npm downloads once.
+"""
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import logging
 import re
+import shutil
+import subprocess
+import tarfile
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +27,17 @@ from mkdocs.utils import get_relative_url
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\s](?:[^$]*?[^$\s])?)\$", re.DOTALL)
 VERBATIM = ("pre", "code", "script", "style", "math", "svg", "textarea")
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
+
+# What the page "Draw a digit" runs its models with: 14 MB, too much for the repository.
+RUNTIME = "onnxruntime-web@1.30.0"
+RUNTIME_SHA512 = (
+    "q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
+)
+RUNTIME_FILES = ("ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.wasm")
+CACHE = Path(__file__).resolve().parent.parent / ".cache" / RUNTIME
+RUNTIME_FOLDER = "digits/ort"  # in the site
+
+log = logging.getLogger(f"mkdocs.hooks.{__name__}")
 
 
 def _notebooks() -> list[Path]:
@@ -42,7 +63,16 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 @event_priority(100)  # before mkdocs-jupyter looks for notebooks among the files
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Adds each notebook as a page."""
+    """Adds each notebook as a page, and the files of ONNX Runtime Web."""
+    for name in RUNTIME_FILES if _has_runtime() else ():
+        files.append(
+            File(
+                f"{RUNTIME_FOLDER}/{name}",
+                src_dir=str(CACHE),
+                dest_dir=config.site_dir,
+                use_directory_urls=config.use_directory_urls,
+            )
+        )
     for path in _notebooks():
         files.append(
             File(
@@ -81,6 +111,47 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
     output = output.replace("https://unpkg.com/iframe-worker/shim", here)
     # The formulas are set already.
     return re.sub(r'<script[^>]* src=""[^>]*>\s*</script>', "", output)
+
+
+def _has_runtime() -> bool:
+    """Downloads ONNX Runtime Web by npm, unless it is there, and returns whether it is.
+
+    Without it the site has all pages, and one of them says that its models did not load.
+
+    Raises:
+        ValueError: If npm brings another file than the one of this version.
+    """
+    place = CACHE / RUNTIME_FOLDER
+    if all((place / name).exists() for name in RUNTIME_FILES):
+        return True
+    npm = shutil.which("npm")
+    if npm is None:
+        log.info("npm is not installed: the page 'Draw a digit' will have no runtime.")
+        return False
+    CACHE.parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=CACHE.parent) as folder:
+        command = [npm, "pack", RUNTIME, "--silent", "--pack-destination", folder]
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+        if done.returncode:
+            reason = " ".join(done.stderr.split())[-300:]
+            log.info("npm can't download %s, for 'Draw a digit': %s", RUNTIME, reason)
+            return False
+        (archive,) = Path(folder).glob("*.tgz")
+        digest = base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
+        if digest != RUNTIME_SHA512:
+            raise ValueError(f"The archive of {RUNTIME} has the SHA-512 {digest}")
+        made = Path(folder) / "made"
+        (made / RUNTIME_FOLDER).mkdir(parents=True)
+        with tarfile.open(archive) as packed:
+            for name in RUNTIME_FILES:
+                content = packed.extractfile(f"package/dist/{name}")
+                assert content is not None
+                (made / RUNTIME_FOLDER / name).write_bytes(content.read())
+        try:
+            made.rename(CACHE)
+        except OSError:  # another build was faster
+            return _has_runtime()
+    return True
 
 
 def _escaped(text: NavigableString) -> str:

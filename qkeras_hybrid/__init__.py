@@ -16,6 +16,7 @@ from qkeras_hybrid import (
     diagnostics,
     encodings,
     engines,
+    exporting,
     gradients,
     interop,
     kernels,
@@ -29,6 +30,7 @@ from qkeras_hybrid import (
 )
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.costs import ModelCost, model_cost
+from qkeras_hybrid.exporting import export_model
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
 from qkeras_hybrid.layers import (
     PQC,
@@ -86,6 +88,8 @@ __all__ = [
     "diagnostics",
     "encodings",
     "engines",
+    "export_model",
+    "exporting",
     "finance",
     "gradients",
     "interop",

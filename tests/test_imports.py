@@ -51,13 +51,21 @@ LAZY_LIBRARIES = {
     "sympy": ANYWHERE,
     # Gradients are taken by each Keras backend's own means.
     # The step that `perf` times is the backend's, and TensorBoard's format is TensorFlow's.
-    "tensorflow": ("_lazy", "_gradients_of", "engines", "bench.tracking", "perf.steps"),
+    "tensorflow": (
+        *("_lazy", "_gradients_of", "engines", "bench.tracking", "perf.steps"),
+        # The converters are TensorFlow's.
+        *("exporting.litert", "exporting.saved_model"),
+    ),
     "tensorflow_quantum": ("engines.tfq",),
+    "ai_edge_litert": ("exporting.litert",),
+    "onnx": ("exporting.onnx",),
+    "onnxruntime": ("exporting.onnx",),
+    "openvino": ("exporting.openvino",),
     # The portable engine asks torch whether it rounds matrix products.
     "torch": (
         *("_device", "_gradients_of"),
         *("engines._host", "engines.native.bridges", "engines.statevector"),
-        "perf.steps",
+        *("exporting.torch", "perf.steps"),
     ),
 }
 

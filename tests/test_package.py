@@ -30,6 +30,8 @@ DISTRIBUTION = "qkeras-hybrid"
 
 # Keras's backends, of which a user has one, and what only some need: all are extras.
 OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"}
+# Runtimes of exported models.
+OPTIONAL |= {"ai_edge_litert", "onnx", "onnxruntime", "openvino"}
 # Services' clients. IBM's comes with an account of theirs, and no extra names it.
 OPTIONAL |= {"cirq_aqt", "cirq_google", "cirq_ionq", "cirq_pasqal", "qiskit_ibm_runtime"}
 
@@ -331,7 +333,7 @@ def test_dev_installs_a_wheel_of_the_newest_apart_from_the_sources(
     monkeypatch.setattr(dev, "build_requirements", list)
     dev.set_up(tmp_path / "bin" / "python", dev.NEWEST_EXTRAS, wheel=True)
     command = installed[-1]
-    assert command[-1] == ".[contracts,jax,tensorflow]"
+    assert command[-1] == ".[contracts,export,jax,tensorflow]"
     assert "--upgrade" in command
     assert "--editable" not in command
     assert not (tmp_path / "build").exists()  # a module that is gone stays there, and in a wheel

@@ -20,6 +20,7 @@ import typer
 # Each module adds its command to the app.
 from qkeras_hybrid.cli import compare as _compare  # noqa: F401
 from qkeras_hybrid.cli import doctor as _doctor  # noqa: F401
+from qkeras_hybrid.cli import export as _export  # noqa: F401
 from qkeras_hybrid.cli import kernel as _kernel  # noqa: F401
 from qkeras_hybrid.cli import listing as _listing  # noqa: F401
 from qkeras_hybrid.cli import perf as _perf  # noqa: F401

@@ -17,12 +17,12 @@ from qkeras_hybrid._checks import one_of
 from qkeras_hybrid.cli.base import app, fail
 
 NAMES = Path(__file__).with_name("names.json")
-KINDS = ("engines", "encodings", "ansatz", "datasets", "models", "noise", "mitigation")
+KINDS = ("engines", "encodings", "ansatz", "datasets", "models", "noise", "mitigation", "formats")
 
 
 def current() -> dict[str, dict[str, str]]:
     """Returns a line about each name of each kind, from the objects themselves."""
-    from qkeras_hybrid import ansatz, datasets, encodings, engines, noise
+    from qkeras_hybrid import ansatz, datasets, encodings, engines, exporting, noise
     from qkeras_hybrid.bench import execution, models
     from qkeras_hybrid.noise.rules import KINDS as NOISE
 
@@ -40,6 +40,7 @@ def current() -> dict[str, dict[str, str]]:
             for name, kind in NOISE.items()
         },
         "mitigation": {name: _first_line(method) for name, method in execution.MITIGATIONS.items()},
+        "formats": lines(exporting.FORMATS),
     }
 
 
@@ -55,7 +56,7 @@ def _first_line(documented: object) -> str:
 def list_names(
     kind: Annotated[str, typer.Argument(help=f"One of {', '.join(KINDS)}.")],
 ) -> None:
-    """List the names that the options of `compare` take, one per line.
+    """List the names that the options of `compare` and `export` take, one per line.
 
     `qkeras-hybrid doctor` tells which engines run here.
 
