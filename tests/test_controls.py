@@ -33,6 +33,7 @@ from qkeras_hybrid.bench.derived import (
     EncodingWithoutEntanglement,
     FourierFeatures,
     RandomFourierFeatures,
+    WaveTrain,
     WithoutEntanglement,
     frequencies,
     without_entanglement,
@@ -725,6 +726,63 @@ def test_fourier_features_serialize_and_train() -> None:
     np.testing.assert_array_equal(copy.frequencies, layer.frequencies)
     with pytest.raises(ValueError, match="expectation values or probabilities"):
         FourierFeatures(QuantumEmbedding(2, output="state"))
+
+
+# Surrogates that train from a random start.
+
+
+@pytest.mark.parametrize("n_layers", [1, 3, 5])
+def test_a_wave_train_has_at_most_as_many_parameters_as_the_circuit(n_layers: int) -> None:
+    layer = PQCDense(4, n_layers=n_layers)
+    train = WaveTrain(layer)
+    train.build((None, 4))
+    allowed = len(layer.compile(4).weights)
+    assert train.rank == 1 or train.count_params() <= allowed
+    # The next rank would have more.
+    r = train.rank + 1
+    assert r * (3 + 3 * 4) + r * r * 6 > allowed
+
+
+def test_a_wave_train_is_a_product_of_matrices_of_waves() -> None:
+    circuit = cirq.Circuit(
+        cirq.ry(2 * sympy.Symbol("x")).on(cirq.LineQubit(0)),
+        cirq.rx(sympy.Symbol("y")).on(cirq.LineQubit(1)),
+        cirq.CX(*cirq.LineQubit.range(2)),
+        cirq.rx(sympy.Symbol("y")).on(cirq.LineQubit(1)),
+    )
+    train = WaveTrain(PQC(circuit, ["Z0*X1", "Y1"], inputs=["x", "y"]), dtype="float64")
+    x = np.random.default_rng(0).uniform(-2, 2, (7, 2))
+    values = ops.convert_to_numpy(train(ops.convert_to_tensor(x)))
+    first, second = (ops.convert_to_numpy(core) for core in train.cores)
+    # An angle 2 x once, an angle y twice.
+    one = np.ones(7)
+    of_x = np.stack([one, np.cos(2 * x[:, 0]), np.sin(2 * x[:, 0])])
+    y = x[:, 1]
+    of_y = np.stack([one, np.cos(y), np.sin(y), np.cos(2 * y), np.sin(2 * y)])
+    wanted = np.einsum("nb,nir,mb,mrc->bc", of_x, first, of_y, second)
+    np.testing.assert_allclose(values, wanted, atol=1e-6)
+
+
+def test_a_wave_train_serializes_and_trains() -> None:
+    quantum = PQCDense(2, n_layers=2, encoding=ReuploadingEncoding(2))
+    given = {"layer": keras.saving.serialize_keras_object(quantum)}
+    testing.run_layer_test(WaveTrain, given, (3, 2))
+    x = np.random.default_rng(0).normal(size=(64, 2)).astype("float32")
+    model = controls.surrogate(sequential(quantum, features=2))
+    assert isinstance(model.layers[-1], WaveTrain)
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    labels = np.cos(x + 1)
+    before = model.evaluate(x, labels, verbose=0)
+    model.fit(x, labels, epochs=30, verbose=0)
+    assert model.evaluate(x, labels, verbose=0) < 0.5 * before
+
+
+def test_a_surrogate_that_trains_needs_an_expansion_in_waves() -> None:
+    with pytest.raises(DoesNotApplyError, match="A quantum kernel has landmarks"):
+        controls.surrogate(kernel_machine())
+    constant = PQC(cirq.Circuit(cirq.X(cirq.LineQubit(0))), "Z", inputs=[])
+    with pytest.raises(DoesNotApplyError, match="depends on its inputs"):
+        controls.surrogate(keras.Sequential([keras.Input((0,)), constant]))
 
 
 # Quantum kernels.

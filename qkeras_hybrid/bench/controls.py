@@ -21,6 +21,7 @@ from qkeras_hybrid.bench.derived import (
     EncodingWithoutEntanglement,
     FourierFeatures,
     RandomFourierFeatures,
+    WaveTrain,
     WithoutEntanglement,
     entangling,
     fresh,
@@ -266,6 +267,30 @@ def linear_model(hybrid: keras.Model) -> keras.Model:
     return keras.Model(inputs, keras.layers.Dense(units, activation=last_activation(hybrid))(x))
 
 
+def surrogate(hybrid: keras.Model) -> keras.Model:
+    """Returns the hybrid with a `WaveTrain` in place of each quantum layer.
+
+    It has the functions that the circuit can compute with, and at most as many parameters as the
+    circuit has weights where the smallest train does not have more: the best classical surrogate of
+    this size, trained on the labels from a random start. The other layers start from the hybrid's
+    weights.
+
+    Raises:
+        DoesNotApplyError: If an angle is not affine in a circuit's inputs, a result does not
+            depend on the inputs, or a quantum layer is a kernel, returns states or circuits, or is
+            out of reach.
+        ValueError: If the model has no quantum layer.
+    """
+
+    def train(layer: QuantumLayer) -> keras.Layer:
+        width(layer)
+        if isinstance(layer, QuantumKernel):
+            raise DoesNotApplyError("A quantum kernel has landmarks, and no observables to expand.")
+        return WaveTrain(layer, name=layer.name, dtype=layer.dtype_policy)
+
+    return replaced(hybrid, train)
+
+
 CONTROLS: dict[str, Callable[[keras.Model], keras.Model]] = {
     "dense_same_parameters": same_parameters,
     "dense_same_width": same_width,
@@ -276,7 +301,11 @@ CONTROLS: dict[str, Callable[[keras.Model], keras.Model]] = {
 }
 """The controls by name; each makes a new model from a hybrid one."""
 
-ALL: dict[str, Callable[[keras.Model], keras.Model]] = {**CONTROLS, "linear_model": linear_model}
+ALL: dict[str, Callable[[keras.Model], keras.Model]] = {
+    **CONTROLS,
+    "linear_model": linear_model,
+    "surrogate": surrogate,
+}
 """The controls, and those that only run where a comparison names them."""
 
 

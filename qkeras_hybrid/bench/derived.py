@@ -9,6 +9,7 @@ from qkeras_hybrid._model_copies import DoesNotApplyError, fresh
 from qkeras_hybrid.bench.fourier_features import FourierFeatures
 from qkeras_hybrid.bench.frequencies import frequencies
 from qkeras_hybrid.bench.random_features import RandomFourierFeatures
+from qkeras_hybrid.bench.wave_trains import WaveTrain
 from qkeras_hybrid.bench.without_entanglement import (
     EncodingWithoutEntanglement,
     WithoutEntanglement,
@@ -21,6 +22,7 @@ __all__ = [
     "EncodingWithoutEntanglement",
     "FourierFeatures",
     "RandomFourierFeatures",
+    "WaveTrain",
     "WithoutEntanglement",
     "entangling",
     "frequencies",

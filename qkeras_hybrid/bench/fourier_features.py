@@ -10,18 +10,15 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
-from qkeras_hybrid._checks import known_arguments
 from qkeras_hybrid._double import cos, sin
-from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.bench.copying import Untracked, given
 from qkeras_hybrid.bench.frequencies import chosen, ordered
+from qkeras_hybrid.bench.in_place import InPlaceOfCircuit
 from qkeras_hybrid.layers.base import QuantumLayer
-from qkeras_hybrid.layers.saved import errors_named
 from qkeras_hybrid.program import AngleTable
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
-class FourierFeatures(keras.layers.Layer):
+class FourierFeatures(InPlaceOfCircuit):
     """A truncated Fourier series with the frequencies of a quantum layer's circuit.
 
     `y_k = b_k + sum_f (C_kf cos(f . z) + S_kf sin(f . z))`, with `z` the inputs of the circuit
@@ -67,16 +64,6 @@ class FourierFeatures(keras.layers.Layer):
     18
     """
 
-    def __init__(self, layer: QuantumLayer | dict[str, Any], **kwargs: Any) -> None:
-        # Inputs are not rounded to a half precision that angles would not survive.
-        super().__init__(autocast=False, **kwargs)
-        like = given(layer)
-        if like.readout.activation is None or like.returns_list:
-            raise ArgumentError("layer", "return expectation values or probabilities", layer)
-        self._like = Untracked(like)
-        self.supports_jit = True
-        self.supports_masking = True
-
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Finds the frequencies and makes the weights."""
         layer, n_features = self._like.layer, int(input_shape[-1] or 0)
@@ -105,10 +92,8 @@ class FourierFeatures(keras.layers.Layer):
         Returns:
             Tensor of shape `(batch, ..., 2 * n_frequencies)`.
         """
-        inputs = ops.cast(inputs, self._precision)
         leading = ops.shape(inputs)[:-1]
-        angles = self._like.layer.encode(ops.reshape(inputs, (-1, inputs.shape[-1])))
-        phases = self._table(angles)
+        phases = self._table(self.encode(inputs))
         waves = ops.concatenate([cos(phases), sin(phases)], axis=-1)
         return ops.reshape(waves, (*leading, waves.shape[-1]))
 
@@ -118,41 +103,6 @@ class FourierFeatures(keras.layers.Layer):
         return ops.matmul(waves, ops.cast(self.kernel, self.compute_dtype)) + ops.cast(
             self.bias, self.compute_dtype
         )
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the shape that the quantum layer would return."""
-        shape: tuple[int | None, ...] = self._like.layer.compute_output_shape(input_shape)
-        return shape
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns every argument of the constructor."""
-        return {
-            **super().get_config(),
-            "layer": keras.saving.serialize_keras_object(self._like.layer),
-        }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> FourierFeatures:
-        """Makes a layer from what `get_config` returned.
-
-        Raises:
-            ValueError: If the config is not one of the layer's; with the layer's name.
-        """
-        with errors_named(cls, config.get("name")):
-            return cls(**known_arguments(cls, config, ("name", "dtype", "trainable")))
-
-    def build_from_config(self, config: dict[str, Any]) -> None:
-        """Builds the layer for the shape it had when it was saved.
-
-        Raises:
-            ValueError: If it can't be built for that; with the layer's name.
-        """
-        with errors_named(type(self), self.name):
-            super().build_from_config(config)
-
-    @property
-    def _precision(self) -> str:
-        return "float64" if self.compute_dtype == "float64" else "float32"
 
 
 def _enters(layer: QuantumLayer, n_features: int, precision: str) -> npt.NDArray[np.bool_]:

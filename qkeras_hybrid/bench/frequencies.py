@@ -49,11 +49,7 @@ def frequencies(compiled: Compiled) -> Iterator[Frequency]:
 
 def ordered(compiled: Compiled) -> Iterator[tuple[int, Frequency]]:
     """Yields frequencies with the number of gates that they are the sum of."""
-    program, angles = compiled.program, compiled.angles
-    vectors = [
-        _vector(angles.rows[i.angle], angles) if isinstance(i, (PauliRotation, Phase)) else None
-        for i in program.instructions
-    ]
+    program, vectors = compiled.program, _vectors(compiled)
     # All basis states are read, where it is not observables.
     read = (
         [{q for t in o.terms for q in t.qubits} for o in compiled.observables]
@@ -69,6 +65,31 @@ def ordered(compiled: Compiled) -> Iterator[tuple[int, Frequency]]:
         if frequency is not None and frequency not in known:
             known.add(frequency)
             yield order, frequency
+
+
+def gate_frequencies(compiled: Compiled) -> dict[Frequency, int]:
+    """Returns the frequencies of single gates, with how many gates have each.
+
+    Of the gates that can change what is read, in the order of the circuit.
+
+    Args:
+        compiled: The circuit, and what is read of it.
+
+    Raises:
+        DoesNotApplyError: If an angle is not affine in the inputs.
+    """
+    qubits = set(range(compiled.n_qubits))
+    if isinstance(compiled.readout, Expectation):
+        qubits = {q for o in compiled.observables for t in o.terms for q in t.qubits}
+    return _gates(compiled.program, _vectors(compiled), qubits)
+
+
+def _vectors(compiled: Compiled) -> list[Frequency | None]:
+    angles = compiled.angles
+    return [
+        _vector(angles.rows[i.angle], angles) if isinstance(i, (PauliRotation, Phase)) else None
+        for i in compiled.program.instructions
+    ]
 
 
 def _vector(angle: Angle, angles: AngleMap) -> Frequency | None:

@@ -86,6 +86,14 @@ def compare(
             "computed with them.",
         ),
     ] = False,
+    surrogate: Annotated[
+        bool,
+        typer.Option(
+            "--surrogate",
+            help="Train the best classical surrogate of the circuit's size too: a tensor train on "
+            "the waves that the circuit is a sum of.",
+        ),
+    ] = False,
     output: Annotated[
         Path, typer.Option(help=f"Folder of the results file, {RESULTS}.", file_okay=False)
     ] = Path("qkeras-hybrid-results"),
@@ -110,6 +118,8 @@ def compare(
     - `qkeras-hybrid compare --dataset iris --qubits 4 --layers 2 --epochs 30`
 
     - `qkeras-hybrid compare --shots 1000 --noise depolarizing:0.01`
+
+    - `qkeras-hybrid compare --dataset iris --surrogate`
 
     - `qkeras-hybrid compare --dataset mnist_3v6 --seeds 10 --output results/mnist`
 
@@ -148,7 +158,7 @@ def compare(
             {"name": model, **defaults, **given, "engine": own},
             {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate},
             range(seeds),
-            ["hybrid", "dense_same_parameters", "dense_same_width"],
+            [*_CONTENDERS, *(["surrogate"] if surrogate else [])],
             execution=table,
         )
     except ValueError as error:
@@ -171,6 +181,8 @@ def compare(
     if any(row.error is not None for row in rows):
         raise typer.Exit(1)
 
+
+_CONTENDERS = ("hybrid", "dense_same_parameters", "dense_same_width")
 
 # Where an option has another name than the argument that it becomes.
 _OPTIONS = {"n_qubits": "qubits", "n_layers": "layers", "qubits": "qubits"}

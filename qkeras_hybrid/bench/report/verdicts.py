@@ -18,6 +18,7 @@ NOUNS = {
     "frozen_circuit": "the frozen circuit",
     "no_entanglement": "the circuit without entanglement",
     "fourier_features": "the Fourier feature layer",
+    "surrogate": "the trained surrogate",
     "mlp": "the MLP",
     "rbf_svc": "the RBF-SVC",
     "qsvc": "the QSVC",
