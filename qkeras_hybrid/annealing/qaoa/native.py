@@ -55,7 +55,8 @@ class Native:
     @property
     def kept_numbers(self) -> int:
         """How many numbers the kept state of a sample is."""
-        return 2 ** (self.circuit.n_qubits + (0 if self.even else 1))
+        amplitudes = 2**self.circuit.n_qubits // (2 if self.even else 1)
+        return 2 * amplitudes
 
     def keeps(self, batch: int | None) -> bool:
         """Tells whether the states of a batch are kept from a forward pass for the gradient."""
