@@ -55,7 +55,7 @@ class Native:
     @property
     def kept_numbers(self) -> int:
         """How many numbers the kept state of a sample is."""
-        amplitudes = 2**self.circuit.n_qubits // (2 if self.even else 1)
+        amplitudes = int(2**self.circuit.n_qubits) // (2 if self.even else 1)
         return 2 * amplitudes
 
     def keeps(self, batch: int | None) -> bool:
