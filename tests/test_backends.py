@@ -17,7 +17,8 @@ ENGINES = ["tests/test_engines.py"]
 # Of the kernels in C++ what depends on the backend: how tensors get there and back.
 NATIVE = ["tests/test_native.py::test_random_programs"]
 QAOA = [
-    "tests/test_qaoa.py::test_the_contract_of_layers",
+    "tests/test_qaoa.py::test_the_contract_of_layers[energy]",
+    "tests/test_qaoa.py::test_the_contract_of_layers[probabilities]",
     "tests/test_qaoa.py::test_both_engines_compute_the_same[3-x]",
     "tests/test_qaoa.py::test_both_engines_compute_the_same[3-ring]",
 ]
@@ -29,7 +30,8 @@ SPINS = [
     "tests/test_ising_layer.py::test_a_sampled_layer_predicts_evaluates_and_validates",
     "tests/test_ising_layer.py::test_a_model_trains_and_is_saved_without_its_sampler",
     "tests/test_boltzmann.py::test_likelihoods_and_hidden_means_are_those_of_enumeration",
-    "tests/test_boltzmann.py::test_sampled_gradients_approach_the_exact_one",
+    "tests/test_boltzmann.py::test_sampled_gradients_approach_the_exact_one[annealing]",
+    "tests/test_boltzmann.py::test_sampled_gradients_approach_the_exact_one[contrastive_divergence]",
 ]
 # The differentiators, all encodings, and what depends little on the backend: with --slow.
 MORE = [

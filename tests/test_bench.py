@@ -469,15 +469,18 @@ def test_tuning_takes_the_best_on_the_training_part_and_the_test_part_once(
     assert seen[-1]
 
 
+def untrained(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Takes the place of training and its score, for what does not depend on them."""
+    trained = fitting.Training([1.0], [0.5], [1.0], 1.0, [], 1.0)
+    monkeypatch.setattr(fitting, "train", lambda *arguments, **options: trained)
+    monkeypatch.setattr(fitting, "score", lambda *arguments: 0.5)
+
+
 @pytest.mark.parametrize(
     ("contender", "own"),
     [
         ("hybrid", {"learning_rate": 0.0123, "model.n_layers": 3, "model.n_qubits": 2}),
-        pytest.param(
-            "linear",
-            {"learning_rate": 0.0123, "model.n_layers": 3, "model.n_qubits": 2},
-            marks=pytest.mark.slow,
-        ),
+        ("linear", {"learning_rate": 0.0123, "model.n_layers": 3, "model.n_qubits": 2}),
         ("rbf_svc", dict(REFERENCES["rbf_svc"].defaults)),
     ],
 )
@@ -501,6 +504,8 @@ def test_the_own_settings_of_a_task_are_the_first_that_tuning_tries(
             super().__init__(task, dataset, hyperparameters)
 
     monkeypatch.setattr(contenders, "Contender", Seen)
+    if contender not in REFERENCES:
+        untrained(monkeypatch)
     task = dataclasses.replace(
         TASK, contender=contender, model=model, training=training, tuning=given
     )
@@ -511,7 +516,10 @@ def test_the_own_settings_of_a_task_are_the_first_that_tuning_tries(
     assert tried[2] != own
 
 
-def test_own_settings_outside_the_space_are_left_to_the_search() -> None:
+def test_own_settings_outside_the_space_are_left_to_the_search(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    untrained(monkeypatch)
     space = {
         "learning_rate": {"type": "float", "low": 1e-3, "high": 1e-2},
         "batch_size": {"type": "categorical", "choices": [16, 32]},
@@ -524,7 +532,8 @@ def test_own_settings_outside_the_space_are_left_to_the_search() -> None:
     assert row.hyperparameters["batch_size"] in (16, 32)
 
 
-def test_tuning_reaches_the_arguments_of_the_model() -> None:
+def test_tuning_reaches_the_arguments_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    untrained(monkeypatch)
     space = {"model.n_layers": {"type": "categorical", "choices": [2]}}
     given = {"trials": 1, "seconds": 60, "folds": 2, "search_space": space}
     row = bench.run_task(dataclasses.replace(TASK, tuning=given))

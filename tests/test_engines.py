@@ -30,7 +30,7 @@ Q = cirq.LineQubit.range(4)
 Q7 = cirq.LineQubit.range(7)
 A, B = sympy.symbols("a b")
 # JAX compiles anew for each circuit, which takes seconds.
-EXAMPLES = 4 if keras.backend.backend() == "jax" else 12
+EXAMPLES = 8 if TENSORFLOW else 3
 
 # (engine, precision, tolerance of values, tolerance of gradients). complex64 carries 6e-8 a
 # gate; gradients in the random circuits reach 30. TFQ's adjoint differentiates each gate by

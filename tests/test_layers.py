@@ -18,6 +18,7 @@ from qkeras_hybrid.testing import run_layer_test
 from test_one_file import CirqEngine
 
 TENSORFLOW = keras.backend.backend() == "tensorflow"
+quick_under_tensorflow = (lambda test: test) if TENSORFLOW else pytest.mark.slow
 # Those of ideal circuits; the engines of noise have contracts of their own.
 ENGINES = [
     name for name in ("native", "tfq", "statevector") if qh.engines.status()[name] == "available"
@@ -66,16 +67,21 @@ CASES = {
 }
 
 
-# Each case runs on one engine, and each engine runs one case of each class: what a layer computes
-# is the engine's, and what Keras does with it is the layer's. All pairs run with --slow. JAX and
-# PyTorch have the few alone, for TensorFlow has the others.
-FEW = ("pqc with inputs", "pqc_dense re-uploading", "embedding amplitude")
+# What a layer computes is the engine's, and what Keras does with it is the layer's: each case runs
+# on one engine, and each engine runs a case. JAX and PyTorch have one of each class alone, for
+# TensorFlow has the others. All pairs run with --slow.
+QUICK = (
+    {("pqc with inputs", "tfq"), ("pqc_dense re-uploading", "statevector")}
+    | {(case, ENGINES[0]) for case in CASES}
+    if TENSORFLOW
+    else {
+        ("pqc with inputs", "statevector"),
+        ("pqc_dense re-uploading", ENGINES[0]),
+        ("embedding amplitude", ENGINES[0]),
+    }
+)
 PAIRS = [
-    pytest.param(
-        case,
-        engine,
-        marks=[] if case in FEW or (TENSORFLOW and engine == ENGINES[0]) else [pytest.mark.slow],
-    )
+    pytest.param(case, engine, marks=[] if (case, engine) in QUICK else [pytest.mark.slow])
     for case in CASES
     for engine in ENGINES
 ]
@@ -122,6 +128,8 @@ def test_twelve_and_more_weights_keep_their_order_through_save_and_load(tmp_path
     np.testing.assert_allclose(before[0], exact, atol=1e-5)
 
 
+# Another process loads the backend anew, and nothing in the file depends on the backend.
+@quick_under_tensorflow
 def test_saved_models_predict_the_same_in_a_new_process(tmp_path, run_python):
     x = np.random.default_rng(0).normal(size=(5, 4)).astype("float32")
     np.save(tmp_path / "x.npy", x)

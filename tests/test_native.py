@@ -29,7 +29,8 @@ if library.unavailable() is not None:
     pytest.skip(build_status(), allow_module_level=True)
 
 
-@settings(max_examples=40)
+# JAX compiles each anew, which takes a second.
+@settings(max_examples=24 if keras.backend.backend() == "tensorflow" else 8)
 @given(
     seed=st.integers(0, 2**32 - 1),
     n_qubits=st.integers(1, 7),
@@ -58,7 +59,7 @@ def test_more_qubits_than_a_chunk(seed: int) -> None:
 @pytest.mark.parametrize("entangler", ["CZ", "CNOT"])
 @pytest.mark.parametrize("letter", "XYZ")
 def test_layered_programs(entangler: str, letter: str) -> None:
-    assert_agrees(layered_program(5, 3, entangler=entangler, letter=letter), 17)
+    assert_agrees(layered_program(5, 2, entangler=entangler, letter=letter), 17)
 
 
 @pytest.mark.parametrize("angle", [np.pi, -np.pi, 3 * np.pi, np.pi - 1e-9, 2 * np.pi, 0.0, 1e6])

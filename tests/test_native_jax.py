@@ -196,7 +196,7 @@ def test_more_programs_than_are_held_open_are_opened_again() -> None:
     x, w = jnp.zeros((1, 2)), jnp.zeros((4,))
     runs = [prepared(layered_program(2, 1, letter=letter)) for letter in "XYZ" for _ in range(1)]
     wanted = [run(x, w) for run in runs]
-    for seed in range(300):
+    for seed in range(260):  # 256 are held open
         program = random_program(seed, 2, 3)
         inputs, weights, _ = draw(program, 1)
         prepared(program)(*tensors(inputs, weights))

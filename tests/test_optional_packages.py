@@ -134,15 +134,21 @@ print(loaded.layers[0].engine.name)
 
 @jax_is_here
 def test_the_command_line_works_without_tensorflow(without: Without, tmp_path: Path) -> None:
-    done = without(NO_TENSORFLOW, COMMAND, "doctor", backend="jax")
+    # Two commands in one process, because each would load the backend.
+    code = """
+import qkeras_hybrid_launcher, sys
+given = sys.argv[1:]
+sys.argv[1:] = ["doctor"]
+assert qkeras_hybrid_launcher.main() == 0
+sys.argv[1:] = given
+sys.exit(qkeras_hybrid_launcher.main())
+"""
+    small = ["--dataset", "iris", "--qubits", "2", "--layers", "1", "--epochs", "1", "--seeds", "1"]
+    out = str(tmp_path / "compared")
+    done = without(NO_TENSORFLOW, code, "compare", *small, "--output", out, backend="jax")
     assert done.returncode == 0, done.stderr
     (line,) = (line for line in done.stdout.splitlines() if line.startswith("statevector"))
     assert "works" in line
-
-    small = ["--dataset", "iris", "--qubits", "2", "--layers", "1", "--epochs", "1", "--seeds", "1"]
-    out = str(tmp_path / "compared")
-    done = without(NO_TENSORFLOW, COMMAND, "compare", *small, "--output", out, backend="jax")
-    assert done.returncode == 0, done.stderr
     assert done.stderr.strip() == ""  # nor a warning of JAX's of integers that it would cut short
 
 

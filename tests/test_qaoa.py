@@ -257,16 +257,63 @@ def test_native_gradients_are_those_of_finite_differences(n: int, kind: str) -> 
             np.testing.assert_allclose(slope[:, k], difference.sum(1) / 2e-5, atol=1e-6)
 
 
+def even_costs(n: int) -> np.ndarray:
+    """Returns costs that don't change when all spins are flipped."""
+    return diagonal(Ising(np.zeros(n), random_model(n, n).matrix()))
+
+
 @needs_native
-def test_float32_and_float64_agree_in_each_instruction_set(monkeypatch: Any) -> None:
-    circuit = Circuit(13, 3, diagonal(random_model(13, 0)), NO_PAIRS)
+@pytest.mark.parametrize("n", [10, 11, 14, 17])
+def test_half_of_an_even_state_gives_what_the_whole_gives(n: int) -> None:
+    circuit = Circuit(n, 2, even_costs(n), NO_PAIRS)
+    rng = np.random.default_rng(n)
+    rows = rng.normal(size=(2, 4))
+    half, whole = Native(circuit, 0, "float64"), Native(circuit, n, "float64")
+    assert half.even
+    assert not whole.even  # because it takes fields, of zeros here
+    with_fields = np.concatenate([np.zeros((2, n)), rows], axis=1)
+    np.testing.assert_allclose(half.values(rows), whole.values(with_fields), atol=1e-11)
+    np.testing.assert_allclose(
+        half.probabilities(rows), whole.probabilities(with_fields), atol=1e-13
+    )
+    kept = half.values_and_states(rows)[:, n + 1 :]
+    for size, name in ((n + 1, "values_gradient"), (2**n, "probabilities_gradient")):
+        upstream = rng.normal(size=(2, size))
+        found = getattr(half, name)(rows, upstream)
+        expected = getattr(whole, name)(with_fields, upstream)[:, n:]
+        np.testing.assert_allclose(found, expected, atol=1e-10)
+        if name == "values_gradient":
+            assert np.array_equal(half.gradient_of_kept(rows, upstream, kept), found)
+
+
+def test_a_state_is_even_only_if_costs_start_and_mixer_are() -> None:
+    costs = even_costs(10)
+    odd = costs.copy()
+    odd[0] += 1e-9
+    uniform = np.full(2**10, 2.0**-5, "complex128")
+    pairs = np.array(ring_pairs(range(10)))
+    assert Native(Circuit(10, 1, costs, NO_PAIRS), 0, "float32").even
+    for circuit in (
+        Circuit(10, 1, odd, NO_PAIRS),
+        Circuit(10, 1, costs, pairs, uniform),
+        Circuit(10, 1, costs, NO_PAIRS, uniform),
+        Circuit(9, 1, even_costs(9), NO_PAIRS),
+    ):
+        assert not Native(circuit, 0, "float32").even
+
+
+@needs_native
+@pytest.mark.parametrize("even", [False, True])
+def test_float32_and_float64_agree_in_each_instruction_set(even: bool, monkeypatch: Any) -> None:
+    costs = even_costs(13) if even else diagonal(random_model(13, 0))
+    circuit, fields = Circuit(13, 3, costs, NO_PAIRS), 0 if even else 13
     rng = np.random.default_rng(0)
-    rows, upstream = rng.normal(size=(2, 19)), rng.normal(size=(2, 14))
+    rows, upstream = rng.normal(size=(2, fields + 6)), rng.normal(size=(2, 14))
     expected: Any = None
     for name in library.instruction_sets():
         monkeypatch.setenv("QKERAS_HYBRID_ISA", name)
         for dtype, tolerance in (("float64", 1e-12), ("float32", 1e-4)):
-            native = Native(circuit, 13, dtype)
+            native = Native(circuit, fields, dtype)
             found = native.values(rows), native.values_gradient(rows, upstream)
             expected = expected or found
             for part, other in zip(found, expected, strict=True):
@@ -274,9 +321,11 @@ def test_float32_and_float64_agree_in_each_instruction_set(monkeypatch: Any) -> 
 
 
 @needs_native
-def test_results_do_not_depend_on_the_number_of_threads() -> None:
-    native = Native(Circuit(14, 2, diagonal(random_model(14, 1)), NO_PAIRS), 0, "float32")
-    rows, upstream = np.full((1, 4), 0.3), np.ones((1, 15))
+@pytest.mark.parametrize("even", [False, True])
+def test_results_do_not_depend_on_the_number_of_threads(even: bool) -> None:
+    costs = even_costs(15) if even else diagonal(random_model(15, 1))
+    native = Native(Circuit(15, 2, costs, NO_PAIRS), 0, "float32")
+    rows, upstream = np.full((1, 4), 0.3), np.ones((1, 16))
     found = []
     for threads in (1, 2, 3):
         library.set_threads(threads)
@@ -591,6 +640,10 @@ def test_the_core_refuses_what_is_no_circuit() -> None:
         native = Native(circuit, 0, "float32")
         with pytest.raises(ValueError, match=r"layer|different qubits"):
             native.values(np.zeros((1, 2 * circuit.n_layers)))
+    native = Native(Circuit(2, 1, costs, NO_PAIRS), 0, "float32")
+    native._problem.even = 1
+    with pytest.raises(ValueError, match="few qubits go with an even state"):
+        native.values(np.zeros((1, 2)))
 
 
 def test_the_host_call_is_the_one_of_the_engines() -> None:

@@ -32,6 +32,15 @@ class Native:
         self._state = None
         if circuit.state is not None:
             self._state = np.ascontiguousarray(circuit.state, "complex128")
+        # The uniform start and the mixer of X don't change under a flip of all qubits. If the costs
+        # don't either, no state does, and half of its amplitudes are enough.
+        self.even = (
+            circuit.n_qubits >= KEPT_QUBITS
+            and n_fields == 0
+            and len(self._pairs) == 0
+            and self._state is None
+            and np.array_equal(self._costs, self._costs[::-1])
+        )
         self._problem = library.QaoaProblem(
             circuit.n_qubits,
             circuit.n_layers,
@@ -40,11 +49,18 @@ class Native:
             self._pairs.ctypes.data,
             self._costs.ctypes.data,
             None if self._state is None else self._state.ctypes.data,
+            int(self.even),
         )
+
+    @property
+    def kept_numbers(self) -> int:
+        """How many numbers the kept state of a sample is."""
+        amplitudes = int(2**self.circuit.n_qubits) // (2 if self.even else 1)
+        return 2 * amplitudes
 
     def keeps(self, batch: int | None) -> bool:
         """Tells whether the states of a batch are kept from a forward pass for the gradient."""
-        size = 2 ** (self.circuit.n_qubits + 1) * np.dtype(self.dtype).itemsize
+        size = self.kept_numbers * np.dtype(self.dtype).itemsize
         fits = (_USUAL_BATCH if batch is None else batch) * size <= MOST_KEPT_BYTES
         return fits and self.circuit.n_qubits >= KEPT_QUBITS
 
@@ -54,7 +70,7 @@ class Native:
         rows = self._rows(parameters, self.width)
         values = np.empty((len(rows), n + 1), self.dtype)
         # NaN stays where parameters are not finite.
-        states = np.full((len(rows), 2 ** (n + 1)), np.nan, self.dtype)
+        states = np.full((len(rows), self.kept_numbers), np.nan, self.dtype)
         addresses = (values.ctypes.data, None, states.ctypes.data)
         library.run_qaoa(
             self._problem, "QhQaoa", self.dtype, len(rows), rows.ctypes.data, *addresses

@@ -91,7 +91,7 @@ def prepare(
             both = array_call(
                 lambda rows: native.values_and_states(np.asarray(rows)),
                 (parameters,),
-                (size + 2 ** (circuit.n_qubits + 1),),
+                (size + native.kept_numbers,),
                 dtype,
             )
             states = both[:, size:]

@@ -42,6 +42,7 @@ class QaoaProblem(ctypes.Structure):
         ("pairs", ctypes.c_void_p),
         ("costs", ctypes.c_void_p),
         ("start", ctypes.c_void_p),
+        ("even", ctypes.c_int64),
     )
 
 

@@ -61,6 +61,7 @@ QaoaRequest<T> QaoaOf(const QhQaoaProblem& problem, int64_t batch, const void* p
   request.pairs = problem.pairs;
   request.costs = problem.costs;
   request.start = problem.start;
+  request.even = problem.even != 0;
   request.batch = batch;
   request.parameters = In<T>(parameters);
   return request;

@@ -74,6 +74,7 @@ typedef struct QhQaoaProblem {
   const int64_t* pairs;
   const double* costs;
   const double* start;
+  int64_t even;
 } QhQaoaProblem;
 
 // The parameters of each sample are its fields, gammas and betas. `values` (the means of the spins,

@@ -5,9 +5,13 @@
 // of up to six higher bits into the cache and mixes those. The gradient walks back through the
 // layers with two states, the circuit's and the one that the observable makes of it (adjoint
 // differentiation, https://arxiv.org/abs/2009.02823), and keeps no others.
+//
+// A state that a flip of all qubits does not change (see QaoaRequest::even) is the half of it in
+// which the first qubit is in |0>.
 #ifndef QKERAS_HYBRID_NATIVE_QAOA_H_
 #define QKERAS_HYBRID_NATIVE_QAOA_H_
 
+#include "qaoa_mix.h"
 #include "qaoa_view.h"
 #include "simd.h"
 
@@ -41,124 +45,14 @@ void OnPool(const qkeras_hybrid::Pool& pool, int64_t count, F body) {
       &body);
 }
 
-// The cosine and the sine of a mixer's angle.
-template <class T>
-struct Turn {
-  T c, s;
-  explicit Turn(double beta)
-      : c(static_cast<T>(__builtin_cos(beta))), s(static_cast<T>(__builtin_sin(beta))) {}
+// Sums that a layer's gradient is made of.
+struct Slopes {
+  double beta = 0, gamma = 0;
+  void operator+=(const Slopes& other) {
+    beta += other.beta;
+    gamma += other.gamma;
+  }
 };
-
-// A state as two arrays.
-template <class T>
-struct Parts {
-  Vec<T>* re = nullptr;
-  Vec<T>* im = nullptr;
-};
-
-// Im(conj(a) b).
-template <class T>
-inline Vec<T> ImProduct(Vec<T> a_re, Vec<T> a_im, Vec<T> b_re, Vec<T> b_im) {
-  return a_re * b_im - a_im * b_re;
-}
-
-// Applies c - i s X to the qubit of a bit of the lanes, in every vector.
-template <class T>
-void MixLanes(Parts<T> state, int bit, int64_t count, Turn<T> turn) {
-  const LaneExchange<T> exchange(1u << bit);
-  for (int64_t i = 0; i < count; ++i) {
-    const Vec<T> re = state.re[i], im = state.im[i];
-    state.re[i] = turn.c * re + turn.s * exchange(im);
-    state.im[i] = turn.c * im - turn.s * exchange(re);
-  }
-}
-
-// Applies c - i s X to the qubits of the bits [begin, end) of the vectors' index, two at a time.
-template <class T>
-void MixVectors(Parts<T> state, int begin, int end, int64_t count, Turn<T> turn) {
-  const T c = turn.c, s = turn.s;
-  for (int bit = begin; bit < end; ++bit) {
-    const int64_t step = int64_t{1} << bit;
-    if (bit + 1 == end) {
-      for (int64_t base = 0; base < count; base += 2 * step) {
-        Vec<T>*re = state.re + base, *im = state.im + base;
-        for (int64_t i = 0; i < step; ++i) {
-          const Vec<T> r0 = re[i], i0 = im[i], r1 = re[i + step], i1 = im[i + step];
-          re[i] = c * r0 + s * i1;
-          im[i] = c * i0 - s * r1;
-          re[i + step] = c * r1 + s * i0;
-          im[i + step] = c * i1 - s * r0;
-        }
-      }
-      return;
-    }
-    ++bit;
-    for (int64_t base = 0; base < count; base += 4 * step) {
-      Vec<T>*re = state.re + base, *im = state.im + base;
-      for (int64_t i = 0; i < step; ++i) {
-        const Vec<T> r0 = re[i], r1 = re[i + step], r2 = re[i + 2 * step], r3 = re[i + 3 * step];
-        const Vec<T> i0 = im[i], i1 = im[i + step], i2 = im[i + 2 * step], i3 = im[i + 3 * step];
-        const Vec<T> a0 = c * r0 + s * i1, b0 = c * i0 - s * r1;
-        const Vec<T> a1 = c * r1 + s * i0, b1 = c * i1 - s * r0;
-        const Vec<T> a2 = c * r2 + s * i3, b2 = c * i2 - s * r3;
-        const Vec<T> a3 = c * r3 + s * i2, b3 = c * i3 - s * r2;
-        re[i] = c * a0 + s * b2;
-        im[i] = c * b0 - s * a2;
-        re[i + step] = c * a1 + s * b3;
-        im[i + step] = c * b1 - s * a3;
-        re[i + 2 * step] = c * a2 + s * b0;
-        im[i + 2 * step] = c * b2 - s * a0;
-        re[i + 3 * step] = c * a3 + s * b1;
-        im[i + 3 * step] = c * b3 - s * a1;
-      }
-    }
-  }
-}
-
-// sum_q Im <a| X_q |b> over the qubits of the bits [begin, end) of the vectors' index.
-template <class T>
-double FlipVectors(Parts<T> a, Parts<T> b, int begin, int end, int64_t count) {
-  Vec<T> sum{};
-  for (int bit = begin; bit < end; ++bit) {
-    const int64_t step = int64_t{1} << bit;
-    if (bit + 1 == end) {
-      for (int64_t base = 0; base < count; base += 2 * step) {
-        for (int64_t i = base; i < base + step; ++i) {
-          const int64_t j = i + step;
-          sum += ImProduct<T>(a.re[i], a.im[i], b.re[j], b.im[j]);
-          sum += ImProduct<T>(a.re[j], a.im[j], b.re[i], b.im[i]);
-        }
-      }
-      break;
-    }
-    ++bit;
-    // Of four amplitudes, X_q + X_r takes 0 and 3 to the sum of 1 and 2, and those to that of 0 and
-    // 3.
-    for (int64_t base = 0; base < count; base += 4 * step) {
-      for (int64_t i = base; i < base + step; ++i) {
-        const int64_t j = i + step, k = j + step, l = k + step;
-        sum += ImProduct<T>(a.re[i] + a.re[l], a.im[i] + a.im[l], b.re[j] + b.re[k],
-                            b.im[j] + b.im[k]);
-        sum += ImProduct<T>(a.re[j] + a.re[k], a.im[j] + a.im[k], b.re[i] + b.re[l],
-                            b.im[i] + b.im[l]);
-      }
-    }
-  }
-  return SumLanesInDouble<T>(sum);
-}
-
-// The same over the qubits of the first `bits` bits of the lanes.
-template <class T>
-double FlipLanes(Parts<T> a, Parts<T> b, int bits, int64_t count) {
-  Vec<T> sum{};
-  for (int bit = 0; bit < bits; ++bit) {
-    const LaneExchange<T> exchange(1u << bit);
-    for (int64_t i = 0; i < count; ++i) {
-      sum += ImProduct<T>(a.re[i], a.im[i], exchange(b.re[i]), exchange(b.im[i]));
-    }
-  }
-  return SumLanesInDouble<T>(sum);
-}
 
 // One sample's circuit, or its gradient.
 template <class T>
@@ -168,22 +62,24 @@ class QaoaSample {
   static constexpr int kLaneBits = Log2(kLanes);
 
   // Amplitudes in memory: a vector at least. Those that are no state's are zero.
-  static int64_t Size(int64_t n_qubits) {
-    return More(int64_t{1} << n_qubits, kLanes);
-  }
+  static int64_t Size(int64_t bits) { return More(int64_t{1} << bits, kLanes); }
 
-  static uint64_t Bytes(int64_t n_qubits, bool backward) {
-    return static_cast<uint64_t>(Size(n_qubits)) * (sizeof(double) + (backward ? 5 : 3) * sizeof(T));
+  static uint64_t Bytes(int64_t n_qubits, bool even, bool backward) {
+    return static_cast<uint64_t>(Size(n_qubits - (even ? 1 : 0))) *
+           (sizeof(double) + (backward ? 5 : 3) * sizeof(T));
   }
 
   QaoaSample(const QaoaRequest<T>& request, void* memory, bool shared)
       : request_(request),
         n_(static_cast<int>(request.n_qubits)),
-        size_(Size(request.n_qubits)),
+        bits_(n_ - (request.even ? 1 : 0)),
+        mixed_(bits_ - (request.even ? 1 : 0)),
+        size_(Size(bits_)),
         chunk_(Less(size_, int64_t{1} << kQaoaChunkBits)),
         shared_(shared) {
-    costs_ = static_cast<double*>(memory);
-    auto* next = reinterpret_cast<Vec<T>*>(costs_ + size_);
+    own_costs_ = static_cast<double*>(memory);
+    costs_ = CostsAreGiven() ? request.costs : own_costs_;
+    auto* next = reinterpret_cast<Vec<T>*>(own_costs_ + size_);
     Vec<T>** const arrays[] = {&weights_, &state_.re, &state_.im, &other_.re, &other_.im};
     for (Vec<T>** const array : arrays) {
       *array = next;
@@ -210,19 +106,19 @@ class QaoaSample {
       if (gradient != nullptr) FillWith(gradient, width, nan);
       return;
     }
-    const uint64_t part = sizeof(T) << n_;
+    const uint64_t part = sizeof(T) << bits_;
+    FillCosts();
     if (request_.kept == nullptr) {
       Forward();
     } else {
-      FillCosts();
-      const T* const kept = request_.kept + (sample << (n_ + 1));
+      const T* const kept = request_.kept + (sample << (bits_ + 1));
       __builtin_memcpy(static_cast<void*>(state_.re), kept, part);
-      __builtin_memcpy(static_cast<void*>(state_.im), kept + (int64_t{1} << n_), part);
+      __builtin_memcpy(static_cast<void*>(state_.im), kept + (int64_t{1} << bits_), part);
     }
     if (request_.keep != nullptr) {
-      T* const keep = request_.keep + (sample << (n_ + 1));
+      T* const keep = request_.keep + (sample << (bits_ + 1));
       __builtin_memcpy(keep, state_.re, part);
-      __builtin_memcpy(keep + (int64_t{1} << n_), state_.im, part);
+      __builtin_memcpy(keep + (int64_t{1} << bits_), state_.im, part);
     }
     double means[64];
     const double cost = Read(means);
@@ -231,67 +127,71 @@ class QaoaSample {
       values[n_] = static_cast<T>(cost);
     }
     if (probabilities != nullptr) {
-      __builtin_memcpy(probabilities, weights_, sizeof(T) << n_);
+      const auto* const weights = reinterpret_cast<const T*>(weights_);
+      __builtin_memcpy(probabilities, weights, part);
+      if (request_.even) {
+        T* const last = probabilities + (int64_t{1} << n_) - 1;
+        for (int64_t i = 0; i < size_; ++i) last[-i] = weights[i];
+      }
     }
     if (gradient != nullptr) Backward(sample, means, gradient);
   }
 
  private:
-  // Adds up body(begin, end) over parts of [0, count).
+  // Adds up body(begin, end), a number or Slopes, over parts of [0, count).
   template <class F>
-  double Sum(int64_t count, F body) {
+  auto Sum(int64_t count, F body) -> decltype(body(count, count)) {
     const int64_t parts = Less(count, kSumParts);
-    double sums[kSumParts];
+    decltype(body(count, count)) sums[kSumParts];
     const auto part = [&](int64_t i) { sums[i] = body(count * i / parts, count * (i + 1) / parts); };
     if (shared_) {
       OnPool(request_.pool, parts, part);
     } else {
       for (int64_t i = 0; i < parts; ++i) part(i);
     }
-    double sum = 0;
+    decltype(body(count, count)) sum{};
     for (int64_t i = 0; i < parts; ++i) sum += sums[i];
     return sum;
   }
 
   // Runs body(first amplitude) for each chunk and adds up what it returns.
   template <class F>
-  double SumChunks(F body) {
+  auto SumChunks(F body) -> decltype(body(int64_t{})) {
     return Sum(size_ / chunk_, [&](int64_t begin, int64_t end) {
-      double sum = 0;
+      decltype(body(int64_t{})) sum{};
       for (int64_t i = begin; i < end; ++i) sum += body(i * chunk_);
       return sum;
     });
   }
 
-  // Runs body(state, other, first bit of the vectors' index, last, vectors), which returns a sum, on
-  // the rows of all higher bits, in a copy.
-  template <class F>
-  double SumColumns(bool both, F body) {
+  // Mixes the qubits of the bits above a chunk's, whose rows it copies; with kBoth in both states, and
+  // returns the sum of the flips.
+  template <bool kBoth>
+  double MixColumns(Turn<T> turn) {
     constexpr int kLine = 64 / kVectorBytes;  // vectors
+    constexpr int kFrom = Log2(kLine);
     double sum = 0;
-    for (int low = kQaoaChunkBits; low < n_; low += kColumnBits) {
-      const int bits = static_cast<int>(Less(kColumnBits, n_ - low));
+    for (int low = kQaoaChunkBits; low < mixed_; low += kColumnBits) {
+      const int bits = static_cast<int>(Less(kColumnBits, mixed_ - low));
       const int64_t rows = int64_t{1} << bits, stride = (int64_t{1} << low) / kLanes;
       const int64_t columns = stride / kLine;
       const int64_t count = size_ / kLanes / rows / kLine;
       sum += Sum(count, [&](int64_t begin, int64_t end) {
         Vec<T> copies[4][kLine << kColumnBits];
-        const Parts<T> first{copies[0], copies[1]}, second{copies[2], copies[3]};
-        const Vec<T>* const sources[] = {state_.re, state_.im, other_.re, other_.im};
-        Vec<T>* const targets[] = {state_.re, state_.im, other_.re, other_.im};
+        Vec<T>* const arrays[] = {state_.re, state_.im, other_.re, other_.im};
         double partial = 0;
         for (int64_t i = begin; i < end; ++i) {
           const int64_t base = i / columns * rows * stride + i % columns * kLine;
-          for (int array = 0; array < (both ? 4 : 2); ++array) {
+          for (int array = 0; array < (kBoth ? 4 : 2); ++array) {
             for (int64_t row = 0; row < rows; ++row) {
-              __builtin_memcpy(copies[array] + row * kLine, sources[array] + base + row * stride, 64);
+              __builtin_memcpy(copies[array] + row * kLine, arrays[array] + base + row * stride, 64);
             }
           }
-          constexpr int kFrom = Log2(kLine);
-          partial += body(first, second, kFrom, kFrom + bits, rows * kLine);
-          for (int array = 0; array < (both ? 4 : 2); ++array) {
+          partial += MixVectors<T, kBoth>({copies[0], copies[1]}, {copies[2], copies[3]}, kFrom,
+                                          kFrom + bits, rows * kLine, turn);
+          for (int array = 0; array < (kBoth ? 4 : 2); ++array) {
             for (int64_t row = 0; row < rows; ++row) {
-              __builtin_memcpy(targets[array] + base + row * stride, copies[array] + row * kLine, 64);
+              __builtin_memcpy(arrays[array] + base + row * stride, copies[array] + row * kLine, 64);
             }
           }
         }
@@ -299,6 +199,20 @@ class QaoaSample {
       });
     }
     return sum;
+  }
+
+  // Mixes the first two qubits of an even state; kBoth as above.
+  template <bool kBoth>
+  double MixFirst(Turn<T> turn) {
+    constexpr int64_t kBlock = 32;  // so short are sums in the precision of T
+    const int64_t count = size_ / kLanes, quarter = count / 4, block = Less(quarter, kBlock);
+    return Sum(quarter / block, [&](int64_t begin, int64_t end) {
+      double sum = 0;
+      for (int64_t i = begin; i < end; ++i) {
+        sum += MixMirrored<T, kBoth>(state_, other_, i * block, (i + 1) * block, count, turn);
+      }
+      return sum;
+    });
   }
 
   // The sum of coefficients times spins, over the qubits of the bits [begin, end) of an index.
@@ -312,8 +226,8 @@ class QaoaSample {
     return sum;
   }
 
-  int LaneBits() const { return static_cast<int>(Less(kLaneBits, n_)); }
-  int LowBits() const { return static_cast<int>(Less(n_, kQaoaChunkBits)); }
+  bool CostsAreGiven() const { return request_.n_fields == 0 && bits_ >= kLaneBits; }
+  int LowBits() const { return static_cast<int>(Less(bits_, kQaoaChunkBits)); }
 
   // The spin sums of the low bits; null coefficients are zeros.
   void FillTable(const T* coefficients, double* table) const {
@@ -323,6 +237,7 @@ class QaoaSample {
   }
 
   void FillCosts() {
+    if (CostsAreGiven()) return;
     double table[1 << kQaoaChunkBits];
     const T* const fields = request_.n_fields > 0 ? fields_ : nullptr;
     FillTable(fields, table);
@@ -330,7 +245,7 @@ class QaoaSample {
       const double high = fields == nullptr ? 0.0 : SpinSum(fields, LowBits(), n_, base);
       for (int64_t i = 0; i < chunk_; ++i) {
         const bool inside = base + i < int64_t{1} << n_;
-        costs_[base + i] = inside ? request_.costs[base + i] + (high + table[i]) : 0.0;
+        own_costs_[base + i] = inside ? request_.costs[base + i] + (high + table[i]) : 0.0;
       }
       return 0.0;
     });
@@ -343,7 +258,7 @@ class QaoaSample {
     auto* const im = reinterpret_cast<T*>(state_.im);
     SumChunks([&](int64_t base) {
       for (int64_t i = base; i < base + chunk_; ++i) {
-        const bool inside = i < int64_t{1} << n_;
+        const bool inside = i < int64_t{1} << bits_;
         re[i] = static_cast<T>(!inside ? 0.0 : start == nullptr ? uniform : start[2 * i]);
         im[i] = static_cast<T>(!inside || start == nullptr ? 0.0 : start[2 * i + 1]);
       }
@@ -355,16 +270,18 @@ class QaoaSample {
     return {state.re + amplitude / kLanes, state.im + amplitude / kLanes};
   }
 
-  // Mixes the qubits of the low bits of a chunk.
-  void MixChunk(Parts<T> chunk, Turn<T> turn) const {
-    const int lane_bits = LaneBits();
+  // Mixes the qubits of the low bits of a chunk; kBoth as above.
+  template <bool kBoth>
+  double MixChunk(Parts<T> state, Parts<T> other, Turn<T> turn) const {
+    const int bits = static_cast<int>(Less(mixed_, kQaoaChunkBits));
+    constexpr int kWith = kVectorBitsWithLanes<T>;
+    if (bits < kLaneBits + kWith) return MixFewLanes<T, kBoth>(state, other, bits, turn);
     const int64_t count = chunk_ / kLanes;
-    for (int bit = 0; bit < lane_bits; ++bit) MixLanes<T>(chunk, bit, count, turn);
-    MixVectors<T>(chunk, 0, LowBits() - lane_bits, count, turn);
+    const double sum = MixLanes<T, kBoth>(state, other, count, turn);
+    return sum + MixVectors<T, kBoth>(state, other, kWith, bits - kLaneBits, count, turn);
   }
 
   void Forward() {
-    FillCosts();
     FillStart();
     for (int64_t layer = 0; layer < request_.n_layers; ++layer) {
       const double turns = static_cast<double>(gammas_[layer]) / 6.283185307179586;
@@ -379,17 +296,13 @@ class QaoaSample {
           chunk.re[i] = c * re + s * im;
           chunk.im[i] = c * im - s * re;
         }
-        if (!pairs) MixChunk(chunk, turn);
+        if (!pairs) MixChunk<false>(chunk, {}, turn);
         return 0.0;
       });
-      if (pairs) {
-        for (int64_t pair = 0; pair < request_.n_pairs; ++pair) MixPair(state_, pair, turn);
-        continue;
-      }
-      SumColumns(false, [&](Parts<T> state, Parts<T>, int begin, int end, int64_t count) {
-        MixVectors<T>(state, begin, end, count, turn);
-        return 0.0;
-      });
+      for (int64_t pair = 0; pair < request_.n_pairs; ++pair) MixPair(state_, pair, turn);
+      if (pairs) continue;
+      MixColumns<false>(turn);
+      if (request_.even) MixFirst<false>(turn);
     }
   }
 
@@ -402,10 +315,20 @@ class QaoaSample {
         weights[i] = chunk.re[i] * chunk.re[i] + chunk.im[i] * chunk.im[i];
       }
       const auto* const numbers = reinterpret_cast<const T*>(weights);
+      double sums[kLanes] = {};  // of their own, so that they don't wait for each other
+      for (int64_t i = 0; i < chunk_; i += kLanes) {
+        for (int64_t lane = 0; lane < kLanes; ++lane) {
+          sums[lane] += static_cast<double>(numbers[i + lane]) * costs_[base + i + lane];
+        }
+      }
       double sum = 0;
-      for (int64_t i = 0; i < chunk_; ++i) sum += static_cast<double>(numbers[i]) * costs_[base + i];
+      for (const double each : sums) sum += each;
       return sum;
     });
+    if (request_.even) {
+      FillWith(means, n_, 0.0);
+      return 2 * cost;
+    }
     SumSpins(means);
     return cost;
   }
@@ -416,12 +339,16 @@ class QaoaSample {
     FillWith(sums, n_, 0.0);
     const auto* const weights = reinterpret_cast<const T*>(weights_);
     for (int64_t base = 0; base < size_; base += chunk_) {
-      double total = 0;
-      for (int64_t i = 0; i < chunk_; ++i) {
-        const auto weight = static_cast<double>(weights[base + i]);
-        low[i] += weight;
-        total += weight;
+      double totals[kLanes] = {};
+      for (int64_t i = 0; i < chunk_; i += kLanes) {
+        for (int64_t lane = 0; lane < kLanes; ++lane) {
+          const auto weight = static_cast<double>(weights[base + i + lane]);
+          low[i + lane] += weight;
+          totals[lane] += weight;
+        }
       }
+      double total = 0;
+      for (const double each : totals) total += each;
       for (int bit = LowBits(); bit < n_; ++bit) {
         sums[n_ - 1 - bit] += (base >> bit & 1) != 0 ? -total : total;
       }
@@ -447,17 +374,24 @@ class QaoaSample {
         request_.d_probabilities == nullptr ? nullptr : request_.d_probabilities + (sample << n_);
     const double by_cost = values == nullptr ? 0.0 : static_cast<double>(values[n_]);
     double table[1 << kQaoaChunkBits];
-    FillTable(values, table);
+    // The mean of a spin in an even state is zero whatever the angles are.
+    const T* const spins = request_.even ? nullptr : values;
+    FillTable(spins, table);
     SumChunks([&](int64_t base) {
-      const double high = values == nullptr ? 0.0 : SpinSum(values, LowBits(), n_, base);
+      const double high = spins == nullptr ? 0.0 : SpinSum(spins, LowBits(), n_, base);
       const auto* const re = reinterpret_cast<const T*>(state_.re);
       const auto* const im = reinterpret_cast<const T*>(state_.im);
       auto* const other_re = reinterpret_cast<T*>(other_.re);
       auto* const other_im = reinterpret_cast<T*>(other_.im);
       for (int64_t i = base; i < base + chunk_; ++i) {
-        const bool inside = i < int64_t{1} << n_;
+        const bool inside = i < int64_t{1} << bits_;
         double factor = by_cost * costs_[i] + (high + table[i - base]);
-        if (probabilities != nullptr && inside) factor += static_cast<double>(probabilities[i]);
+        if (probabilities != nullptr && inside) {
+          const auto above = static_cast<double>(probabilities[i]);
+          const int64_t mirror = (int64_t{1} << n_) - 1 - i;
+          factor += !request_.even ? above
+                                   : (above + static_cast<double>(probabilities[mirror])) / 2;
+        }
         other_re[i] = static_cast<T>(factor) * re[i];
         other_im[i] = static_cast<T>(factor) * im[i];
       }
@@ -468,38 +402,27 @@ class QaoaSample {
   void Backward(int64_t sample, const double* means, T* gradient) {
     FillOther(sample);
     __builtin_memset(static_cast<void*>(weights_), 0, static_cast<uint64_t>(size_) * sizeof(T));
+    // An even state's other half has the same sums.
+    const double factor = request_.even ? 4 : 2;
     for (int64_t layer = request_.n_layers - 1; layer >= 0; --layer) {
       const Turn<T> back(-static_cast<double>(betas_[layer]));
-      double by_beta = 0;
+      Slopes slopes;
       const bool pairs = request_.n_pairs > 0;
-      if (pairs) {
-        for (int64_t pair = request_.n_pairs - 1; pair >= 0; --pair) {
-          by_beta += FlipPair(pair);
-          MixPair(state_, pair, back);
-          MixPair(other_, pair, back);
-        }
-      } else {
-        by_beta += SumColumns(
-            true, [&](Parts<T> state, Parts<T> other, int begin, int end, int64_t count) {
-              const double sum = FlipVectors<T>(other, state, begin, end, count);
-              MixVectors<T>(state, begin, end, count, back);
-              MixVectors<T>(other, begin, end, count, back);
-              return sum;
-            });
-        by_beta += SumChunks([&](int64_t base) {
-          const Parts<T> state = At(state_, base), other = At(other_, base);
-          const int lane_bits = LaneBits();
-          const int64_t count = chunk_ / kLanes;
-          const double sum = FlipLanes<T>(other, state, lane_bits, count) +
-                             FlipVectors<T>(other, state, 0, LowBits() - lane_bits, count);
-          MixChunk(state, back);
-          MixChunk(other, back);
-          return sum;
-        });
+      for (int64_t pair = request_.n_pairs - 1; pair >= 0; --pair) {
+        slopes.beta += FlipPair(pair);
+        MixPair(state_, pair, back);
+        MixPair(other_, pair, back);
       }
-      const double by_gamma = UndoPhase(layer);
-      gradient[request_.n_fields + layer] = static_cast<T>(2 * by_gamma);
-      gradient[request_.n_fields + request_.n_layers + layer] = static_cast<T>(2 * by_beta);
+      if (request_.even) slopes.beta += MixFirst<true>(back);
+      if (!pairs) slopes.beta += MixColumns<true>(back);
+      slopes += SumChunks([&](int64_t base) {
+        Slopes sum;
+        if (!pairs) sum.beta = MixChunk<true>(At(state_, base), At(other_, base), back);
+        sum.gamma = UndoPhase(layer, base);
+        return sum;
+      });
+      gradient[request_.n_fields + layer] = static_cast<T>(factor * slopes.gamma);
+      gradient[request_.n_fields + request_.n_layers + layer] = static_cast<T>(factor * slopes.beta);
     }
     if (request_.n_fields == 0) return;
     double sums[64];
@@ -511,36 +434,34 @@ class QaoaSample {
     for (int q = 0; q < n_; ++q) gradient[q] = static_cast<T>(2 * sums[q] + by_cost * means[q]);
   }
 
-  // Returns Im <other| C |state>, adds gamma Im(conj(other) state) to the weights, which the fields'
-  // gradient is made of, and takes the layer's phase off both states.
-  double UndoPhase(int64_t layer) {
+  // For a chunk: returns Im <other| C |state>, adds gamma Im(conj(other) state) to the weights, which
+  // the fields' gradient is made of, and takes the layer's phase off both states.
+  double UndoPhase(int64_t layer, int64_t base) {
     const auto gamma = gammas_[layer];
     const double turns = static_cast<double>(gamma) / 6.283185307179586;
-    return SumChunks([&](int64_t base) {
-      const Parts<T> state = At(state_, base), other = At(other_, base);
-      Vec<T>* const weights = weights_ + base / kLanes;
-      Vec<T> sum{};
-      for (int64_t i = 0; i < chunk_ / kLanes; ++i) {
-        const double* const costs = costs_ + base + i * kLanes;
-        const Vec<T> product = ImProduct<T>(other.re[i], other.im[i], state.re[i], state.im[i]);
-        T rounded[kLanes];
-        for (int lane = 0; lane < kLanes; ++lane) rounded[lane] = static_cast<T>(costs[lane]);
-        Vec<T> cost;
-        __builtin_memcpy(&cost, rounded, sizeof(cost));
-        sum += cost * product;
-        weights[i] += gamma * product;
-        if (layer == 0) continue;
-        Vec<T> c, s;
-        CosSin<T>(TurnsOf<T>(costs, turns), &c, &s);
-        const Parts<T> both[] = {state, other};
-        for (const Parts<T>& each : both) {
-          const Vec<T> re = each.re[i], im = each.im[i];
-          each.re[i] = c * re - s * im;
-          each.im[i] = c * im + s * re;
-        }
+    const Parts<T> state = At(state_, base), other = At(other_, base);
+    Vec<T>* const weights = weights_ + base / kLanes;
+    Vec<T> sum{};
+    for (int64_t i = 0; i < chunk_ / kLanes; ++i) {
+      const double* const costs = costs_ + base + i * kLanes;
+      const Vec<T> product = other.re[i] * state.im[i] - other.im[i] * state.re[i];
+      T rounded[kLanes];
+      for (int lane = 0; lane < kLanes; ++lane) rounded[lane] = static_cast<T>(costs[lane]);
+      Vec<T> cost;
+      __builtin_memcpy(&cost, rounded, sizeof(cost));
+      sum += cost * product;
+      if (request_.n_fields > 0) weights[i] += gamma * product;
+      if (layer == 0) continue;
+      Vec<T> c, s;
+      CosSin<T>(TurnsOf<T>(costs, turns), &c, &s);
+      const Parts<T> both[] = {state, other};
+      for (const Parts<T>& each : both) {
+        const Vec<T> re = each.re[i], im = each.im[i];
+        each.re[i] = c * re - s * im;
+        each.im[i] = c * im + s * re;
       }
-      return SumLanesInDouble<T>(sum);
-    });
+    }
+    return SumLanesInDouble<T>(sum);
   }
 
   // Runs body(i, j) for the amplitudes that a pair's exchange couples.
@@ -583,10 +504,13 @@ class QaoaSample {
 
   const QaoaRequest<T>& request_;
   const int n_;
+  const int bits_;   // of an index of the amplitudes
+  const int mixed_;  // of them, the low ones whose qubits MixChunk and MixColumns mix
   const int64_t size_, chunk_;
   const bool shared_;
   const T *fields_ = nullptr, *gammas_ = nullptr, *betas_ = nullptr;
-  double* costs_ = nullptr;
+  double* own_costs_ = nullptr;
+  const double* costs_ = nullptr;  // the request's if nothing is added to them
   Vec<T>* weights_ = nullptr;
   Parts<T> state_, other_;
 };
@@ -594,7 +518,7 @@ class QaoaSample {
 template <class T>
 qkeras_hybrid::Status RunQaoa(const QaoaRequest<T>& request) {
   const int64_t tasks = More(1, Less(request.max_tasks, request.batch));
-  const uint64_t bytes = QaoaSample<T>::Bytes(request.n_qubits, request.d_parameters != nullptr);
+  const uint64_t bytes = QaoaSample<T>::Bytes(request.n_qubits, request.even, request.d_parameters != nullptr);
   const uint64_t aligned = (bytes + 63) / 64 * 64;
   void* const memory =
       request.arena.take(request.arena.handle, aligned * static_cast<uint64_t>(tasks));

@@ -25,6 +25,10 @@ std::string Wrong(const QaoaRequest<T>& request) {
   if (request.n_fields != 0 && request.n_fields != request.n_qubits) {
     return "There must be a field for each qubit, or none.";
   }
+  if (request.even && (request.n_qubits < kKeptQubits || request.n_fields > 0 ||
+                       request.n_pairs > 0 || request.start != nullptr)) {
+    return "No fields, pairs, start or so few qubits go with an even state.";
+  }
   for (int64_t i = 0; i < request.n_pairs; ++i) {
     const int64_t a = request.pairs[2 * i], b = request.pairs[2 * i + 1];
     if (a < 0 || b < 0 || a >= request.n_qubits || b >= request.n_qubits || a == b) {
@@ -53,7 +57,7 @@ Result CallQaoa(QaoaRequest<T> request) {
       [](void* pool, uint64_t bytes) { return static_cast<MemoryPool*>(pool)->Take(bytes); },
       [](void* pool, void* memory) { static_cast<MemoryPool*>(pool)->Give(memory); }};
   const QaoaKernels<T>& kernels = KernelsOf<T>(*set).qaoa;
-  const uint64_t bytes = kernels.task_bytes(request.n_qubits, request.d_parameters != nullptr);
+  const uint64_t bytes = kernels.task_bytes(request.n_qubits, request.even, request.d_parameters != nullptr);
   const uint64_t available = AvailableMemory();
   if (bytes > available) {
     return {Code::kResourceExhausted,

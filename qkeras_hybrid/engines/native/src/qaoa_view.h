@@ -23,6 +23,9 @@ struct QaoaRequest {
   const int64_t* pairs;  // (n_pairs, 2)
   const double* costs;   // (2^n,)
   const double* start;   // (2^n, 2), real and imaginary parts, or null for the uniform state
+  // Whether a flip of all qubits leaves the costs as they are, there are no fields, no pairs and no
+  // start, and at least kKeptQubits qubits. Half of each state is enough then.
+  bool even;
   Pool pool;
   Arena arena;
   int64_t max_tasks;     // samples at a time, each with memory of its own
@@ -33,8 +36,9 @@ struct QaoaRequest {
   T* values;             // (batch, n_qubits + 1): means of the spins, then that of C
   T* probabilities;      // (batch, 2^n)
 
-  // The final states, (batch, 2, 2^n): real parts, then imaginary ones. Forward they are written, and
-  // backward read in place of a forward pass. Null for none; there are none below kKeptQubits.
+  // The final states, (batch, 2, 2^n): real parts, then imaginary ones; of even ones the first half,
+  // (batch, 2, 2^(n-1)). Forward they are written, and backward read in place of a forward pass. Null
+  // for none; there are none below kKeptQubits.
   T* keep;
   const T* kept;
 
@@ -50,7 +54,7 @@ constexpr int64_t kKeptQubits = 10;
 template <class T>
 struct QaoaKernels {
   // Bytes that one sample takes.
-  uint64_t (*task_bytes)(int64_t n_qubits, bool backward);
+  uint64_t (*task_bytes)(int64_t n_qubits, bool even, bool backward);
   Status (*run)(const QaoaRequest<T>&);
 };
 

@@ -67,27 +67,28 @@ inline Vec<T> Splat(T value) {
   return value - Vec<T>{};
 }
 
-// Lane i of the result is lane i ^ kMask of `v`.
-template <int kMask, class V, int... kIndex>
-inline V ExchangeConst(V v, __attribute__((unused)) const int (*)[sizeof...(kIndex)]) {
-#if defined(__clang__) || __GNUC__ >= 12
+template <int kMask, class T, int... kIndex>
+inline Vec<T> ExchangeConst(Vec<T> v, __attribute__((unused)) const int (*)[sizeof...(kIndex)]) {
+#if defined(__clang__)
   return __builtin_shufflevector(v, v, (kIndex ^ kMask)...);
 #else
-  V result;
-  const int index[] = {kIndex...};
-  for (int i : index) result[i] = v[i ^ kMask];
-  return result;
+  return __builtin_shuffle(v, IntVec<T>{(kIndex ^ kMask)...});
 #endif
 }
 
-template <int kMask, class V>
-inline V ExchangeBits(V v) {
-  constexpr int kCount = static_cast<int>(sizeof(V) / sizeof(v[0]));
-  static_assert(kCount == 2 || kCount == 4, "wider vectors have an instruction of their own");
-  if constexpr (kCount == 2) {
-    return ExchangeConst<kMask, V, 0, 1>(v, nullptr);
+// Lane i of the result is lane i ^ kMask of `v`.
+template <int kMask, class T>
+inline Vec<T> Exchange(Vec<T> v) {
+  constexpr int kLanes = Simd<T>::kLanes;
+  if constexpr (kLanes == 2) {
+    return ExchangeConst<kMask, T, 0, 1>(v, nullptr);
+  } else if constexpr (kLanes == 4) {
+    return ExchangeConst<kMask, T, 0, 1, 2, 3>(v, nullptr);
+  } else if constexpr (kLanes == 8) {
+    return ExchangeConst<kMask, T, 0, 1, 2, 3, 4, 5, 6, 7>(v, nullptr);
   } else {
-    return ExchangeConst<kMask, V, 0, 1, 2, 3>(v, nullptr);
+    static_assert(kLanes == 16, "no vector has other numbers of lanes");
+    return ExchangeConst<kMask, T, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15>(v, nullptr);
   }
 }
 
@@ -124,10 +125,10 @@ class LaneExchange {
         case 0:
           return v;
         case 1:
-          return ExchangeBits<1>(v);
+          return Exchange<1, T>(v);
         default:
           if constexpr (Simd<T>::kLanes > 2) {
-            return index_ == 2 ? ExchangeBits<2>(v) : ExchangeBits<3>(v);
+            return index_ == 2 ? Exchange<2, T>(v) : Exchange<3, T>(v);
           } else {
             return v;
           }
