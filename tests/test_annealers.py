@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import sys
+import types
 from pathlib import Path
 from typing import Any
 
@@ -218,6 +220,31 @@ def test_a_graph_that_does_not_fit_is_told_with_the_part_that_does() -> None:
     assert annealing.solve(Ising({}, {(0, 1): 1.0, (1, 2): 1.0}), line).energy == -2
     with pytest.raises(ValueError, match="the part on the first 3 spins fits"):
         annealing.solve(Ising({}, {(i, i + 1): 1.0 for i in range(5)}), line)
+
+
+def test_a_graph_without_an_embedding_is_told_with_the_part_that_has_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Composite:
+        child = dimod.StructureComposite(dimod.ExactSolver(), [0, 1], [(0, 1)])
+
+        def sample(self, model: Any, **options: Any) -> Any:
+            raise ValueError("no embedding found")
+
+    def find_embedding(edges: Any, machine: Any, **options: Any) -> dict[int, list[int]]:
+        assert list(machine) == [(0, 1)]
+        spins = {spin for edge in edges for spin in edge}
+        return {spin: [0] for spin in spins} if len(spins) <= 5 else {}
+
+    complete = Ising({}, {(i, j): 1.0 for i in range(12) for j in range(i)})
+    minorminer = types.ModuleType("minorminer")
+    minorminer.find_embedding = find_embedding  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "minorminer", minorminer)
+    with pytest.raises(ServiceError, match=r"12 spins .* the part on the first 5 spins fits"):
+        annealing.solve(complete, Composite())
+    monkeypatch.setitem(sys.modules, "minorminer", None)
+    with pytest.raises(ServiceError, match=r"12 spins .* no embedding was found"):
+        annealing.solve(complete, Composite())
 
 
 def test_a_machine_without_its_client_or_token_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

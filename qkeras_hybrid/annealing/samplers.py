@@ -192,7 +192,18 @@ class _Shop(Shop):
         if order.seed is not None and "seed" in self._takes:
             options.setdefault("seed", order.seed)
         # A machine's sampler returns at once; the states are waited for in `collect`.
-        return self._sampler.sample(model, **options)
+        try:
+            return self._sampler.sample(model, **options)
+        except ValueError as error:
+            # What dwave.system's composites say.
+            if "no embedding" not in str(error):
+                raise
+            raise ServiceError(
+                f"The problem, {self._n_spins} spins with {len(edges)} couplings, does not fit on "
+                f"the machine; of its graph, "
+                f"{_embeddable(self._sampler, edges.tolist(), self._n_spins)}. Solve a smaller "
+                "problem, or give the hybrid solver."
+            ) from error
 
     def collect(self, ticket: Any, order: Order) -> list[np.ndarray]:
         try:
@@ -264,6 +275,25 @@ def check_fits(sampler: Any, batch: Batch) -> None:
         f"no {what}",
         "dwave.system's EmbeddingComposite, around the sampler, finds places for others.",
     )
+
+
+def _embeddable(sampler: Any, edges: Sequence[Sequence[int]], n_spins: int) -> str:
+    """Says how many spins, from the first on, can be embedded, as far as a search finds."""
+    machine = getattr(getattr(sampler, "child", None), "edgelist", None)
+    try:
+        import minorminer  # comes with dwave.system
+    except ImportError:
+        machine = None
+    if machine is None:
+        return "no embedding was found"
+    fits, fails = 1, n_spins
+    # Each search has seconds, so that a person who waits for the reason gets it.
+    while fails - fits > 1:
+        tried = (fits + fails) // 2
+        part = [tuple(edge) for edge in edges if max(edge) < tried]
+        found = not part or minorminer.find_embedding(part, machine, timeout=5, random_seed=0)
+        fits, fails = (tried, fails) if found else (fits, tried)
+    return f"the part on the first {fits} spins fits"
 
 
 def reference(name: str) -> Any:
