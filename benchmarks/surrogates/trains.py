@@ -64,7 +64,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--qubits", nargs="+", type=int, default=[12])
     parser.add_argument("--layers", nargs="+", type=int, default=[2, 3])
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=1, help="circuits of each shape")
     parser.add_argument("--tolerance", type=float, default=1e-4)
     parser.add_argument("--samples", type=int, default=4096)
     parser.add_argument("--output", type=Path, help="a JSON file for all of it")
