@@ -428,11 +428,15 @@ def exact_model(model: keras.Model) -> tuple[keras.Model, dict[int, int]]:
     return exact, {id(layer): id(copy) for layer, copy in copies.quantum}
 
 
-def is_remote(model: keras.Model) -> bool:
-    """Tells whether a quantum layer of a model buys measurements of a device."""
-    found = [layer.engine for layer in quantum_layers(model)]
-    inner = [engine.engine if isinstance(engine, Mitigation) else engine for engine in found]
-    return any(isinstance(engine, RemoteEngine) for engine in inner)
+def is_remote(model: keras.Layer) -> bool:
+    """Tells whether a model, or a quantum layer in it, buys measurements of a device."""
+    for layer in quantum_layers(model):
+        engine = layer.engine
+        while isinstance(engine, Mitigation):
+            engine = engine.engine
+        if isinstance(engine, RemoteEngine):
+            return True
+    return False
 
 
 def _call(model: keras.Model, arrays: list[np.ndarray]) -> list[np.ndarray]:

@@ -66,12 +66,10 @@ class Unitaries(Method):
         matrices = _matrices(part, rounds)
         signs = [_signs(part, chosen.rotations) for chosen in rounds]
         summed, constant = _summing(part)
-        matrix_numbers = sum((1 if _is_real(m) else 2) * m.size for m in matrices)
-        width = part.slopes.shape[1]
+        numbers = size(summed, constant)
+        numbers += sum((1 if _is_real(matrix) else 2) * matrix.size for matrix in matrices)
         # The phases of each round are an affine map of the inputs.
-        numbers = (
-            matrix_numbers + size(summed, constant) + len(signs) * 2**part.n_qubits * (width + 1)
-        )
+        numbers += sum(len(sign) for sign in signs) * (part.slopes.shape[1] + 1)
 
         def build(inputs: Tensor) -> Tensor:
             state: tuple[Tensor, Tensor] | None = None
