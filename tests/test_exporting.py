@@ -205,6 +205,11 @@ def test_layers_that_a_format_can_not_express_are_named(name: str, tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_outputs_of_other_shapes_are_not_compared() -> None:
+    with pytest.raises(ValueError, match=r"'y' in the shape \(3,\), the model in \(3, 1\)"):
+        exporting.report.differences(["y"], [np.zeros((3, 1))], [np.zeros(3)])
+
+
 @onnx_here
 def test_layers_of_a_sequential_model_are_named_too(tmp_path: Path) -> None:
     fine = keras.layers.Dense(3, name="fine")

@@ -625,3 +625,17 @@ def test_mitigation_without_noise_is_left_out():
     engine = qh.engines.ZeroNoiseExtrapolation(qh.engines.get("density"), (1, 3))
     model = sequential(one_angle(engine=engine), shape=(1,))
     assert qh.surrogate(model).surrogate_report.worst_on_random <= CLOSE
+
+
+def test_data_may_have_the_keys_of_the_inputs_or_their_names():
+    a, b = keras.Input((4,), name="a"), keras.Input((3,), name="b")
+    model = keras.Model({"second": b, "first": a}, [four_qubits()(a), keras.layers.Dense(2)(b)])
+    first, second = samples(5, 4), samples(5, 3)
+    for data in ({"first": first, "second": second}, {"a": first, "b": second}):
+        assert qh.surrogate(model, data).surrogate_report.worst_on_data <= CLOSE
+
+
+@pytest.mark.parametrize("seed", [-1, "a", None, 0.5])
+def test_the_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match="`seed` must be a whole number"):
+        qh.surrogate(sequential(four_qubits()), seed=seed)

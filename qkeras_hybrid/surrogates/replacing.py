@@ -96,6 +96,8 @@ def surrogate(
     allowed = finite_number("tolerance", tolerance)
     if allowed <= 0:
         raise ArgumentError("tolerance", "be above 0", tolerance)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError("seed", "be a whole number from 0 on", seed)
     if method != "auto":
         METHODS.get(method)
     given = None if data is None else _checked(model, data)
@@ -205,7 +207,13 @@ def _checked(model: keras.Model, data: Any) -> list[np.ndarray]:
         several = whole.ndim == len(tensors[0].shape) + 1 and len(data) == 1
         arrays = [whole[0] if several else whole]
     if isinstance(data, dict):
-        arrays = [np.asarray(data[tensor.name]) for tensor in tensors if tensor.name in data]
+        # By the keys that the model's own inputs have, as `fit` takes them, or by their names.
+        own = None if isinstance(model, keras.Sequential) else model.input
+        names: dict[int, str] = {}
+        if isinstance(own, dict) and set(own) == set(data):
+            names = {id(tensor): key for key, tensor in own.items()}
+        called = [names.get(id(tensor), tensor.name) for tensor in tensors]
+        arrays = [_as_array(data[name]) for name in called if name in data]
     if len(arrays) != len(tensors):
         raise ArgumentError(
             "data", f"hold an array for each of the model's {len(tensors)} inputs", len(arrays)
