@@ -22,6 +22,18 @@ def fresh(layer: keras.Layer, **changes: Any) -> keras.Layer:
         DoesNotApplyError: If the layer can't say its arguments, e.g. Cirq can't write a
             circuit with a function such as `sin` in it.
     """
+    if type(layer) is keras.layers.Lambda:
+        # Keras refuses to read functions from a config, which may come from elsewhere: this one is
+        # here already.
+        known = {
+            "output_shape": layer._output_shape,
+            "mask": layer.mask,
+            "arguments": layer.arguments,
+            "name": layer.name,
+            "dtype": layer.dtype_policy,
+            "trainable": layer.trainable,
+        }
+        return keras.layers.Lambda(layer.function, **{**known, **changes})
     try:
         return type(layer).from_config({**layer.get_config(), **changes})
     except (NotImplementedError, TypeError, ValueError) as error:

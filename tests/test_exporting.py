@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cirq
 import keras
 import numpy as np
 import pytest
 from keras import ops
 
 from qkeras_hybrid import ArgumentError, PQCDense, cli, exporting
+from qkeras_hybrid.engines import SamplerEngine
 from qkeras_hybrid.exporting import base, elsewhere, export, export_model
 from qkeras_hybrid.exporting.inputs import Signature
 
@@ -185,6 +187,13 @@ def test_a_saved_model_holds_operations_of_tensorflow_alone(name: str, tmp_path:
         export_model(tied, name, tmp_path / "tied")
 
 
+class ErrorOfNormals(keras.layers.Layer):
+    """Has an operation that ONNX has not."""
+
+    def call(self, inputs: Any) -> Any:
+        return ops.erfinv(ops.tanh(inputs))
+
+
 @pytest.mark.parametrize("name", [in_process("onnx"), in_process("litert")])
 def test_layers_that_a_format_can_not_express_are_named(name: str, tmp_path: Path) -> None:
     inputs = keras.Input((3,))
@@ -194,6 +203,19 @@ def test_layers_that_a_format_can_not_express_are_named(name: str, tmp_path: Pat
         export_model(model, name, tmp_path / f"model{ENDINGS[name]}")
     assert re.fullmatch(r"erfinv\w* \(Erfinv\)", caught.value.got)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_outputs_of_other_shapes_are_not_compared() -> None:
+    with pytest.raises(ValueError, match=r"'y' in the shape \(3,\), the model in \(3, 1\)"):
+        exporting.report.differences(["y"], [np.zeros((3, 1))], [np.zeros(3)])
+
+
+@onnx_here
+def test_layers_of_a_sequential_model_are_named_too(tmp_path: Path) -> None:
+    fine = keras.layers.Dense(3, name="fine")
+    model = keras.Sequential([keras.Input((3,)), fine, ErrorOfNormals(name="inverse")])
+    with pytest.raises(ArgumentError, match=r"got 'inverse \(ErrorOfNormals\)'"):
+        export_model(model, "onnx", tmp_path / "model.onnx")
 
 
 def test_an_unknown_format_lists_the_known(model: keras.Model, tmp_path: Path) -> None:
@@ -428,6 +450,24 @@ def test_measured_layers_are_exported_as_their_mean_which_the_report_says(
     monkeypatch.setattr(export, "_surrogate", lambda *arguments: plain)
     report = export_model(model, "onnx", tmp_path / "model.onnx")
     assert "the mean of measured, without the scatter of finite shots" in report.notes[0]
+
+
+@onnx_here
+def test_an_export_buys_no_measurements(tmp_path: Path) -> None:
+    class Forbidden(cirq.Simulator):
+        def run_batch(self, *arguments: Any, **more: Any) -> Any:
+            raise AssertionError("measurements were bought")
+
+        def run_sweep(self, *arguments: Any, **more: Any) -> Any:
+            raise AssertionError("measurements were bought")
+
+    engine = SamplerEngine(Forbidden(), 10)
+    bought = PQCDense(1, n_qubits=1, n_layers=1, engine=engine, name="bought")
+    model = keras.Sequential([keras.Input((1,)), bought])
+    with pytest.warns(UserWarning, match="no training step"):
+        report = export_model(model, "onnx", tmp_path / "model.onnx")
+    assert report.worst <= ROUNDING
+    assert "the exact mean of bought" in report.notes[0] and len(report.notes) == 1
 
 
 @pytest.fixture

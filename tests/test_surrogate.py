@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 
 import cirq
 import keras
@@ -503,3 +504,138 @@ def test_trains_are_found_from_samples_where_a_table_is_too_large(monkeypatch):
     monkeypatch.setattr("qkeras_hybrid.surrogates.sampled._MOST_WORK", 1000)
     with pytest.raises(ValueError, match="a train of 6 angles would take more than"):
         qh.surrogate(model, method="tensor_train")
+
+
+# Models of hostile users.
+
+
+def one_angle(expression=None, **arguments):
+    q, x = cirq.LineQubit(0), sympy.Symbol("x")
+    angle = x if expression is None else expression(x)
+    return qh.PQC(cirq.Circuit(cirq.ry(angle)(q)), "Z", inputs=[x], **arguments)
+
+
+def test_what_the_model_itself_can_not_compute_is_not_called_equal():
+    model = sequential(one_angle(sympy.log), shape=(1,))
+    none = qh.surrogate(model, -np.ones((4, 1))).surrogate_report
+    assert none.worst_on_data is None and none.worst_on_random is None
+    # The logarithm of one of two is a number.
+    half = qh.surrogate(model, np.array([[2.0], [-2.0]])).surrogate_report
+    assert 0 <= half.worst_on_data <= CLOSE
+
+
+def test_a_surrogate_that_is_not_finite_where_its_model_is_is_refused(monkeypatch):
+    from qkeras_hybrid.surrogates import replacing
+
+    broken = staticmethod(lambda values: values / ops.zeros_like(values) * 0)
+    real = replacing.target
+
+    def target_with_nan(layer):
+        found = real(layer)
+        wanted = tuple(replace(each, finish=broken.__func__) for each in found.wanted)
+        return replace(found, wanted=wanted)
+
+    monkeypatch.setattr(replacing, "target", target_with_nan)
+    with pytest.raises(ValueError, match="`tolerance` must be at least inf"):
+        qh.surrogate(sequential(four_qubits()), samples(4, 4))
+
+
+def test_lambda_layers_are_copied():
+    factor = 2.0
+    scaled = keras.layers.Lambda(lambda t, by: factor * t + by, arguments={"by": 0.5})
+    model = sequential(scaled, four_qubits())
+    assert difference(model, qh.surrogate(model), samples(9, 4)) <= CLOSE
+
+
+def test_a_frozen_circuit_stays_frozen(tmp_path):
+    frozen = four_qubits(trainable=False)
+    model = sequential(frozen, keras.layers.Dense(1))
+    classical = qh.surrogate(model, method="unitary")
+    assert len(classical.trainable_weights) == len(model.trainable_weights) == 2
+    classical.save(tmp_path / "model.keras")
+    assert len(keras.saving.load_model(tmp_path / "model.keras").trainable_weights) == 2
+
+
+@pytest.mark.parametrize("method", EXACT)
+def test_the_size_is_that_of_the_layers(method):
+    classical = qh.surrogate(sequential(four_qubits()), method=method)
+    report = classical.surrogate_report
+    assert report.size == report.parameters == classical.count_params()
+
+
+def test_the_bound_counts_frequencies_that_are_left_out():
+    q, x = cirq.LineQubit.range(2), sympy.symbols("x0:2")
+    # The second input's wave has an amplitude of .00025: less than half a thousandth of .9.
+    circuit = cirq.Circuit(
+        cirq.ry(x[0])(q[0]), cirq.ry(x[1])(q[1]), cirq.ControlledGate(cirq.ry(5e-4))(q[1], q[0])
+    )
+    model = sequential(qh.PQC(circuit, "Z0", inputs=x), shape=(2,))
+    for method in ("product_features", "fourier_series"):
+        classical = qh.surrogate(model, method=method, tolerance=0.9)
+        found = classical.surrogate_report.layers[0]
+        assert 1e-4 < found.worst <= found.bound + CLOSE, method
+
+
+def test_a_list_with_the_one_array_is_data():
+    x = samples(6, 4)
+    assert qh.surrogate(sequential(four_qubits()), [x]).surrogate_report.worst_on_data <= CLOSE
+    with pytest.raises(ValueError, match="`data` must be an array of numbers"):
+        qh.surrogate(sequential(four_qubits()), [[1.0, 2.0], [3.0]])
+
+
+def test_a_readout_that_leaves_keras_is_refused_by_name():
+    class Outside(qh.readouts.Readout):
+        name = "outside"
+
+        @property
+        def source(self):
+            return qh.readouts.Probabilities()
+
+        def shape(self, program, shots=None):
+            return (1,)
+
+        def finish(self, values):
+            return np.asarray(values)[:, :1]
+
+    model = sequential(one_angle(output=Outside(), name="own"), shape=(1,))
+    with pytest.raises(ValueError, match=r"Layer 'own' has no surrogate: .*keras\.ops alone"):
+        qh.surrogate(model)
+
+
+def test_no_measurements_are_bought():
+    class Counting(cirq.Simulator):
+        runs = 0
+
+        def run_batch(self, *args, **kwargs):
+            Counting.runs += 1
+            return super().run_batch(*args, **kwargs)
+
+        def run_sweep(self, *args, **kwargs):
+            Counting.runs += 1
+            return super().run_sweep(*args, **kwargs)
+
+    engine = qh.engines.SamplerEngine(Counting(), 10)
+    model = sequential(one_angle(engine=engine), shape=(1,))
+    report = qh.surrogate(model, samples(5, 1)).surrogate_report
+    assert Counting.runs == 0 and np.isnan(report.original_seconds)
+    assert "the model takes" not in str(report)
+
+
+def test_mitigation_without_noise_is_left_out():
+    engine = qh.engines.ZeroNoiseExtrapolation(qh.engines.get("density"), (1, 3))
+    model = sequential(one_angle(engine=engine), shape=(1,))
+    assert qh.surrogate(model).surrogate_report.worst_on_random <= CLOSE
+
+
+def test_data_may_have_the_keys_of_the_inputs_or_their_names():
+    a, b = keras.Input((4,), name="a"), keras.Input((3,), name="b")
+    model = keras.Model({"second": b, "first": a}, [four_qubits()(a), keras.layers.Dense(2)(b)])
+    first, second = samples(5, 4), samples(5, 3)
+    for data in ({"first": first, "second": second}, {"a": first, "b": second}):
+        assert qh.surrogate(model, data).surrogate_report.worst_on_data <= CLOSE
+
+
+@pytest.mark.parametrize("seed", [-1, "a", None, 0.5])
+def test_the_seed_is_a_whole_number(seed):
+    with pytest.raises(ValueError, match="`seed` must be a whole number"):
+        qh.surrogate(sequential(four_qubits()), seed=seed)

@@ -101,6 +101,7 @@ def export_model(
     plain = model
     if quantum:
         plain = _surrogate(model, data, tolerance)
+        model = _compared(model)
     calibration = None
     if quantize:
         calibration = [array[:_MOST_CALIBRATION] for array in samples]
@@ -143,12 +144,35 @@ def _surrogate(model: keras.Model, data: Any, tolerance: float) -> keras.Model:
     return surrogate(model, data, tolerance=tolerance)
 
 
+def _compared(model: keras.Model) -> keras.Model:
+    """Returns the model, or one that computes its exact mean where it would buy measurements."""
+    from qkeras_hybrid.surrogates.replacing import exact_model, is_remote
+
+    return exact_model(model)[0] if is_remote(model) else model
+
+
 def _notes(layers: list[QuantumLayer]) -> tuple[str, ...]:
     """Returns sentences about what the model's file can't be."""
-    noisy = [layer.name for layer in layers if layer.shots is not None or layer.noise is not None]
-    if not noisy:
+    if not layers:
         return ()
+    from qkeras_hybrid.surrogates.replacing import is_remote
+
+    bought = [layer.name for layer in layers if is_remote(layer)]
+    noisy = [
+        layer.name
+        for layer in layers
+        if layer.name not in bought and (layer.all_shots is not None or layer.noise is not None)
+    ]
+    notes: tuple[str, ...] = ()
+    if bought:
+        notes = (
+            f"The file has the exact mean of {' and '.join(bought)}. It is compared with that "
+            "mean, which is computed here: no measurements are bought.",
+        )
+    if not noisy:
+        return notes
     return (
+        *notes,
         f"The file has the mean of {' and '.join(noisy)}, without the scatter of finite shots; the "
         "model that it is compared with is measured.",
     )

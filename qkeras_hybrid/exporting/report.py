@@ -113,6 +113,11 @@ def differences(
     """
     rows = []
     for name, one, other in zip(names, wanted, found, strict=True):
+        if np.shape(one) != np.shape(other):
+            raise ValueError(
+                f"The file returns {name!r} in the shape {np.shape(other)}, the model in "
+                f"{np.shape(one)}."
+            )
         apart = np.abs(np.asarray(one, "float64") - np.asarray(other, "float64"))
         rows.append(Difference(name, float(np.max(apart)), float(np.mean(apart))))
     return tuple(rows)

@@ -68,7 +68,8 @@ def _attempt(
 
 def _refused(kind: Format, model: keras.Model) -> Iterator[str]:
     """Yields the layers of a model that can't be written alone."""
-    for operation in model.operations:
+    # A Sequential model has layers alone, and no list of operations.
+    for operation in getattr(model, "operations", None) or model.layers:
         if isinstance(operation, keras.layers.InputLayer):
             continue
         with tempfile.TemporaryDirectory() as folder:

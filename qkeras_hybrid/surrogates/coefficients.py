@@ -28,6 +28,10 @@ _MOST_VALUES = 2**26
 """The most coefficients that are computed."""
 
 
+_ROUNDING = 1e-6
+"""What coefficients of float32 values add up to by rounding."""
+
+
 class RefusedError(ValueError):
     """A method can't make a surrogate of a part; the message says why.
 
@@ -107,11 +111,13 @@ class Coefficients:
         degrees: The largest multiple of each phase.
         tensor: Array of shape `(2 K_1 + 1, ..., 2 K_n + 1, width)`, of the coefficients of products
             of `1, cos p, sin p, cos 2p, ...`.
+        lost: The most that what was left out adds up to; 0 where it is rounding.
     """
 
     directions: np.ndarray
     degrees: tuple[int, ...]
     tensor: np.ndarray
+    lost: float = 0.0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -174,13 +180,15 @@ def functions(phase: np.ndarray, degree: int) -> np.ndarray:
 
 def _trimmed(found: Coefficients, allowed: float) -> Coefficients:
     """Leaves out the highest frequencies of each phase that have no coefficient."""
-    tensor, degrees = found.tensor, list(found.degrees)
+    tensor, degrees, lost = found.tensor, list(found.degrees), np.zeros(found.width)
     allowed /= max(1, sum(degrees))
     for axis, degree in enumerate(degrees):
         while degree:
             last = np.moveaxis(tensor, axis, 0)[2 * degree - 1 :]
-            if np.abs(last).sum(axis=tuple(range(last.ndim - 1))).max() > allowed:
+            sums = np.abs(last).sum(axis=tuple(range(last.ndim - 1)))
+            if sums.max() > allowed:
                 break
+            lost += sums
             tensor = np.moveaxis(np.moveaxis(tensor, axis, 0)[: 2 * degree - 1], 0, axis)
             degree -= 1
         degrees[axis] = degree
@@ -190,4 +198,5 @@ def _trimmed(found: Coefficients, allowed: float) -> Coefficients:
         found.directions[kept],
         tuple(degrees[axis] for axis in kept),
         tensor.reshape(*shape, tensor.shape[-1]),
+        float(lost.max()) if lost.max() > _ROUNDING else 0.0,
     )

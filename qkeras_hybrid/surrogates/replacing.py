@@ -14,8 +14,10 @@ from keras import ops
 
 from qkeras_hybrid._checks import finite_number
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._model_copies import Copies, is_graph
+from qkeras_hybrid._model_copies import Copies, DoesNotApplyError, is_graph
 from qkeras_hybrid.diagnostics.spectrum import Spectrum
+from qkeras_hybrid.engines._remote import RemoteEngine
+from qkeras_hybrid.engines.mitigation.base import Mitigation
 from qkeras_hybrid.layers.base import QuantumLayer, watched_runs
 from qkeras_hybrid.layers.switching import quantum_layers
 from qkeras_hybrid.surrogates.base import Question, RefusedError
@@ -94,28 +96,34 @@ def surrogate(
     allowed = finite_number("tolerance", tolerance)
     if allowed <= 0:
         raise ArgumentError("tolerance", "be above 0", tolerance)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or seed < 0:
+        raise ArgumentError("seed", "be a whole number from 0 on", seed)
     if method != "auto":
         METHODS.get(method)
     given = None if data is None else _checked(model, data)
     random = _random_inputs(model, given, seed)
     _warn_if_untrained(model)
     targets = {id(layer): target(layer) for layer in quantum_layers(model)}
-    samples = _samples(model, given)
+    exact, runs_in = exact_model(model)
+    samples = _samples(exact, given)
     reports: list[LayerReport] = []
 
     def make(layer: QuantumLayer) -> keras.Model:
-        made, report = _replaced(targets[id(layer)], samples.get(id(layer)), method, allowed, seed)
+        watched = samples.get(runs_in.get(id(layer), id(layer)))
+        made, report = _replaced(targets[id(layer)], watched, method, allowed, seed)
+        # A frozen circuit stays frozen; what else is fixed in a surrogate stays so too.
+        if not layer.trainable:
+            made.trainable = False
         reports.append(report)
         return made
 
     copies = Copies(make)
     found = copies(model)
     copies.carry_weights()
-    exact = _exact(model)
     on_data = None if given is None else _differences(exact, found, given)
     on_random = None if random is None else _differences(exact, found, random)
     worst = max((pair[0] for pair in (on_data, on_random) if pair is not None), default=0.0)
-    if worst > allowed:
+    if not worst <= allowed:
         raise ArgumentError(
             "tolerance",
             f"be at least {worst:.2g}, the difference of the outputs that was reached by "
@@ -132,7 +140,9 @@ def surrogate(
         parameters=found.count_params(),
         original_parameters=model.count_params(),
         seconds=float("nan") if timed is None else _seconds(found, timed),
-        original_seconds=float("nan") if timed is None else _seconds(model, timed),
+        original_seconds=float("nan")
+        if timed is None or is_remote(model)
+        else _seconds(model, timed),
         notes=tuple(note for each in targets.values() for note in each.notes),
     )
     return found
@@ -192,9 +202,18 @@ def _checked(model: keras.Model, data: Any) -> list[np.ndarray]:
     tensors = keras.tree.flatten(model.inputs)
     arrays = [np.asarray(ops.convert_to_numpy(a)) for a in keras.tree.flatten(data)]
     if isinstance(data, (list, tuple)) and len(tensors) == 1:
-        arrays = [np.asarray(data)]
+        # Rows of numbers, or a list with an array for the one input.
+        whole = _as_array(data)
+        several = whole.ndim == len(tensors[0].shape) + 1 and len(data) == 1
+        arrays = [whole[0] if several else whole]
     if isinstance(data, dict):
-        arrays = [np.asarray(data[tensor.name]) for tensor in tensors if tensor.name in data]
+        # By the keys that the model's own inputs have, as `fit` takes them, or by their names.
+        own = None if isinstance(model, keras.Sequential) else model.input
+        names: dict[int, str] = {}
+        if isinstance(own, dict) and set(own) == set(data):
+            names = {id(tensor): key for key, tensor in own.items()}
+        called = [names.get(id(tensor), tensor.name) for tensor in tensors]
+        arrays = [_as_array(data[name]) for name in called if name in data]
     if len(arrays) != len(tensors):
         raise ArgumentError(
             "data", f"hold an array for each of the model's {len(tensors)} inputs", len(arrays)
@@ -220,6 +239,13 @@ def _checked(model: keras.Model, data: Any) -> list[np.ndarray]:
             "data", "hold as many samples for each input, at least one", [len(a) for a in arrays]
         )
     return arrays
+
+
+def _as_array(data: Any) -> np.ndarray:
+    try:
+        return np.asarray(data)
+    except ValueError as error:  # such as rows of different lengths
+        raise ArgumentError("data", "be an array of numbers", data) from error
 
 
 def _random_inputs(
@@ -280,12 +306,18 @@ def _replaced(
             choices.append((question, choice))
             builds[-1].append(choice.fit.build)
     inputs = keras.Input(shape[1:], dtype=dtype)
-    if None in shape[1:]:
-        made = _assembled(wanted, builds, keras.Input(shape[-1:], dtype=dtype), ())
-        model = keras.Model(inputs, _distributed(made, inputs, len(shape) - 2), name=layer.name)
-    else:
-        model = _assembled(wanted, builds, inputs, shape[1:-1])
-    return model, _layer_report(layer, choices)
+    try:
+        if None in shape[1:]:
+            made = _assembled(wanted, builds, keras.Input(shape[-1:], dtype=dtype), ())
+            model = keras.Model(inputs, _distributed(made, inputs, len(shape) - 2), name=layer.name)
+        else:
+            model = _assembled(wanted, builds, inputs, shape[1:-1])
+    except Exception as error:  # of an encoding or a readout of the user's
+        raise DoesNotApplyError(
+            f"Layer {layer.name!r} has no surrogate: its encoding or its readout can't be made of "
+            f"layers of Keras. Write it with keras.ops alone. The reason: {error}"
+        ) from error
+    return model, _layer_report(layer, choices, model.count_params())
 
 
 def _distributed(model: keras.Model, inputs: Tensor, axes: int) -> Tensor:
@@ -344,7 +376,9 @@ def _none_for(layer: QuantumLayer, error: NothingKeepsError, tolerance: float) -
     )
 
 
-def _layer_report(layer: QuantumLayer, choices: list[tuple[Question, Choice]]) -> LayerReport:
+def _layer_report(
+    layer: QuantumLayer, choices: list[tuple[Question, Choice]], numbers: int
+) -> LayerReport:
     largest, choice = max(choices, key=lambda pair: pair[1].fit.numbers)
     said = Counter(c.fit.says for _, c in choices)
     bounds = [c.fit.bound for _, c in choices]
@@ -352,7 +386,7 @@ def _layer_report(layer: QuantumLayer, choices: list[tuple[Question, Choice]]) -
         layer.name,
         tuple(dict.fromkeys(c.fit.method for _, c in choices)),
         tuple(says if count == 1 else f"{count} times {says}" for says, count in said.items()),
-        sum(c.fit.numbers for _, c in choices),
+        numbers,
         max(c.worst for _, c in choices),
         None if None in bounds else max(b for b in bounds if b is not None),
         choice.others,
@@ -383,15 +417,34 @@ def _spectrum(layer: QuantumLayer, question: Question) -> Spectrum | None:
 # The whole model.
 
 
-def _exact(model: keras.Model) -> keras.Model:
-    """Returns the model, or one without shots and mitigation where it has these."""
+def exact_model(model: keras.Model) -> tuple[keras.Model, dict[int, int]]:
+    """Returns the model, or a copy without shots, mitigation and devices where it has these.
+
+    Returns:
+        The model that computes exact values here; and the `id` of each quantum layer's copy, by
+        that of the layer.
+    """
     layers = quantum_layers(model)
-    if all(layer.all_shots is None and layer.noise is None for layer in layers):
-        return model
+    if all(
+        layer.all_shots is None and layer.noise is None and not isinstance(layer.engine, Mitigation)
+        for layer in layers
+    ):
+        return model, {}
     copies = Copies(lambda layer: layer.with_engine("auto", shots=None))
     exact = copies(model)
     copies.carry_weights()
-    return exact
+    return exact, {id(layer): id(copy) for layer, copy in copies.quantum}
+
+
+def is_remote(model: keras.Layer) -> bool:
+    """Tells whether a model, or a quantum layer in it, buys measurements of a device."""
+    for layer in quantum_layers(model):
+        engine = layer.engine
+        while isinstance(engine, Mitigation):
+            engine = engine.engine
+        if isinstance(engine, RemoteEngine):
+            return True
+    return False
 
 
 def _call(model: keras.Model, arrays: list[np.ndarray]) -> list[np.ndarray]:
@@ -406,29 +459,38 @@ def _call(model: keras.Model, arrays: list[np.ndarray]) -> list[np.ndarray]:
 
 def _differences(
     first: keras.Model, second: keras.Model, arrays: list[np.ndarray]
-) -> tuple[float, float]:
-    """Returns the largest and the mean difference of two models' outputs."""
+) -> tuple[float, float] | None:
+    """Returns the largest and the mean difference of two models' outputs.
+
+    None if the first has no finite output.
+    """
     worst, total, count = 0.0, 0.0, 0
     largest, found = 1.0, []
+    # Where the model itself has no finite output, such as of log(-1), there is nothing to compare.
     for start in range(0, len(arrays[0]), _BATCH):
         batch = [array[start : start + _BATCH] for array in arrays]
         for a, b in zip(_call(first, batch), _call(second, batch), strict=True):
-            largest = max(largest, float(np.abs(a).max(initial=0.0)))
-            found.append(np.abs(a.astype(float) - b.astype(float)))
+            known = np.isfinite(a)
+            one, other = a[known].astype(float), b[known].astype(float)
+            largest = max(largest, float(np.abs(one).max(initial=0.0)))
+            found.append(np.nan_to_num(np.abs(one - other), nan=np.inf))
     for difference in found:
         worst = max(worst, float(difference.max(initial=0.0)))
         total, count = total + float(difference.sum()), count + difference.size
-    return worst / largest, total / max(1, count) / largest
+    if not count:
+        return None
+    return worst / largest, total / count / largest
 
 
 def _seconds(model: keras.Model, arrays: list[np.ndarray]) -> float:
-    """Returns the seconds for a sample of a batch, the least of three runs."""
+    """Returns the seconds for a sample of a batch, the least of up to three runs."""
     repeats = -(-_BATCH // len(arrays[0]))
     batch = [np.concatenate([array] * repeats)[:_BATCH] for array in arrays]
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     given = keras.tree.pack_sequence_as(structure, batch)
-    times = []
-    for _ in range(4):
+    times: list[float] = []
+    # The first run compiles. A simulated device takes seconds for each, and gets one more.
+    while len(times) < 2 or (len(times) < 4 and sum(times[1:]) < 1):
         start = time.perf_counter()
         model.predict_on_batch(given)
         times.append(time.perf_counter() - start)

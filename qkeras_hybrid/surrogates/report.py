@@ -20,7 +20,8 @@ class LayerReport:
         numbers: How many numbers the surrogate of the layer stores.
         worst: The largest difference of a value from the circuit's, at random inputs and on the
             data; measured for each part of the circuit.
-        bound: The most that a value can differ, but for rounding; None where that is not known.
+        bound: The most that a value read of the circuit can differ, but for rounding; None where
+            that is not known.
         others: For each method that was not taken, why not; of the largest part.
         spectrum: The circuit's Fourier spectrum in its inputs, a
             `qkeras_hybrid.diagnostics.Spectrum`; None where it is too large.
@@ -61,7 +62,8 @@ class SurrogateReport:
         parameters: The number of parameters of the surrogate.
         original_parameters: That of the model.
         seconds: Seconds for each sample of a batch of 256, of the surrogate.
-        original_seconds: Those of the model, measured in the same run.
+        original_seconds: Those of the model, measured in the same run; NaN of a model whose
+            circuits run on a device, where each run has a price.
         notes: What a user should know, such as that shots are left out.
     """
 
@@ -117,8 +119,9 @@ class SurrogateReport:
             f"Parameters: {self.parameters:,} ({bytes_text(4.0 * self.parameters)} in float32), "
             f"the model has {self.original_parameters:,}"
         )
-        lines.append(
-            f"Time for a sample: {1e6 * self.seconds:.3g} µs, the model takes "
-            f"{1e6 * self.original_seconds:.3g} µs"
-        )
+        times = [f"Time for a sample: {1e6 * self.seconds:.3g} µs"] * (self.seconds > 0)
+        if self.original_seconds > 0:
+            times.append(f"the model takes {1e6 * self.original_seconds:.3g} µs")
+        if times:
+            lines.append(", ".join(times))
         return "\n".join([*lines, *self.notes])

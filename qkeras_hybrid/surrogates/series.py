@@ -80,7 +80,7 @@ class ProductFeatures(Method):
             factors = keras.layers.Reshape((p, 1), dtype=left.dtype)(left)
             return ops.sum(ops.multiply(sums, factors), axis=1)
 
-        return Fit(self.name, numbers, _says(found, n_products), 0.0, build)
+        return Fit(self.name, numbers, _says(found, n_products), found.lost, build)
 
 
 def _says(found: Coefficients, n_products: int) -> str:
@@ -114,7 +114,8 @@ class FourierSeries(Method):
         """Computes the spectrum, and leaves out what is small."""
         found = question.coefficients
         frequencies, cosines, sines, constant = spectrum(found)
-        kept, bound = _kept(cosines, sines, question.tolerance / 4)
+        kept, dropped = _kept(cosines, sines, question.tolerance / 4 - found.lost)
+        bound = dropped + found.lost
         if len(kept) > MOST_PRODUCTS:
             raise RefusedError(f"{len(kept):,} waves are more than {MOST_PRODUCTS:,}")
         if not len(kept):

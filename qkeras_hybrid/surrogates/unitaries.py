@@ -66,7 +66,10 @@ class Unitaries(Method):
         matrices = _matrices(part, rounds)
         signs = [_signs(part, chosen.rotations) for chosen in rounds]
         summed, constant = _summing(part)
-        numbers = 2 * size(*matrices) + size(*signs) + size(summed, constant)
+        numbers = size(summed, constant)
+        numbers += sum((1 if _is_real(matrix) else 2) * matrix.size for matrix in matrices)
+        # The phases of each round are an affine map of the inputs.
+        numbers += sum(len(sign) for sign in signs) * (part.slopes.shape[1] + 1)
 
         def build(inputs: Tensor) -> Tensor:
             state: tuple[Tensor, Tensor] | None = None
@@ -266,10 +269,14 @@ def _times(first: tuple[Tensor, Tensor], second: tuple[Tensor, Tensor]) -> tuple
     return a * c - b * d, a * d + b * c
 
 
+def _is_real(matrix: np.ndarray) -> bool:
+    return bool(np.abs(matrix.imag).max() < 1e-14)
+
+
 def _product(state: tuple[Tensor, Tensor], matrix: np.ndarray) -> tuple[Tensor, Tensor]:
     re, im = state
     real = dense_layer(re.dtype, matrix.real.T.copy())
-    if np.abs(matrix.imag).max() < 1e-14:
+    if _is_real(matrix):
         return real(re), real(im)
     imaginary = dense_layer(re.dtype, matrix.imag.T.copy())
     return real(re) - imaginary(im), real(im) + imaginary(re)
