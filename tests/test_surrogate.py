@@ -346,7 +346,7 @@ def test_a_saved_surrogate_loads_without_this_package(tmp_path, run_python):
     assert np.allclose(np.load(tmp_path / "y.npy"), classical.predict(x, verbose=0), atol=CLOSE)
 
 
-@pytest.mark.parametrize("backend", ["jax", "torch"])
+@pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
 def test_surrogates_are_made_under_other_backends(backend, run_python):
     code = """
         import warnings
