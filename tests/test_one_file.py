@@ -149,7 +149,7 @@ A, W = sympy.symbols("a w")
     ],
 )
 def test_an_engine_in_one_class_keeps_the_contract(engine: Engine, shots: int | None) -> None:
-    assert_engine_conforms(engine, shots=shots, n_programs=2, n_qubits=3, n_operations=6)
+    assert_engine_conforms(engine, shots=shots, n_programs=1, n_qubits=3, n_operations=6)
 
 
 @keras.saving.register_keras_serializable(package="my_package")
