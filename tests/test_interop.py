@@ -364,6 +364,7 @@ def test_circuits_that_a_layer_can_not_take_are_refused() -> None:
 # Keras's companions.
 
 
+@pytest.mark.slow  # the guide on scikit-learn does the same, and its code runs each time
 def test_a_hybrid_model_is_a_classifier_of_scikit_learn() -> None:
     from sklearn.datasets import load_iris
     from sklearn.model_selection import GridSearchCV
