@@ -143,7 +143,8 @@ A, W = sympy.symbols("a w")
 @pytest.mark.parametrize(
     ("engine", "shots"),
     [
-        (CirqEngine(), None),
+        # The guide on engines checks it each time.
+        pytest.param(CirqEngine(), None, marks=pytest.mark.slow),
         (DensityEngine(), None),
         pytest.param(SamplerEngine(), 2000, marks=pytest.mark.slow),
     ],
