@@ -352,7 +352,9 @@ def test_a_saved_surrogate_loads_without_this_package(tmp_path, run_python):
 
 
 @pytest.mark.parametrize("backend", ["jax", pytest.param("torch", marks=pytest.mark.slow)])
-def test_surrogates_are_made_under_other_backends(backend, run_python):
+def test_surrogates_are_made_under_other_backends(backend, run_python, monkeypatch):
+    # JAX would take longer to make these small circuits fast than to run them.
+    monkeypatch.setenv("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     code = """
         import warnings
         import keras
