@@ -93,7 +93,7 @@ def evaluated(
 
 @pytest.mark.parametrize("kernels", KERNELS)
 def test_the_engine_keeps_the_contract(kernels: str) -> None:
-    assert_engine_conforms(DensityEngine(kernels), n_programs=2, n_qubits=5)
+    assert_engine_conforms(DensityEngine(kernels), n_programs=1, n_qubits=5)
 
 
 @pytest.mark.parametrize("kernels", KERNELS)

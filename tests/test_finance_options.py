@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any
 
 import cirq
@@ -292,16 +289,6 @@ def test_options_are_values() -> None:
     assert again == CALL
     assert hash(again) == hash(CALL)
     assert again != PUT
-
-
-def test_importing_the_package_does_not_import_finance(root: Path) -> None:
-    code = (
-        "import sys, qkeras_hybrid\n"
-        "assert not any(name.startswith('qkeras_hybrid.finance') for name in sys.modules)\n"
-        "qkeras_hybrid.finance.LogNormal(1.0, 0.1)\n"
-        "assert not {'arch', 'cirq'} & set(sys.modules)\n"
-    )
-    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
 
 
 @pytest.mark.parametrize("shots", [1, 5, 10])

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -178,31 +176,18 @@ def test_a_right_import_is_allowed(module: str, source: str) -> None:
     assert violations(sources) == []
 
 
-@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
-def test_importing_the_package_loads_no_slow_library(root: Path, backend: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-c", f"import {PACKAGE}"],
-        cwd=root,
-        env={**os.environ, "KERAS_BACKEND": backend},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    loaded = {line.rsplit("|", 1)[-1].strip().split(".")[0] for line in done.stderr.splitlines()}
-    assert {PACKAGE, "keras", backend} <= loaded
-    slow = {"cirq", "sympy", "mlxtend", "tensorflow_quantum", "tensorflow", "torch"} - {backend}
-    # Keras would import these, for what few use of it.
-    slow |= {"matplotlib", "sklearn"}
-    assert loaded & slow == set()
-
-
-def test_what_of_keras_is_postponed_is_there_when_it_is_used(
-    run_python: Callable[..., str],
-) -> None:
+@pytest.fixture(name="imported", scope="module")
+def import_under(run_python: Callable[..., str]) -> Callable[[str], list[str]]:
+    """Gives what a process prints that imports the package under a backend."""
+    # One process for all that is asked, because each loads the backend.
     code = """
         import sys
-        import qkeras_hybrid, keras
-        print("sklearn" in sys.modules, "matplotlib" in sys.modules)
+        import qkeras_hybrid
+        print(*{name.split(".")[0] for name in sys.modules})
+        print(any(name.startswith("qkeras_hybrid.finance") for name in sys.modules))
+        qkeras_hybrid.finance.LogNormal(1.0, 0.1)
+        print(bool({"arch", "cirq"} & set(sys.modules)))
+        import keras
         from sklearn.base import BaseEstimator
         print(issubclass(keras.wrappers.SKLearnClassifier, BaseEstimator))
         print(keras.visualization.plot_image_gallery.__name__)
@@ -210,4 +195,28 @@ def test_what_of_keras_is_postponed_is_there_when_it_is_used(
         from qkeras_hybrid import _keras
         print(_keras._Postponing in sys.meta_path)
     """
-    assert run_python(code).split() == ["False", "False", "True", "plot_image_gallery", "False"]
+    return functools.cache(lambda backend: run_python(code, backend=backend).splitlines())
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "jax"])
+def test_importing_the_package_loads_no_slow_library(
+    imported: Callable[[str], list[str]], backend: str
+) -> None:
+    loaded = set(imported(backend)[0].split())
+    assert {PACKAGE, "keras", backend} <= loaded
+    slow = {"cirq", "sympy", "mlxtend", "tensorflow_quantum", "tensorflow", "torch"} - {backend}
+    # Keras would import these, for what few use of it.
+    slow |= {"matplotlib", "sklearn"}
+    assert loaded & slow == set()
+
+
+def test_importing_the_package_does_not_import_finance(
+    imported: Callable[[str], list[str]],
+) -> None:
+    assert imported("tensorflow")[1:3] == ["False", "False"]
+
+
+def test_what_of_keras_is_postponed_is_there_when_it_is_used(
+    imported: Callable[[str], list[str]],
+) -> None:
+    assert imported("tensorflow")[3:] == ["True", "plot_image_gallery", "False"]

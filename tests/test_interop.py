@@ -364,6 +364,7 @@ def test_circuits_that_a_layer_can_not_take_are_refused() -> None:
 # Keras's companions.
 
 
+@pytest.mark.slow  # the guide on scikit-learn does the same, and its code runs each time
 def test_a_hybrid_model_is_a_classifier_of_scikit_learn() -> None:
     from sklearn.datasets import load_iris
     from sklearn.model_selection import GridSearchCV
@@ -386,10 +387,11 @@ def test_a_hybrid_model_is_a_classifier_of_scikit_learn() -> None:
     classifier = keras.wrappers.SKLearnClassifier(build)
     pipeline = make_pipeline(StandardScaler(), classifier)
     name = "sklearnclassifier__model_kwargs"
-    search = GridSearchCV(pipeline, {name: [{"n_layers": 1}, {"n_layers": 2}]}, cv=2)
+    search = GridSearchCV(pipeline, {name: [{"n_layers": 2}]}, cv=2)
     # To `fit`: Keras's wrapper loses its `fit_kwargs` when scikit-learn clones it.
     search.fit(x, y, sklearnclassifier__epochs=8, sklearnclassifier__verbose=0)
-    assert search.best_params_[name] in ({"n_layers": 1}, {"n_layers": 2})
+    layer = search.best_estimator_["sklearnclassifier"].model_.layers[0]
+    assert layer.n_layers == 2
     # Better than the most frequent class, with which a model that learned nothing is content.
     assert search.score(x, y) > 0.6
 
@@ -404,7 +406,7 @@ def test_keras_tuner_searches_circuits(tmp_path: Path) -> None:
         return model
 
     tuner = keras_tuner.RandomSearch(
-        build, objective="val_loss", max_trials=3, seed=0, directory=tmp_path, overwrite=True
+        build, objective="val_loss", max_trials=2, seed=0, directory=tmp_path, overwrite=True
     )
     x = np.random.default_rng(0).normal(size=(16, 2)).astype("float32")
     tuner.search(x, x[:, :1], validation_data=(x, x[:, :1]), epochs=1, verbose=0)

@@ -18,7 +18,7 @@ LONG = (
     *("03_reading_probabilistic_output", "09_noisy_device"),
     *("11_optimisation", "12_finance", "13_without_the_circuit"),
     # Nearly as long, and the guides' code, which runs each time, has the same layers.
-    *("02_encoding_data", "10_quantum_kernels"),
+    *("01_quantum_layer_between_dense", "02_encoding_data", "10_quantum_kernels"),
 )
 
 

@@ -41,7 +41,8 @@ class Counting(cirq.Sampler):
 
 
 def test_the_sampler_engine_conforms() -> None:
-    assert_engine_conforms(SamplerEngine(cirq.DensityMatrixSimulator()), shots=1000)
+    engine = SamplerEngine(cirq.DensityMatrixSimulator())
+    assert_engine_conforms(engine, shots=1000, n_programs=1, n_qubits=3)
 
 
 @pytest.mark.slow

@@ -76,7 +76,7 @@ def exactly(compiled: Compiled, x: Any, w: Any) -> np.ndarray:
 
 
 def test_the_engine_keeps_the_contract() -> None:
-    assert_engine_conforms(TrajectoriesEngine(1000), n_programs=2, n_qubits=4)
+    assert_engine_conforms(TrajectoriesEngine(1000), n_programs=1, n_qubits=4)
 
 
 def test_shots_keep_the_contract() -> None:

@@ -71,6 +71,8 @@ def choose(question: Question, method: str, dtype: str) -> Choice:
     Raises:
         NothingKeepsError: If none does.
     """
+    if not question.part.rows:
+        method = "auto"  # no value depends on the inputs: all are constants, by any method
     reasons: dict[str, str] = {}
     best: tuple[str, float] | None = None
     rounds = [EXACT, APPROXIMATE] if method == "auto" else [(type(METHODS.get(method)),)]

@@ -118,16 +118,16 @@ class FourierSeries(Method):
         bound = dropped + found.lost
         if len(kept) > MOST_PRODUCTS:
             raise RefusedError(f"{len(kept):,} waves are more than {MOST_PRODUCTS:,}")
-        if not len(kept):
-            raise RefusedError("no value depends on the inputs")
         chosen = frequencies[kept] @ found.directions
         table = np.concatenate([cosines[kept], sines[kept]])
         all_waves = len(frequencies)
-        says = f"a Fourier series of {plural(len(kept), 'wave')}"
+        says = f"a Fourier series of {plural(len(kept), 'wave')}" if len(kept) else "constants"
         if len(kept) < all_waves:
             says += f"; the {all_waves - len(kept):,} left out change no value by over {bound:.1g}"
 
         def build(inputs: Tensor) -> Tensor:
+            if not len(kept):
+                return dense(inputs, np.zeros((inputs.shape[1], found.width)), constant)
             phases = dense(inputs, chosen.T, trainable=False)
             return dense(joined([ops.cos(phases), ops.sin(phases)]), table, constant)
 
