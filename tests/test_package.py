@@ -32,6 +32,8 @@ DISTRIBUTION = "qkeras-hybrid"
 OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiskit", "ray"}
 # Runtimes of exported models.
 OPTIONAL |= {"ai_edge_litert", "onnx", "onnxruntime", "openvino"}
+# Finds places for problems on annealers, where their client is.
+OPTIONAL |= {"minorminer"}
 # Services' clients. IBM's comes with an account of theirs, and no extra names it.
 OPTIONAL |= {"cirq_aqt", "cirq_google", "cirq_ionq", "cirq_pasqal", "qiskit_ibm_runtime"}
 
