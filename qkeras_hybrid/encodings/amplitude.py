@@ -102,8 +102,7 @@ class AmplitudeEncoding(Encoding):
     def angles(self, features: Any, n_qubits: int) -> Any:
         width = features.shape[-1]
         size = self.n_inputs(width, n_qubits) + 1
-        # None is the length of a symbolic tensor that no one knows.
-        leading = [-1 if axis is None else axis for axis in ops.shape(features)[:-1]]
+        leading = ops.shape(features)[:-1]
         x = ops.reshape(features, (-1, width))
         x = ops.pad(x, [[0, 0], [0, size - width]], constant_values=self.pad_with)
         # The state does not depend on the length: scaled to 1, squares neither over- nor
@@ -119,7 +118,8 @@ class AmplitudeEncoding(Encoding):
             found.append(_uniformly_controlled(_twice_the_angle(left, right), level))
             branch = _root(left * left + right * right)
         angles = ops.concatenate(found[::-1], axis=1)
-        return ops.reshape(angles, (*leading, size - 1))
+        # One axis of samples may be symbolic: then its length is unknown, and as it is.
+        return angles if len(features.shape) == 2 else ops.reshape(angles, (*leading, size - 1))
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
