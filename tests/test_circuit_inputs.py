@@ -148,6 +148,7 @@ def test_shots_of_circuits_as_inputs_estimate_the_exact_values(gradient):
 
 
 @tfq_only
+@pytest.mark.slow
 def test_shots_of_circuits_as_inputs_have_a_gradient_by_parameter_shift():
     layer = alone(engine="tfq", shots=1000)
     circuits = turned(0.2, 1.1)

@@ -275,6 +275,7 @@ def test_the_estimated_metric_of_one_weight_is_exact() -> None:
     assert model.optimizer.circuits == 1 + 5
 
 
+@pytest.mark.slow
 def test_the_estimated_metric_tends_to_the_exact_one() -> None:
     circuit = cirq.Circuit(cirq.rx(A)(Q[0]), cirq.ry(B)(Q[0]), cirq.ry(A)(Q[1]))
     layer = PQC(circuit, "X0", inputs=[], dtype="float64")

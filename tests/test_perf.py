@@ -501,6 +501,7 @@ def backends(*names: str) -> list[str]:
     return [argument for name in names for argument in ("--backend", name)]
 
 
+@pytest.mark.slow
 def test_all_backends_take_turns_in_one_run(
     pool: dict[str, workers.Worker],
     tmp_path: Path,
