@@ -263,6 +263,44 @@ def test_the_speed_of_annealing_in_the_readme_is_the_stored_one(root: Path) -> N
     assert close(said[2], rows["tensorcircuit, diagonal"]["over_layer"])
 
 
+def test_what_the_readme_says_of_exported_files_is_stored(root: Path) -> None:
+    readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
+    folder = root / "benchmarks/surrogates"
+    stored = json.loads((folder / "export.json").read_text(encoding="utf-8"))
+    said = re.search(r"differ from the model by at most ([\d.e-]+)\.", readme)
+    assert said is not None
+    worst = [f["worst_to_native"] for f in stored["files"] if f["numbers"] == "float32"]
+    assert close(said[1], max(worst))
+    one, many = ({**row["seconds"], "batch": row["batch"]} for row in stored["timings"])
+    assert (one["batch"], many["batch"]) == (1, 256)
+    said = re.search(
+        r"`model.predict` takes (\d+) and ([\d,]+) times .*? it takes (\d+) and (\d+) times .*?"
+        r"it is (\d+) and (\d+) times for one sample, (\d+) and (\d+) times for the batch.*?"
+        r"needs ([\d.]+) µs .*?ONNX ([\d.]+) µs",
+        readme,
+    )
+    assert said is not None
+    wanted = [
+        seconds[name] / seconds[runtime]
+        for name in ("native, predict", "tfq, predict_on_batch")
+        for seconds in (one, many)
+        for runtime in ("onnx", "litert")
+    ]
+    wanted += [1e6 * many[name] / 256 for name in ("native, predict_on_batch", "onnx")]
+    for shown, value in zip(said.groups(), wanted, strict=True):
+        assert close(shown.replace(",", ""), value)
+    trains = json.loads((folder / "trains.json").read_text(encoding="utf-8"))["rows"]
+    said = re.search(
+        r"become tensor trains of ([\d.]+) and ([\d.]+) MB, with worst differences of "
+        r"([\d.e-]+) and ([\d.e-]+) ",
+        readme,
+    )
+    assert said is not None
+    wanted = [row["bytes_of_parameters"] / 1e6 for row in trains] + [row["worst"] for row in trains]
+    for shown, value in zip(said.groups(), wanted, strict=True):
+        assert close(shown, value)
+
+
 def test_the_regrets_in_the_readme_are_the_stored_ones(root: Path) -> None:
     readme = " ".join((root / "README.md").read_text(encoding="utf-8").split())
     path = root / "benchmarks/decisions/shortest_path.json"
