@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from qkeras_hybrid._lazy import cirq
@@ -57,9 +57,7 @@ def cells_of(compiled: Compiled, readouts: tuple[Readout, ...]) -> list[Cell]:
         column = max(free[between])
         free[between] = [column + 1] * (between.stop - between.start)
         found.append(Cell(column, rows, _labels(operation), _kind(operation, inputs)))
-    last = max(free, default=0)
-    for column, (rows, label) in enumerate(_read(readouts, compiled.n_qubits)):
-        found += [Cell(last + column, rows, (label,) * len(rows), "readout")] if rows else []
+    found += _read(readouts, compiled.n_qubits, max(free, default=0))
     return found
 
 
@@ -77,7 +75,8 @@ def _labels(operation: cirq.Operation) -> tuple[str, ...]:
         operation, cirq.CircuitDiagramInfoArgs(None, None, True, 2, None), default=None
     )
     count = len(operation.qubits)
-    if info is None or len(info.wire_symbols) != count:
+    boxes_of_numbers = info is not None and any("\n" in text for text in info.wire_symbols)
+    if info is None or len(info.wire_symbols) != count or boxes_of_numbers:
         return (_shown(type(operation.gate or operation).__name__),) * count
     symbols = list(info.wire_symbols)
     if info.exponent != 1:
@@ -105,44 +104,47 @@ def _shown(text: str) -> str:
     return text if len(text) <= MOST_LETTERS else text[: MOST_LETTERS - 1] + "…"
 
 
-def _read(readouts: tuple[Readout, ...], n_qubits: int) -> list[tuple[tuple[int, ...], str]]:
-    """Returns rows and a label for each column of the readout."""
+def _read(readouts: tuple[Readout, ...], n_qubits: int, first: int) -> list[Cell]:
+    """Returns the cells of what is read, from a column on."""
     everywhere = tuple(range(n_qubits))
-    columns: list[tuple[tuple[int, ...], str]] = []
+    of_all = {Probabilities: "p", Samples: "0/1", State: "|ψ⟩"}
+    columns: list[list[Cell]] = []
     for readout in readouts:
-        match readout:
-            case Expectation():
-                columns += _expectations(readout, everywhere)
-            case Probabilities():
-                columns.append((everywhere, "p"))
-            case Samples():
-                columns.append((everywhere, "0/1"))
-            case State():
-                columns.append((everywhere, "|ψ⟩"))
-            case _:
-                columns.append((everywhere, readout.name[:MOST_LETTERS]))
-    return columns
-
-
-def _expectations(
-    readout: Expectation, everywhere: tuple[int, ...]
-) -> list[tuple[tuple[int, ...], str]]:
-    columns: list[tuple[tuple[int, ...], str]] = []
-    for observable in readout.observables:
-        on = tuple(sorted({qubit for term in observable.terms for qubit in term.qubits}))
-        if len(observable.terms) == 1:
-            term = observable.terms[0]
-            label = f"⟨{term.paulis}⟩"
-            # Observables of single qubits stand below each other.
-            if columns and columns[-1][1] == label and len(on) == 1:
-                rows = columns[-1][0]
-                if len(term.paulis) == 1 and on[0] not in rows:
-                    columns[-1] = ((*rows, *on), label)
-                    continue
+        if isinstance(readout, Expectation):
+            columns += _expectations(readout)
         else:
-            label = "⟨sum⟩"
-        columns.append((on, _shown(label)))
+            label = of_all.get(type(readout), _shown(readout.name))
+            columns.append([Cell(0, everywhere, (label,) * n_qubits, "readout")])
     if len(columns) > MOST_READ:
-        left = len(columns) - MOST_READ + 1
-        columns = [*columns[: MOST_READ - 1], (everywhere, f"{left} more")]
+        more = f"{len(columns) - MOST_READ + 1} more"
+        rest = Cell(0, everywhere, (more,) * n_qubits, "readout")
+        columns = [*columns[: MOST_READ - 1], [rest]]
+    return [
+        replace(cell, column=first + number)
+        for number, column in enumerate(columns)
+        for cell in column
+    ]
+
+
+def _expectations(readout: Expectation) -> list[list[Cell]]:
+    """Returns columns of cells; those of single qubits stand below each other."""
+    columns: list[list[Cell]] = []
+    for observable in readout.observables:
+        if len(observable.terms) == 1:
+            (term,) = observable.terms
+            letters = dict(zip(term.qubits, term.paulis, strict=True))
+        else:
+            letters = {qubit: "sum" for term in observable.terms for qubit in term.qubits}
+        rows = tuple(sorted(letters))
+        if not rows:
+            continue  # a constant, which reads nothing
+        alone = len(rows) == 1 and letters[rows[0]] != "sum"
+        labels = tuple(f"⟨{letters[row]}⟩" if alone else letters[row] for row in rows)
+        cell = Cell(0, rows, labels, "readout")
+        last = columns[-1] if columns else []
+        beside = all(len(other.rows) == 1 and other.rows != rows for other in last)
+        if alone and last and beside:
+            last.append(cell)
+        else:
+            columns.append([cell])
     return columns

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import math
 from typing import Any
 
 from matplotlib.patches import Patch
@@ -24,7 +25,7 @@ KINDS = {
 }
 """The colour of each kind of gate, and what the legend says of it."""
 
-WIDEST = 20.0
+WIDEST = 22.0
 """The width of a line of gates, in distances of two wires; what is wider goes on below."""
 
 _INCHES = 0.5  # the distance of two wires
@@ -63,9 +64,9 @@ def circuit(layer: Any, *, ax: Any = None) -> Any:
             "layer.draw() draws it as text.",
         )
     lines = _lines(cells)
-    height = compiled.n_qubits + 0.6
+    height = compiled.n_qubits + 0.3
     width = _NAMED + max(sum(widths.values()) for widths in lines)
-    with canvas(ax, _INCHES * (width + 0.4), _INCHES * (len(lines) * height + 1.2)) as axes:
+    with canvas(ax, _INCHES * (width + 0.4), _INCHES * (len(lines) * height + 0.9)) as axes:
         for number, widths in enumerate(lines):
             top = -number * height
             _wires(axes, compiled.qubits, top, sum(widths.values()))
@@ -76,15 +77,14 @@ def circuit(layer: Any, *, ax: Any = None) -> Any:
             for cell in cells:
                 if cell.column in places:
                     _cell(axes, cell, places[cell.column], top)
-        bottom = -len(lines) * height + 0.6
-        axes.set(xlim=(-0.2, width + 0.2), ylim=(bottom - 0.2, 0.8), aspect="equal")
+        axes.set(xlim=(-0.2, width + 0.2), ylim=(0.7 - len(lines) * height, 0.6), aspect="equal")
         axes.set_axis_off()
         shown = [kind for kind in KINDS if kind == "readout" or kinds[kind]]
         axes.legend(
             handles=[Patch(color=KINDS[kind][0], label=KINDS[kind][1]) for kind in shown],
             loc="upper left",
             bbox_to_anchor=(0.0, 0.0),
-            ncols=min(len(shown), max(1, int(width / 4))),
+            ncols=min(len(shown), max(1, int(width / 3.4))),
             frameon=False,
             labelcolor=GREY,
             handlelength=1.0,
@@ -116,9 +116,12 @@ def _lines(cells: list[Cell]) -> list[dict[int, float]]:
     for cell in cells:
         letters = max(map(len, cell.labels))
         widths[cell.column] = max(widths[cell.column], 0.55 + _LETTER * letters)
+    # Lines of about the same length, so that no single column is left over.
+    total = sum(widths.values())
+    wanted = total / max(1, math.ceil(total / WIDEST))
     lines: list[dict[int, float]] = [{}]
     for column in sorted(widths):
-        if lines[-1] and sum(lines[-1].values()) + widths[column] > WIDEST:
+        if lines[-1] and sum(lines[-1].values()) + widths[column] / 2 > wanted:
             lines.append({})
         lines[-1][column] = widths[column]
     return lines
@@ -134,8 +137,7 @@ def _wires(axes: Any, qubits: Any, top: float, length: float) -> None:
 
 def _cell(axes: Any, cell: Cell, x: float, top: float) -> None:
     colour = KINDS[cell.kind][0]
-    joined = len(cell.rows) > 1 and not (cell.kind == "readout" and len(cell.labels[0]) == 3)
-    if joined:
+    if len(cell.rows) > 1:
         ends = (top - min(cell.rows), top - max(cell.rows))
         axes.plot((x, x), ends, color=colour, linewidth=1.4, zorder=2)
     for row, label in zip(cell.rows, cell.labels, strict=True):

@@ -93,7 +93,8 @@ def probabilities(
         run = engines.prepare(job, engines.choose(job))
         generator = keras.random.SeedGenerator(seed) if wanted else None
         tensors = (ops.convert_to_tensor(each, dtype=precision) for each in (inputs, values))
-        return np.asarray(ops.convert_to_numpy(run(*tensors, generator)), float)[0]
+        (found,) = np.asarray(ops.convert_to_numpy(run(*tensors, generator)), float)
+        return np.asarray(found)
 
     exact = np.clip(read(None), 0.0, 1.0)
     shares = exact if shots is None else np.round(read(shots) * shots) / shots
@@ -145,8 +146,9 @@ def intervals(
         level: The level of each interval.
         method: "wilson" or "exact".
     """
+    wanted: Any = method  # one of two spellings, which SciPy's types name
     ends = [
-        scipy_stats.binomtest(round(share * shots), shots).proportion_ci(level, method=method)
+        scipy_stats.binomtest(round(share * shots), shots).proportion_ci(level, method=wanted)
         for share in shares
     ]
     return np.array([float(end.low) for end in ends]), np.array([float(end.high) for end in ends])

@@ -55,7 +55,7 @@ def training(
     dense 0.8 (1 run).
     """
     level = confidence(level)
-    named = histories if _is_named(histories) else {"": histories}
+    named = histories if _is_named(histories, metric) else {"": histories}
     if not named or len(named) > len(PALETTE):
         raise ArgumentError("histories", f"hold 1 to {len(PALETTE)} models", f"{len(named)}")
     ends = []
@@ -65,8 +65,10 @@ def training(
             runs = [_curve(run, metric) for run in _runs(of)]
             held_out = [_curve(run, f"val_{metric}", needed=False) for run in _runs(of)]
             longest = max(longest, *map(len, runs))
-            mean, low, high = _draw(axes, runs, level, number, name or None, "-")
-            if all(len(run) for run in held_out):
+            validated = all(len(run) for run in held_out)
+            label = name or ("training" if validated else None)
+            mean, low, high = _draw(axes, runs, level, number, label, "-")
+            if validated:
                 label = f"{name}, validation" if name else "validation"
                 _draw(axes, held_out, level, number, label, "--")
             between = f"{100 * level:g} % interval {low[-1]:.4g} to {high[-1]:.4g}, "
@@ -82,12 +84,13 @@ def training(
     return finished(axes, f"{text}{'; '.join(ends)}.", ax)
 
 
-def _is_named(histories: Any) -> bool:
-    """Tells a dictionary of models from the `history` of one run, whose values are numbers."""
+def _is_named(histories: Any, metric: str) -> bool:
+    """Tells a dictionary of models from the `history` of one run, which has a loss."""
     if not isinstance(histories, Mapping):
         return False
     first = next(iter(histories.values()), None)
-    return not (isinstance(first, Sequence | np.ndarray) and len(first) and np.isscalar(first[0]))
+    numbers = isinstance(first, Sequence | np.ndarray) and len(first) and np.isscalar(first[0])
+    return not (numbers and {"loss", metric} & set(histories))
 
 
 def _runs(histories: Any) -> list[Any]:

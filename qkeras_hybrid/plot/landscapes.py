@@ -87,10 +87,10 @@ def loss_landscape(
     if not finite.any():
         raise ArgumentError("model", "have a finite loss at some of the weights", losses[0, 0])
     with canvas(ax, 5.0, 3.8) as axes:
-        shown = np.ma.masked_array(losses, ~finite)
-        flat = float(shown.max()) == float(shown.min())
+        lowest, highest = float(losses[finite].min()), float(losses[finite].max())
+        shown = np.where(finite, losses, np.nan)
         filled = axes.pcolormesh(steps, steps, shown, shading="gouraud", cmap="viridis")
-        if not flat:
+        if highest > lowest:
             axes.contour(steps, steps, shown, levels=10, colors="white", linewidths=0.5, alpha=0.6)
         axes.plot(0, 0, "X", color=PALETTE[1], markeredgecolor="white", markersize=9)
         axes.annotate(
@@ -100,12 +100,12 @@ def loss_landscape(
         axes.grid(visible=False)
         bar = axes.figure.colorbar(filled, ax=axes, label="loss")
         bar.outline.set_edgecolor(GREY)
-    place = np.unravel_index(int(np.argmin(shown)), losses.shape)
+    place = np.unravel_index(int(np.argmin(np.where(finite, losses, np.inf))), losses.shape)
     at = f"{steps[place[1]]:.2g}, {steps[place[0]]:.2g}"
     text = (
         f"The loss of a model around its weights along two directions, {points} by {points} points "
-        f"up to {span:g} lengths away. The smallest is {shown.min():.4g} at ({at}), the largest "
-        f"{shown.max():.4g}."
+        f"up to {span:g} times their lengths away. The smallest is {lowest:.4g} at ({at}), "
+        f"the largest {highest:.4g}."
     )
     return finished(axes, text, ax)
 

@@ -118,11 +118,11 @@ def _sphere(axes: Any, centre: np.ndarray, title: str) -> None:
         for side, line in ((points @ TOWARDS >= 0, "-"), (points @ TOWARDS <= 0, ":")):
             drawn = np.where(side[:, None], points @ PROJECTION.T + centre, np.nan)
             axes.plot(*drawn.T, line, color=GREY, linewidth=0.7, alpha=0.7, zorder=1)
-    named = (("x", (1.28, 0, 0)), ("y", (0, 1.16, 0)), ("|0⟩", (0, 0, 1.2)), ("|1⟩", (0, 0, -1.2)))
+    named = (("x", (1.28, 0, 0)), ("y", (0, 1.3, 0)), ("|0⟩", (0, 0, 1.2)), ("|1⟩", (0, 0, -1.2)))
     for name, place in named:
         at = PROJECTION @ np.array(place) + centre
         axes.text(*at, name, ha="center", va="center", color=GREY, fontsize=8)
-    axes.text(centre[0], centre[1] + 1.5, title, ha="center", va="center", color=GREY, fontsize=9)
+    axes.text(centre[0], centre[1] + 1.45, title, ha="center", va="center", color=GREY, fontsize=9)
 
 
 def _points(
