@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import cirq
@@ -184,6 +185,18 @@ def test_plot_loads_when_it_is_used_and_needs_no_display(
     )
     assert found.split() == ["False", "False", "[]"]
     assert "<svg" in (tmp_path / "circuit.svg").read_text(encoding="utf-8")
+
+
+def test_the_guide_shows_the_pictures_that_its_code_writes(root: Path) -> None:
+    folder = root / "docs" / "guides"
+    page = (folder / "plot.md").read_text(encoding="utf-8")
+    images = re.findall(r"!\[([^\]]+)\]\(plots/([^)]+)\)", page)
+    assert len(images) == len(DRAWN)
+    assert all(len(words) > 20 for words, _ in images)
+    written = re.findall(r'savefig\("([^"]+)"', page)
+    assert sorted(name for _, name in images) == sorted(written)
+    assert sorted(path.name for path in (folder / "plots").glob("*.png")) == sorted(written)
+    assert {name for name in DRAWN if f"plot.{name}(" in page} == set(DRAWN)
 
 
 # Circuits.
@@ -602,7 +615,7 @@ def test_the_spectrum_of_a_cosine() -> None:
     assert heights[2.0] == pytest.approx(1.0, abs=1e-5)
     assert sum(heights.values()) == pytest.approx(1.0, abs=1e-5)
     assert "(2) 1;" in picture.alt_text
-    whole = qh.diagnostics.fourier_spectrum(compiled).plot()
+    whole = qh.diagnostics.fourier_spectrum(compiled, weights=[]).plot()
     np.testing.assert_allclose(whole.axes[0].get_lines()[0].get_xydata(), points)
 
 

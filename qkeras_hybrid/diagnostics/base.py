@@ -51,8 +51,6 @@ def weights_of(circuit: Any, compiled: Compiled, weights: Any) -> np.ndarray:
     n_weights = len(compiled.weights)
     if weights is None and isinstance(circuit, QuantumLayer):
         weights = list(circuit.symbol_values().values())
-    elif weights is None and not n_weights:
-        weights = ()
     return vector("weights", weights, n_weights)
 
 

@@ -39,7 +39,9 @@ def spectrum(
     >>> layer.build((None, 2))
     >>> qh.plot.spectrum(layer, along=[0]).savefig("spectrum.png")
     """
-    compiled_of(layer, "layer")
+    compiled = compiled_of(layer, "layer")
+    if weights is None and not compiled.weights:
+        weights = ()
     found = fourier_spectrum(layer, weights=weights, along=along, inputs=inputs)
     with canvas(ax) as axes:
         found.draw(axes)

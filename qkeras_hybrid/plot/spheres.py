@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
+from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from qkeras_hybrid._checks import at_most
@@ -87,9 +88,8 @@ def bloch(layer: Any, x: Any = None, y: Any = None, *, weights: Any = None, ax: 
         for qubit in range(n_qubits):
             centre = np.array([qubit % A_ROW * SPACING[0], -(qubit // A_ROW) * SPACING[1]])
             _sphere(axes, centre, f"q{qubit}, length {lengths[qubit]:.2f}")
-            for number, (name, chosen) in enumerate(groups.items()):
-                label = name if not qubit and len(groups) > 1 else None
-                _points(axes, centre, vectors[chosen, qubit], number, label, len(inputs) <= _FEW)
+            for number, chosen in enumerate(groups.values()):
+                _points(axes, centre, vectors[chosen, qubit], number, len(inputs) <= _FEW)
         axes.set(
             xlim=(-SPACING[0] / 2, across - SPACING[0] / 2),
             ylim=(1.75 - down, 1.75),
@@ -97,8 +97,16 @@ def bloch(layer: Any, x: Any = None, y: Any = None, *, weights: Any = None, ax: 
         )
         axes.set_axis_off()
         if len(groups) > 1:
+            handles = [
+                Line2D([], [], linestyle="", marker=symbol(k), color=colour(k), label=name)
+                for k, name in enumerate(groups)
+            ]
             axes.legend(
-                loc="upper center", bbox_to_anchor=(0.5, 0.0), ncols=len(groups), frameon=False
+                handles=handles,
+                loc="upper center",
+                bbox_to_anchor=(0.5, 0.0),
+                ncols=len(groups),
+                frameon=False,
             )
     listed = ", ".join(f"qubit {k} {length:.2f}" for k, length in enumerate(lengths))
     text = (
@@ -125,9 +133,7 @@ def _sphere(axes: Any, centre: np.ndarray, title: str) -> None:
     axes.text(centre[0], centre[1] + 1.45, title, ha="center", va="center", color=GREY, fontsize=9)
 
 
-def _points(
-    axes: Any, centre: np.ndarray, vectors: np.ndarray, number: int, label: str | None, lines: bool
-) -> None:
+def _points(axes: Any, centre: np.ndarray, vectors: np.ndarray, number: int, lines: bool) -> None:
     places = vectors @ PROJECTION.T + centre
     behind = vectors @ TOWARDS < -1e-9
     if lines:
@@ -142,5 +148,4 @@ def _points(
         alpha=np.where(behind, 0.4, 1.0),
         linewidths=0,
         zorder=3,
-        label=label,
     )

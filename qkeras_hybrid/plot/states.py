@@ -28,6 +28,8 @@ def values_of(layer: Any, x: Any, weights: Any) -> tuple[Compiled, np.ndarray, n
         ValueError: If one of them is not what it must be, or the states would be too large.
     """
     compiled = compiled_of(layer, "layer")
+    if weights is None and not compiled.weights:
+        weights = ()
     values = weights_of(layer, compiled, weights)
     inputs = inputs_of(layer, len(compiled.inputs), x, best_precision())
     if len(inputs) * math.ldexp(1.0, compiled.n_qubits) > MOST_AMPLITUDES:
