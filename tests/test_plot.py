@@ -148,6 +148,7 @@ def test_alt_text_escapes_and_refuses_what_it_does_not_know() -> None:
     picture: Any = plot.training({'<b>"a"</b>': [1.0, 0.5]})
     assert "<b>" in picture.alt_text
     assert "<b>" not in picture._repr_html_().split(" width=")[0]
+    assert '<img alt=""' in plot.Picture().html()
     with pytest.raises(ValueError, match="Argument `picture` must be a figure"):
         plot.alt_text(3)
 
@@ -352,6 +353,14 @@ def test_labels_have_colours_and_markers_of_their_own() -> None:
     assert paths[0].shape != paths[1].shape
 
 
+def test_numbers_have_shades_from_dark_to_bright() -> None:
+    x = np.linspace(0, 1, 9)[:, None] * [1.0, 0.5]
+    points = axes_of(plot.bloch(built(), x, np.linspace(-3.0, 5.0, 9))).collections[0]
+    bright = points.get_facecolor()[:, :3] @ [0.2126, 0.7152, 0.0722]
+    assert np.all(np.diff(bright) > 0)
+    assert axes_of(plot.bloch(built(), x, np.linspace(0, 1, 9))).get_legend() is None
+
+
 # Entanglement.
 
 
@@ -366,16 +375,18 @@ def test_a_ghz_state_has_a_measure_of_one(n_qubits: int) -> None:
     np.testing.assert_allclose(lines(picture)[1][:, 1], haar)
 
 
-@pytest.mark.parametrize("ansatz", ["strongly_entangling", "two_local", "hardware_efficient"])
+@pytest.mark.parametrize(
+    "ansatz", ["strongly_entangling", "two_local", "tree_tensor", "mps", "random_layers", "sim6"]
+)
 def test_each_layer_of_an_ansatz_is_a_stage(ansatz: str) -> None:
     # The state after two of three layers is that of a layer with two layers and the same weights.
-    long = built(ansatz=ansatz, n_layers=3, n_qubits=3, encoding="zz")
+    long = built(ansatz=ansatz, n_layers=3, n_qubits=4, encoding="zz")
     picture = plot.entanglement(long, SAMPLES[:1])
     found = lines(picture)[0][:, 1]
     labels = [text.get_text() for text in axes_of(picture).get_xticklabels()]
     assert labels == ["encoding", "1", "2", "3"]
     for n_layers in (1, 2, 3):
-        short = built(ansatz=ansatz, n_layers=n_layers, n_qubits=3, encoding="zz")
+        short = built(ansatz=ansatz, n_layers=n_layers, n_qubits=4, encoding="zz")
         weights = long.get_weights()[0]
         count = len(short.compiled.weights)
         inputs = np.asarray(keras.ops.convert_to_numpy(short.encode(SAMPLES[:1].astype("f4"))))[0]
@@ -388,6 +399,13 @@ def test_each_layer_of_an_ansatz_is_a_stage(ansatz: str) -> None:
         )
         expected = qh.diagnostics.meyer_wallach(state[None])
         np.testing.assert_allclose(found[n_layers], expected, atol=1e-5)  # weights are float32
+
+
+def test_an_ansatz_without_layers_has_its_moments_as_stages() -> None:
+    layer = built(ansatz="qcnn", n_layers=3, n_qubits=4)
+    assert "after moment" in plot.entanglement(layer, SAMPLES).alt_text
+    with pytest.raises(ValueError, match="Argument `after` must be 'moment'"):
+        plot.entanglement(layer, SAMPLES, after="layer")
 
 
 def test_a_layer_without_ansatz_has_its_moments_as_stages() -> None:

@@ -6,7 +6,7 @@ import base64
 import contextlib
 import html
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import matplotlib as mpl
@@ -26,7 +26,7 @@ SYMBOLS = MARKERS[:-1]
 """A marker for each colour, so that nothing is told by colour alone."""
 
 _DOTS_PER_INCH = 100
-_SHARPNESS = 2  # pixels of the picture for each pixel of the page
+_SHARPNESS = 1.5  # pixels of the picture for each pixel of the page
 
 _STYLE: Any = {
     "font.size": 9,
@@ -50,7 +50,8 @@ _STYLE: Any = {
 class Picture(Figure):
     """A figure of Matplotlib's that says in words what it shows.
 
-    A notebook shows it as an image with this alt text.
+    A notebook shows it as an image with this alt text. Make one yourself to draw several pictures
+    beside each other: `axes = Picture(figsize=(8, 3), layout="constrained").subplots(1, 2)`.
 
     Attributes:
         alt_text: The words.
@@ -58,8 +59,8 @@ class Picture(Figure):
 
     @property
     def alt_text(self) -> str:
-        """What the figure shows, in words."""
-        return alt_text(self)
+        """What the figure shows, in words; empty if nothing of this package's is in it."""
+        return _words(self.axes)
 
     def html(self) -> str:
         """Returns the figure as an HTML image with its alt text; the page needs no other file."""
@@ -99,10 +100,13 @@ def alt_text(picture: Any) -> str:
         axes = picture.axes
     else:
         raise ArgumentError("picture", "be a figure or axes of Matplotlib's", picture)
-    texts = [text for each in axes if (text := getattr(each, "alt_text", None))]
-    if not texts:
+    if not (text := _words(axes)):
         raise ArgumentError("picture", "hold something that qkeras_hybrid.plot drew", picture)
-    return " ".join(texts)
+    return text
+
+
+def _words(axes: Iterable[Any]) -> str:
+    return " ".join(text for each in axes if (text := getattr(each, "alt_text", "")))
 
 
 @contextlib.contextmanager

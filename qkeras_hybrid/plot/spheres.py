@@ -6,11 +6,13 @@ import math
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
+from matplotlib.colors import to_hex
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle
 
 from qkeras_hybrid._checks import at_most
-from qkeras_hybrid.plot.labels import groups_of
+from qkeras_hybrid.plot.labels import MOST_CLASSES, groups_of
 from qkeras_hybrid.plot.pictures import GREY, canvas, colour, counted, finished, symbol
 from qkeras_hybrid.plot.states import bloch_vectors, states_of, values_of
 
@@ -59,7 +61,8 @@ def bloch(layer: Any, x: Any = None, y: Any = None, *, weights: Any = None, ax: 
         layer: A built quantum layer, or what `compile_circuit` returned.
         x: Samples: of a layer its features, `(batch, n_features)`, else the circuit's inputs,
             `(batch, n_inputs)`. Not needed for a circuit without inputs.
-        y: Labels of shape `(batch,)`, which get colours and markers.
+        y: Labels of shape `(batch,)`, which get colours and markers; or more than six different
+            floating-point numbers, which get colours from dark (small) to bright (large).
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
         ax: Axes of Matplotlib's to draw into.
 
@@ -78,7 +81,8 @@ def bloch(layer: Any, x: Any = None, y: Any = None, *, weights: Any = None, ax: 
     """
     compiled, inputs, values = values_of(layer, x, weights)
     n_qubits = at_most("layer", compiled.n_qubits, MOST_SPHERES)
-    groups = groups_of(y, len(inputs))
+    shades = _shades(y, len(inputs))
+    groups = groups_of(None if shades is not None else y, len(inputs))
     vectors = bloch_vectors(states_of(compiled, inputs, values))
     lengths = np.linalg.norm(vectors, axis=2).mean(axis=0)
     rows = -(-n_qubits // A_ROW)
@@ -89,7 +93,9 @@ def bloch(layer: Any, x: Any = None, y: Any = None, *, weights: Any = None, ax: 
             centre = np.array([qubit % A_ROW * SPACING[0], -(qubit // A_ROW) * SPACING[1]])
             _sphere(axes, centre, f"q{qubit}, length {lengths[qubit]:.2f}")
             for number, chosen in enumerate(groups.values()):
-                _points(axes, centre, vectors[chosen, qubit], number, len(inputs) <= _FEW)
+                colours = [colour(number)] * len(chosen) if shades is None else shades
+                lines = len(inputs) <= _FEW
+                _points(axes, centre, vectors[chosen, qubit], colours, symbol(number), lines)
         axes.set(
             xlim=(-SPACING[0] / 2, across - SPACING[0] / 2),
             ylim=(1.75 - down, 1.75),
@@ -133,18 +139,35 @@ def _sphere(axes: Any, centre: np.ndarray, title: str) -> None:
     axes.text(centre[0], centre[1] + 1.45, title, ha="center", va="center", color=GREY, fontsize=9)
 
 
-def _points(axes: Any, centre: np.ndarray, vectors: np.ndarray, number: int, lines: bool) -> None:
+def _shades(y: Any, size: int) -> list[str] | None:
+    """Returns a colour for each sample if `y` holds numbers, not labels."""
+    if y is None or (found := np.asarray(y)).shape != (size,) or found.dtype.kind != "f":
+        return None
+    if len(np.unique(found)) <= MOST_CLASSES or not np.all(np.isfinite(found)):
+        return None
+    parts = (found - found.min()) / (found.max() - found.min())
+    return [to_hex(each) for each in colormaps["viridis"](0.92 * parts)]  # yellow is too pale
+
+
+def _points(
+    axes: Any,
+    centre: np.ndarray,
+    vectors: np.ndarray,
+    colours: list[str],
+    marker: str,
+    lines: bool,
+) -> None:
     places = vectors @ PROJECTION.T + centre
     behind = vectors @ TOWARDS < -1e-9
     if lines:
-        for place, hidden in zip(places, behind, strict=True):
+        for place, hidden, of in zip(places, behind, colours, strict=True):
             ends = np.stack([centre, place], axis=1)
-            axes.plot(*ends, color=colour(number), linewidth=1.4, alpha=1 - 0.6 * hidden, zorder=2)
+            axes.plot(*ends, color=of, linewidth=1.4, alpha=1 - 0.6 * hidden, zorder=2)
     axes.scatter(
         *places.T,
         s=26,
-        marker=symbol(number),
-        color=colour(number),
+        marker=marker,
+        color=colours,
         alpha=np.where(behind, 0.4, 1.0),
         linewidths=0,
         zorder=3,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +41,7 @@ def entanglement(
             `(batch, n_inputs)`. Not needed for a circuit without inputs.
         after: "layer" for the stages after the encoding and each layer of the ansatz, of a
             `PQCDense`; "moment" for those after each moment with gates on several qubits. By
-            default the former where a layer has an ansatz.
+            default the former, where an ansatz has layers that follow each other.
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
         ax: Axes of Matplotlib's to draw into.
 
@@ -64,13 +63,13 @@ def entanglement(
     >>> qh.plot.entanglement(layer, np.ones((4, 3))).savefig("entanglement.png")
     """
     compiled, inputs, values = values_of(layer, x, weights)
-    has_ansatz = isinstance(getattr(layer, "ansatz", None), Ansatz)
-    if after is None:
-        after = "layer" if has_ansatz else "moment"
-    one_of("after", after, ("layer", "moment"))
-    if after == "layer" and not has_ansatz:
-        raise ArgumentError("after", "be 'moment' for a layer without an ansatz", after)
-    stages = _layers(layer, compiled) if after == "layer" else _moments(compiled)
+    if after is not None:
+        one_of("after", after, ("layer", "moment"))
+    layers = None if after == "moment" else _layers(layer, compiled)
+    if after == "layer" and layers is None:
+        raise ArgumentError("after", "be 'moment' for a layer without an ansatz of layers", after)
+    stages = layers or _moments(compiled)
+    after = "layer" if layers else "moment"
     if len(stages) > MOST_STAGES:
         raise ArgumentError("layer", f"have at most {MOST_STAGES} stages", f"{len(stages):,}")
     measures = np.stack(
@@ -109,34 +108,32 @@ def _named(name: str, after: str) -> str:
     return f"{after} {name}" if name.isdigit() else f"the {name}"
 
 
-def _layers(layer: Any, compiled: Compiled) -> list[tuple[str, list[cirq.Operation]]]:
-    """Returns a name and the operations up to each layer of an ansatz."""
+def _layers(layer: Any, compiled: Compiled) -> list[tuple[str, list[cirq.Operation]]] | None:
+    """Returns a name and the operations up to each layer of an ansatz, or None without layers.
+
+    Those of "qcnn" are one circuit, whose first part is not that of a circuit with fewer layers.
+    """
+    template, qubits = getattr(layer, "ansatz", None), compiled.qubits
+    if not isinstance(template, Ansatz):
+        return None
+    n_weights = template.n_weights(len(qubits), layer.n_layers)
+    weights = compiled.weights[len(compiled.weights) - n_weights :]
+    # In the template's order: a circuit packs gates of later layers between those of earlier ones.
+    ansatz = template.operations(qubits, weights, layer.n_layers)
     whole = list(compiled.circuit.all_operations())
-    n_weights = layer.ansatz.n_weights(compiled.n_qubits, layer.n_layers)
-    names = compiled.weights[len(compiled.weights) - n_weights :]
-    ansatz = _operations(layer.ansatz, compiled, names, layer.n_layers)
-    encoding = whole[: len(whole) - len(ansatz)]
+    packed = template.circuit(qubits, weights, layer.n_layers)
+    encoding = whole[: len(whole) - len(list(packed.all_operations()))]
     stages = [("encoding", encoding)]
     for count in range(1, layer.n_layers):
-        need = layer.ansatz.n_weights(compiled.n_qubits, count)
-        shorter = _operations(layer.ansatz, compiled, names[:need], count)
-        # A template may end with a rotation after its last layer: the common part is that without.
-        common = next(
-            (
-                k
-                for k, (one, other) in enumerate(zip(shorter, ansatz, strict=False))
-                if one != other
-            ),
-            len(shorter),
-        )
+        need = template.n_weights(len(qubits), count)
+        shorter = template.operations(qubits, weights[:need], count)
+        # A template may end with rotations after its last layer: the common part is without them.
+        pairs = enumerate(zip(shorter, ansatz, strict=False))
+        common = next((k for k, (one, other) in pairs if one != other), len(shorter))
+        if any(len(operation.qubits) > 1 for operation in shorter[common:]):
+            return None
         stages.append((str(count), [*encoding, *ansatz[:common]]))
     return [*stages, (str(layer.n_layers), whole)]
-
-
-def _operations(
-    ansatz: Ansatz, compiled: Compiled, weights: Sequence[Any], n_layers: int
-) -> list[cirq.Operation]:
-    return list(ansatz.circuit(compiled.qubits, weights, n_layers).all_operations())
 
 
 def _moments(compiled: Compiled) -> list[tuple[str, list[cirq.Operation]]]:
