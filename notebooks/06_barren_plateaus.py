@@ -207,12 +207,12 @@ runs["layer by layer"] = [grown(seed) for seed in SEEDS]
 print({name: round(float(np.mean(found, axis=0)[-1]), 3) for name, found in runs.items()})
 
 # %%
-figure = plot.training(runs)
-(axis,) = figure.axes
+figure = plot.Picture(figsize=(6.4, 3.6), layout="constrained")
+axis = figure.subplots()
 axis.axhline(y.var(), color="gray", linestyle=":", label="predicting the mean")
+plot.training(runs, ax=axis)
 axis.set(ylabel="mean squared error", ylim=(0, 0.6))
 axis.set_title("Ten qubits, twelve layers, plain gradient descent")
-axis.legend(frameon=False, loc="upper right")
 figure
 
 # %% [markdown]

@@ -144,6 +144,27 @@ def test_a_picture_is_drawn_into_given_axes(name: str) -> None:
         DRAWN[name]("axes")
 
 
+def test_a_notebook_shows_the_image_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    import IPython.display
+
+    shown: list[Any] = []
+    monkeypatch.setattr(IPython.display, "display", lambda data, raw: shown.append((data, raw)))
+    picture: Any = plot.training([2.0, 1.0])
+    picture._ipython_display_()
+    ((data, raw),) = shown
+    assert raw
+    assert set(data) == {"text/html", "text/plain"}
+    assert data["text/plain"] == picture.alt_text
+
+
+def test_titles_tell_several_pictures_apart() -> None:
+    picture = plot.Picture()
+    for axes, title in zip(picture.subplots(1, 2), ("to\n2$\\pi$", ""), strict=True):
+        plot.training([2.0, 1.0], ax=axes).set_title(title)
+    one = "The loss in 2 epochs. At the end: 1 (1 run)."
+    assert picture.alt_text == f"to 2pi: {one} {one}"
+
+
 def test_alt_text_escapes_and_refuses_what_it_does_not_know() -> None:
     picture: Any = plot.training({'<b>"a"</b>': [1.0, 0.5]})
     assert "<b>" in picture.alt_text

@@ -11,7 +11,7 @@ from qkeras_hybrid.program import Compiled
 from qkeras_hybrid.program.unrolling import flat
 from qkeras_hybrid.readouts import Expectation, Probabilities, Readout, Samples, State
 
-MOST_LETTERS = 14
+MOST_LETTERS = 20
 """The most letters of a label; a longer one is cut."""
 
 MOST_READ = 4

@@ -6,6 +6,8 @@ import base64
 import contextlib
 import html
 import io
+import re
+import sys
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -76,6 +78,12 @@ class Picture(Figure):
     def _repr_html_(self) -> str:
         return self.html()
 
+    def _ipython_display_(self) -> None:
+        # IPython alone calls this, so it is there. Left to itself, it adds the image a second time,
+        # without its words.
+        display = sys.modules["IPython"].display.display
+        display({"text/html": self.html(), "text/plain": self.alt_text}, raw=True)
+
 
 def alt_text(picture: Any) -> str:
     """Returns what a picture shows, in words.
@@ -106,7 +114,13 @@ def alt_text(picture: Any) -> str:
 
 
 def _words(axes: Iterable[Any]) -> str:
-    return " ".join(text for each in axes if (text := getattr(each, "alt_text", "")))
+    drawn = [each for each in axes if getattr(each, "alt_text", "")]
+    texts = [each.alt_text for each in drawn]
+    if len(drawn) > 1:
+        # Their titles tell them apart. Formulas are read without their marks.
+        titles = [" ".join(re.sub(r"[$\\{}]", "", each.get_title()).split()) for each in drawn]
+        texts = [f"{a}: {b}" if a else b for a, b in zip(titles, texts, strict=True)]
+    return " ".join(texts)
 
 
 @contextlib.contextmanager
