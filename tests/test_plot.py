@@ -419,7 +419,8 @@ def test_each_layer_of_an_ansatz_is_a_stage(ansatz: str) -> None:
             dtype=np.complex128,
         )
         expected = qh.diagnostics.meyer_wallach(state[None])
-        np.testing.assert_allclose(found[n_layers], expected, atol=1e-5)  # weights are float32
+        # JAX computes in float32, in about a hundred gates.
+        np.testing.assert_allclose(found[n_layers], expected, atol=1e-4)
 
 
 def test_an_ansatz_without_layers_has_its_moments_as_stages() -> None:
