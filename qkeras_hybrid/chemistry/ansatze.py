@@ -88,11 +88,12 @@ class MolecularAnsatz(Value, abc.ABC):
 
     Attributes:
         name: The name under which `ansatz=` finds it.
-        starts_at_zero: Whether weights of zero, which give the Hartree-Fock state, are a good start.
+        start: Where weights start, in radians: at most how far from zero, where they are drawn. At
+            zero is the Hartree-Fock state.
     """
 
     name: ClassVar[str]
-    starts_at_zero: ClassVar[bool] = True
+    start: ClassVar[float] = 0.0
 
     @abc.abstractmethod
     def n_weights(self, electrons: Electrons) -> int:
@@ -101,6 +102,12 @@ class MolecularAnsatz(Value, abc.ABC):
     @abc.abstractmethod
     def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
         """Returns the circuit with these symbols, `n_weights` of them, in radians."""
+
+    def initializer(self, seed: int | None) -> Any:
+        """Returns the initializer of the weights."""
+        if self.start == 0:
+            return keras.initializers.Zeros()
+        return keras.initializers.RandomUniform(-self.start, self.start, seed=seed)
 
     def symbols(self, electrons: Electrons) -> tuple[sympy.Symbol, ...]:
         """Returns the weights' symbols, in order."""
@@ -179,7 +186,7 @@ class KUpCCGSD(MolecularAnsatz):
     """
 
     name = "k_upccgsd"
-    starts_at_zero = False
+    start = 0.1
 
     def __init__(self, k: int = 1) -> None:
         self.k = positive_int("k", k, 100)
@@ -202,9 +209,10 @@ class KUpCCGSD(MolecularAnsatz):
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
-class OnHartreeFock(MolecularAnsatz):
-    """A template of `qkeras_hybrid.ansatz` on the Hartree-Fock state.
+class WithTemplate(MolecularAnsatz):
+    """A template of `qkeras_hybrid.ansatz`, and an `X` on the qubits of the Hartree-Fock state.
 
+    With weights of zero most templates do nothing, so that they start from the Hartree-Fock state.
     It knows nothing of electrons, and so does not keep their number.
 
     Args:
@@ -216,9 +224,10 @@ class OnHartreeFock(MolecularAnsatz):
     """
 
     name = "hardware_efficient"
-    starts_at_zero = False
+    # The Hartree-Fock state is a place where these end, not start.
+    start = 1.0
 
-    def __init__(self, template: Any = "hardware_efficient", n_layers: int = 2) -> None:
+    def __init__(self, template: Any = "hardware_efficient", n_layers: int = 3) -> None:
         self.template = templates.get(template)
         self.n_layers = positive_int("n_layers", n_layers)
 
@@ -229,8 +238,8 @@ class OnHartreeFock(MolecularAnsatz):
         return self.template.n_weights(electrons.n_qubits, self.n_layers)
 
     def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
-        start = cirq.Circuit(electrons.hartree_fock())
-        return start + self.template.circuit(electrons.qubits, list(symbols), self.n_layers)
+        circuit = self.template.circuit(electrons.qubits, list(symbols), self.n_layers)
+        return circuit + cirq.Circuit(electrons.hartree_fock())
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -265,7 +274,7 @@ class Excitations(MolecularAnsatz):
 ANSATZE: Registry[MolecularAnsatz] = Registry(
     "ansatz",
     MolecularAnsatz,
-    {kind.name: kind for kind in (HartreeFock, UCCSD, KUpCCGSD, OnHartreeFock)},
+    {kind.name: kind for kind in (HartreeFock, UCCSD, KUpCCGSD, WithTemplate)},
 )
 
 
@@ -275,4 +284,4 @@ def ansatz_of(given: Any) -> MolecularAnsatz:
     Raises:
         ValueError: If it is none of these.
     """
-    return OnHartreeFock(given) if isinstance(given, Ansatz) else ANSATZE.get(given)
+    return WithTemplate(given) if isinstance(given, Ansatz) else ANSATZE.get(given)
