@@ -3,12 +3,12 @@
     python benchmarks/chemistry/uccsd.py
     python benchmarks/chemistry/uccsd.py --peer PYTHON --output benchmarks/chemistry/uccsd.json
 
-LiH (STO-3G, 1.45 Å) on 12 qubits, with all 631 terms of its Hamiltonian: the energy and its gradient
-with respect to the 92 weights of UCCSD, at weights drawn from a normal distribution of width 0.1,
-in float64 and, ours, in float32 too. `PYTHON` is an interpreter that has PennyLane; without `--peer`,
-the environment variable QKERAS_HYBRID_CHEMISTRY_PEER may name it. Ours is the layer in a compiled
-function of the Keras backend, before and after the peer; medians. Values and gradients must agree;
-PennyLane's weights are twice ours.
+LiH (STO-3G, 1.45 Å) on 12 qubits, with all 631 terms of its Hamiltonian: the energy and its
+gradient with respect to the 92 weights of UCCSD, at weights drawn from a normal distribution of
+width 0.1, in float64 and, ours, in float32 too. `PYTHON` is an interpreter that has PennyLane;
+without `--peer`, the environment variable QKERAS_HYBRID_CHEMISTRY_PEER may name it. Ours is the
+layer in a compiled function of the Keras backend, before and after the peer; medians. Values and
+gradients must agree; PennyLane's weights are twice ours.
 """
 
 from __future__ import annotations

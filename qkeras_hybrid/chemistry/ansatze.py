@@ -18,6 +18,7 @@ from qkeras_hybrid._registry import Registry
 from qkeras_hybrid._value import Value
 from qkeras_hybrid.ansatz import Ansatz
 from qkeras_hybrid.chemistry.electrons import Electrons
+from qkeras_hybrid.encodings.base import whole
 
 Excitation = tuple[int, ...]
 
@@ -77,12 +78,6 @@ def excited(
     return circuit
 
 
-def without_idle(electrons: Electrons, circuit: cirq.Circuit) -> cirq.Circuit:
-    """Returns a circuit that has all qubits of the electrons."""
-    idle = sorted(set(electrons.qubits) - circuit.all_qubits())
-    return circuit + cirq.Circuit(cirq.I.on_each(*idle)) if idle else circuit
-
-
 class MolecularAnsatz(Value, abc.ABC):
     """A circuit for any molecule's electrons.
 
@@ -113,9 +108,17 @@ class MolecularAnsatz(Value, abc.ABC):
         """Returns the weights' symbols, in order."""
         return tuple(sympy.Symbol(f"t{i}") for i in range(self.n_weights(electrons)))
 
-    def circuit(self, electrons: Electrons) -> cirq.Circuit:
-        """Returns the circuit, from `|0...0>`, in `symbols`."""
-        return without_idle(electrons, self.build(electrons, self.symbols(electrons)))
+    def circuit(
+        self, electrons: Electrons, symbols: Sequence[sympy.Symbol] | None = None
+    ) -> cirq.Circuit:
+        """Returns the circuit, from `|0...0>`, on all qubits of the electrons.
+
+        Args:
+            electrons: The electrons.
+            symbols: The weights' symbols, by default `symbols`.
+        """
+        chosen = self.symbols(electrons) if symbols is None else symbols
+        return whole(self.build(electrons, chosen), electrons.qubits)
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -239,7 +242,8 @@ class WithTemplate(MolecularAnsatz):
 
     def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
         circuit = self.template.circuit(electrons.qubits, list(symbols), self.n_layers)
-        return circuit + cirq.Circuit(electrons.hartree_fock())
+        circuit.append(electrons.hartree_fock())
+        return circuit
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")

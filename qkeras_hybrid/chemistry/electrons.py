@@ -157,7 +157,9 @@ class Electrons:
         size = self.n_determinants
         if not k <= size <= MOST_DETERMINANTS:
             raise ArgumentError(
-                "k", f"be at most the number of determinants, of {MOST_DETERMINANTS:,} at most", k,
+                "k",
+                f"be at most the number of determinants, of {MOST_DETERMINANTS:,} at most",
+                k,
                 f"These electrons have {size:,}.",
             )
         matrix = self._matrix()
@@ -258,7 +260,10 @@ def electrons(
     conserved = symmetries(whole.strings, whole.n_spin_orbitals)
     if len(conserved) == whole.n_spin_orbitals:
         raise ArgumentError(
-            "taper", "be False where no qubit would be left", True, "Nothing couples these electrons."
+            "taper",
+            "be False where no qubit would be left",
+            True,
+            "Nothing couples these electrons.",
         )
     return Electrons(found, values, mapping, encoding.tapered(conserved, _mask(whole.occupied)))
 
@@ -314,9 +319,7 @@ def anti_hermitian(excitation: tuple[int, ...]) -> Strings:
     half = len(excitation) // 2
     lowered, raised = excitation[:half], excitation[half:]
     created = [(j, 1) for j in reversed(raised)] if half == 2 else [(raised[0], 1)]
-    operator = library.FermionOperator(
-        tuple([*created, *((j, 0) for j in reversed(lowered))]), 1.0
-    )
+    operator = library.FermionOperator(tuple([*created, *((j, 0) for j in reversed(lowered))]), 1.0)
     return _strings(library.jordan_wigner(operator - library.hermitian_conjugated(operator)))
 
 
@@ -332,4 +335,3 @@ def _strings(operator: Any) -> Strings:
 
 def _mask(places: Sequence[int]) -> int:
     return sum(1 << j for j in places)
-

@@ -1,4 +1,4 @@
-"""Integrals over molecular orbitals: those that OpenFermion ships, others from PySCF; active spaces.
+"""Integrals over orbitals: those that OpenFermion ships, others from PySCF; active spaces.
 
 The electronic Hamiltonian is `constant + sum one[p, q] a†_p a_q + 1/2 sum two[p, q, r, s] a†_p a†_q
 a_r a_s` over orbitals and, equal in pairs, spins (Helgaker, Jørgensen, Olsen 2000, section 1.4).
@@ -169,7 +169,9 @@ def check_active_space(molecule: Molecule, active_space: Any) -> None:
     unpaired = molecule.multiplicity - 1
     if electrons > molecule.n_electrons:
         raise ArgumentError(
-            "active_space", f"have at most the molecule's {molecule.n_electrons} electrons", electrons
+            "active_space",
+            f"have at most the molecule's {molecule.n_electrons} electrons",
+            electrons,
         )
     if (molecule.n_electrons - electrons) % 2 or electrons < unpaired:
         raise ArgumentError(

@@ -1,6 +1,6 @@
 """From spin orbitals to qubits: linear encodings of occupations, and qubits that symmetries save.
 
-Jordan-Wigner writes the occupation `n_j` of each spin orbital into a qubit. The other encodings here
+Jordan-Wigner writes the occupation `n_j` of each spin orbital into a qubit. The other encodings
 write sums of them, `b = E n` modulo 2 with an invertible matrix `E`: parity writes `n_0 + ... +
 n_j`, Bravyi-Kitaev sums over parts of a binary tree (Seeley, Richard, Love 2012, arXiv 1208.5986).
 Such a change is a circuit of CNOTs, which takes `X(x) Z(z)` to `X(E x) Z(E^-T z)`.
@@ -37,7 +37,7 @@ def _bravyi_kitaev(n: int) -> np.ndarray:
         size = len(matrix)
         matrix = np.kron(np.eye(2, dtype=np.uint8), matrix)
         matrix[-1, :size] = 1
-    return matrix[:n, :n]
+    return np.asarray(matrix[:n, :n])
 
 
 MAPPINGS: Mapping[str, Callable[[int], np.ndarray]] = {
@@ -58,7 +58,7 @@ def inverse(matrix: np.ndarray) -> np.ndarray:
         others = both[:, column].astype(bool)
         others[column] = False
         both[others] ^= both[column]
-    return both[:, n:]
+    return np.asarray(both[:, n:])
 
 
 def reduced(rows: Iterable[int]) -> list[int]:
@@ -154,9 +154,7 @@ class Encoding:
                     row ^= _row(self.columns, i)
             rows[place] = row
             constant |= ((row & occupied).bit_count() & 1) << place
-        matrix = np.array(
-            [[row >> j & 1 for j in range(self.n_modes)] for row in rows], np.uint8
-        )
+        matrix = np.array([[row >> j & 1 for j in range(self.n_modes)] for row in rows], np.uint8)
         return self._of_matrix(matrix, tuple(left), constant)
 
     @property

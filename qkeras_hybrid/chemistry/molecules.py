@@ -1,4 +1,4 @@
-"""Molecules: known ones by name, and geometries with their units, checked before anything is computed.
+"""Molecules: known ones by name, and geometries with their units, checked at once.
 
 Lengths are in ångström, unless units say bohr: 1 bohr = 0.529177210903 Å (CODATA 2018).
 """
@@ -24,7 +24,7 @@ CLOSEST = 0.1
 MOST_ATOMS = 100
 """The most atoms of a molecule."""
 
-ELEMENTS = (
+ELEMENTS = (  # noqa: SIM905
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar "
     "K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr"
 ).split()

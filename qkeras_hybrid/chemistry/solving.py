@@ -50,7 +50,7 @@ class GroundState:
         weights: The circuit's weights in radians, of shape `(n_weights,)`.
         history: The energies while it was trained, in hartree: of the start and after each step;
             with shots, the estimates that the steps began with.
-        fci_energy: The lowest energy that there is in these orbitals, in hartree; None if too large.
+        fci_energy: The lowest energy that there is in these orbitals, in hartree; None if unknown.
     """
 
     energy: float
@@ -198,17 +198,21 @@ class Solver:
     options: dict[str, Any]
     callbacks: tuple[Any, ...] = ()
 
-    def chosen_optimizer(self, ansatz: MolecularAnsatz) -> Any:
-        """Returns a fresh optimizer for an ansatz."""
-        if self.optimizer is None and isinstance(ansatz, Excitations):
-            # The first steps of plain Adam have one size, and would throw away what was reached.
-            return keras.optimizers.Adam(0.02, epsilon=0.03)
+    def optimizer_of(self, default: Any) -> Any:
+        """Returns a fresh optimizer: the one that was given, else the default."""
         if self.optimizer is None:
-            return keras.optimizers.Adam(0.02 if ansatz.start == 0 else 0.05)
+            return default
         if isinstance(self.optimizer, keras.optimizers.Optimizer):
             # An optimizer belongs to the variables of one model.
             return type(self.optimizer).from_config(self.optimizer.get_config())
         return keras.optimizers.get(self.optimizer)
+
+    def default_optimizer(self, ansatz: MolecularAnsatz) -> Any:
+        """Returns the optimizer that an ansatz has where none is given."""
+        if isinstance(ansatz, Excitations):
+            # The first steps of plain Adam have one size, and would throw away what was reached.
+            return keras.optimizers.Adam(0.02, epsilon=0.03)
+        return keras.optimizers.Adam(0.02 if ansatz.start == 0 else 0.05)
 
     def model(self, ansatz: MolecularAnsatz, weights: Any = None) -> keras.Model:
         """Returns an untrained model for an ansatz.
@@ -240,7 +244,7 @@ class Solver:
         model = self.model(ansatz, weights)
         history = train(
             model,
-            self.chosen_optimizer(ansatz),
+            self.optimizer_of(self.default_optimizer(ansatz)),
             steps=self.steps,
             tolerance=self.tolerance,
             exact=self.options["shots"] is None,

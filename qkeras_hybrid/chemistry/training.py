@@ -1,4 +1,4 @@
-"""Energies as Keras models, trained with `fit`: a sample without features, and the energy as loss."""
+"""Energies as Keras models, trained with `fit`: no features, and the energy as loss."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PATIENCE = 30
 """After so many steps without a lower energy a training ends."""
 
 
-@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")  # type: ignore[untyped-decorator]
 def energy_loss(target: Any, predicted: Any) -> Any:
     """Returns the energies themselves, as a loss: what a model predicts is what it lowers."""
     return ops.sum(predicted, axis=-1)
@@ -42,7 +42,7 @@ def energy_layer(
         **options: Arguments of `PQC`: with `inputs=symbols` the angles are the layer's input, with
             `inputs=[]` they are its weights.
     """
-    own = {"symbols": symbols} if options["inputs"] == [] else {}
+    own: dict[str, Any] = {"symbols": symbols} if options["inputs"] == [] else {}
     return PQC(
         circuit,
         [electrons.hamiltonian],
