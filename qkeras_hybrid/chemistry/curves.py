@@ -20,7 +20,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.chemistry.ansatze import ansatz_of
 from qkeras_hybrid.chemistry.electrons import Electrons, electrons
-from qkeras_hybrid.chemistry.training import Energies, energy_loss
+from qkeras_hybrid.chemistry.training import Energies, energy_loss, precision
 from qkeras_hybrid.layers import PQC
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ def angles_model(
     ansatz: Any = "uccsd",
     hidden: Sequence[int] = (16, 16),
     seed: int | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
     **options: Any,
 ) -> keras.Model:
     """Returns an untrained network that predicts a circuit's angles, then the circuit's energy.
@@ -131,14 +131,14 @@ def angles_model(
         ansatz: A name or an ansatz with weights, as of `ground_state`; not "adapt".
         hidden: The numbers of units of the Dense layers before the angles.
         seed: Of the network's weights, and of shots.
-        dtype: The circuit's precision, "float64" or "float32".
+        dtype: The circuit's precision, as of `ground_state`.
         **options: Arguments of the circuit's layer: `engine`, `shots`, `noise`, `differentiator`.
 
     Returns:
         A model from `{"bond_length": (batch, 1), "coefficients": (batch, n_strings)}` to energies
         `(batch, 1)` in hartree. The layer "angles" has the circuit's angles, in radians.
     """
-    found, atoms = ansatz_of(ansatz), curve.electrons[0]
+    dtype, found, atoms = precision(dtype), ansatz_of(ansatz), curve.electrons[0]
     n_weights = found.n_weights(atoms)
     if not n_weights:
         raise ArgumentError("ansatz", "have weights", ansatz)

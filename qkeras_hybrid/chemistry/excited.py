@@ -16,7 +16,7 @@ from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.chemistry.ansatze import MolecularAnsatz, ansatz_of
 from qkeras_hybrid.chemistry.electrons import MOST_DETERMINANTS, Electrons, electrons
 from qkeras_hybrid.chemistry.solving import Solver
-from qkeras_hybrid.chemistry.training import energy_of, no_features, train
+from qkeras_hybrid.chemistry.training import energy_of, no_features, precision, train
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.layers import QuantumKernel
 
@@ -122,7 +122,7 @@ def excited_states(
     shots: int | None = None,
     noise: Any = None,
     seed: int | None = 0,
-    dtype: str = "float64",
+    dtype: str | None = None,
     **arguments: Any,
 ) -> ExcitedStates:
     """Finds a molecule's lowest energies, one after the other.
@@ -145,7 +145,7 @@ def excited_states(
         shots: Measurements for each group of Pauli strings, and for each overlap.
         noise: A noise model, or its spelling.
         seed: Of the angles that states start from, and of shots.
-        dtype: "float64" or "float32".
+        dtype: As of `ground_state`.
         **arguments: Those of `electrons`.
 
     Raises:
@@ -170,7 +170,7 @@ def excited_states(
         raise ArgumentError(
             "ansatz", "be one circuit for all states", ansatz, "Take 'uccsd' or 'k_upccgsd'."
         )
-    found = ansatz_of(ansatz)
+    dtype, found = precision(dtype), ansatz_of(ansatz)
     atoms = electrons(given, **arguments)
     n_weights = found.n_weights(atoms)
     if not n_weights:

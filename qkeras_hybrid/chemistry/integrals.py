@@ -212,14 +212,16 @@ def _computed(molecule: Molecule, active_space: tuple[int, int] | None) -> Integ
     library = pyscf(molecule)
     gto, scf, ao2mo = (importlib.import_module(f"pyscf.{name}") for name in ("gto", "scf", "ao2mo"))
     try:
-        atoms = gto.M(
-            atom=[list(atom) for atom in molecule.atoms],
-            basis=molecule.basis,
-            charge=molecule.charge,
-            spin=molecule.multiplicity - 1,
-            unit="Angstrom",
-            verbose=0,
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            atoms = gto.M(
+                atom=[list(atom) for atom in molecule.atoms],
+                basis=molecule.basis,
+                charge=molecule.charge,
+                spin=molecule.multiplicity - 1,
+                unit="Angstrom",
+                verbose=0,
+            )
     except (KeyError, library.lib.exceptions.BasisNotFoundError) as error:
         raise ArgumentError(
             "basis", "be a basis set that PySCF knows for these elements", molecule.basis

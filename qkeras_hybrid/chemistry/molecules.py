@@ -134,7 +134,7 @@ KNOWN: dict[str, Known] = {
     "H4": Known("H-H, a chain of four", 0.9, 0, _line(*"HHHH")),
     "H6": Known("H-H, a chain of six", 0.9, 0, _line(*"HHHHHH")),
     "LiH": Known("Li-H", 1.595, 0, _line("Li", "H")),
-    "BeH2": Known("Be-H, linear", 1.334, 0, lambda d: _line("H", "Be", "H")(d)),
+    "BeH2": Known("Be-H, linear", 1.334, 0, _line("H", "Be", "H")),
     "BH": Known("B-H", 1.232, 0, _line("B", "H")),
     "HF": Known("H-F", 0.917, 0, _line("H", "F")),
     "H2O": Known("O-H, at an angle of 104.5 degrees", 0.958, 0, _water),
@@ -209,7 +209,8 @@ def molecule(
 def _named(given: str, bond_length: Any, units: Any) -> tuple[str, Atoms, int]:
     known = KNOWN.get(given)
     if known is None:
-        close = difflib.get_close_matches(given, KNOWN, 1, 0.4)
+        close = [name for name in KNOWN if name.lower() == given.lower()]
+        close += difflib.get_close_matches(given, KNOWN, 1, 0.7)
         fix = f"Did you mean {close[0]!r}? " if close else ""
         fix += "Others come as a geometry: a list of elements and places, with `units`."
         raise ArgumentError("molecule", f"be one of {', '.join(map(repr, KNOWN))}", given, fix)

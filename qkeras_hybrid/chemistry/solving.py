@@ -28,6 +28,7 @@ from qkeras_hybrid.chemistry.training import (
     energy_model,
     energy_of,
     no_features,
+    precision,
     train,
 )
 from qkeras_hybrid.layers import PQC
@@ -94,7 +95,7 @@ def ground_state(
     noise: Any = None,
     differentiator: Any = None,
     seed: int | None = None,
-    dtype: str = "float64",
+    dtype: str | None = None,
     weights: Any = None,
     gradient_tolerance: float = 1e-3,
     max_excitations: int | None = None,
@@ -124,7 +125,8 @@ def ground_state(
         noise: A noise model, or its spelling.
         differentiator: How gradients are computed.
         seed: Of shots, and of weights that start at random.
-        dtype: "float64" or "float32", which leaves an error of about 1e-6 hartree.
+        dtype: "float64" or "float32", which leaves an error of about 1e-6 hartree. By default
+            float64, where the Keras backend has it: JAX does with `jax_enable_x64`.
         weights: Weights to start from, of shape `(n_weights,)`, in radians.
         gradient_tolerance: For "adapt": it ends when no slope is above, in hartree.
         max_excitations: For "adapt": the most excitations; by default all that UCCSD has.
@@ -147,8 +149,7 @@ def ground_state(
     if isinstance(ansatz, str) and not adapts and ansatz not in ANSATZE.names():
         known = ", ".join(map(repr, (*ANSATZE.names(), "adapt")))
         raise ArgumentError("ansatz", f"be one of {known}", ansatz)
-    if dtype not in ("float32", "float64"):
-        raise ArgumentError("dtype", "be 'float64' or 'float32'", dtype)
+    dtype = precision(dtype)
     if finite_number("gradient_tolerance", gradient_tolerance) <= 0:
         raise ArgumentError("gradient_tolerance", "be above 0", gradient_tolerance)
     if max_excitations is not None:

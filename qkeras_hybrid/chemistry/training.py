@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._device import has_float64
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.chemistry.electrons import Electrons
 from qkeras_hybrid.layers import PQC
@@ -22,6 +23,19 @@ PATIENCE = 30
 def energy_loss(target: Any, predicted: Any) -> Any:
     """Returns the energies themselves, as a loss: what a model predicts is what it lowers."""
     return ops.sum(predicted, axis=-1)
+
+
+def precision(dtype: str | None) -> str:
+    """Returns the precision of energies: by default float64, where the Keras backend has it.
+
+    Raises:
+        ValueError: If it is another than "float64" and "float32".
+    """
+    if dtype is None:
+        return "float64" if has_float64() else "float32"
+    if dtype not in ("float32", "float64"):
+        raise ArgumentError("dtype", "be 'float64' or 'float32'", dtype)
+    return dtype
 
 
 def no_features(dtype: str) -> np.ndarray:
