@@ -177,6 +177,7 @@ def test_known_molecules_are_what_their_names_say(name: str) -> None:
     assert found.charge == name.count("+")
     counted = {e: elements.count(e) for e in set(elements)}
     spelled: dict[str, int] = {}
+    last = ""
     for letter in name.replace("+", ""):
         if letter.isdigit():
             spelled[last] += int(letter) - 1

@@ -158,7 +158,8 @@ def angles_model(
         name="strings",
         **options,
     )(angles)
-    energy = keras.layers.Dot(axes=1, dtype=dtype, name="energy")([strings, coefficients])
+    # Keras's Dot layer would compute in float32 under PyTorch.
+    energy = ops.sum(strings * coefficients, axis=-1, keepdims=True)
     return keras.Model({"bond_length": length, "coefficients": coefficients}, energy)
 
 
