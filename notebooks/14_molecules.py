@@ -28,15 +28,15 @@ import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# TensorFlow warns when many small models are trained one after the other.
-logging.getLogger("tensorflow").setLevel("ERROR")
-
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 
 import qkeras_hybrid as qh
 from qkeras_hybrid import chemistry
+
+# TensorFlow warns when many small models are trained one after the other.
+logging.getLogger("tensorflow").setLevel("ERROR")
 
 # %% [markdown]
 # ## The Hamiltonian

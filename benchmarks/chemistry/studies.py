@@ -6,8 +6,8 @@
 Writes `NAME.json` beside this file for each, or into `--output`: the rows, the versions and the
 machine. It needs the extra `chemistry`: `pip install "qkeras-hybrid[chemistry]"`.
 
-- `ground_states`: energies of molecules by each ansatz, beside the exact ones.
-- `curves`: energies at new bond lengths, by a network that predicts a circuit's angles, and by fits.
+- `ground_states`: energies by each ansatz, beside the exact ones.
+- `curves`: energies at new bond lengths, by a network that predicts angles, and by fits.
 - `excited_states`: by deflation, beside the exact ones.
 """
 

@@ -318,8 +318,8 @@ def anti_hermitian(excitation: tuple[int, ...]) -> Strings:
     library = openfermion()
     half = len(excitation) // 2
     lowered, raised = excitation[:half], excitation[half:]
-    created = [(j, 1) for j in reversed(raised)] if half == 2 else [(raised[0], 1)]
-    operator = library.FermionOperator(tuple([*created, *((j, 0) for j in reversed(lowered))]), 1.0)
+    ladder = [(j, 1) for j in reversed(raised)] + [(j, 0) for j in reversed(lowered)]
+    operator = library.FermionOperator(tuple(ladder))
     return _strings(library.jordan_wigner(operator - library.hermitian_conjugated(operator)))
 
 

@@ -271,19 +271,20 @@ class Solver:
         """
         both = singles(self.electrons) + doubles(self.electrons)
         pool = [excitation for excitation in both if self.electrons.generator(excitation)]
-        result = self.solved(Excitations())
+        chosen: tuple[Excitation, ...] = ()
+        result = self.solved(Excitations(chosen))
         history = [result.history]
         for _ in range(len(pool) if most is None else most):
-            slopes = self.slopes(result, pool)
+            slopes = self.slopes(chosen, result.weights, pool)
             steepest = int(np.argmax(np.abs(slopes)))
             if abs(slopes[steepest]) <= gradient_tolerance:
                 break
-            chosen = Excitations((*result.ansatz.chosen, pool[steepest]))  # type: ignore[attr-defined]
-            longer = self.solved(chosen, [*result.weights, 0.0])
-            history.append(longer.history[1:])
-            if self.options["shots"] is None and longer.energy > result.energy - self.tolerance:
+            longer = (*chosen, pool[steepest])
+            found = self.solved(Excitations(longer), [*result.weights, 0.0])
+            history.append(found.history[1:])
+            if self.options["shots"] is None and found.energy > result.energy - self.tolerance:
                 break
-            result = longer
+            chosen, result = longer, found
         return GroundState(
             result.energy,
             result.model,
@@ -294,14 +295,16 @@ class Solver:
             result.fci_energy,
         )
 
-    def slopes(self, result: GroundState, pool: Sequence[Excitation]) -> np.ndarray:
+    def slopes(
+        self, chosen: Sequence[Excitation], weights: Any, pool: Sequence[Excitation]
+    ) -> np.ndarray:
         """Returns the slope of the energy by a further excitation, for each of a pool.
 
         The slope at zero of `exp(t A)` at the end is `<[H, A]>`, whatever other ends at zero stand
         beside it: one gradient has them all.
         """
-        ansatz = Excitations((*result.ansatz.chosen, *pool))  # type: ignore[attr-defined]
-        layer = self.layer(ansatz, inputs=ansatz.symbols(self.electrons))
-        angles = np.array([[*result.weights, *np.zeros(len(pool))]], self.dtype)
+        longer = Excitations((*chosen, *pool))
+        layer = self.layer(longer, inputs=longer.symbols(self.electrons))
+        angles = np.array([[*weights, *np.zeros(len(pool))]], self.dtype)
         _, (slopes,) = value_and_gradients(layer, angles)
-        return np.asarray(slopes[0, len(result.weights) :])
+        return np.asarray(slopes[0, len(chosen) :])
