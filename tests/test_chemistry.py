@@ -126,6 +126,10 @@ def test_exact_energies_are_those_of_the_matrix_in_the_sector() -> None:
     np.testing.assert_allclose(found.exact_energies(4), expected, atol=1e-12)
     with pytest.raises(ArgumentError, match="`k`"):
         found.exact_energies(5)
+    for mapping in MAPPINGS:
+        small = electrons("H2", **H2, mapping=mapping, taper=True)
+        whole = np.linalg.eigvalsh(small.hamiltonian.matrix(small.qubits))
+        np.testing.assert_allclose(small.exact_energies(2, tapered=True), whole, atol=1e-12)
 
 
 # With PySCF.

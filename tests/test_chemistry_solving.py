@@ -195,6 +195,9 @@ def test_overlaps_are_measured_where_there_are_shots() -> None:
     result = excited_states("H2", **H2, k=2, shots=500, steps=2, taper=True)
     assert 0 <= result.overlaps[0, 1] <= 1
     assert len(result.histories[1]) == 2
+    # Without the triplet, whose symmetry is another one.
+    assert result.exact_energies is not None
+    assert result.exact_energies[1] == pytest.approx(0.4798361105, abs=1e-9)
 
 
 def test_angles_generalise_over_bond_lengths() -> None:

@@ -138,31 +138,33 @@ class Electrons:
             return None
         return float(self.exact_energies(1)[0])
 
-    def exact_energies(self, k: int) -> np.ndarray:
+    def exact_energies(self, k: int, tapered: bool = False) -> np.ndarray:
         """Returns the lowest energies of the Hamiltonian with these numbers of electrons.
 
         By full configuration interaction: the Hamiltonian's matrix on all determinants.
 
         Args:
             k: How many, those of equal energy counted each.
+            tapered: Whether to leave out states of other symmetries than tapering keeps.
 
         Returns:
-            Array of shape `(k,)`, ascending, in hartree. States whose symmetries are another sector
-            than the one that tapering keeps count too.
+            Array of shape `(k,)`, ascending, in hartree.
 
         Raises:
             ValueError: If there are fewer determinants, or too many.
         """
         positive_int("k", k)
-        size = self.n_determinants
-        if not k <= size <= MOST_DETERMINANTS:
+        small = self.n_determinants <= MOST_DETERMINANTS
+        states = self._determinants(tapered) if small else np.zeros(0, int)
+        size = len(states)
+        if not k <= size:
             raise ArgumentError(
                 "k",
                 f"be at most the number of determinants, of {MOST_DETERMINANTS:,} at most",
                 k,
-                f"These electrons have {size:,}.",
+                f"These electrons have {self.n_determinants:,} of any symmetry.",
             )
-        matrix = self._matrix()
+        matrix = self._matrix(states)
         if size <= 400:
             found = np.linalg.eigvalsh(matrix.toarray())
             return np.asarray(found[:k])
@@ -174,16 +176,17 @@ class Electrons:
         )[0]
         return np.sort(values)
 
-    def _matrix(self) -> Any:
+    def _determinants(self, tapered: bool) -> np.ndarray:
         n = self.integrals.n_orbitals
         up, down = self.integrals.spins
-        states = np.sort(
-            [
-                _mask([2 * p for p in first]) | _mask([2 * p + 1 for p in second])
-                for first in itertools.combinations(range(n), up)
-                for second in itertools.combinations(range(n), down)
-            ]
-        )
+        states = [
+            _mask([2 * p for p in first]) | _mask([2 * p + 1 for p in second])
+            for first in itertools.combinations(range(n), up)
+            for second in itertools.combinations(range(n), down)
+        ]
+        return np.sort([s for s in states if not tapered or self.encoding.holds(s)])
+
+    def _matrix(self, states: np.ndarray) -> Any:
         total = scipy.sparse.csr_array((len(states), len(states)))
         by_flips: dict[int, np.ndarray] = {}
         for (x, z), coefficient in self.strings.items():

@@ -91,8 +91,8 @@ class ExcitedStates:
 
     Attributes:
         energies: Of shape `(k,)`, in hartree.
-        exact_energies: The lowest energies of these electrons in these orbitals, of shape `(k,)`;
-            None if they are too many determinants.
+        exact_energies: The lowest energies of these electrons in these orbitals, of shape `(k,)`,
+            where qubits are tapered off those of the same symmetries; None if they are unknown.
         weights: The angles of each state, of shape `(k, n_weights)`, in radians.
         models: For each state a model from `(batch, 0)` to its energy, `(batch, 1)`.
         histories: For each state what its training lowered: the energy, and the penalties.
@@ -177,6 +177,10 @@ def excited_states(
         raise ArgumentError("ansatz", "have weights", ansatz)
     if k > 2**atoms.n_qubits:
         raise ArgumentError("k", f"be at most the {2**atoms.n_qubits} basis states", k)
+    if atoms.n_determinants <= MOST_DETERMINANTS:
+        exact: np.ndarray | None = atoms.exact_energies(k, tapered=True)
+    else:
+        exact = None
     options = {"engine": engine, "shots": shots, "noise": noise}
     solver = Solver(atoms, optimizer, steps, tolerance, seed, dtype, options)
     rng = np.random.default_rng(seed)
@@ -195,9 +199,6 @@ def excited_states(
         energies.append(energy)
         models.append(model)
         histories.append(history)
-    exact = None
-    if k <= atoms.n_determinants <= MOST_DETERMINANTS:
-        exact = atoms.exact_energies(k)
     return ExcitedStates(
         np.array(energies), exact, weights, tuple(models), tuple(histories), overlaps
     )

@@ -166,12 +166,21 @@ class Encoding:
         """Returns the qubits' values, as a mask, for the mask of the occupied spin orbitals."""
         return self._pressed(_sum(self.columns, occupied))
 
+    @property
+    def left_out(self) -> int:
+        """The mask of the bits that are no qubits."""
+        return sum(1 << i for i in range(self.n_modes) if i not in self.kept)
+
+    def holds(self, occupied: int) -> bool:
+        """Tells whether a determinant is in the sector that the left-out bits leave."""
+        return _sum(self.columns, occupied) & self.left_out == self.constant
+
     def strings(self, given: Strings) -> Strings:
         """Returns Pauli strings of Jordan-Wigner's qubits on this encoding's.
 
         Strings that leave the sector of the symmetries are left out.
         """
-        left_out = sum(1 << i for i in range(self.n_modes) if i not in self.kept)
+        left_out = self.left_out
         found: Strings = {}
         for (x, z), coefficient in given.items():
             new_x = _sum(self.columns, x)
