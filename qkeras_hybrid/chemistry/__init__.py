@@ -8,13 +8,8 @@ from qkeras_hybrid.chemistry.ansatze import (
     MolecularAnsatz,
     WithTemplate,
 )
-from qkeras_hybrid.chemistry.curves import (
-    EnergyCurve,
-    angles_model,
-    curve_study,
-    energy_curve,
-    fit_angles,
-)
+from qkeras_hybrid.chemistry.comparing import curve_study
+from qkeras_hybrid.chemistry.curves import EnergyCurve, angles_model, energy_curve, fit_angles
 from qkeras_hybrid.chemistry.electrons import Electrons, electrons, hamiltonian
 from qkeras_hybrid.chemistry.excited import ExcitedStates, excited_states
 from qkeras_hybrid.chemistry.molecules import KNOWN, Molecule, molecule

@@ -1,4 +1,4 @@
-"""Energies over bond lengths: a network that predicts a circuit's angles, beside what fits curves.
+"""Energies over bond lengths, by a network that predicts a circuit's angles.
 
 The circuit's weights are its inputs, which a small network predicts from the bond length. It trains
 on the mean energy of some geometries, and sees no energy of theirs (Cervera-Lierta, Kottmann,
@@ -7,9 +7,9 @@ Aspuru-Guzik: Meta-variational quantum eigensolver, PRX Quantum 2, 020329 (2021)
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,16 +17,10 @@ from keras import ops
 
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.chemistry.ansatze import ansatz_of
 from qkeras_hybrid.chemistry.electrons import Electrons, electrons
 from qkeras_hybrid.chemistry.training import Energies, energy_loss, precision
 from qkeras_hybrid.layers import PQC
-
-if TYPE_CHECKING:
-    import pandas as pd
-else:
-    pd = lazy_module("pandas")
 
 MOST_POINTS = 1_000
 """The most bond lengths of a curve."""
@@ -144,9 +138,9 @@ def angles_model(
         raise ArgumentError("ansatz", "have weights", ansatz)
     length = keras.Input((1,), name="bond_length")
     coefficients = keras.Input((len(curve.masks),), dtype=dtype, name="coefficients")
-    angles = _hidden(length, curve, hidden, seed)
+    angles = hidden_layers(length, curve, hidden, seed)
     angles = keras.layers.Dense(
-        n_weights, kernel_initializer=_drawn(seed, len(hidden)), dtype=dtype, name="angles"
+        n_weights, kernel_initializer=drawn(seed, len(hidden)), dtype=dtype, name="angles"
     )(angles)
     strings = PQC(
         found.circuit(atoms),
@@ -163,27 +157,14 @@ def angles_model(
     return keras.Model({"bond_length": length, "coefficients": coefficients}, energy)
 
 
-def dense_model(
-    curve: EnergyCurve, *, hidden: Sequence[int] = (16, 16), seed: int | None = None
-) -> keras.Model:
-    """Returns an untrained network from bond lengths to energies in units of their spread.
-
-    Args:
-        curve: Whose bond lengths scale the network's input.
-        hidden: The numbers of units of the Dense layers.
-        seed: Of the weights.
-    """
-    length = keras.Input((1,), name="bond_length")
-    last = keras.layers.Dense(1, kernel_initializer=_drawn(seed, len(hidden)))
-    return keras.Model(length, last(_hidden(length, curve, hidden, seed)))
-
-
-def _drawn(seed: int | None, number: int) -> Any:
+def drawn(seed: int | None, number: int) -> Any:
+    """Returns the initializer of a network's Dense layer, by the network's seed."""
     own = None if seed is None else seed * 100 + number
     return keras.initializers.GlorotUniform(seed=own)
 
 
-def _hidden(length: Any, curve: EnergyCurve, hidden: Sequence[int], seed: int | None) -> Any:
+def hidden_layers(length: Any, curve: EnergyCurve, hidden: Sequence[int], seed: int | None) -> Any:
+    """Returns what Dense layers make of bond lengths, scaled by those of a curve."""
     spread = float(np.std(curve.bond_lengths)) or 1.0
     middle = float(np.mean(curve.bond_lengths))
     values = keras.layers.Rescaling(1 / spread, -middle / spread)(length)
@@ -191,7 +172,7 @@ def _hidden(length: Any, curve: EnergyCurve, hidden: Sequence[int], seed: int | 
         values = keras.layers.Dense(
             positive_int("hidden", units),
             activation="tanh",
-            kernel_initializer=_drawn(seed, number),
+            kernel_initializer=drawn(seed, number),
         )(values)
     return values
 
@@ -212,11 +193,11 @@ def fit_angles(
     """
     watcher = Energies(None, 0.0)
     n = len(curve.bond_lengths)
-    _fit(model, curve.inputs, np.zeros((n, 1)), energy_loss, steps, learning_rate, [watcher])
+    fit(model, curve.inputs, np.zeros((n, 1)), energy_loss, steps, learning_rate, [watcher])
     return np.array(watcher.energies)
 
 
-def _fit(
+def fit(
     model: keras.Model,
     inputs: Any,
     targets: np.ndarray,
@@ -237,133 +218,3 @@ def _fit(
     )
     every, n = list(callbacks), len(targets)
     model.fit(many, tiled(targets), batch_size=n, shuffle=False, verbose=0, callbacks=every)
-
-
-def curve_study(
-    name: str,
-    train: Sequence[float],
-    *,
-    between: Sequence[float],
-    beyond: Sequence[float],
-    ansatz: Any = "uccsd",
-    hidden: Sequence[int] = (16, 16),
-    seeds: Sequence[int] = (0, 1, 2),
-    steps: int = 500,
-    engine: Any = "auto",
-    **arguments: Any,
-) -> pd.DataFrame:
-    """Predicts energies at new bond lengths: a circuit beside fits of curves to the same points.
-
-    - "circuit": a network that predicts the circuit's angles. At each new bond length it has the
-      Hamiltonian, for which Hartree-Fock was solved there; it never sees an exact energy.
-    - "spline", "Gaussian process", "Dense": from bond lengths to the exact energies at the training
-      points. Splines are cubic and go on beyond the points; the process has a squared exponential
-      kernel with a width of the largest likelihood; the network has the circuit's hidden layers.
-    - "spline of the correlation": a cubic spline of what Hartree-Fock leaves out. At new bond
-      lengths it has the Hartree-Fock energy, about as much as the circuit knows.
-    - "Hartree-Fock": nothing is learned.
-
-    Args:
-        name: The molecule's name.
-        train: Bond lengths to train on, in ångström, at least four.
-        between: Bond lengths to test among these.
-        beyond: Bond lengths to test outside.
-        ansatz: As of `angles_model`, as is `hidden`.
-        hidden: The numbers of units of both networks.
-        seeds: Of the networks' weights.
-        steps: The number of training steps of both networks.
-        engine: What computes the circuit.
-        **arguments: Those of `electrons`, such as `active_space`.
-
-    Returns:
-        A table with a row for each contender and seed: `contender`, `seed`, `parameters`, and the
-        mean and the largest absolute error in hartree: `train`, `between`, `beyond`, and
-        `worst_between`, `worst_beyond`.
-
-    Raises:
-        ValueError: If an argument is not what it must be, or there are too many determinants.
-    """
-    if len(train) < 4:
-        raise ArgumentError("train", "be at least four bond lengths", train)
-    low, high = min(train), max(train)
-    for argument, lengths, inside in (("between", between, True), ("beyond", beyond, False)):
-        for length in lengths:
-            if (low < length < high) is not inside:
-                where = "among" if inside else "outside of"
-                raise ArgumentError(argument, f"lie {where} those of `train`", length)
-    order = [*sorted(train), *between, *beyond]
-    whole = energy_curve(name, order, **arguments)
-    ends = np.cumsum([len(train), len(between), len(beyond)])
-    parts = dict(
-        zip(("train", "between", "beyond"), np.split(np.arange(ends[-1]), ends), strict=False)
-    )
-    known, exact = whole.of(parts["train"]), whole.fci_energies
-    rows: list[dict[str, Any]] = []
-
-    def note(contender: str, seed: int | None, parameters: int, energies: np.ndarray) -> None:
-        errors = np.abs(energies - exact)
-        row = {"contender": contender, "seed": seed, "parameters": parameters}
-        means = {part: errors[places].mean() for part, places in parts.items()}
-        worst = {f"worst_{part}": errors[parts[part]].max() for part in ("between", "beyond")}
-        rows.append({**row, **means, **worst})
-
-    for contender, predict in _fits(whole, known, exact).items():
-        note(
-            contender,
-            None,
-            0 if contender == "Hartree-Fock" else len(known.bond_lengths),
-            predict(),
-        )
-    for seed in seeds:
-        model = angles_model(known, ansatz=ansatz, hidden=hidden, seed=seed, engine=engine)
-        fit_angles(model, known, steps=steps)
-        found = ops.convert_to_numpy(model(whole.inputs))[:, 0]
-        note("circuit", seed, model.count_params(), found)
-        note("Dense", seed, *_dense(whole, known, exact, hidden, seed, steps))
-    return pd.DataFrame(rows)
-
-
-def _fits(
-    whole: EnergyCurve, known: EnergyCurve, exact: np.ndarray
-) -> dict[str, Callable[[], np.ndarray]]:
-    from scipy.interpolate import CubicSpline
-    from sklearn.gaussian_process import GaussianProcessRegressor
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel
-
-    lengths, at = known.bond_lengths, whole.bond_lengths
-    energies, n = exact[: len(lengths)], len(lengths)
-
-    def process() -> np.ndarray:
-        kernel = ConstantKernel(1.0, (1e-3, 1e5)) * RBF(1.0, (0.05, 20.0))
-        fitted = GaussianProcessRegressor(
-            kernel, alpha=1e-8, normalize_y=True, n_restarts_optimizer=3, random_state=0
-        ).fit(lengths[:, None], energies)
-        return np.asarray(fitted.predict(at[:, None]))
-
-    hf = whole.hf_energies
-    return {
-        "spline": lambda: np.asarray(CubicSpline(lengths, energies)(at)),
-        "spline of the correlation": lambda: (
-            hf + np.asarray(CubicSpline(lengths, energies - hf[:n])(at))
-        ),
-        "Gaussian process": process,
-        "Hartree-Fock": lambda: hf,
-    }
-
-
-def _dense(
-    whole: EnergyCurve,
-    known: EnergyCurve,
-    exact: np.ndarray,
-    hidden: Sequence[int],
-    seed: int,
-    steps: int,
-) -> tuple[int, np.ndarray]:
-    model = dense_model(known, hidden=hidden, seed=seed)
-    n = len(known.bond_lengths)
-    middle, spread = exact[:n].mean(), exact[:n].std() or 1.0
-    lengths = whole.bond_lengths[:, None].astype("float32")
-    targets = ((exact[:n] - middle) / spread)[:, None]
-    _fit(model, lengths[:n], targets, "mse", steps, 0.01)
-    found = ops.convert_to_numpy(model(lengths))[:, 0].astype("float64")
-    return model.count_params(), found * spread + middle
