@@ -281,6 +281,8 @@ def test_wrong_arguments_are_named(function: Any, arguments: dict[str, Any], arg
 def test_electrons_say_all_of_the_molecule() -> None:
     with pytest.raises(ArgumentError, match="be left out for Electrons"):
         ground_state(electrons("H2", **H2), charge=0)
+    with pytest.raises(ArgumentError, match="without further arguments as Electrons"):
+        excited_states(electrons("H2", **H2), taper=True)
     with pytest.raises(ArgumentError, match="have weights"):
         angles_model(energy_curve("H2", [0.7]), ansatz="hartree_fock")
 

@@ -8,8 +8,8 @@ doubles. A step is the energy and its gradient by `lightning.qubit`'s adjoint me
 the circuit built in each call, as a training does. Two ways:
 
 - `uccsd`: `qml.UCCSD`, which computes the same as this package's UCCSD.
-- `givens`: `qml.AllSinglesDoubles`, another ansatz with as many weights, whose gates
-  `lightning.qubit` has kernels for. PennyLane recommends it for speed.
+- `givens`: `qml.AllSinglesDoubles`, another ansatz with as many weights, whose gates are rotations
+  of two and four basis states each.
 
 It prints a line of JSON: `way`, `versions`, `first_s`, `times_s`, `value`, `gradient`; or `error`.
 """

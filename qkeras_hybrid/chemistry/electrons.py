@@ -244,6 +244,8 @@ def electrons(
     3
     """
     if isinstance(given, Electrons):
+        if taper or any(x is not None for x in (bond_length, units, charge, active_space)):
+            raise ArgumentError("molecule", "come without further arguments as Electrons", given)
         return given
     found = molecule(
         given,

@@ -134,7 +134,8 @@ def excited_states(
     Args:
         given: As of `ground_state`.
         k: The number of states, the ground state among them.
-        ansatz: A name or an ansatz with weights, as of `ground_state`; not "adapt".
+        ansatz: A name or an ansatz with weights, as of `ground_state`; not "adapt". One that does
+            not keep the numbers of electrons, such as "hardware_efficient", finds ions too.
         penalty: In hartree, above the difference of the highest and the lowest of the energies.
         optimizer: A Keras optimizer or its name; by default Adam with the learning rate 0.05. Those
             of this package see no circuit's weights here: angles are a layer's output.
