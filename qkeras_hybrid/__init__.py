@@ -51,7 +51,7 @@ from qkeras_hybrid.program import Compiled, Program, compile_circuit
 from qkeras_hybrid.surrogates import surrogate
 
 if TYPE_CHECKING:
-    from qkeras_hybrid import finance
+    from qkeras_hybrid import chemistry, finance
 
 try:
     __version__ = version("qkeras_hybrid")
@@ -83,6 +83,7 @@ __all__ = [
     "annealing",
     "ansatz",
     "callbacks",
+    "chemistry",
     "compile_circuit",
     "decisions",
     "diagnostics",
@@ -108,7 +109,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the studies of finance when they are asked for: few users need them."""
-    if name == "finance":
-        return importlib.import_module("qkeras_hybrid.finance")
+    """Imports the studies of finance and chemistry when they are asked for: few users need them."""
+    if name in ("chemistry", "finance"):
+        return importlib.import_module(f"qkeras_hybrid.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
