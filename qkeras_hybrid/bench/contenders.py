@@ -25,6 +25,7 @@ from qkeras_hybrid.bench import (
 )
 from qkeras_hybrid.bench.goals import goal_of
 from qkeras_hybrid.bench.metrics import metric_of
+from qkeras_hybrid.bench.model_files import is_file
 from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.task import Task
 from qkeras_hybrid.layers import QuantumKernel
@@ -90,9 +91,7 @@ class Contender:
         Its circuits are computed as in training; see `evaluating` for what comes after. A model
         that was trained fast is lent, until the next is fitted.
         """
-        # Layers get the names, and weights the values, that they would get in a new process.
-        keras.utils.clear_session(free_memory=False)
-        keras.utils.set_random_seed(self.task.seed)
+        traces.start_anew(self.task.seed, keep=self.fast and not is_file(self.model["name"]))
         hybrid = models.build(self.model, self.dataset)
         self.hybrid_parameters = inspection.trainable_parameters(hybrid)
         if self.reference is not None:

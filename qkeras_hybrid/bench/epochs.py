@@ -1,4 +1,4 @@
-"""Whole epochs of training in one call, where the Keras backend can compile them.
+"""Whole epochs of training: by Keras's `fit`, or in one compiled call under TensorFlow.
 
 Keras's `fit` starts a data pipeline in every epoch and goes back to Python after each batch, which
 takes far longer than the arithmetic of small models. Under TensorFlow an epoch is one compiled
@@ -41,7 +41,6 @@ class EpochClock(keras.callbacks.Callback):
 
 def fitted_epochs(model: keras.Model) -> EpochOn:
     """Returns what trains a compiled model by Keras's `fit`, on every backend."""
-
     clock = EpochClock()
 
     def on(x: Array, y: Array, batch_size: int) -> Epoch:

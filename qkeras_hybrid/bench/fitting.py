@@ -65,9 +65,9 @@ def train(
 ) -> Training:
     """Trains a model with Adam, on the same batches in the same order for the same seed.
 
-    By Keras's `fit`, or fast: in whole epochs, with the trace of an earlier model that has the same
-    layers. The numbers are the same. The seconds are not: those of `fit` have its data pipeline in
-    them, which a user pays too.
+    By Keras's `fit`, or fast: under TensorFlow in compiled epochs, and under TensorFlow and JAX
+    with the trace of an earlier model that has the same layers. The numbers are the same. The
+    seconds are not: those of `fit` have its data pipeline in them, which a user pays too.
 
     Args:
         model: A model with class probabilities as outputs, with one output for regression, or
@@ -83,7 +83,8 @@ def train(
         problem: The problem in which `y` are the costs, for decisions.
         on_epoch: Called after each epoch with the number of epochs done.
         fast: Whether to train fast. Decisions don't: their losses draw on the host, from state that
-            is no variable of Keras's, and the host is what takes their time.
+            is no variable of Keras's, and the host is what takes their time. Neither does anything
+            under torch, which traces nothing.
 
     Returns:
         Losses, scores and times.
@@ -101,7 +102,7 @@ def train(
             jit_compile=False if calls_host else "auto",
         )
 
-    reused, fast = False, fast and problem is None
+    reused, fast = False, fast and problem is None and keras.backend.backend() != "torch"
     if fast:
         trace = traces.trace(
             model, compiled, x, y, kind=f"Adam, {goal.metric}, {loss}", learning_rate=learning_rate

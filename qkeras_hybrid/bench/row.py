@@ -28,7 +28,7 @@ class Row:
         started: When, in UTC.
         versions: Of Python and of the packages that matter.
         machine: What kind of machine it ran on.
-        timing_comparable: Whether nothing else ran beside it, so that times compare.
+        timing_comparable: Whether times compare: `fit` trained it, and nothing else ran beside it.
         network: A line that says what was fitted. This and what follows is of a run that ended
             without an error; others have the defaults.
         engine: The name of the engine; None without a quantum layer. Where another engine trained
@@ -42,8 +42,8 @@ class Row:
         train_score: Of the training part; None if it is not a finite number.
         test_score: Of the test part, which is looked at once; likewise.
         loss: Of each epoch; None for scikit-learn.
-        trained_by: How it was trained, and so what the seconds of its epochs are of: "fit", or
-            "epochs" for whole epochs in one call, with the trace of an earlier run if there is one.
+        trained_by: How it was trained, and so what the seconds of its epochs are of: "fit" for
+            Keras's, or "fast", see `qkeras_hybrid.bench.fitting.train`.
         first_epoch_seconds: With compilation; None where the trace is an earlier run's.
         later_epoch_seconds: Of each later epoch.
         epoch_seconds: The median of these; None if there is only one epoch.

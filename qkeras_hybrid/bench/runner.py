@@ -141,15 +141,16 @@ def run_task(
         on_epoch: Called with the task and the number of epochs done, first with 0.
         alone: Whether nothing else runs on the machine, so that times compare.
         fast: Whether Keras models train fast, with the same results: see `bench.fitting.train`.
-            Their seconds are not those of `fit` then, and are marked as not comparable.
+            The seconds of such rows are marked as not comparable.
 
     Returns:
         The row: of a run that failed, with the error and without results.
     """
-    row = failed(task, None, alone=alone and not fast)
+    row = failed(task, None, alone=alone)
     on_epoch(task, 0)
     try:
-        return dataclasses.replace(row, **_run(task, on_epoch, fast=fast))
+        row = dataclasses.replace(row, **_run(task, on_epoch, fast))
+        return dataclasses.replace(row, timing_comparable=alone and row.trained_by == "fit")
     except Exception as error:
         if _interrupted(error):
             raise KeyboardInterrupt from error
@@ -184,7 +185,7 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
     )
 
 
-def _run(task: Task, on_epoch: OnEpoch, *, fast: bool = False) -> dict[str, Any]:
+def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
     """Runs a task and returns the results: those fields of its row that a failed one lacks."""
     dataset, split = datasets.prepare(task.data, task.seed)
     chosen, searched = known.tuned(task, dataset, split, fast)
@@ -197,8 +198,10 @@ def _run(task: Task, on_epoch: OnEpoch, *, fast: bool = False) -> dict[str, Any]
     parameters = contender.parameters(model)
     later = training.later_epoch_seconds if training else []
     epoch_seconds = statistics.median(later) if later else None
-    traced = training is not None and not training.reused
-    first_epoch_seconds = training.first_epoch_seconds if training and traced else None
+    fast = training is not None and training.fast
+    # What happens only once has happened in an earlier run then.
+    reused = training is not None and training.reused
+    first_epoch_seconds = training.first_epoch_seconds if training and not reused else None
     return {
         "network": contender.describe(model),
         "engine": contender.engine,
@@ -217,7 +220,7 @@ def _run(task: Task, on_epoch: OnEpoch, *, fast: bool = False) -> dict[str, Any]
         "first_epoch_seconds": first_epoch_seconds,
         "later_epoch_seconds": later if training else None,
         "epoch_seconds": epoch_seconds,
-        "trained_by": "epochs" if training and training.fast else "fit",
+        "trained_by": "fast" if fast else "fit",
         "fit_seconds": training.seconds if training else contender.fit_seconds,
         "hyperparameters": contender.hyperparameters,
         "tuning": searched,

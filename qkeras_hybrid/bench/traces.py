@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import importlib
 import json
+import random
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -108,6 +110,40 @@ def trace(
     return made
 
 
+def start_anew(seed: int, *, keep: bool) -> None:
+    """Has layers get the names, and weights the values, that they would get in a new process.
+
+    Args:
+        seed: Of Python's, NumPy's, Keras's and the backend's random numbers.
+        keep: Whether what the backend keeps of its compiled functions stays. Then the random
+            numbers of TensorFlow's own operations are not seeded: no layer of Keras's or of this
+            package's draws any.
+    """
+    state = _keras_state() if keep and keras.backend.backend() == "tensorflow" else None
+    if state is None:
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(seed)
+        return
+    # The two calls above, but for their calls of TensorFlow: each would make it optimise the graph
+    # of every kept trace again, which takes longer than the training.
+    random.seed(seed)
+    np.random.seed(seed)
+    for name, value in {
+        "object_name_uids": None,
+        "global_seed_generator": None,
+        "global_random_seed": seed,
+    }.items():
+        state.set_global_attribute(name, value)
+
+
+def _keras_state() -> Any:
+    """Returns the module that holds Keras's global state; None if this Keras has another."""
+    try:
+        return importlib.import_module("keras.src.backend.common.global_state")
+    except ImportError:
+        return None
+
+
 def forget() -> None:
     """Drops all traces that are kept."""
     _KEPT.clear()
@@ -129,9 +165,7 @@ def _copy(source: Sequence[Any], target: Sequence[Any]) -> None:
         new.assign(_values(old))
 
 
-def _key(
-    model: keras.Model, x: npt.NDArray[Any], y: npt.NDArray[Any], kind: str
-) -> str | None:
+def _key(model: keras.Model, x: npt.NDArray[Any], y: npt.NDArray[Any], kind: str) -> str | None:
     """Returns a text that is the same for models with the same trace; None if nobody can know.
 
     A layer of Keras's or of this package's is all said by its config. A layer, a function or a
