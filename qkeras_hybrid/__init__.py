@@ -19,6 +19,7 @@ from qkeras_hybrid import (
     exporting,
     gradients,
     interop,
+    interventions,
     kernels,
     layers,
     noise,
@@ -32,6 +33,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.costs import ModelCost, model_cost
 from qkeras_hybrid.exporting import export_model
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
+from qkeras_hybrid.interventions import intervention_test
 from qkeras_hybrid.layers import (
     PQC,
     BoltzmannMachine,
@@ -93,6 +95,8 @@ __all__ = [
     "finance",
     "gradients",
     "interop",
+    "intervention_test",
+    "interventions",
     "kernels",
     "layers",
     "model_cost",

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from qkeras_hybrid import bench, datasets
-from qkeras_hybrid.bench import contenders, epochs, fitting, runner, traces
+from qkeras_hybrid import _epochs, bench, datasets
+from qkeras_hybrid.bench import contenders, fitting, runner, traces
 from qkeras_hybrid.bench.results import Results
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
@@ -267,7 +267,7 @@ def test_preparing_a_model_changes_none_of_its_variables() -> None:
     )
     model.compile("adam", "mse", metrics=[keras.metrics.R2Score(name="score")])
     before = [np.array(value) for value in model.variables]
-    epochs.prepared(model, np.ones((3, 2), "float32"), np.ones((3, 2), "float64"))
+    _epochs.prepared(model, np.ones((3, 2), "float32"), np.ones((3, 2), "float64"))
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
     assert model.optimizer.built
