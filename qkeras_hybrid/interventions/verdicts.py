@@ -173,11 +173,18 @@ class InterventionTest:
         }
         good = [words for words, each in falls.items() if each is False]
         bad = [words for words, each in falls.items() if each]
+        scored = {
+            words: self.outcome("retrained", name).scores for name, words in stand_ins.items()
+        }
+        unclear = [words for words, each in falls.items() if each is None and scored[words]]
         said = []
         if good:
             said.append(f"{_listed(good)} in their place {_do(good)} as well")
         if bad:
-            said.append(f"{_listed(bad)} {_do(bad)} not")
+            where = "" if good else " in their place"
+            said.append(f"{_listed(bad)}{where} {_do(bad)} not" + ("" if good else " do as well"))
+        if unclear:
+            said.append(f"of {_listed(unclear)} the runs can't tell")
         sentence = "; ".join(said)
         return f"{sentence[:1].upper()}{sentence[1:]}." if said else ""
 
