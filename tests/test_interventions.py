@@ -88,10 +88,12 @@ def test_a_circuit_that_carries_everything_is_used_and_needed(
     assert agreement == (
         "Both agree: the circuits' outputs carry what the other layers cannot learn without them."
     )
-    # Without the circuit the best is to name the larger class.
+    # Without the circuit the best is to name the larger class, with a linear map to cut the line of
+    # angles at one place.
     larger = max(EVEN.mean(), 1 - EVEN.mean())
-    for name in ("constant", "linear"):
-        assert max(found.outcome("retrained", name).scores) <= larger + 0.05
+    cuts = [((ANGLES[:, 0] > place) == EVEN).mean() for place in ANGLES[:, 0]]
+    assert max(found.outcome("retrained", "constant").scores) <= larger + 1e-6
+    assert max(found.outcome("retrained", "linear").scores) <= max(*cuts, 1 - min(cuts)) + 1e-6
     assert found.outcome("as trained", "surrogate").difference == 0
 
 

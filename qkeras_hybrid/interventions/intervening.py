@@ -98,8 +98,8 @@ def intervention_test(
     >>> x = rng.uniform(-1, 1, (64, 1)).astype("float32")
     >>> model = keras.Sequential([keras.Input((1,)), PQCDense(2), keras.layers.Dense(1)])
     >>> model.compile(keras.optimizers.Adam(0.1), "mse")
-    >>> _ = model.fit(x, x**2, epochs=40, verbose=0)
-    >>> found = qh.intervention_test(model, x, x**2, epochs=40, runs=2)
+    >>> _ = model.fit(x, x**2, epochs=100, verbose=0)
+    >>> found = qh.intervention_test(model, x, x**2, epochs=100, runs=1)
     >>> found.as_trained, found.retrained
     ('leans', 'needed')
     """

@@ -27,7 +27,7 @@ class ConstantOutput(keras.layers.Layer):
     Example:
 
     >>> from qkeras_hybrid.interventions.stand_ins import ConstantOutput
-    >>> ConstantOutput([0.5, -1.0])(ops.zeros((3, 7))).shape
+    >>> tuple(ConstantOutput([0.5, -1.0])(ops.zeros((3, 7))).shape)
     (3, 2)
     """
 
@@ -63,7 +63,7 @@ class NoiseOutput(keras.layers.Layer):
     Example:
 
     >>> from qkeras_hybrid.interventions.stand_ins import NoiseOutput
-    >>> NoiseOutput([0.5, -1.0], [0.1, 0.1], seed=0)(ops.zeros((3, 7))).shape
+    >>> tuple(NoiseOutput([0.5, -1.0], [0.1, 0.1], seed=0)(ops.zeros((3, 7))).shape)
     (3, 2)
     """
 
