@@ -7,8 +7,8 @@
 | `AutoregressiveBits` | each bit a logistic regression on those before it | thousands of bits |
 | `qkeras_hybrid.layers.BoltzmannMachine` | an Ising energy, exact or sampled | see there |
 
-With "pairs" of an `IQPGenerator`, and a `BoltzmannMachine` without hidden bits, three of them have the
-same number of parameters, `n (n + 1) / 2`. `compare_generators` trains them side by side, and
+An `IQPGenerator` of pairs, a `BoltzmannMachine` without hidden bits and `AutoregressiveBits` have
+the same number of parameters, `n (n + 1) / 2`. `compare_generators` trains them side by side, and
 `mmd` tells how far samples are from each other.
 """
 

@@ -17,8 +17,8 @@ class AutoregressiveBits(BitGenerator):
     """A fully visible belief network: `p(x) = prod_i p(x_i | x_1 ... x_(i-1))`, each logistic.
 
     It has a bias for each bit and a weight for each pair, `n (n + 1) / 2` parameters: as many as a
-    Boltzmann machine without hidden bits, and as an `IQPGenerator` of pairs. Its likelihood is exact
-    and its samples are independent, at any size.
+    Boltzmann machine without hidden bits, and as an `IQPGenerator` of pairs. Its likelihood is
+    exact and its samples are independent, at any size.
 
     Args:
         kernel_initializer: Of the weights.

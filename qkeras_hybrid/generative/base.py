@@ -96,7 +96,8 @@ class ExactGenerator(BitGenerator):
         """
         self._check_few()
         found = self._probabilities()
-        return found / found.sum()
+        normalized: Array = found / found.sum()
+        return normalized
 
     def log_likelihood(self, x: Any) -> Array:
         """Returns `log p` of each row of bits, in nats; minus infinity where it is 0.
@@ -110,7 +111,8 @@ class ExactGenerator(BitGenerator):
         rows = self._rows(x)
         with np.errstate(divide="ignore"):
             logarithms: Array = np.log(self.probabilities())
-        return logarithms[_places(rows)]
+        found: Array = logarithms[_places(rows)]
+        return found
 
     def sample(self, n: int, seed: int | None = None) -> Array:
         """Draws bit strings with their probabilities.

@@ -100,8 +100,9 @@ def compare_generators(
         x_train: Bits of shape `(n, n_bits)`.
         x_test: Bits of shape `(m, n_bits)`, two rows at least.
         generators: Layers that are not built yet, by name. None for an `IQPGenerator` of pairs, a
-            `BoltzmannMachine` without hidden bits and `AutoregressiveBits`, which have `n (n + 1) / 2`
-            parameters each, and up to 12 bits a `BornMachine` with as many layers as come closest.
+            `BoltzmannMachine` without hidden bits and `AutoregressiveBits`, which have
+            `n (n + 1) / 2` parameters each, and up to 12 bits a `BornMachine` with as many layers
+            as come closest.
         epochs: How often each row is seen.
         batch_size: Rows of a step.
         learning_rate: Adam's step size.

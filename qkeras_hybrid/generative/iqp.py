@@ -30,11 +30,12 @@ class IQPGenerator(ExactGenerator):
     """A circuit of commuting gates `exp(i theta_g X_g)` whose measured qubits are the bits.
 
     `X_g` is Pauli X on some qubits. Expectation values of strings of Pauli Z are means over uniform
-    bits `z`, `<Z_a> = E_z cos(2 sum_(g: |a g| odd) theta_g (-1)^(g z))`, and so is the distance of the
-    circuit's bits from data, `qkeras_hybrid.generative.mmd`. The loss of a step estimates it without
-    bias from random strings `a` and bits `z`: no state is computed, and a step of 200 qubits and
-    20,100 gates takes a fraction of a second. To sample from such circuits is believed to be hard
-    without a quantum computer: up to 20 qubits `sample` does it here, beyond them `circuit()` does.
+    bits `z`, `<Z_a> = E_z cos(2 sum_(g: |a g| odd) theta_g (-1)^(g z))`, and so is the distance of
+    the circuit's bits from data, `qkeras_hybrid.generative.mmd`. The loss of a step estimates it
+    without bias from random strings `a` and bits `z`: no state is computed, and a step of 200
+    qubits and 20,100 gates takes a fraction of a second. To sample from such circuits is believed
+    to be hard without a quantum computer: up to 20 qubits `sample` does it here; of more, `circuit`
+    returns what a quantum computer runs.
 
     Args:
         generators: On which qubits the gates act: "pairs" for each qubit and each two, a number
@@ -210,8 +211,9 @@ class IQPGenerator(ExactGenerator):
             ValueError: If there are more than 20 qubits.
         """
         rows = self._rows(operators).astype("int64")
-        values = transformed(self.probabilities())
-        return values[rows @ (1 << np.arange(rows.shape[1])[::-1])]
+        values: Array = transformed(self.probabilities())
+        found: Array = values[rows @ (1 << np.arange(rows.shape[1])[::-1])]
+        return found
 
     def _cosines(self, operators: Any, n_samples: int, seed: Any) -> Any:
         """Returns what the expectation values are means of, `(n_operators, n_samples)`."""

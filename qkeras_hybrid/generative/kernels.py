@@ -41,7 +41,7 @@ def checked_bits(argument: str, values: Any, n_bits: int | None = None) -> Array
         raise ArgumentError(argument, f"be of shape (n, {width}), with a row", bits.shape)
     wrong = bits[~np.isin(bits, (0, 1))] if bits.dtype.kind in "biuf" else bits.reshape(-1)
     if len(wrong):
-        raise ArgumentError(argument, "be bits 0 and 1", wrong[0])
+        raise ArgumentError(argument, "be bits 0 and 1", wrong[0].item())
     return bits.astype("float32")
 
 
