@@ -155,7 +155,9 @@ class IQPGenerator(ExactGenerator):
         if positive_int("repeats", repeats) < 2:
             raise ArgumentError("repeats", "be at least 2, for an error", repeats)
         generator = keras.random.SeedGenerator(seed)
-        found = [float(self._estimate(bits, generator)) for _ in range(repeats)]
+        found = [
+            float(ops.convert_to_numpy(self._estimate(bits, generator))) for _ in range(repeats)
+        ]
         return float(np.mean(found)), float(np.std(found, ddof=1) / math.sqrt(repeats))
 
     def _estimate(self, bits: Any, seed: Any) -> Any:
