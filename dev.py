@@ -268,7 +268,7 @@ def _install(*command: str | Path) -> None:
             printed.append(line)
             packages += line.startswith("Collecting ")
             if line.startswith("Installing collected packages: "):
-                _say(f"  installing {line.count(',') + 1} packages ...")
+                _say(f"  installing {line.count(',') + 1} ...")
             elif line.startswith("Building editable") or line.startswith("Building wheels"):
                 _say("  compiling the native engine ...")
             elif line.startswith("Collecting ") and time.monotonic() - said > 5:

@@ -437,7 +437,7 @@ def test_dev_says_what_is_being_installed_and_why_it_failed(
 ) -> None:
     pip = "print('Collecting numpy'); print('Installing collected packages: numpy, cirq')"
     dev._install(sys.executable, "-c", pip)
-    assert capsys.readouterr().err == "  installing 2 packages ...\n"
+    assert capsys.readouterr().err == "  installing 2 ...\n"
     with pytest.raises(subprocess.CalledProcessError):
         dev._install(sys.executable, "-c", "import sys; print('the reason'); sys.exit(3)")
     assert "the reason" in capsys.readouterr().err
