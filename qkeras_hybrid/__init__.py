@@ -17,8 +17,10 @@ from qkeras_hybrid import (
     encodings,
     engines,
     exporting,
+    generative,
     gradients,
     interop,
+    interventions,
     kernels,
     layers,
     noise,
@@ -32,6 +34,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.costs import ModelCost, model_cost
 from qkeras_hybrid.exporting import export_model
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
+from qkeras_hybrid.interventions import intervention_test
 from qkeras_hybrid.layers import (
     PQC,
     BoltzmannMachine,
@@ -92,8 +95,11 @@ __all__ = [
     "export_model",
     "exporting",
     "finance",
+    "generative",
     "gradients",
     "interop",
+    "intervention_test",
+    "interventions",
     "kernels",
     "layers",
     "model_cost",
