@@ -94,7 +94,7 @@ class ExportReport:
         if self.accuracy is not None:
             lines.append(f"accuracy {self.accuracy[1]:.2%}, of the model {self.accuracy[0]:.2%}")
         lines += [
-            f"batches of {one.batch}: {one.file:.2g} s a sample, "
+            f"batches of {one.batch}: {one.file:.2g} s per sample, "
             f"{one.predict / one.file:.3g} times as fast as predict"
             for one in self.timings
         ]
