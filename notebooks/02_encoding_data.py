@@ -36,11 +36,10 @@ import cirq
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-import qutip
 import sympy
-from IPython.display import SVG, Markdown, display
+from IPython.display import Markdown, display
 
-from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, encodings
+from qkeras_hybrid import PQC, PQCDense, QuantumEmbedding, encodings, plot
 from qkeras_hybrid.encodings import (
     HamiltonianEncoding,
     ReuploadingEncoding,
@@ -58,8 +57,8 @@ rng = np.random.default_rng(0)
 #
 # How to read the boxes: $R_x(t)$, $R_y(t)$, $R_z(t)$ turn a qubit by the angle $t$, in radians.
 # `H`, the Hadamard gate, turns $|0\rangle$ into an equal mix of $|0\rangle$ and $|1\rangle$.
-# A gate `Z^(x/pi)` multiplies the amplitude of $|1\rangle$ by the phase $e^{ix}$. Boxes joined by a
-# line act on two qubits at once.
+# A gate `Z^(x/π)` multiplies the amplitude of $|1\rangle$ by the phase $e^{ix}$. Boxes joined by a
+# line act on two qubits at once. Colours tell what a gate does, and what is read at the end.
 
 # %%
 gallery = {
@@ -94,15 +93,16 @@ for name, (encoding, n_features, says) in gallery.items():
     layer.build((None, n_features))
     plural = "feature" if n_features == 1 else "features"
     display(Markdown(f"**`{name}`**, {n_features} {plural} on 2 qubits. {says}"))
-    display(SVG(layer.draw("svg")))
+    display(plot.circuit(layer))
 
 # %% [markdown]
 # ## One qubit is an arrow
 #
 # The state of one qubit can be drawn as an arrow in a ball, the **Bloch sphere**. Up is
 # $|0\rangle$, down is $|1\rangle$. The coordinates of the tip are three expectation values,
-# $\langle X \rangle$, $\langle Y \rangle$ and $\langle Z \rangle$, and the layer returns just
-# these. We sweep one feature and watch the arrow's tip go from blue to orange.
+# $\langle X \rangle$, $\langle Y \rangle$ and $\langle Z \rangle$. `plot.bloch` computes them and
+# draws the tips. We sweep one feature and watch the tip go from dark to bright. Pale points are on
+# the far side.
 
 # %%
 # Weights of three re-uploading rounds: in each a scale, left alone here, a shift and a phase.
@@ -125,32 +125,27 @@ sweeps = {
 }
 
 
-def tips(encoding, features):
-    """Returns <X>, <Y>, <Z> of one qubit for each sample."""
+def one_qubit(encoding, features):
+    """Returns a layer that encodes the features in one qubit."""
     layer = QuantumEmbedding(1, encoding=encoding, observables=["X", "Y", "Z"])
     layer.build((None, features.shape[1]))
     if layer.weights:
         layer.set_weights([weights])
-    return keras.ops.convert_to_numpy(layer(features))
+    return layer
 
 
 # %%
-figure, axes = plt.subplots(2, 4, figsize=(6.6, 4.7), subplot_kw={"projection": "3d"})
-for ax, (title, (encoding, features)) in zip(axes.flat, sweeps.items(), strict=True):
-    tip = tips(encoding, features)
+figure = plot.Picture(figsize=(8, 5), layout="constrained")
+for ax, (title, (encoding, features)) in zip(
+    figure.subplots(2, 4).flat, sweeps.items(), strict=True
+):
+    layer = one_qubit(encoding, features)
+    tip = keras.ops.convert_to_numpy(layer(features))
     np.testing.assert_allclose(np.sum(tip**2, axis=1), 1, atol=1e-5)
-    sphere = qutip.Bloch(fig=figure, axes=ax)
-    sphere.font_size, sphere.zlpos, sphere.sphere_alpha = 9, [1.25, -1.4], 0.0
-    sphere.frame_alpha = 0.0
-    sphere.point_marker, sphere.point_size = ["o"], [16]
-    sphere.add_points(
-        tip.T, meth="m", colors=list(plt.cm.plasma(np.linspace(0, 0.8, len(features))))
-    )
-    sphere.render()
-    ax.set_title(title, fontsize=9, pad=6)
-figure.suptitle("The state of one qubit while a feature grows (blue to orange)", fontsize=11)
-figure.tight_layout()
-plt.show()
+    plot.bloch(layer, features, np.linspace(0, 1, len(features)), ax=ax)
+    ax.set_title(title, fontsize=9)
+figure.suptitle("The state of one qubit while a feature grows (dark to bright)")
+figure
 
 # %% [markdown]
 # What the pictures say:

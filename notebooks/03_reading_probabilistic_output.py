@@ -36,7 +36,7 @@ from sklearn.datasets import load_iris
 from sklearn.model_selection import train_test_split
 from statsmodels.stats.proportion import proportion_confint
 
-from qkeras_hybrid import PQC, PQCDense, compile_circuit, engines
+from qkeras_hybrid import PQC, PQCDense, compile_circuit, engines, plot
 
 keras.utils.set_random_seed(0)
 
@@ -69,20 +69,16 @@ bits = engine.sample(compiled, no_inputs, shots=2000, seed=1)
 bits = keras.ops.convert_to_numpy(bits)[0]
 print("the first five shots:", *("".join(map(str, shot)) for shot in bits[:5]))
 
+# %% [markdown]
+# `plot.probabilities` draws the share of the shots that each outcome got, beside the exact
+# probabilities. The bars' intervals are explained further down.
+
 # %%
-outcome = 2 * bits[:, 0] + bits[:, 1]
-labels = ["00", "01", "10", "11"]
-figure, axes = plt.subplots(1, 2, figsize=(8, 2.8), sharey=True, layout="constrained")
-for ax, shots in zip(axes, (20, 2000), strict=True):
-    share = np.bincount(outcome[:shots], minlength=4) / shots
-    ax.bar(labels, share, color="tab:blue", alpha=0.7, label="share of shots")
-    ax.plot(labels, probabilities, "k_", ms=40, mew=2, label="exact probability")
-    ax.set(title=f"{shots} shots", xlabel="outcome")
-axes[0].set_ylabel("probability")
-handles = axes[0].get_legend_handles_labels()
-figure.legend(*handles, loc="outside lower center", ncols=2, markerscale=0.4)
+figure = plot.Picture(figsize=(8, 3), layout="constrained")
+for ax, shots in zip(figure.subplots(1, 2, sharey=True), (20, 2000), strict=True):
+    plot.probabilities(compiled, shots=shots, seed=1, ax=ax)
 figure.suptitle("What a circuit gives is random; its probabilities are not")
-plt.show()
+figure
 
 # %% [markdown]
 # ## From bits to an expectation value

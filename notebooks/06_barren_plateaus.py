@@ -33,7 +33,7 @@ import numpy as np
 import sympy
 import tensorflow as tf
 
-from qkeras_hybrid import PQC, PQCDense
+from qkeras_hybrid import PQC, PQCDense, plot
 from qkeras_hybrid.ansatz import HardwareEfficient
 
 keras.utils.set_random_seed(0)
@@ -204,19 +204,16 @@ def grown(seed, depths=(2, 4, 6, 8, 12), epochs=5):
 
 runs["layer by layer"] = [grown(seed) for seed in SEEDS]
 
-figure, axis = plt.subplots(figsize=(6.4, 3.6), layout="constrained")
-colours = ("tab:red", "tab:blue", "tab:green")
-for (name, found), colour in zip(runs.items(), colours, strict=True):
-    for run in found:
-        axis.plot(run, color=colour, alpha=0.3, linewidth=1)
-    axis.plot(np.mean(found, axis=0), color=colour, linewidth=2.5, label=name)
-axis.axhline(y.var(), color="gray", linestyle=":", label="predicting the mean")
-axis.set(xlabel="epoch", ylabel="mean squared error", ylim=(0, 0.6))
-axis.set_title("Ten qubits, twelve layers, plain gradient descent")
-axis.legend(frameon=False, loc="upper right")
-plt.show()
-
 print({name: round(float(np.mean(found, axis=0)[-1]), 3) for name, found in runs.items()})
+
+# %%
+figure = plot.Picture(figsize=(6.4, 3.6), layout="constrained")
+axis = figure.subplots()
+axis.axhline(y.var(), color="gray", linestyle=":", label="predicting the mean")
+plot.training(runs, ax=axis)
+axis.set(ylabel="mean squared error", ylim=(0, 0.6))
+axis.set_title("Ten qubits, twelve layers, plain gradient descent")
+figure
 
 # %% [markdown]
 # From the whole circle the loss begins where predicting the mean would leave it, and creeps. From

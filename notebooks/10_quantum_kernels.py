@@ -31,7 +31,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from qkeras_hybrid import QuantumKernel, datasets, kernels
+from qkeras_hybrid import QuantumKernel, datasets, kernels, plot
 
 keras.utils.set_random_seed(0)
 
@@ -65,19 +65,21 @@ search = kernels.best_scale(kernel, x, y)
 scaled = kernel.with_changes(scale=search.best)
 print(f"best scale {search.best:.3g}, alignment {max(search.scores):.3f}")
 
-order = np.argsort(y, kind="stable")
 shown = {
-    "scale 1": gram,
-    f"scale {search.best:.3g}": scaled.matrix(x),
-    "RBF": rbf_kernel(x, gamma=1 / 8),
+    "scale 1": kernel,
+    f"scale {search.best:.3g}": scaled,
+    "RBF": lambda samples: rbf_kernel(samples, gamma=1 / 8),
 }
-figure, axes = plt.subplots(1, 4, figsize=(12, 3), layout="constrained")
-for axis, (title, matrix) in zip(axes, shown.items(), strict=False):
-    axis.imshow(matrix[np.ix_(order, order)], vmin=0, vmax=1)
-    axis.set(title=title, xlabel="samples, by class")
-axes[3].plot(search.tried, search.scores, "o-")
-axes[3].set(xscale="log", xlabel="scale", ylabel="centred alignment", title="Search")
-axes[3].grid(alpha=0.3)
+figure = plot.Picture(figsize=(11, 3), layout="constrained")
+for axis, (title, each) in zip(figure.subplots(1, 3), shown.items(), strict=True):
+    plot.gram(each, x, y, ax=axis).set_title(title)
+figure
+
+# %%
+figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
+axis.plot(search.tried, search.scores, "o-")
+axis.set(xscale="log", xlabel="scale", ylabel="centred alignment", title="Search")
+axis.grid(alpha=0.3)
 plt.show()
 
 # %% [markdown]

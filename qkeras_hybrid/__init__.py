@@ -54,7 +54,7 @@ from qkeras_hybrid.program import Compiled, Program, compile_circuit
 from qkeras_hybrid.surrogates import surrogate
 
 if TYPE_CHECKING:
-    from qkeras_hybrid import chemistry, finance
+    from qkeras_hybrid import chemistry, finance, plot
 
 try:
     __version__ = version("qkeras_hybrid")
@@ -106,6 +106,7 @@ __all__ = [
     "noise",
     "observables",
     "optimizers",
+    "plot",
     "program",
     "readouts",
     "set_engine",
@@ -115,7 +116,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the studies of finance and chemistry when they are asked for: few users need them."""
-    if name in ("chemistry", "finance"):
+    """Imports the studies and the pictures when they are asked for: few users need them."""
+    if name in ("chemistry", "finance", "plot"):
         return importlib.import_module(f"qkeras_hybrid.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from keras import ops
 
 from qkeras_hybrid._checks import finite_number
 from qkeras_hybrid._errors import ArgumentError
@@ -14,8 +15,12 @@ from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.program import Compiled
 
 
-def compiled_of(circuit: Any) -> Compiled:
+def compiled_of(circuit: Any, argument: str = "circuit") -> Compiled:
     """Returns the compiled circuit of what a user names: that itself, or a built quantum layer.
+
+    Args:
+        circuit: What the user names.
+        argument: The name of the argument, for the error.
 
     Raises:
         ValueError: If it is neither, or the layer is not built.
@@ -24,12 +29,61 @@ def compiled_of(circuit: Any) -> Compiled:
         return circuit.compiled
     if not isinstance(circuit, Compiled):
         raise ArgumentError(
-            "circuit",
+            argument,
             "be a built quantum layer, or what compile_circuit returned",
             circuit,
             "E.g. qkeras_hybrid.compile_circuit(circuit, 'Z0').",
         )
     return circuit
+
+
+def weights_of(circuit: Any, compiled: Compiled, weights: Any) -> np.ndarray:
+    """Returns the values of a circuit's weights, of shape `(n_weights,)`, in radians.
+
+    Args:
+        circuit: What the user named.
+        compiled: Its compiled circuit.
+        weights: What the user gave; None for those of the layer.
+
+    Raises:
+        ValueError: If there are none, or they are not that many finite numbers.
+    """
+    n_weights = len(compiled.weights)
+    if weights is None and isinstance(circuit, QuantumLayer):
+        weights = list(circuit.symbol_values().values())
+    return vector("weights", weights, n_weights)
+
+
+def inputs_of(circuit: Any, n_inputs: int, x: Any, precision: str) -> np.ndarray:
+    """Returns the circuit's inputs of some samples, of shape `(batch, n_inputs)`.
+
+    Args:
+        circuit: What the user named: of a layer, `x` are features, else inputs.
+        n_inputs: How many inputs the circuit has.
+        x: The samples, `(batch, n_features)`; None for a circuit without inputs.
+        precision: "float32" or "float64".
+
+    Raises:
+        ValueError: If samples are missing, not finite, or have another shape.
+    """
+    if x is None:
+        if n_inputs:
+            raise ArgumentError("x", "hold samples, since the circuit has inputs", None)
+        return np.zeros((1, 0))
+    try:
+        samples = np.asarray(x, precision)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError("x", "hold finite numbers, of shape (batch, n_features)", x) from error
+    if samples.ndim != 2 or not len(samples) or not np.all(np.isfinite(samples)):
+        raise ArgumentError("x", "hold finite numbers, of shape (batch, n_features)", x)
+    if isinstance(circuit, QuantumLayer):
+        width = (circuit.get_build_config() or {}).get("input_shape", (None,))[-1]
+        if width is not None and samples.shape[1] != width:
+            raise ArgumentError("x", f"have {width} columns", samples.shape)
+        samples = ops.convert_to_numpy(circuit.encode(ops.convert_to_tensor(samples)))
+    if samples.shape[1] != n_inputs:
+        raise ArgumentError("x", f"have {n_inputs} columns", samples.shape)
+    return samples
 
 
 def drawn(compiled: Compiled, inputs: Any, samples: int, rng: np.random.Generator) -> np.ndarray:

@@ -11,9 +11,8 @@ from keras import ops
 from qkeras_hybrid._checks import finite_number
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._states import Metric, best_precision
-from qkeras_hybrid.diagnostics.base import compiled_of, vector
+from qkeras_hybrid.diagnostics.base import compiled_of, inputs_of, weights_of
 from qkeras_hybrid.diagnostics.figures import new_figure, style
-from qkeras_hybrid.layers.base import QuantumLayer
 
 
 @dataclass(frozen=True)
@@ -90,17 +89,13 @@ def quantum_fisher(
     n = len(compiled.weights)
     if not n:
         raise ArgumentError("circuit", "have weights", "one without any")
-    if weights is None:
-        if not isinstance(circuit, QuantumLayer):
-            raise ArgumentError("weights", f"hold {n} finite numbers", None)
-        weights = list(circuit.symbol_values().values())
-    values = vector("weights", weights, n)
+    values = weights_of(circuit, compiled, weights)
     if finite_number("tolerance", tolerance) <= 0:
         raise ArgumentError("tolerance", "be above 0", tolerance)
     precision = best_precision()
     metric = Metric.of(compiled.job(precision))
     at = ops.convert_to_tensor(values, dtype=precision)
-    inputs = _inputs(circuit, len(compiled.inputs), x, precision)
+    inputs = inputs_of(circuit, len(compiled.inputs), x, precision)
     # One sample after the other: each takes a state for each weight.
     total = np.zeros((n, n))
     for i in range(len(inputs)):
@@ -110,19 +105,3 @@ def quantum_fisher(
     eigenvalues = np.linalg.eigvalsh(matrix)[::-1]
     rank = int(np.sum(eigenvalues > tolerance * max(eigenvalues[0], 1e-12)))
     return FisherInformation(matrix, eigenvalues, rank, tolerance)
-
-
-def _inputs(circuit: Any, n_inputs: int, x: Any, precision: str) -> np.ndarray:
-    """Returns the circuit's inputs of some samples, of shape `(batch, n_inputs)`."""
-    if x is None:
-        if n_inputs:
-            raise ArgumentError("x", "hold samples, since the circuit has inputs", None)
-        return np.zeros((1, 0))
-    samples = np.asarray(x, precision)
-    if samples.ndim != 2 or not len(samples) or not np.all(np.isfinite(samples)):
-        raise ArgumentError("x", "hold finite numbers, of shape (batch, n_features)", x)
-    if isinstance(circuit, QuantumLayer):
-        samples = ops.convert_to_numpy(circuit.encode(ops.convert_to_tensor(samples)))
-    if samples.shape[1] != n_inputs:
-        raise ArgumentError("x", f"have {n_inputs} columns", samples.shape)
-    return samples

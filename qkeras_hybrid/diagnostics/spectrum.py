@@ -15,9 +15,8 @@ from qkeras_hybrid import engines
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._periods import common_unit
 from qkeras_hybrid._states import best_precision
-from qkeras_hybrid.diagnostics.base import compiled_of, vector
+from qkeras_hybrid.diagnostics.base import compiled_of, vector, weights_of
 from qkeras_hybrid.diagnostics.figures import new_figure, style
-from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.program import Compiled
 
 MOST_POINTS = 2**17
@@ -74,16 +73,21 @@ class Spectrum:
 
     def plot(self) -> Any:
         """Returns a figure of Matplotlib's: the amplitude of each frequency."""
+        figure, axes = new_figure("", "", "")
+        self.draw(axes)
+        return figure
+
+    def draw(self, axes: Any) -> None:
+        """Draws the amplitude of each frequency into axes of Matplotlib's."""
         names = " and ".join(self.inputs) if len(self.inputs) < 3 else f"{len(self.inputs)} inputs"
         across = f"frequency in {names}" + ("" if len(self.inputs) == 1 else ", Euclidean norm")
-        figure, axes = new_figure("Fourier spectrum", across, "amplitude")
+        axes.set(title="Fourier spectrum", xlabel=across, ylabel="amplitude")
         named = self.strongest(len(self.frequencies))
         axes.vlines([math.hypot(*w) for w, _ in named], 0.0, [a for _, a in named], color="0.6")
         axes.plot(
             [math.hypot(*w) for w, _ in named], [a for _, a in named], linestyle="", **style(0)
         )
         axes.set_ylim(bottom=0.0)
-        return figure
 
 
 def fourier_spectrum(
@@ -128,11 +132,7 @@ def fourier_spectrum(
     """
     compiled = compiled_of(circuit)
     angles = compiled.angles
-    if weights is None:
-        if not isinstance(circuit, QuantumLayer):
-            raise ArgumentError("weights", f"hold {len(angles.weights)} finite numbers", None)
-        weights = list(circuit.symbol_values().values())
-    values = vector("weights", weights, len(angles.weights))
+    values = weights_of(circuit, compiled, weights)
     fixed = vector(
         "inputs", np.zeros(len(angles.inputs)) if inputs is None else inputs, len(angles.inputs)
     )

@@ -59,15 +59,28 @@ def write(study: Study, path: Path) -> None:
     _files.write(path, buffer.getvalue())
 
 
+def draw_matrix(axis: Any, matrix: np.ndarray, y: np.ndarray | None = None) -> Any:
+    """Draws a Gram matrix, and returns Matplotlib's image of it.
+
+    Args:
+        axis: Axes of Matplotlib's.
+        matrix: The matrix, of shape `(n, n)`.
+        y: Labels of shape `(n,)`, in whose order the samples are drawn.
+    """
+    if y is not None:
+        order = np.argsort(y, kind="stable")
+        matrix = matrix[np.ix_(order, order)]
+    image = axis.imshow(matrix, vmin=min(0.0, float(matrix.min())), cmap="viridis")
+    axis.grid(visible=False)
+    axis.set_xlabel("samples" if y is None else "samples, by label")
+    return image
+
+
 def _matrices(study: Study, axes: Any) -> None:
-    order = np.argsort(study.y, kind="stable")
     for axis, result in zip(axes, study.results, strict=False):
         axis.set_visible(True)
-        shown = result.matrix[np.ix_(order, order)]
-        axis.imshow(shown, vmin=min(0.0, float(shown.min())), cmap="viridis")
-        axis.grid(visible=False)
+        draw_matrix(axis, result.matrix, study.y)
         axis.set_title(f"{result.name}, bandwidth {result.bandwidth:.3g}")
-        axis.set_xlabel("samples, by label")
 
 
 def _bandwidths(study: Study, axis: Any) -> None:
