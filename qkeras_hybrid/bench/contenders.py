@@ -13,7 +13,16 @@ import numpy.typing as npt
 
 from qkeras_hybrid import datasets
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.bench import controls, execution, fitting, inspection, models, switching, tuning
+from qkeras_hybrid.bench import (
+    controls,
+    execution,
+    fitting,
+    inspection,
+    lab_features,
+    models,
+    switching,
+    tuning,
+)
 from qkeras_hybrid.bench.goals import goal_of
 from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.references import REFERENCES
@@ -81,7 +90,7 @@ class Contender:
         if self.reference is not None:
             return self._fitted_reference(x, y), None
         name = self.task.contender
-        model = hybrid if name == "hybrid" else controls.ALL[name](hybrid)
+        model = hybrid if name == "hybrid" else lab_features.derived(name, hybrid, self.dataset)
         _adapt(model, x, self.task.seed)
         self.engine = switching.put(model, execution.in_training(self.task.execution or {}))
         training = fitting.train(

@@ -1,0 +1,131 @@
+"""A set of states as a data set: as states, or as what a lab reports of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from qkeras_hybrid._checks import available_memory, bytes_text, one_of, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.datasets.base import Dataset, check_seed, make_dataset
+from qkeras_hybrid.datasets.quantum.measurements import (
+    UNIFORM,
+    check_locality,
+    check_shots,
+    expectation_values,
+    measure,
+    shadow_values,
+)
+
+REPORTS = ("expectations", "shadows")
+VIEWS = ("states", *REPORTS)
+
+
+@dataclasses.dataclass(frozen=True)
+class View:
+    """How a set of states is seen.
+
+    Attributes:
+        view: What the features are: "states", amplitudes; or what a lab reports of local Pauli
+            strings, estimated from copies of each state: "expectations", measured in a few
+            settings, or "shadows", measured in random bases.
+        lab: "expectations" or "shadows", for a data set of states that holds such a report too.
+        shots: The copies of each state that are measured.
+        locality: The sites of a window; see `local_strings`.
+    """
+
+    view: str
+    lab: str | None
+    shots: int | None
+    locality: int
+
+    def check(
+        self,
+        n_samples: int,
+        n_qubits: int,
+        seed: int,
+        *,
+        n_settings: int = len(UNIFORM),
+        factor: int = 1,
+    ) -> None:
+        """Raises a ValueError if an argument is not valid, before anything is computed.
+
+        Args:
+            n_samples: How many states.
+            n_qubits: The qubits of a state, which is a number of them.
+            seed: The seed of the data set.
+            n_settings: The settings that "expectations" are measured in.
+            factor: How many numbers an amplitude takes.
+        """
+        positive_int("n_samples", n_samples)
+        check_seed(seed)
+        one_of("view", self.view, VIEWS)
+        if self.lab is not None:
+            one_of("lab", self.lab, REPORTS)
+            if self.view != "states":
+                raise ArgumentError(
+                    "lab",
+                    f"be left out for the view {self.view!r}",
+                    self.lab,
+                    'It goes with view="states".',
+                )
+        check_locality(self.locality, n_qubits)
+        report = self.report
+        if report is not None and (self.shots is not None or report == "shadows"):
+            check_shots(self.shots, n_samples, n_settings if report == "expectations" else 1)
+        # Amplitudes in float64 and float32, twice where they are put together.
+        need = n_samples * 2**n_qubits * 24 * factor
+        if need > available_memory():
+            raise ArgumentError(
+                "n_samples",
+                f"be so few that their states fit in memory: {n_samples:,} of {n_qubits} qubits "
+                f"need {bytes_text(need)}, and {bytes_text(available_memory())} are available",
+                n_samples,
+            )
+
+    @property
+    def report(self) -> str | None:
+        """What a lab is to report, if anything."""
+        return self.lab if self.view == "states" else self.view
+
+    def dataset(
+        self,
+        name: str,
+        states: npt.NDArray[Any],
+        y: Any,
+        source: str,
+        rng: np.random.Generator,
+        *,
+        n_classes: int,
+        periodic: bool = True,
+        settings: tuple[str, ...] = UNIFORM,
+    ) -> Dataset:
+        """Returns states and their labels as a data set.
+
+        Args:
+            name: The name that `load` knows it by.
+            states: Amplitudes of shape `(n_samples, 2**n_qubits)`.
+            y: Classes or targets of shape `(n_samples,)`.
+            source: Where the samples come from, to cite.
+            rng: Draws the measurements.
+            n_classes: The number of classes; 0 for regression.
+            periodic: Whether the last site is a neighbour of the first.
+            settings: What "expectations" are measured in.
+        """
+        reported = None
+        if self.report == "expectations":
+            _, reported = expectation_values(
+                states, self.shots, rng, self.locality, periodic=periodic, settings=settings
+            )
+        elif self.report == "shadows":
+            n_qubits = int(states.shape[1]).bit_length() - 1
+            assert self.shots is not None
+            bases = rng.integers(3, size=(len(states), self.shots, n_qubits), dtype="int8")
+            outcomes = measure(states, bases, rng)
+            reported = shadow_values(bases, outcomes, self.locality, periodic=periodic)
+        if self.view != "states":
+            return make_dataset(name, reported, y, source, n_classes=n_classes)
+        return make_dataset(name, states, y, source, n_classes=n_classes, states=True, lab=reported)
