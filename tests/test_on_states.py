@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import pytest
 
-from qkeras_hybrid import PQC
+from qkeras_hybrid import PQC, PQCDense
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import lab_features, models, report, runner, suite
 from qkeras_hybrid.bench.contenders import Contender
@@ -111,8 +111,33 @@ def test_a_trained_convolutional_network_ends_on_one_qubit() -> None:
     )
     model = models.build({"name": "circuit_on_states", "ansatz": "qcnn", "n_layers": 1}, data)
     assert model.layers[0].output.shape == (None, 1)
-    # Stages of 4 and 2 qubits, 3 weights a gate; and the head's 4.
-    assert trainable_parameters(model) == 3 * (4 + 2) + 3 * (2 + 1) + 4
+    # Turns of 4 qubits, stages of 4 and 2 with 3 weights a gate; and the head's 4.
+    assert trainable_parameters(model) == 3 * 4 + 3 * (4 + 2) + 3 * (2 + 1) + 4
+
+
+def test_a_convolutional_network_without_turns_is_blind_to_states_that_a_flip_leaves_alone() -> (
+    None
+):
+    # The reason for the turns: the gates take the flip of all spins to Y of the last qubit, under
+    # which X and Z change sign.
+    states = load("ising_phases", n_samples=8, n_qubits=8).x
+    weights = {"weight_initializer": keras.initializers.RandomUniform(-3, 3, seed=0)}
+    blind = PQCDense(
+        2,
+        n_qubits=8,
+        encoding="amplitude",
+        ansatz="qcnn",
+        observables=["X0", "Z0"],
+        **weights,
+    )
+    # float32 over some 700 gates
+    assert keras.ops.convert_to_numpy(blind(states)) == pytest.approx(0, abs=1e-5)
+    data = load("ising_phases", n_samples=8, n_qubits=8)
+    model = models.build({"name": "circuit_on_states", "ansatz": "qcnn", "n_layers": 1}, data)
+    layer = model.layers[0]
+    drawn = np.random.default_rng(0).uniform(-3, 3, len(layer.symbols))
+    layer.assign_symbol_values(dict(zip(layer.symbols, drawn.tolist(), strict=True)))
+    assert np.ptp(keras.ops.convert_to_numpy(layer(states))) > 1e-3
 
 
 @pytest.mark.parametrize("name", ["circuit_on_states", "cluster_qcnn"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import json
 import math
+from pathlib import Path
 from typing import Any
 
 import cirq
@@ -20,6 +22,7 @@ from qkeras_hybrid.datasets.quantum.chains import CHAINS, cluster_term, pauli_ma
 PHASES = ("ising_phases", "xxz_phases", "cluster_phases")
 # What sums of a few hundred float64 leave.
 ROUNDING = 1e-11
+FIELDS = [0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6]
 
 
 def dense(chain: str, couplings: Any, n: int) -> np.ndarray:
@@ -326,6 +329,15 @@ def test_boundaries_pass_through_the_points_that_are_exact() -> None:
     lower, upper = quantum.cluster_boundaries([0.0, 1.0])
     assert upper == pytest.approx([1, 0])
     assert lower[0] == -1
+
+
+def test_boundaries_are_those_of_the_stored_crossings(root: Path) -> None:
+    rows = json.loads((root / "benchmarks/quantum_data/boundaries.json").read_text())["rows"]
+    for side, got in zip(("lower", "upper"), quantum.cluster_boundaries(FIELDS), strict=True):
+        stored = [row["h2"] for row in rows if row["side"] == side]
+        assert [row["h1"] for row in rows if row["side"] == side] == FIELDS
+        # The table has two digits, and 0 where the crossings give -0.003.
+        assert got == pytest.approx(stored, abs=0.006)
 
 
 def test_a_seed_gives_the_same_and_another_gives_others() -> None:

@@ -30,12 +30,12 @@ import scipy.sparse.linalg
 
 from qkeras_hybrid.datasets.quantum.chains import CHAINS, pauli_matrix
 
-FIELDS = (0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
+FIELDS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 SIDES = {"upper": ((8, 12), (10, 14)), "lower": ((9, 13), (13, 17))}
 # Around which `h2` a crossing is looked for, at each field.
 ROUGHLY = {
-    "upper": (0.66, 0.46, 0.28, 0.12, -0.03, -0.17, -0.3, -0.42),
-    "lower": (-0.96, -0.96, -0.97, -1.0, -1.04, -1.1, -1.16, -1.23),
+    "upper": (0.77, 0.66, 0.46, 0.28, 0.12, -0.03, -0.17, -0.3, -0.42),
+    "lower": (-0.97, -0.96, -0.96, -0.97, -1.0, -1.04, -1.1, -1.16, -1.23),
 }
 
 

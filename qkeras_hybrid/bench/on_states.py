@@ -7,9 +7,10 @@ from typing import Any
 
 import keras
 
-from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._checks import MOST_REPEATS, positive_int
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid._lazy import cirq
+from qkeras_hybrid._lazy import cirq, sympy
+from qkeras_hybrid.ansatz import QCNN
 from qkeras_hybrid.bench.heads import Data, with_head
 from qkeras_hybrid.layers import PQC, PQCDense
 
@@ -29,11 +30,12 @@ def circuit_on_states(
 
     Args:
         dataset: What the model is for: `2**n_qubits` features.
-        ansatz: The name of an ansatz. "qcnn" makes it a quantum convolutional network after Cong,
-            Choi and Lukin 2019, whose weights train; it needs a number of qubits that is a power of
-            two, and ends on the first.
+        ansatz: The name of an ansatz. "qcnn" makes it a trained convolutional network after Cong,
+            Choi and Lukin 2019, on a number of qubits that is a power of two. Rotations of each
+            qubit come before it then: its convolutions keep the flip of all spins, so that without
+            them Z of its last qubit is 0 in every state that this flip leaves alone.
         n_layers: The number of layers of the ansatz.
-        n_read: How many qubits are read; by default all, and of a "qcnn" the first.
+        n_read: How many qubits are read; by default all, and of a "qcnn" the one that it ends on.
         engine: The name of an engine, or `"auto"`.
 
     Returns:
@@ -50,6 +52,10 @@ def circuit_on_states(
     if n_read is None:
         n_read = 1 if ansatz == "qcnn" else n_qubits
     positive_int("n_read", n_read, n_qubits)
+    observables = [f"Z{qubit}" for qubit in range(n_read)]
+    if ansatz == "qcnn":
+        circuit = _turned_qcnn(n_qubits, positive_int("n_layers", n_layers, MOST_REPEATS))
+        return with_head(dataset, PQC(circuit, observables, encoding="amplitude", engine=engine))
     return with_head(
         dataset,
         PQCDense(
@@ -58,10 +64,23 @@ def circuit_on_states(
             n_layers=n_layers,
             encoding="amplitude",
             ansatz=ansatz,
-            observables=[f"Z{qubit}" for qubit in range(n_read)],
+            observables=observables,
             engine=engine,
         ),
     )
+
+
+def _turned_qcnn(n_qubits: int, n_layers: int) -> Any:
+    """Returns a circuit of three rotations of each qubit and a convolutional network."""
+    template = QCNN()
+    template.check_qubits(n_qubits)
+    qubits = cirq.LineQubit.range(n_qubits)
+    turns = iter(sympy.symbols(f"r0:{3 * n_qubits}"))
+    weights = sympy.symbols(f"w0:{template.n_weights(n_qubits, n_layers)}")
+    circuit = cirq.Circuit(
+        gate(next(turns))(qubit) for qubit in qubits for gate in (cirq.rz, cirq.ry, cirq.rz)
+    )
+    return circuit + template.circuit(qubits, weights, n_layers)
 
 
 def cluster_qcnn(dataset: Data, *, engine: str = "auto") -> keras.Model:

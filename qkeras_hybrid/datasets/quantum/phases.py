@@ -151,9 +151,9 @@ def xxz_phases(
 
 
 CLUSTER_BOUNDARIES = {
-    "h1": (0.0, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6),
-    "upper": (1.0, 0.67, 0.47, 0.29, 0.13, 0.0, -0.17, -0.30, -0.42),
-    "lower": (-1.0, -0.99, -1.03, -1.11, -1.22, -1.36, -1.51, -1.67, -1.83),
+    "h1": (0.0, 0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6),
+    "upper": (1.0, 0.8, 0.71, 0.51, 0.33, 0.16, 0.0, -0.15, -0.3, -0.45),
+    "lower": (-1.0, -0.99, -0.98, -1.0, -1.03, -1.07, -1.12, -1.18, -1.24, -1.29),
 }
 """Between which `h2` the cluster chain is in its topological phase, for `j = 1` and each `h1`."""
 
@@ -188,7 +188,7 @@ def cluster_phases(
 
     The boundaries are exact at `h1 = 0`, where exchanging `Z X Z` and `X X` leaves the algebra of
     the terms, so that `h2 = 1` and `-1`, and at `h2 = 0`, where the chain is two Ising chains, so
-    that `h1 = 1`. In between they are where gaps times lengths of chains of up to 13 sites cross
+    that `h1 = 1`. In between they are where gaps times lengths of chains of up to 17 sites cross
     (`benchmarks/quantum_data/boundaries.py`), which is good to 0.05; hence the margin.
 
     Args:
