@@ -10,8 +10,9 @@ import cirq
 import keras
 import numpy as np
 import pytest
+import sympy
 
-from qkeras_hybrid import PQC, PQCDense
+from qkeras_hybrid import PQC, PQCDense, ansatz
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import lab_features, models, report, runner, suite
 from qkeras_hybrid.bench.contenders import Contender
@@ -249,7 +250,9 @@ def test_the_suite_gives_hybrids_states_and_the_same_number_of_copies_to_the_oth
         assert dataset.states
         assert dataset.lab is not None
         assert one.execution is not None
-        assert one.execution["shots"] == one.data["shots"]
+        # Two copies at once are two.
+        copies = 2 if one.data["name"] == "entangled_pairs" else 1
+        assert one.execution["shots"] * copies == one.data["shots"]
         assert one.contenders is not None
         assert len(found.seeds) >= pairs_needed(len(one.contenders) - 1)
         # One setting: all observables are measured in the same basis.
@@ -269,3 +272,39 @@ def test_a_small_version_of_the_suite_ends_in_a_report(tmp_path: Path) -> None:
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "ising_phases" in page
     assert "shadows" in page
+
+
+# Two copies, and environments.
+
+
+def test_the_two_copy_test_computes_the_purity_of_a_half() -> None:
+    data = load("entangled_pairs", n_samples=12)
+    model = models.build({"name": "two_copy_test"}, data)
+    layer = model.layers[0]
+    halves = load("entangled_pairs", n_samples=12, copies=1).x.reshape(12, 4, 4)
+    purity = ((halves @ halves.transpose(0, 2, 1)) ** 2).sum(axis=(1, 2))
+    # float32 over some 500 gates
+    assert keras.ops.convert_to_numpy(layer(data.x))[:, 0] == pytest.approx(purity, abs=2e-5)
+    assert layer.resources().measurement_settings == 1
+    with pytest.raises(ArgumentError, match="two copies"):
+        models.build({"name": "two_copy_test"}, load("ising_phases", n_samples=4, n_qubits=6))
+
+
+def test_an_idle_environment_leaves_expectation_values_of_the_mixed_state() -> None:
+    data = load("noisy_outputs", n_samples=6)
+    layer = models.build({**MODEL, "n_idle": 4}, data).layers[0]
+    drawn = np.random.default_rng(0).uniform(-3, 3, len(layer.symbols))
+    values = dict(zip([str(symbol) for symbol in layer.symbols], drawn.tolist(), strict=True))
+    layer.assign_symbol_values(values)
+    assert len(layer.symbols) == 12
+    template = ansatz.get("strongly_entangling")
+    qubits = cirq.LineQubit.range(4)
+    circuit = template.circuit(qubits, [sympy.Symbol(f"w{i}") for i in range(12)], 1)
+    unitary = cirq.unitary(cirq.resolve_parameters(circuit, values))
+    mixed = np.einsum("sij,skj->sik", *[data.x.reshape(6, 16, 16)] * 2)
+    turned = unitary @ mixed @ unitary.conj().T
+    signs = 1 - 2 * ((np.arange(16)[:, np.newaxis] >> np.array([3, 2, 1, 0])) & 1)
+    expected = np.einsum("sii,ij->sj", turned, signs).real
+    assert keras.ops.convert_to_numpy(layer(data.x)) == pytest.approx(expected, abs=2e-5)
+    with pytest.raises(ArgumentError, match="`n_idle` must be at most 7"):
+        models.build({**MODEL, "n_idle": 8}, data)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import json
 import math
@@ -424,3 +425,144 @@ def test_folds_leave_states_as_they_are() -> None:
 def test_states_have_no_principal_components() -> None:
     with pytest.raises(ArgumentError, match="`pca` must be left out for states"):
         split(load("ising_phases", n_samples=40, n_qubits=6), 0, pca=3)
+
+
+# What is entangled, coupled, noisy.
+
+
+def test_products_are_pure_in_their_half_and_others_are_not_in_the_mean() -> None:
+    data = load("entangled_pairs", n_samples=400, copies=1, n_qubits=6)
+    halves = data.x.reshape(-1, 8, 8).astype("float64")
+    reduced = halves @ halves.transpose(0, 2, 1)
+    purity = (reduced**2).sum(axis=(1, 2))
+    assert purity[data.y == 0] == pytest.approx(1, abs=1e-5)
+    # (2 d + 1) / (d**2 + 2) with d = 8; five standard deviations of the mean.
+    entangled = purity[data.y == 1]
+    error = 5 * entangled.std() / math.sqrt(len(entangled))
+    assert entangled.mean() == pytest.approx(17 / 66, abs=error)
+    # No observable of one copy tells: both mean states are the identity, divided by 64.
+    for label in (0, 1):
+        states = data.x[data.y == label]
+        mean = states.T @ states / len(states)
+        assert np.abs(mean - np.eye(64) / 64).max() < 0.012
+
+
+def test_two_copies_are_one_state_twice() -> None:
+    arguments: dict[str, Any] = {"n_samples": 10, "seed": 3, "lab": "shadows", "shots": 30}
+    one = load("entangled_pairs", **arguments, copies=1)
+    two = load("entangled_pairs", **arguments)
+    for single, pair in zip(one.x, two.x, strict=True):
+        assert pair == pytest.approx(np.kron(single, single), abs=1e-6)
+    # A lab gets single copies in either case.
+    assert one.lab is not None and two.lab is not None
+    assert (one.lab == two.lab).all()
+    assert two.lab.shape == (10, 3 * 4 * 3 + 3)
+
+
+@given(j=st.floats(0, 2), h=st.floats(-2, 2), time=st.floats(0.1, 3))
+@settings(max_examples=15, deadline=None)
+def test_evolution_is_that_of_the_exponential(j: float, h: float, time: float) -> None:
+    y, z, one = cirq.unitary(cirq.Y), cirq.unitary(cirq.Z), np.eye(2)
+
+    def product(*factors: np.ndarray) -> np.ndarray:
+        return functools.reduce(np.kron, factors)
+
+    matrix = j * (product(z, y, one) + product(one, z, y))
+    matrix = matrix + h * (product(y, one, one) + product(one, y, one) + product(one, one, y))
+    levels, vectors = np.linalg.eigh(matrix)
+    expected = vectors @ (np.exp(-1j * levels * time) * vectors.conj()[0])
+    (state,) = quantum.evolved_states([j], [h], 3, time)
+    assert state == pytest.approx(expected, abs=1e-10)
+
+
+def test_qubits_turn_alone_without_a_coupling_and_the_first_rests_without_a_drive() -> None:
+    names, values = quantum.expectation_values(
+        quantum.evolved_states([0], [0.4], 4, 1.5), None, locality=1
+    )
+    by_name = dict(zip(names, values.T, strict=True))
+    for site in range(4):
+        assert by_name[f"Z{site}"][0] == pytest.approx(math.cos(2 * 0.4 * 1.5), abs=1e-10)
+        assert by_name[f"X{site}"][0] == pytest.approx(math.sin(2 * 0.4 * 1.5), abs=1e-10)
+    names, values = quantum.expectation_values(
+        quantum.evolved_states([0.7], [0], 2, 1.5), None, locality=1
+    )
+    known = {"Z0": 1.0, "Z1": math.cos(2 * 0.7 * 1.5), "X1": math.sin(2 * 0.7 * 1.5)}
+    known |= dict.fromkeys(("X0", "Y0", "Y1"), 0.0)
+    assert dict(zip(names, values[0].tolist(), strict=True)) == pytest.approx(known, abs=1e-10)
+
+
+def test_the_target_is_the_coupling() -> None:
+    data = load("unknown_coupling", n_samples=6)
+    rng = np.random.default_rng(0)
+    couplings, drives = rng.uniform(0, 1, 6), rng.uniform(0.5, 1.5, 6)
+    assert data.y == pytest.approx(couplings, abs=1e-7)
+    assert data.x == pytest.approx(quantum.evolved_states(couplings, drives, 6), abs=1e-6)
+    parts = split(data, 0)
+    assert parts.y_train.mean() == pytest.approx(0, abs=1e-6)
+    assert not parts.scaled
+
+
+def test_noisy_outputs_are_the_mixture_of_their_errors() -> None:
+    data = load("noisy_outputs", n_samples=8)
+    rng = np.random.default_rng(0)
+    phase = rng.random(8) < 0.5
+    fields, chances = rng.uniform(0.2, 2, 8), rng.uniform(0.05, 0.3, 8)
+    assert (data.y == phase).all()
+    assert set(data.y.tolist()) == {0, 1}
+    states, _ = quantum.ground_states("ising", np.stack([np.ones(8), fields], 1), 4)
+    for row, label, state, p in zip(data.x, data.y, states, chances, strict=True):
+        mixed = np.outer(state, state)
+        for site in range(4):
+            error = pauli_matrix({site: "XZ"[label]}, 4).toarray()
+            mixed = (1 - p) * mixed + p * error @ mixed @ error
+        with_environment = row.reshape(16, 16).astype("float64")
+        assert with_environment @ with_environment.T == pytest.approx(mixed, abs=1e-6)
+
+
+def test_a_lab_sees_the_device_and_not_its_environment() -> None:
+    arguments: dict[str, Any] = {"n_samples": 5, "n_qubits": 4}
+    states = load("noisy_outputs", **arguments).x
+    names, whole = quantum.expectation_values(states, None)
+    known = load("noisy_outputs", **arguments, view="expectations", shots=None).x
+    ours = [i for i, name in enumerate(names) if not set(name) & set("4567")]
+    # On the ring of eight, sites 3 and 0 are no neighbours: that pair is the device's alone.
+    alone = [
+        i
+        for i, name in enumerate(quantum.expectation_values(np.eye(1, 16), None)[0])
+        if name in {names[j] for j in ours}
+    ]
+    assert len(alone) == len(ours) == 4 * 3 + 3 * 3
+    assert known[:, alone] == pytest.approx(whole[:, ours], abs=1e-6)
+    estimated = load("noisy_outputs", **arguments, view="shadows", shots=20000).x
+    strings = quantum.local_strings(4)
+    exact_names = quantum.expectation_values(np.eye(1, 16), None)[0]
+    places = [strings.index(name) for name in exact_names]
+    # Five standard deviations of pairs, 9 / sqrt(9 * shots).
+    assert np.abs(estimated[:, places] - known).max() < 5 * 3 / math.sqrt(20000)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "words"),
+    [
+        ("entangled_pairs", {"n_qubits": 5}, "`n_qubits` must be 4 or 6"),
+        ("entangled_pairs", {"copies": 3}, "`copies` must be 1 or 2"),
+        ("entangled_pairs", {"copies": True}, "`copies` must be 1 or 2"),
+        ("entangled_pairs", {"n_samples": 10**11}, "`n_samples` must be so few"),
+        ("entangled_pairs", {"locality": 3}, "`locality` must be at most 2"),
+        ("unknown_coupling", {"time": 0}, "`time` must be over 0"),
+        ("unknown_coupling", {"time": math.nan}, "`time`"),
+        ("unknown_coupling", {"n_qubits": 13}, "`n_qubits`"),
+        ("unknown_coupling", {"view": "shadows", "shots": 0}, "`shots`"),
+        ("noisy_outputs", {"n_qubits": 7}, "`n_qubits` must be a whole number from 4 to 6"),
+        ("noisy_outputs", {"least": 0.4}, "`least` must be from 0 to less than `most`, 0.3"),
+        ("noisy_outputs", {"most": 0.6}, "`least`"),
+        ("noisy_outputs", {"least": -0.1}, "`least`"),
+        ("noisy_outputs", {"most": math.inf}, "`most` must be a finite number"),
+        ("noisy_outputs", {"view": "film"}, "`view`"),
+    ],
+)
+def test_bad_arguments_of_these_are_refused(
+    name: str, arguments: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(ArgumentError, match=words):
+        load(name, **arguments)

@@ -7,12 +7,12 @@ from typing import Any
 
 import keras
 
+from qkeras_hybrid import ansatz as ansatze
 from qkeras_hybrid._checks import MOST_REPEATS, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, sympy
-from qkeras_hybrid.ansatz import QCNN
 from qkeras_hybrid.bench.heads import Data, with_head
-from qkeras_hybrid.layers import PQC, PQCDense
+from qkeras_hybrid.layers import PQC
 
 
 def circuit_on_states(
@@ -21,6 +21,7 @@ def circuit_on_states(
     ansatz: str = "strongly_entangling",
     n_layers: int = 2,
     n_read: int | None = None,
+    n_idle: int = 0,
     engine: str = "auto",
 ) -> keras.Model:
     """Builds a trained circuit on states, such as those of the data set `ising_phases`.
@@ -35,7 +36,10 @@ def circuit_on_states(
             qubit come before it then: its convolutions keep the flip of all spins, so that without
             them Z of its last qubit is 0 in every state that this flip leaves alone.
         n_layers: The number of layers of the ansatz.
-        n_read: How many qubits are read; by default all, and of a "qcnn" the one that it ends on.
+        n_read: How many qubits are read; by default all that are not idle, and of a "qcnn" the one
+            that it ends on.
+        n_idle: How many qubits, the last ones, the circuit leaves alone, because nobody has access
+            to them: the environment in the data set `noisy_outputs`.
         engine: The name of an engine, or `"auto"`.
 
     Returns:
@@ -48,39 +52,74 @@ def circuit_on_states(
         I. Cong, S. Choi and M. D. Lukin, Quantum convolutional neural networks, Nature Physics
         15, 1273-1278, 2019, arXiv 1810.03787.
     """
-    n_qubits = _qubits(dataset)
+    qubits = cirq.LineQubit.range(_qubits(dataset))
+    if n_idle:
+        positive_int("n_idle", n_idle, len(qubits) - 1)
+    ours = qubits[: len(qubits) - n_idle]
     if n_read is None:
-        n_read = 1 if ansatz == "qcnn" else n_qubits
-    positive_int("n_read", n_read, n_qubits)
-    observables = [f"Z{qubit}" for qubit in range(n_read)]
+        n_read = 1 if ansatz == "qcnn" else len(ours)
+    positive_int("n_read", n_read, len(ours))
+    template = ansatze.get(ansatz)
+    template.check_qubits(len(ours))
+    n_weights = template.n_weights(len(ours), positive_int("n_layers", n_layers, MOST_REPEATS))
+    circuit = template.circuit(ours, sympy.symbols(f"w0:{n_weights}"), n_layers)
     if ansatz == "qcnn":
-        circuit = _turned_qcnn(n_qubits, positive_int("n_layers", n_layers, MOST_REPEATS))
-        return with_head(dataset, PQC(circuit, observables, encoding="amplitude", engine=engine))
+        turns = iter(sympy.symbols(f"r0:{3 * len(ours)}"))
+        rotations = (cirq.rz, cirq.ry, cirq.rz)
+        circuit = cirq.Circuit(g(next(turns))(q) for q in ours for g in rotations) + circuit
     return with_head(
         dataset,
-        PQCDense(
-            n_read,
-            n_qubits=n_qubits,
-            n_layers=n_layers,
+        PQC(
+            circuit,
+            [cirq.Z(qubit) for qubit in qubits[:n_read]],
+            qubits=qubits,
             encoding="amplitude",
-            ansatz=ansatz,
-            observables=observables,
             engine=engine,
         ),
     )
 
 
-def _turned_qcnn(n_qubits: int, n_layers: int) -> Any:
-    """Returns a circuit of three rotations of each qubit and a convolutional network."""
-    template = QCNN()
-    template.check_qubits(n_qubits)
+def two_copy_test(dataset: Data, *, engine: str = "auto") -> keras.Model:
+    """Builds the swap test on two copies of a state, for the data set `entangled_pairs`.
+
+    Its circuit has no weights. It measures each qubit of the first half of one copy together with
+    its partner of the other, in the Bell basis: a CNOT, then a Hadamard gate. With Z on both after
+    that, the product of `(1 + Z + Z' - Z Z') / 2` over these pairs is the swap of the two halves,
+    whose mean is the purity of one. A Dense head turns it into classes.
+
+    Args:
+        dataset: What the model is for: amplitudes of two copies, each of an even number of qubits,
+            one copy after the other.
+        engine: The name of an engine, or `"auto"`.
+
+    Returns:
+        An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
+
+    Raises:
+        ValueError: If the features are no states of a multiple of four qubits.
+
+    Reference:
+        J. C. Garcia-Escartin and P. Chamorro-Posada, Swap test and Hong-Ou-Mandel effect are
+        equivalent, Physical Review A 87, 052330, 2013, arXiv 1303.6814.
+    """
+    n_qubits = _qubits(dataset)
+    if n_qubits % 4:
+        raise ArgumentError(
+            "dataset",
+            "hold two copies of states with an even number of qubits",
+            f"{n_qubits} qubits",
+            'Take "entangled_pairs" with copies=2.',
+        )
     qubits = cirq.LineQubit.range(n_qubits)
-    turns = iter(sympy.symbols(f"r0:{3 * n_qubits}"))
-    weights = sympy.symbols(f"w0:{template.n_weights(n_qubits, n_layers)}")
-    circuit = cirq.Circuit(
-        gate(next(turns))(qubit) for qubit in qubits for gate in (cirq.rz, cirq.ry, cirq.rz)
+    pairs = [(qubits[i], qubits[i + n_qubits // 2]) for i in range(n_qubits // 4)]
+    circuit = cirq.Circuit([(cirq.CNOT(*pair), cirq.H(pair[0])) for pair in pairs])
+    swap = cirq.PauliSum() + 1
+    for first, second in pairs:
+        one, other = 1.0 * cirq.Z(first), 1.0 * cirq.Z(second)
+        swap *= 0.5 * (1 + one + other - one * other)
+    return with_head(
+        dataset, PQC(circuit, swap, qubits=qubits, encoding="amplitude", engine=engine)
     )
-    return circuit + template.circuit(qubits, weights, n_layers)
 
 
 def cluster_qcnn(dataset: Data, *, engine: str = "auto") -> keras.Model:

@@ -8,8 +8,8 @@ is scaled by what its training part says.
 - Generated from formulas, in `generators`: `linearly_separable`, `hidden_manifold`,
   `hyperplanes_parity`, `two_curves`, `bars_and_stripes`.
 - Decision problems whose costs a formula makes, in `problems`: `shortest_path`, `knapsack`.
-- Quantum data, in `quantum`: `ising_phases`, `xxz_phases`, `cluster_phases`: states, or what a lab
-  measures of them.
+- Quantum data, in `quantum`: `ising_phases`, `xxz_phases`, `cluster_phases`, `entangled_pairs`,
+  `unknown_coupling`, `noisy_outputs`: states, or what a lab measures of them.
 - A user's file, in `files`: `csv`, `numpy`.
 
 A data set is a function that returns a `Dataset`: its arguments are those that `load` takes. One

@@ -246,6 +246,16 @@ def pauli_matrix(string: dict[int, str], n_qubits: int) -> Any:
     return scipy_sparse.csr_matrix((values.real, (np.arange(size), source)), (size, size))
 
 
+def real_generator(string: dict[int, str], n_qubits: int) -> Any:
+    """Returns `-i P` for a Pauli string with an odd number of Y, which is real, as a sparse matrix.
+
+    `exp(-i P t)` is the exponential of `t` times that.
+    """
+    source, values = pauli_action(string, n_qubits)
+    size = 2**n_qubits
+    return scipy_sparse.csr_matrix((values.imag, (np.arange(size), source)), (size, size))
+
+
 def pauli_action(
     string: dict[int, str], n_qubits: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.complex128]]:

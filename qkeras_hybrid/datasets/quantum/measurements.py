@@ -241,6 +241,7 @@ def expectation_values(
     *,
     periodic: bool = True,
     settings: tuple[str, ...] = UNIFORM,
+    n_sites: int | None = None,
 ) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:
     """Estimates local Pauli strings from measurements in a few settings.
 
@@ -254,6 +255,7 @@ def expectation_values(
         locality: As for `local_strings`.
         periodic: As for `local_strings`.
         settings: The letters of each setting, which repeat along the chain.
+        n_sites: How many qubits are read, the first ones; None for all.
 
     Returns:
         Those of `local_strings` that a setting measures, and their estimates, of shape
@@ -272,7 +274,7 @@ def expectation_values(
     n_qubits = int(states.shape[1]).bit_length() - 1
     patterns = [[setting[i % len(setting)] for i in range(n_qubits)] for setting in settings]
     seen: dict[str, tuple[dict[int, str], list[int]]] = {}
-    for string in _strings(n_qubits, locality, periodic=periodic):
+    for string in _strings(n_sites or n_qubits, locality, periodic=periodic):
         fitting = [
             number
             for number, pattern in enumerate(patterns)

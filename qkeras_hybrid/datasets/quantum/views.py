@@ -49,16 +49,16 @@ class View:
         seed: int,
         *,
         n_settings: int = len(UNIFORM),
-        factor: int = 1,
+        n_stored: int | None = None,
     ) -> None:
         """Raises a ValueError if an argument is not valid, before anything is computed.
 
         Args:
             n_samples: How many states.
-            n_qubits: The qubits of a state, which is a number of them.
+            n_qubits: The qubits that a lab measures.
             seed: The seed of the data set.
             n_settings: The settings that "expectations" are measured in.
-            factor: How many numbers an amplitude takes.
+            n_stored: The qubits of the states in the data set, where these are others.
         """
         positive_int("n_samples", n_samples)
         check_seed(seed)
@@ -77,7 +77,8 @@ class View:
         if report is not None and (self.shots is not None or report == "shadows"):
             check_shots(self.shots, n_samples, n_settings if report == "expectations" else 1)
         # Amplitudes in float64 and float32, twice where they are put together.
-        need = n_samples * 2**n_qubits * 24 * factor
+        n_qubits = n_qubits if n_stored is None else n_stored
+        need = n_samples * 2**n_qubits * 24
         if need > available_memory():
             raise ArgumentError(
                 "n_samples",
@@ -102,6 +103,8 @@ class View:
         n_classes: int,
         periodic: bool = True,
         settings: tuple[str, ...] = UNIFORM,
+        measured: npt.NDArray[Any] | None = None,
+        n_sites: int | None = None,
     ) -> Dataset:
         """Returns states and their labels as a data set.
 
@@ -114,17 +117,28 @@ class View:
             n_classes: The number of classes; 0 for regression.
             periodic: Whether the last site is a neighbour of the first.
             settings: What "expectations" are measured in.
+            measured: The states of which a lab gets copies, where these are others.
+            n_sites: How many qubits a lab sees, the first ones; None for all.
         """
         reported = None
+        copied = states if measured is None else measured
         if self.report == "expectations":
             _, reported = expectation_values(
-                states, self.shots, rng, self.locality, periodic=periodic, settings=settings
+                copied,
+                self.shots,
+                rng,
+                self.locality,
+                periodic=periodic,
+                settings=settings,
+                n_sites=n_sites,
             )
         elif self.report == "shadows":
-            n_qubits = int(states.shape[1]).bit_length() - 1
+            n_qubits = int(copied.shape[1]).bit_length() - 1
             assert self.shots is not None
             bases = rng.integers(3, size=(len(states), self.shots, n_qubits), dtype="int8")
-            outcomes = measure(states, bases, rng)
+            # What nobody sees is measured too, and forgotten.
+            outcomes = measure(copied, bases, rng)[..., :n_sites]
+            bases = bases[..., :n_sites]
             reported = shadow_values(bases, outcomes, self.locality, periodic=periodic)
         if self.view != "states":
             return make_dataset(name, reported, y, source, n_classes=n_classes)
