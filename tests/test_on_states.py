@@ -19,6 +19,7 @@ from qkeras_hybrid.bench.contenders import Contender
 from qkeras_hybrid.bench.derived import DoesNotApplyError
 from qkeras_hybrid.bench.inspection import trainable_parameters
 from qkeras_hybrid.bench.on_states import exact_qcnn
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import pairs_needed
 from qkeras_hybrid.bench.task import Task
 from qkeras_hybrid.datasets import load, prepare, quantum
@@ -96,12 +97,18 @@ def test_a_circuit_on_states_reads_z_in_one_setting_and_starts_with_the_state() 
     assert model.output_shape == (None, 2)
     assert trainable_parameters(model) == 3 * 6 * 2 + 6 * 2 + 2
     layer = model.layers[0]
-    layer.assign_symbol_values(dict.fromkeys(layer.symbols, 0.0))
-    # Entangling gates are CNOTs: at zero weights they permute the basis states.
+    assert layer.resources().measurement_settings == 1
+    drawn = np.random.default_rng(1).uniform(-3, 3, len(layer.symbols))
+    values = dict(zip([str(symbol) for symbol in layer.symbols], drawn.tolist(), strict=True))
+    layer.assign_symbol_values(values)
+    qubits = cirq.LineQubit.range(6)
+    symbols = [sympy.Symbol(f"w{i}") for i in range(36)]
+    circuit = ansatz.get("strongly_entangling").circuit(qubits, symbols, 2)
+    finals = data.x.astype("float64") @ cirq.unitary(cirq.resolve_parameters(circuit, values)).T
+    signs = 1 - 2 * ((np.arange(64)[:, np.newaxis] >> np.arange(5, -1, -1)) & 1)
+    # float32 over some 200 gates
     got = keras.ops.convert_to_numpy(layer(data.x))
-    circuit = layer.compiled.circuit
-    assert got.shape == (8, 6)
-    assert len(list(circuit.all_operations())) > 2**6
+    assert got == pytest.approx(np.abs(finals) ** 2 @ signs, abs=2e-5)
     kept = models.build({"name": "circuit_on_states", "n_read": 2}, data)
     assert kept.layers[0].output.shape == (None, 2)
 
@@ -112,6 +119,8 @@ def test_a_trained_convolutional_network_ends_on_one_qubit() -> None:
     )
     model = models.build({"name": "circuit_on_states", "ansatz": "qcnn", "n_layers": 1}, data)
     assert model.layers[0].output.shape == (None, 1)
+    # All observables are measured in one setting: a shot is a copy.
+    assert model.layers[0].resources().measurement_settings == 1
     # Turns of 4 qubits, stages of 4 and 2 with 3 weights a gate; and the head's 4.
     assert trainable_parameters(model) == 3 * 4 + 3 * (4 + 2) + 3 * (2 + 1) + 4
 
@@ -157,15 +166,24 @@ def test_a_short_chain_has_no_exact_network() -> None:
 # Comparisons with two views.
 
 
-def test_all_contenders_get_the_same_samples_each_in_its_view() -> None:
+@pytest.fixture(name="rows", scope="module")
+def run_all() -> dict[str, Row]:
+    """A row of each contender."""
+    tasks, _ = runner.plan(
+        *(DATA, MODEL, TRAINING, [0], CONTENDERS),
+        execution={"shots": 100},
+        suite="quantum_data",
+    )
+    return {task.contender: runner.run_task(task) for task in tasks}
+
+
+def test_all_contenders_get_the_same_samples_each_in_its_view(rows: dict[str, Row]) -> None:
     dataset, _ = prepare(DATA, 0)
     for name in CONTENDERS:
         circuits = name in ("hybrid", "frozen_circuit")
         assert lab_features.takes_report(name, dataset) is not circuits
         assert not lab_features.takes_report(name, dataclasses.replace(dataset, lab=None))
-    tasks, _ = runner.plan(DATA, MODEL, TRAINING, [0], CONTENDERS, execution={"shots": 100})
-    assert [task.contender for task in tasks] == CONTENDERS
-    rows = {task.contender: runner.run_task(task) for task in tasks}
+    assert list(rows) == CONTENDERS
     assert {row.error for row in rows.values()} == {None}
     assert {(row.n_train, row.n_test) for row in rows.values()} == {(45, 15)}
     # 6 sites, 12 strings each.
@@ -174,7 +192,7 @@ def test_all_contenders_get_the_same_samples_each_in_its_view() -> None:
     # A Dense network on 72 strings can't be smaller than one unit.
     assert rows["dense_same_parameters"].parameters == 73 + 4
     assert rows["dense_same_parameters"].parameter_mismatch == pytest.approx(77 / 32 - 1)
-    shots = {task.contender: (task.execution or {}).get("shots") for task in tasks}
+    shots = {name: (row.execution or {}).get("shots") for name, row in rows.items()}
     assert shots == {
         "hybrid": 100,
         "frozen_circuit": 100,
@@ -218,7 +236,7 @@ def test_tuning_searches_each_in_its_view() -> None:
     tuned = {"trials": 1, "seconds": 60, "folds": 2}
     space = {"learning_rate": {"type": "float", "low": 0.01, "high": 0.1, "log": True}}
     tasks, _ = runner.plan(
-        *(DATA, MODEL, TRAINING, [0], ["hybrid", "rbf_svc"]),
+        *(DATA, MODEL, {**TRAINING, "epochs": 1}, [0], ["hybrid", "rbf_svc"]),
         tuning={**tuned, "search_space": space},
     )
     for task in tasks:
@@ -255,20 +273,12 @@ def test_the_suite_gives_hybrids_states_and_the_same_number_of_copies_to_the_oth
         assert one.execution["shots"] * copies == one.data["shots"]
         assert one.contenders is not None
         assert len(found.seeds) >= pairs_needed(len(one.contenders) - 1)
-        # One setting: all observables are measured in the same basis.
-        layer = models.build(one.model, dataset).layers[0]
-        assert layer.resources().measurement_settings == 1
 
 
-def test_a_small_version_of_the_suite_ends_in_a_report(tmp_path: Path) -> None:
-    tasks, _ = runner.plan(
-        *(DATA, MODEL, TRAINING, [0, 1], ["hybrid", "rbf_svc"]),
-        execution={"shots": 100},
-        suite="quantum_data",
-    )
-    rows = [runner.run_task(task) for task in tasks]
-    assert {row.error for row in rows} == {None}
-    report.render(rows, tmp_path)
+def test_a_small_version_of_the_suite_ends_in_a_report(
+    rows: dict[str, Row], tmp_path: Path
+) -> None:
+    report.render(list(rows.values()), tmp_path)
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "ising_phases" in page
     assert "shadows" in page

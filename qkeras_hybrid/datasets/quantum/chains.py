@@ -168,7 +168,7 @@ def ground_states(
         >>> from qkeras_hybrid.datasets.quantum import ground_states
         >>> states, energies = ground_states("ising", [[1.0, 0.5], [1.0, 2.0]], 8)
         >>> states.shape, np.round(energies, 4).tolist()
-        ((2, 256), [-8.5083, -17.0083])
+        ((2, 256), [-8.5091, -17.0182])
     """
     family = CHAINS[one_of("chain", chain, CHAINS)]
     n = check_sites(family, n_qubits, least=4 if family.even else 3)
