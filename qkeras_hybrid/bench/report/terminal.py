@@ -15,6 +15,7 @@ from qkeras_hybrid.bench.report.words import (
     label,
     score,
     seconds,
+    views_sentence,
 )
 from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics import is_tuned, succeeded, summarize
@@ -113,7 +114,12 @@ def flags(rows: Sequence[Row]) -> list[str]:
         rows: The rows of one comparison.
     """
     summaries = summarize(rows)
-    said = []
+    views = views_sentence(rows[0].data)
+    said = [views] if views else []
+    # Sizes are tuned only where a search space has arguments of the model in it.
+    sizes = {
+        name for row in rows for name in row.hyperparameters or () if name.startswith("model.")
+    }
     twins: dict[str, str] = {}
     for summary in summaries:
         twin = twins.setdefault(summary.network, summary.contender)
@@ -129,7 +135,7 @@ def flags(rows: Sequence[Row]) -> list[str]:
                 f"Tuning chose sizes that are not within 5 % of each other: "
                 f"{label(summary.contender)} has {share} parameters than the hybrid in the seed "
                 "in which they differ most."
-                if is_tuned(rows)
+                if sizes
                 else f"No Dense network with one or two hidden layers comes within 5 % of the "
                 f"hybrid's parameters: {label(summary.contender)} has {share}."
             )

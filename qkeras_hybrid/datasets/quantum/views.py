@@ -79,6 +79,9 @@ class View:
         # Amplitudes in float64 and float32, twice where they are put together.
         n_qubits = n_qubits if n_stored is None else n_stored
         need = n_samples * 2**n_qubits * 24
+        if report is not None:
+            # A basis and what it showed, for each qubit of each copy.
+            need += 2 * n_samples * n_qubits * int(self.shots or 0)
         if need > available_memory():
             raise ArgumentError(
                 "n_samples",
