@@ -61,11 +61,11 @@ def measure(
     if isinstance(model, keras.Model):
         infer: Callable[[Any], Any] = model.predict_on_batch
         n_train, batch = len(split.x_train), training["batch_size"]
-        a_sample: int | None = evaluations_a_sample(model, split.x_train)
+        per_sample: int | None = evaluations_per_sample(model, split.x_train)
         n_steps = math.ceil(n_train / batch)
-        per_step: int | None = (a_sample or 0) * min(batch, n_train)
+        per_step: int | None = (per_sample or 0) * min(batch, n_train)
         # Sample by sample, so that a smaller last batch counts as it is.
-        total: int | None = (a_sample or 0) * n_train * training["epochs"]
+        total: int | None = (per_sample or 0) * n_train * training["epochs"]
     else:
         infer, n_steps, per_step, total = model.predict, 0, None, None
     later = epoch_seconds if n_steps else None
@@ -85,7 +85,7 @@ def measure(
     }
 
 
-def evaluations_a_sample(model: keras.Model, x: npt.NDArray[Any]) -> int:
+def evaluations_per_sample(model: keras.Model, x: npt.NDArray[Any]) -> int:
     """Returns the circuits that hardware would run for one sample of a training step.
 
     Counted by looking on while the model computes one sample, so that it counts, too, how often
@@ -99,7 +99,7 @@ def evaluations_a_sample(model: keras.Model, x: npt.NDArray[Any]) -> int:
 
     def add(layer: QuantumLayer, inputs: Any) -> None:
         nonlocal total
-        total += int(inputs.shape[0]) * layer.resources().evaluations_a_sample
+        total += int(inputs.shape[0]) * layer.resources().evaluations_per_sample
 
     with watched_runs(add):
         model(x[:1])
