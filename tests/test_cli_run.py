@@ -189,7 +189,7 @@ def test_a_second_run_on_the_same_file_is_refused(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["pepper"], "'paper', 'quick', or a TOML file"),
+        (["pepper"], "'quantum_data', 'quick', or a TOML file"),
         (["other.toml"], "No such file"),
         (
             ["small.toml", "--model", "mine.py:classical"],

@@ -16,7 +16,17 @@ import sklearn.preprocessing
 import sklearn.svm
 
 from qkeras_hybrid import datasets, decisions
-from qkeras_hybrid.datasets import Dataset, files, generators, load, prepare, problems, real, split
+from qkeras_hybrid.datasets import (
+    Dataset,
+    files,
+    generators,
+    load,
+    prepare,
+    problems,
+    quantum,
+    real,
+    split,
+)
 
 # Samples of each class and features, as their sources state them.
 CONTENTS = {
@@ -35,11 +45,12 @@ GENERATED = (
     "bars_and_stripes",
 )
 PROBLEMS = ("shortest_path", "knapsack")
+QUANTUM = tuple(quantum.LOADERS)  # tests/test_quantum_data.py
 
 
 def test_every_data_set_is_tested_here() -> None:
     others = {"diabetes", "molecular_energies", "csv", "numpy"}
-    assert set(datasets.names()) == {*CONTENTS, *others, *GENERATED, *PROBLEMS}
+    assert set(datasets.names()) == {*CONTENTS, *others, *GENERATED, *PROBLEMS, *QUANTUM}
 
 
 def test_a_line_says_what_each_is_and_takes() -> None:

@@ -18,6 +18,7 @@ from qkeras_hybrid.bench import (
     execution,
     fitting,
     inspection,
+    lab_features,
     models,
     switching,
     traces,
@@ -116,7 +117,7 @@ class Contender:
 
     def _model_of(self, hybrid: keras.Model) -> keras.Model:
         name = self.task.contender
-        return hybrid if name == "hybrid" else controls.ALL[name](hybrid)
+        return hybrid if name == "hybrid" else lab_features.derived(name, hybrid, self.dataset)
 
     def score(self, model: Any, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
         """Returns the score of a fitted model; what it is says `metric`."""

@@ -29,6 +29,7 @@ from qkeras_hybrid.bench.builders import (
 from qkeras_hybrid.bench.convolutions import qcnn, quanvolution
 from qkeras_hybrid.bench.heads import Data
 from qkeras_hybrid.bench.model_files import build_from_file, content, is_file, module_of, split
+from qkeras_hybrid.bench.on_states import circuit_on_states, cluster_qcnn, two_copy_test
 
 MODELS: dict[str, Callable[..., keras.Model]] = {
     "pqc_dense": pqc_dense,
@@ -39,6 +40,9 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
     "embedding_head": embedding_head,
     "quantum_kernel": quantum_kernel,
     "transfer": transfer,
+    "circuit_on_states": circuit_on_states,
+    "cluster_qcnn": cluster_qcnn,
+    "two_copy_test": two_copy_test,
 }
 """The hybrid models by name: `builder(dataset, **arguments)`."""
 

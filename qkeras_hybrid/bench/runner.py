@@ -15,7 +15,15 @@ import keras
 from qkeras_hybrid import datasets
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import contenders as known
-from qkeras_hybrid.bench import controls, cost, execution, goals, models, switching
+from qkeras_hybrid.bench import (
+    controls,
+    cost,
+    execution,
+    goals,
+    lab_features,
+    models,
+    switching,
+)
 from qkeras_hybrid.bench import task as tasks_module
 from qkeras_hybrid.bench.environment import machine, versions
 from qkeras_hybrid.bench.references import REFERENCES
@@ -68,7 +76,7 @@ def plan(
         goals.check_loss(training["loss"], dataset.task)
     hybrid = models.build(model, dataset)
     if contenders is None:
-        reasons = controls.inapplicable(hybrid)
+        reasons = lab_features.inapplicable(hybrid, dataset)
         names = ["hybrid", *(name for name in controls.CONTROLS if name not in reasons)]
     else:
         names = list(contenders)
@@ -76,7 +84,9 @@ def plan(
             if name not in known.CONTENDERS:
                 listed = ", ".join(map(repr, known.CONTENDERS))
                 raise ArgumentError("contenders", f"be of {listed}", name)
-        reasons = controls.inapplicable(hybrid, [name for name in names if name in controls.ALL])
+        reasons = lab_features.inapplicable(
+            hybrid, dataset, [name for name in names if name in controls.ALL]
+        )
         for name, reason in reasons.items():
             raise ValueError(
                 f"The contender {name!r} does not apply to the model {model.get('name')!r}. "
@@ -187,7 +197,9 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
 
 def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
     """Runs a task and returns the results: those fields of its row that a failed one lacks."""
-    dataset, split = datasets.prepare(task.data, task.seed)
+    dataset, split = datasets.prepare(
+        task.data, task.seed, lab=task.contender not in execution.WITH_CIRCUITS
+    )
     chosen, searched = known.tuned(task, dataset, split, fast)
     contender = known.Contender(task, dataset, chosen, fast)
     with cost.PeakMemory() as memory:

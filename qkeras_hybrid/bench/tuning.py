@@ -135,7 +135,8 @@ def folds_of(split: Split, folds: int, seed: int) -> list[Fold]:
     """Divides the training part of a split for cross-validation.
 
     Classes keep their shares. Features are standardised anew by each fold's training samples,
-    and so are the targets of a regression; costs of decisions stay as they are. Principal
+    and so are the targets of a regression; costs of decisions and amplitudes of states stay as they
+    are. Principal
     components, if the split has them, are those of the whole training part.
 
     Raises:
@@ -151,10 +152,12 @@ def folds_of(split: Split, folds: int, seed: int) -> list[Fold]:
     found = []
     divided = kind(folds, shuffle=True, random_state=seed).split(split.x_train, split.y_train)
     for train, valid in divided:
-        scaler = sklearn_preprocessing.StandardScaler().fit(split.x_train[train].astype("float64"))
-        x_train, x_valid = (
-            scaler.transform(split.x_train[part]).astype("float32") for part in (train, valid)
-        )
+        x_train, x_valid = split.x_train[train], split.x_train[valid]
+        if split.scaled:
+            scaler = sklearn_preprocessing.StandardScaler().fit(x_train.astype("float64"))
+            x_train, x_valid = (
+                scaler.transform(part).astype("float32") for part in (x_train, x_valid)
+            )
         y_train, y_valid = split.y_train[train], split.y_train[valid]
         if not classes and split.y_train.ndim == 1:
             mean, deviation = y_train.mean(), y_train.std() or 1.0

@@ -8,10 +8,12 @@ is scaled by what its training part says.
 - Generated from formulas, in `generators`: `linearly_separable`, `hidden_manifold`,
   `hyperplanes_parity`, `two_curves`, `bars_and_stripes`.
 - Decision problems whose costs a formula makes, in `problems`: `shortest_path`, `knapsack`.
+- Quantum data, in `quantum`: `ising_phases`, `xxz_phases`, `cluster_phases`, `entangled_pairs`,
+  `unknown_coupling`, `noisy_outputs`: states, or what a lab measures of them.
 - A user's file, in `files`: `csv`, `numpy`.
 
 A data set is a function that returns a `Dataset`: its arguments are those that `load` takes. One
-more is one more function in `real`, `generators`, `problems` or `files`.
+more is one more function in `real`, `generators`, `problems`, `quantum` or `files`.
 """
 
 from __future__ import annotations
@@ -24,15 +26,26 @@ from typing import Any
 
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.datasets import files, generators, problems, real
+from qkeras_hybrid.datasets import files, generators, problems, quantum, real
 from qkeras_hybrid.datasets.base import Dataset, Split, split, split_and_features
 
-__all__ = ["Dataset", "Split", "descriptions", "fingerprint", "load", "names", "prepare", "split"]
+__all__ = [
+    "Dataset",
+    "Split",
+    "descriptions",
+    "fingerprint",
+    "load",
+    "names",
+    "prepare",
+    "quantum",
+    "split",
+]
 
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     **real.LOADERS,
     **generators.LOADERS,
     **problems.LOADERS,
+    **quantum.LOADERS,
     **files.LOADERS,
 }
 
@@ -58,8 +71,9 @@ def load(name: str, **arguments: Any) -> Dataset:
     Args:
         name: One of `names()`.
         **arguments: What the data set takes: nothing for real data; for generated data
-            `n_samples`, `seed` and what its module `qkeras_hybrid.datasets.generators` or
-            `qkeras_hybrid.datasets.problems` documents; for files `path` and what
+            `n_samples`, `seed` and what its module `qkeras_hybrid.datasets.generators`,
+            `qkeras_hybrid.datasets.problems` or `qkeras_hybrid.datasets.quantum` documents; for
+            files `path` and what
             `qkeras_hybrid.datasets.files` documents.
 
     Returns:
@@ -98,13 +112,15 @@ def _load(name: str, fingerprint: str | None, **arguments: Any) -> Dataset:
     return _LOADERS[name](**arguments)
 
 
-def prepare(data: Mapping[str, Any], seed: int) -> tuple[Dataset, Split]:
+def prepare(data: Mapping[str, Any], seed: int, *, lab: bool = False) -> tuple[Dataset, Split]:
     """Loads and splits the data that a task's `data` table describes.
 
     Args:
         data: `"name"` and arguments of `load`; `"test_size"`, `"n_train"` and `"pca"` of
             `split`. A generator's `"seed"` in it decides the samples, which all splits share.
         seed: Whole number of at least 0 that decides the split.
+        lab: Whether the parts hold what a lab reports of the samples, for a data set that has
+            both that and states; the samples of each part are the same.
 
     Returns:
         The data set and its two parts. Under `"pca"` the features of the data set are the
@@ -125,7 +141,10 @@ def prepare(data: Mapping[str, Any], seed: int) -> tuple[Dataset, Split]:
     if "name" not in arguments:
         raise ArgumentError("data", "have a `name`", dict(data), f"Known: {', '.join(names())}.")
     dataset = load(**arguments)
-    parts, features = split_and_features(dataset, seed, **splitting)
+    reported = dataset
+    if lab and dataset.lab is not None:
+        reported = dataclasses.replace(dataset, x=dataset.lab, states=False, lab=None)
+    parts, features = split_and_features(reported, seed, **splitting)
     if splitting.get("pca") is not None:
         features.setflags(write=False)
         dataset = dataclasses.replace(dataset, x=features, image_shape=None)

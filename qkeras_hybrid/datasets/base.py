@@ -41,6 +41,10 @@ class Dataset:
         image_shape: `(height, width, channels)` where the features are the pixels of an image
             in this order, else None.
         problem: The problem in which `y` are the costs, for decisions; else None.
+        states: Whether the features are amplitudes of quantum states, which stay as they are
+            where others are scaled.
+        lab: What a lab reports of the same samples, of shape `(n_samples, n_reported)`, for models
+            that can't take states; None where there is nothing but `x`.
     """
 
     name: str
@@ -50,6 +54,8 @@ class Dataset:
     source: str
     image_shape: tuple[int, int, int] | None = None
     problem: DecisionProblem | None = None
+    states: bool = False
+    lab: npt.NDArray[np.float32] | None = None
 
     @property
     def n_features(self) -> int:
@@ -75,7 +81,8 @@ class Split:
 
     Attributes:
         x_train: float32 features of shape `(n_train, n_features)`. Each has mean 0 and
-            variance 1, or is 0 throughout if it is constant in the training part.
+            variance 1, or is 0 throughout if it is constant in the training part; amplitudes of
+            states are as in the data set.
         y_train: Of shape `(n_train,)`: int64 classes, or for regression float32 targets with
             mean 0 and variance 1; for decisions float32 costs of shape `(n_train, n_costs)`, as
             they are in the data set.
@@ -84,6 +91,7 @@ class Split:
             for decisions costs.
         train_index: Which samples of the data set the training part holds, in its order.
         test_index: Which samples of the data set the test part holds, in its order.
+        scaled: Whether the features are scaled: False for amplitudes of states.
     """
 
     x_train: npt.NDArray[np.float32]
@@ -92,6 +100,7 @@ class Split:
     y_test: npt.NDArray[Any]
     train_index: npt.NDArray[np.int64]
     test_index: npt.NDArray[np.int64]
+    scaled: bool = True
 
 
 def check_seed(seed: int) -> None:
@@ -109,6 +118,8 @@ def make_dataset(
     n_classes: int | None = None,
     image_shape: tuple[int, int, int] | None = None,
     problem: DecisionProblem | None = None,
+    states: bool = False,
+    lab: Any = None,
 ) -> Dataset:
     """Returns a data set of read-only copies in the types that `Dataset` promises.
 
@@ -120,6 +131,8 @@ def make_dataset(
         n_classes: The number of classes; None counts them in `y`, 0 says that it is regression.
         image_shape: The shape of an image, if the features are its pixels.
         problem: The problem whose costs `y` are, for decisions.
+        states: Whether the features are amplitudes of states.
+        lab: What a lab reports of the samples, if that is something else.
     """
     if problem is not None:
         n_classes = 0
@@ -128,8 +141,11 @@ def make_dataset(
     # Shared by all who load it: writing to it would change their data too.
     x.setflags(write=False)
     y.setflags(write=False)
+    if lab is not None:
+        lab = np.array(lab, dtype="float32")
+        lab.setflags(write=False)
     classes = int(y.max()) + 1 if n_classes is None else n_classes
-    return Dataset(name, x, y, classes, source, image_shape, problem)
+    return Dataset(name, x, y, classes, source, image_shape, problem, states, lab)
 
 
 def split(
@@ -146,7 +162,8 @@ def split(
     whole has (to the nearest sample). Features are then standardised,
     `(x - mean) / standard deviation`, with mean and deviation of the training part only: the
     test part has no influence on what a model trains on. For regression the targets are
-    standardised in the same way. Costs of decisions are not, for decisions compare their sizes.
+    standardised in the same way. Costs of decisions are not, for decisions compare their sizes;
+    and amplitudes of states are not, for they would be other states.
 
     Args:
         dataset: What to split.
@@ -163,7 +180,8 @@ def split(
     Raises:
         ValueError: If the seed is negative, a part would have fewer samples than there are
             classes (for regression and decisions: than 2), a class has no sample in the training
-            part, or there are not as many training samples or components as asked for.
+            part, there are not as many training samples or components as asked for, or
+            components are asked for of states.
 
     Example:
         >>> from qkeras_hybrid.datasets import load
@@ -187,6 +205,8 @@ def split_and_features(
 ) -> tuple[Split, npt.NDArray[np.float32]]:
     """Returns what `split` returns, and the scaled features of all samples of the data set."""
     train, test = _indices(dataset, seed, test_size, n_train)
+    if dataset.states and pca is not None:
+        raise ArgumentError("pca", "be left out for states", pca, "Components are no states.")
     if pca is not None and positive_int("pca", pca) > min(len(train), dataset.n_features):
         raise ArgumentError(
             "pca",
@@ -194,7 +214,7 @@ def split_and_features(
             f"{dataset.n_features} features of {len(train)} training samples",
             pca,
         )
-    x = _standardised(dataset.x, train)
+    x = dataset.x if dataset.states else _standardised(dataset.x, train)
     if pca is not None:
         # The full solver has no random start, so that a split is decided by its seed alone.
         components = sklearn_decomposition.PCA(pca, svd_solver="full").fit(x[train])
@@ -203,7 +223,10 @@ def split_and_features(
     y = dataset.y
     if dataset.task == "regression":
         y = _standardised(y[:, np.newaxis], train)[:, 0].astype("float32")
-    return Split(features[train], y[train], features[test], y[test], train, test), features
+    parts = Split(
+        features[train], y[train], features[test], y[test], train, test, not dataset.states
+    )
+    return parts, features
 
 
 def _standardised(

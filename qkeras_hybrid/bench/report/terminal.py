@@ -15,6 +15,7 @@ from qkeras_hybrid.bench.report.words import (
     label,
     score,
     seconds,
+    views_sentence,
 )
 from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics import is_tuned, succeeded, summarize
@@ -113,7 +114,10 @@ def flags(rows: Sequence[Row]) -> list[str]:
         rows: The rows of one comparison.
     """
     summaries = summarize(rows)
-    said = []
+    views = views_sentence(rows[0].data)
+    said = [views] if views else []
+    # An empty search space, as where the references alone are tuned, leaves sizes as they are.
+    tuned = any((row.tuning or {}).get("trials") for row in rows if row.contender == "hybrid")
     twins: dict[str, str] = {}
     for summary in summaries:
         twin = twins.setdefault(summary.network, summary.contender)
@@ -129,7 +133,7 @@ def flags(rows: Sequence[Row]) -> list[str]:
                 f"Tuning chose sizes that are not within 5 % of each other: "
                 f"{label(summary.contender)} has {share} parameters than the hybrid in the seed "
                 "in which they differ most."
-                if is_tuned(rows)
+                if tuned
                 else f"No Dense network with one or two hidden layers comes within 5 % of the "
                 f"hybrid's parameters: {label(summary.contender)} has {share}."
             )

@@ -89,6 +89,21 @@ def execution_sentence(table: Mapping[str, Any] | None) -> str:
     return f"The circuits were scored{on} {', '.join(how)}; they were trained{on} without that."
 
 
+def views_sentence(data: Mapping[str, Any]) -> str:
+    """Returns a sentence on data of which contenders have two views; empty for other data.
+
+    Args:
+        data: The table of the data, as in a row.
+    """
+    if not data.get("lab"):
+        return ""
+    copies = f", from {data['shots']} copies of each" if data.get("shots") else ""
+    return (
+        "Contenders that compute circuits took states; all others took what a lab reports of the "
+        f"same samples ({data['lab']}{copies})."
+    )
+
+
 def score(interval: Interval, metric: str = "accuracy") -> str:
     """Returns a score with its interval: "81.0 ± 2.5 %", or "0.810 ± 0.025" of R²."""
     if math.isnan(interval.mean):
