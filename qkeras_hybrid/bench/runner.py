@@ -46,11 +46,12 @@ def plan(
     Args:
         data: As `qkeras_hybrid.datasets.prepare` takes it.
         model: As `qkeras_hybrid.bench.models.build` takes it.
-        training: `"epochs"`, `"batch_size"`, `"learning_rate"`, and for decisions `"loss"`.
+        training: `"epochs"`, `"batch_size"`, `"learning_rate"`, `"patience"` if training is to stop
+            by validation, and for decisions `"loss"`.
         seeds: Whole numbers of at least 0.
         contenders: Names of `bench.contenders.CONTENDERS`; None for the hybrid and all controls
             that apply.
-        **more: `tuning`, `suite` and `execution`, as attributes of the tasks.
+        **more: `tuning`, `suite`, `execution` and `size`, as attributes of the tasks.
 
     Returns:
         The tasks, all contenders of a seed before the next seed; and for each control that was
@@ -103,12 +104,14 @@ def plan(
 
 
 _TRAINING: dict[str, type] = {"epochs": int, "batch_size": int, "learning_rate": float}
-_MORE = ("loss",)
+_MORE = ("patience", "loss")
 
 
 def _check_training(training: Mapping[str, Any]) -> None:
-    for name, kind in _TRAINING.items():
+    for name, kind in {**_TRAINING, "patience": int}.items():
         if name not in training:
+            if name in _MORE:
+                continue
             raise ArgumentError("training", f"have `{name}`", dict(training))
         value = training[name]
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -168,6 +171,7 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
         **task.definition(),
         base=task.base,
         suite=task.suite,
+        size=task.size,
         error=error,
         started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         versions=versions(),
@@ -215,6 +219,11 @@ def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
             {
                 "seconds": training.ends,
                 "train_score": [_number(value) for value in training.score],
+                **(
+                    {"valid_loss": [_number(value) for value in training.valid_loss]}
+                    if training.valid_loss
+                    else {}
+                ),
             }
             if training
             else None
@@ -222,7 +231,7 @@ def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
         "cost": cost.measure(
             model,
             split,
-            contender.training,
+            contender.training if training is None else {**contender.training, **training.work},
             first_epoch_seconds=first_epoch_seconds,
             epoch_seconds=epoch_seconds,
             peak_memory=memory.bytes,

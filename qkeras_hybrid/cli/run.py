@@ -168,6 +168,7 @@ def _plan(suite: Suite) -> list[Task]:
                 tuning=one.tuning,
                 suite=suite.name,
                 execution=one.execution,
+                size=one.size,
             )
         except ValueError as error:
             raise ValueError(f"The suite {suite.path}, line {one.line}: {error}") from error
