@@ -28,7 +28,7 @@ class Training:
             compilation, the optimizer's variables.
         later_epoch_seconds: Each later epoch, from its first batch to its last.
         seconds: All epochs together.
-        n_train: The number of samples that each epoch took.
+        n_train: The number of samples that each epoch took; None for all.
         n_valid: The number of samples that validated each epoch.
         valid_loss: The loss on these after each epoch; the weights are those of the lowest.
     """
@@ -39,14 +39,15 @@ class Training:
     first_epoch_seconds: float
     later_epoch_seconds: list[float]
     seconds: float
-    n_train: int
+    n_train: int | None = None
     n_valid: int = 0
     valid_loss: list[float] = dataclasses.field(default_factory=list)
 
     @property
     def work(self) -> dict[str, int]:
         """What `qkeras_hybrid.bench.cost.measure` counts: epochs and samples as they were."""
-        return {"epochs": len(self.loss), "n_train": self.n_train, "n_valid": self.n_valid}
+        trained = {} if self.n_train is None else {"n_train": self.n_train}
+        return {"epochs": len(self.loss), "n_valid": self.n_valid, **trained}
 
 
 class EpochClock(keras.callbacks.Callback):
