@@ -25,6 +25,16 @@ from qkeras_hybrid.bench.statistics.curves import (
     learning_curves,
     time_to_score,
 )
+from qkeras_hybrid.bench.statistics.frontiers import (
+    LEVEL,
+    LEVELS,
+    Contest,
+    Frontier,
+    Need,
+    Reach,
+    frontiers,
+)
+from qkeras_hybrid.bench.statistics.fronts import Front, Point
 from qkeras_hybrid.bench.statistics.inference import (
     ALPHA,
     MARGIN,
@@ -61,15 +71,23 @@ from qkeras_hybrid.bench.statistics.rows import (
 __all__ = [
     "ALPHA",
     "COSTS",
+    "LEVEL",
+    "LEVELS",
     "MARGIN",
     "MIN_PAIRS",
     "Aggregate",
+    "Contest",
     "Contrast",
     "Curve",
     "Estimate",
+    "Front",
+    "Frontier",
     "Interval",
+    "Need",
     "Outcome",
+    "Point",
     "Ranks",
+    "Reach",
     "Summary",
     "Sweep",
     "TimeToScore",
@@ -81,6 +99,7 @@ __all__ = [
     "data_set",
     "equivalence",
     "execution",
+    "frontiers",
     "holm",
     "hybrid_target",
     "is_tuned",
