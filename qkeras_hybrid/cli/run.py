@@ -241,7 +241,17 @@ def _show(rows: Sequence[Row], folder: Path) -> None:
     from qkeras_hybrid.bench import report, statistics
 
     console = rich.console.Console(highlight=False)
+    for one in statistics.frontiers(rows):
+        console.print(report.sentence(one), markup=False)
+        console.print()
+        console.print(report.frontier_table(one))
+        console.print()
+        for note in report.frontier_notes(one):
+            console.print(note, markup=False)
+        console.print()
     for its in statistics.comparisons(rows).values():
+        if its[0].size is not None:
+            continue
         console.print(report.table(its))
         console.print()
         for note in report.flags(its):

@@ -34,7 +34,7 @@ from qkeras_hybrid.bench.statistics.frontiers import (
     Reach,
     frontiers,
 )
-from qkeras_hybrid.bench.statistics.fronts import Front, Point
+from qkeras_hybrid.bench.statistics.fronts import NEAR, Front, Point
 from qkeras_hybrid.bench.statistics.inference import (
     ALPHA,
     MARGIN,
@@ -75,6 +75,7 @@ __all__ = [
     "LEVELS",
     "MARGIN",
     "MIN_PAIRS",
+    "NEAR",
     "Aggregate",
     "Contest",
     "Contrast",

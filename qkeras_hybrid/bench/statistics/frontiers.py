@@ -96,6 +96,7 @@ class Frontier:
             has fewer than two places, or nothing beside it, is left out.
         apart: By axis, the contenders whose costs overlap too little with the hybrid's to compare,
             with the lowest and the highest of their costs.
+        hybrid_parameters: The fewest and the most parameters of the hybrid; NaN without one.
         best: The best mean score of the contenders that are compared by their parameters.
         best_contender: Whose it is.
         reaches: For each of these the parameters to reach each of `LEVELS`; empty if the best
@@ -115,6 +116,7 @@ class Frontier:
     n_train: int
     fronts: Mapping[str, tuple[Front, ...]]
     apart: Mapping[str, tuple[tuple[str, float, float], ...]]
+    hybrid_parameters: tuple[float, float]
     best: float
     best_contender: str
     reaches: Mapping[str, tuple[Reach, ...]]
@@ -191,6 +193,7 @@ def _frontier(ids: Sequence[str], rows: list[Row]) -> Frontier:
         n_train=most,
         fronts=drawn_fronts,
         apart=apart,
+        hybrid_parameters=_ends(compared.get("hybrid")),
         best=best,
         best_contender=best_contender,
         reaches=reaches,
@@ -223,6 +226,12 @@ def _scores(
         if costs:
             found[contender] = Scores(np.array(costs, float), np.array(values, float))
     return found
+
+
+def _ends(scores: Scores | None) -> tuple[float, float]:
+    if scores is None:
+        return math.nan, math.nan
+    return float(scores.costs.min()), float(scores.costs.max())
 
 
 def _comparable(
