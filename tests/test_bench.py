@@ -390,7 +390,7 @@ def test_a_regression_is_trained_and_scored_by_r2() -> None:
 
 def test_outputs_that_are_not_finite_count_as_wrong() -> None:
     class Model(keras.Model):
-        def predict(self, x: Any, **options: Any) -> Any:
+        def predict_on_batch(self, x: Any) -> Any:
             nan, inf = math.nan, math.inf
             return np.array([[0.9, 0.1], [0.9, 0.1], [nan, nan], [inf, 0.0], [0.2, 0.8]])
 
@@ -499,9 +499,9 @@ def test_the_own_settings_of_a_task_are_the_first_that_tuning_tries(
     tried = []
 
     class Seen(contenders.Contender):
-        def __init__(self, task: Task, dataset: Any, hyperparameters: Any) -> None:
+        def __init__(self, task: Task, dataset: Any, hyperparameters: Any, fast: bool) -> None:
             tried.append(dict(hyperparameters))
-            super().__init__(task, dataset, hyperparameters)
+            super().__init__(task, dataset, hyperparameters, fast)
 
     monkeypatch.setattr(contenders, "Contender", Seen)
     if contender not in REFERENCES:
@@ -605,7 +605,9 @@ class Trainer:
         self.stops_at = -1
         monkeypatch.setattr(runner, "run_task", self)
 
-    def __call__(self, task: Task, on_epoch: runner.OnEpoch, alone: bool = True) -> Row:
+    def __call__(
+        self, task: Task, on_epoch: runner.OnEpoch, alone: bool = True, fast: bool = False
+    ) -> Row:
         if len(self.ran) == self.stops_at:
             raise KeyboardInterrupt
         self.ran.append(task.id)

@@ -83,7 +83,7 @@ class Runs:
         self.stops_at = -1
         self.fails = ""
 
-    def __call__(self, task: runner.Task, on_epoch: runner.OnEpoch) -> dict[str, Any]:
+    def __call__(self, task: runner.Task, on_epoch: runner.OnEpoch, fast: bool) -> dict[str, Any]:
         if self.count == self.stops_at:
             raise KeyboardInterrupt
         self.count += 1

@@ -315,3 +315,24 @@ def test_a_frontier_without_its_hybrid_has_no_contest() -> None:
     assert one.contests == {}
     assert one.thriftiest is None
     assert set(one.reaches) == {"linear", "mlp"}
+
+
+def test_seconds_are_those_of_runs_that_had_the_machine_to_themselves() -> None:
+    planted = {"hybrid": HYBRID, "frozen_circuit": HYBRID}
+    made = made_rows.changed(
+        rows(planted),
+        fit_seconds=lambda row: row.parameters / 10 if row.seed == 3 else 1000.0,
+        timing_comparable=lambda row: row.seed == 3,
+    )
+    one = only(frontiers(made))
+    assert one.timed
+    assert one.fronts["fit_seconds"][0].costs == (2, 4, 8, 16)
+    # Where one size has no such run, nothing is said of seconds.
+    beside = made_rows.changed(
+        made,
+        lambda row: row.parameters == 40 and row.contender == "hybrid",
+        timing_comparable=False,
+    )
+    one = only(frontiers(beside))
+    assert not one.timed
+    assert "fit_seconds" not in one.fronts

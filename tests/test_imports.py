@@ -49,8 +49,9 @@ LAZY_LIBRARIES = {
     "sympy": ANYWHERE,
     # Gradients are taken by each Keras backend's own means.
     # The step that `perf` times is the backend's, and TensorBoard's format is TensorFlow's.
+    # `bench` compiles whole epochs where the backend is TensorFlow.
     "tensorflow": (
-        *("_lazy", "_gradients_of", "engines", "bench.tracking", "perf.steps"),
+        *("_lazy", "_gradients_of", "engines", "bench.epochs", "bench.tracking", "perf.steps"),
         # The converters are TensorFlow's.
         *("exporting.litert", "exporting.saved_model"),
     ),

@@ -164,3 +164,19 @@ def test_predictions_are_counted_without_the_gradient() -> None:
     # The features come as they are, but a gradient by the encoded angles counts too.
     assert cost.evaluations_a_sample(model, x) == 1 + 2 * 8
     assert cost.evaluations_a_sample(model, x, gradient=False) == 1
+
+
+@pytest.mark.parametrize("contender", ["hybrid", "hashed_dense"])
+def test_trained_fast_the_same_epochs_count(contender: str) -> None:
+    task = dataclasses.replace(
+        TASK, contender=contender, training={**TASK.training, "epochs": 12, "learning_rate": 0.3}
+    )
+    for seed in (0, 1):  # the second with the trace of the first
+        one = dataclasses.replace(task, seed=seed)
+        by_fit, fast = runner.run_task(one), runner.run_task(one, fast=True)
+        assert (by_fit.error, fast.error) == (None, None)
+        assert by_fit.curve is not None
+        assert fast.curve is not None
+        # float32 sums in another order, over a dozen epochs.
+        assert fast.curve["valid_loss"] == pytest.approx(by_fit.curve["valid_loss"], rel=1e-3)
+        assert fast.test_score == by_fit.test_score

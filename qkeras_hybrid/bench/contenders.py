@@ -13,9 +13,19 @@ import numpy.typing as npt
 
 from qkeras_hybrid import datasets
 from qkeras_hybrid._lazy import lazy_module
-from qkeras_hybrid.bench import controls, execution, fitting, inspection, models, switching, tuning
+from qkeras_hybrid.bench import (
+    controls,
+    execution,
+    fitting,
+    inspection,
+    models,
+    switching,
+    traces,
+    tuning,
+)
 from qkeras_hybrid.bench.goals import goal_of
 from qkeras_hybrid.bench.metrics import metric_of
+from qkeras_hybrid.bench.model_files import is_file
 from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.task import Task
 from qkeras_hybrid.layers import QuantumKernel
@@ -42,17 +52,24 @@ class Contender:
         dataset: What it is for.
         hyperparameters: In place of what the task says: of `training`, `"model."` and the name of
             an argument of the hybrid's builder, or of a reference.
+        fast: Whether Keras models train fast: see `bench.fitting.train`.
     """
 
     def __init__(
-        self, task: Task, dataset: datasets.Dataset, hyperparameters: Mapping[str, Any]
+        self,
+        task: Task,
+        dataset: datasets.Dataset,
+        hyperparameters: Mapping[str, Any],
+        fast: bool = False,
     ) -> None:
         self.task = task
+        self.fast = fast
         self.dataset = dataset
         self.reference = REFERENCES.get(task.contender)
         self.fit_seconds = 0.0
         self.hybrid_parameters = 0
         self.engine: str | None = None
+        self._untrained: Any = None
         model, training = dict(task.model), dict(task.training)
         if self.reference is None:
             for name, value in hyperparameters.items():
@@ -74,11 +91,10 @@ class Contender:
     ) -> tuple[Any, fitting.Training | None]:
         """Makes the contender and fits it; a Keras model comes with how its training went.
 
-        Its circuits are computed as in training; see `evaluating` for what comes after.
+        Its circuits are computed as in training; see `evaluating` for what comes after. A model
+        that was trained fast is lent, until the next is fitted.
         """
-        # Layers get the names, and weights the values, that they would get in a new process.
-        keras.utils.clear_session(free_memory=False)
-        keras.utils.set_random_seed(self.task.seed)
+        traces.start_anew(self.task.seed, keep=self.fast and not is_file(self.model["name"]))
         hybrid = models.build(self.model, self.dataset)
         self.hybrid_parameters = inspection.trainable_parameters(hybrid)
         if self.reference is not None:
@@ -95,8 +111,10 @@ class Contender:
             seed=self.task.seed,
             problem=self.dataset.problem,
             on_epoch=on_epoch,
+            fast=self.fast,
         )
-        return model, training
+        self._untrained = model
+        return (model if training.model is None else training.model), training
 
     def score(self, model: Any, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
         """Returns the score of a fitted model; what it is says `metric`."""
@@ -107,16 +125,21 @@ class Contender:
         """What its scores are, a key of `qkeras_hybrid.bench.metrics.METRICS`."""
         return goal_of(self.dataset.y, self.dataset.problem).metric
 
-    def evaluating(self, model: Any) -> None:
-        """Has the circuits of a fitted model computed as its scores are to be."""
+    def evaluating(self, model: Any) -> Any:
+        """Returns a fitted model with its circuits computed as its scores are to be."""
         table = self.task.execution or {}
         if execution.in_training(table) == table:
-            return
+            return model
+        if model is not self._untrained:
+            # The model is lent: it must compute as before when it is trained again.
+            traces.copy_variables(model, self._untrained)
+            model = self._untrained
         # What shots draw then follows from the seed, whatever training drew.
         keras.utils.set_random_seed(self.task.seed)
         engine = switching.put(model, table)
         if engine != self.engine:
             self.engine = f"{self.engine} in training, {engine} in evaluation"
+        return model
 
     def _fitted_reference(self, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> Any:
         assert self.reference is not None
@@ -165,7 +188,7 @@ def _own_settings(task: Task) -> dict[str, Any]:
 
 
 def tuned(
-    task: Task, dataset: datasets.Dataset, split: datasets.Split
+    task: Task, dataset: datasets.Dataset, split: datasets.Split, fast: bool = False
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
     """Searches for hyperparameters on the training part, if the task says so."""
     if task.tuning is None:
@@ -175,7 +198,7 @@ def tuned(
     space = task.tuning.get("search_space", {}) if reference is None else reference.search_space
 
     def objective(hyperparameters: Mapping[str, Any], fold: tuning.Fold) -> float:
-        contender = Contender(task, dataset, hyperparameters)
+        contender = Contender(task, dataset, hyperparameters, fast)
         model, _ = contender.fitted(fold.x_train, fold.y_train)
         # The search looks for the highest value.
         return sign * contender.score(model, fold.x_valid, fold.y_valid)

@@ -11,9 +11,13 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from qkeras_hybrid.bench import traces
+from qkeras_hybrid.bench.epochs import EpochClock, fitted_epochs
 from qkeras_hybrid.bench.goals import goal_of
 from qkeras_hybrid.bench.validation import Validation
 from qkeras_hybrid.decisions import DecisionProblem
+
+__all__ = ["EpochClock", "Training", "score", "train"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,6 +35,11 @@ class Training:
         n_train: The number of samples that each epoch took; None for all.
         n_valid: The number of samples that validated each epoch.
         valid_loss: The loss on these after each epoch; the weights are those of the lowest.
+        model: The model that was trained: the one given, or, where training is fast, one with the
+            same layers that was traced before. It is lent then, until the next training.
+        fast: Whether it trained fast.
+        reused: Whether it was traced before: then nothing in `first_epoch_seconds` happens only
+            once.
     """
 
     loss: list[float]
@@ -42,24 +51,15 @@ class Training:
     n_train: int | None = None
     n_valid: int = 0
     valid_loss: list[float] = dataclasses.field(default_factory=list)
+    model: Any = None
+    fast: bool = False
+    reused: bool = False
 
     @property
     def work(self) -> dict[str, int]:
         """What `qkeras_hybrid.bench.cost.measure` counts: epochs and samples as they were."""
         trained = {} if self.n_train is None else {"n_train": self.n_train}
         return {"epochs": len(self.loss), "n_valid": self.n_valid, **trained}
-
-
-class EpochClock(keras.callbacks.Callback):
-    """Times an epoch from its first batch to its last, without what `fit` does around it."""
-
-    seconds = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        self._start = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        self.seconds = time.perf_counter() - self._start
 
 
 def train(
@@ -75,8 +75,13 @@ def train(
     loss: str | None = None,
     problem: DecisionProblem | None = None,
     on_epoch: Callable[[int], None] = lambda done: None,
+    fast: bool = False,
 ) -> Training:
     """Trains a model with Adam, on the same batches in the same order for the same seed.
+
+    By Keras's `fit`, or fast: under TensorFlow in compiled epochs, and under TensorFlow and JAX
+    with the trace of an earlier model that has the same layers. The numbers are the same. The
+    seconds are not: those of `fit` have its data pipeline in them, which a user pays too.
 
     Args:
         model: A model with class probabilities as outputs, with one output for regression, or
@@ -94,6 +99,9 @@ def train(
         loss: For decisions, a name of `qkeras_hybrid.bench.goals.LOSSES`; None for SPO+.
         problem: The problem in which `y` are the costs, for decisions.
         on_epoch: Called after each epoch with the number of epochs done.
+        fast: Whether to train fast. Decisions don't: their losses draw on the host, from state that
+            is no variable of Keras's, and the host is what takes their time. Neither does anything
+            under torch, which traces nothing.
 
     Returns:
         Losses, scores and times.
@@ -105,34 +113,36 @@ def train(
     y = goal.targets(y)
     # XLA can't call what decides; under JAX and torch the host call is part of the graph.
     calls_host = problem is not None and keras.backend.backend() == "tensorflow"
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        goal.loss(loss, seed),
-        metrics=[goal.in_training()],
-        jit_compile=False if calls_host else "auto",
-    )
+
+    def compiled(model: keras.Model) -> None:
+        model.compile(
+            keras.optimizers.Adam(learning_rate),
+            goal.loss(loss, seed),
+            metrics=[goal.in_training()],
+            jit_compile=False if calls_host else "auto",
+        )
+
+    reused, fast = False, fast and problem is None and keras.backend.backend() != "torch"
+    if fast:
+        trace = traces.trace(
+            model, compiled, x, y, kind=f"Adam, {goal.metric}, {loss}", learning_rate=learning_rate
+        )
+        model, reused, epoch_on = trace.model, trace.reused, trace.on
+    else:
+        compiled(model)
+        epoch_on = fitted_epochs(model)
+    one_epoch = epoch_on(x, y, batch_size)
     # Keras draws the order of batches from state that also depends on the model's layers. The
     # order is drawn here instead, so that all contenders of a seed see the same batches.
     order = np.random.default_rng(seed)
-    clock = EpochClock()
     losses, score, ends, epoch_seconds = [], [], [], []
     start = time.perf_counter()
     for epoch in range(epochs):
-        shuffled = order.permutation(len(x))
-        history = model.fit(
-            x[shuffled],
-            y[shuffled],
-            batch_size=batch_size,
-            shuffle=False,
-            initial_epoch=epoch,
-            epochs=epoch + 1,
-            verbose=0,
-            callbacks=[clock],
-        )
+        results, seconds = one_epoch(order.permutation(len(x)))
         ends.append(time.perf_counter() - start)
-        epoch_seconds.append(clock.seconds)
-        losses.append(float(history.history["loss"][0]))
-        score.append(float(history.history["score"][0]))
+        epoch_seconds.append(seconds)
+        losses.append(results["loss"])
+        score.append(results["score"])
         on_epoch(epoch + 1)
         if watch is not None and watch.ends_training(model, goal.targets(watch.y_valid)):
             break
@@ -148,6 +158,9 @@ def train(
         len(x),
         len(watch.x_valid) if watch else 0,
         watch.losses if watch else [],
+        model,
+        fast,
+        reused,
     )
 
 
@@ -172,5 +185,9 @@ def score(
     """
     if not isinstance(model, keras.Model):
         return float(model.score(x, y))
-    outputs = np.asarray(model.predict(x, batch_size=batch_size, verbose=0))
-    return goal_of(y, problem).score(outputs, y)
+    # Not `predict`: its data pipeline takes longer than what it computes.
+    parts = [
+        np.asarray(model.predict_on_batch(x[start : start + batch_size]))
+        for start in range(0, len(x), batch_size)
+    ]
+    return goal_of(y, problem).score(np.concatenate(parts), y)

@@ -28,7 +28,7 @@ class Row:
         started: When, in UTC.
         versions: Of Python and of the packages that matter.
         machine: What kind of machine it ran on.
-        timing_comparable: Whether nothing else ran beside it, so that times compare.
+        timing_comparable: Whether times compare: `fit` trained it, and nothing else ran beside it.
         network: A line that says what was fitted. This and what follows is of a run that ended
             without an error; others have the defaults.
         engine: The name of the engine; None without a quantum layer. Where another engine trained
@@ -42,7 +42,9 @@ class Row:
         train_score: Of the training part; None if it is not a finite number.
         test_score: Of the test part, which is looked at once; likewise.
         loss: Of each epoch; None for scikit-learn.
-        first_epoch_seconds: With compilation.
+        trained_by: How it was trained, and so what the seconds of its epochs are of: "fit" for
+            Keras's, or "fast", see `qkeras_hybrid.bench.fitting.train`.
+        first_epoch_seconds: With compilation; None where the trace is an earlier run's.
         later_epoch_seconds: Of each later epoch.
         epoch_seconds: The median of these; None if there is only one epoch.
         fit_seconds: In all.
@@ -81,6 +83,7 @@ class Row:
     train_score: float | None = None
     test_score: float | None = None
     loss: Sequence[float | None] | None = None
+    trained_by: str = "fit"
     first_epoch_seconds: float | None = None
     later_epoch_seconds: Sequence[float] | None = None
     epoch_seconds: float | None = None
@@ -133,10 +136,11 @@ class Row:
         """Returns the row as its line holds it: of a failed run without results.
 
         How circuits are computed, and the size in a frontier, are left out where nothing is said
-        of them, as in older rows.
+        of them, as in older rows; and how it was trained where `fit` did it.
         """
         unsaid = [] if self.execution else ["execution", "base"]
         unsaid += [] if self.size else ["size"]
+        unsaid += ["trained_by"] if self.trained_by == "fit" else []
         names = [field.name for field in dataclasses.fields(self) if field.name not in unsaid]
         if self.error is not None:
             names = names[: names.index("network")]
@@ -147,7 +151,7 @@ _TEXT, _TABLE, _LIST = (str,), (dict,), (list,)
 _INTEGER, _NUMBER, _BOOL = (int,), (int, float), (bool,)
 _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task", "comparison", "backend", "contender", "suite", "error"), _TEXT),
-    **dict.fromkeys(("base", "started", "network", "engine", "metric"), _TEXT),
+    **dict.fromkeys(("base", "started", "network", "engine", "metric", "trained_by"), _TEXT),
     **dict.fromkeys(("data", "model", "training", "tuning", "fingerprints", "versions"), _TABLE),
     **dict.fromkeys(("execution", "size", "machine", "hyperparameters", "curve", "cost"), _TABLE),
     **dict.fromkeys(("seed", "parameters", "n_train", "n_test"), _INTEGER),

@@ -126,7 +126,13 @@ def _check_training(training: Mapping[str, Any]) -> None:
 # Running a task.
 
 
-def run_task(task: Task, on_epoch: OnEpoch = lambda task, done: None, *, alone: bool = True) -> Row:
+def run_task(
+    task: Task,
+    on_epoch: OnEpoch = lambda task, done: None,
+    *,
+    alone: bool = True,
+    fast: bool = False,
+) -> Row:
     """Trains and tests one contender on one split.
 
     Split, first weights and order of the batches follow from the task's seed. An exception in
@@ -137,6 +143,8 @@ def run_task(task: Task, on_epoch: OnEpoch = lambda task, done: None, *, alone: 
         task: What to run.
         on_epoch: Called with the task and the number of epochs done, first with 0.
         alone: Whether nothing else runs on the machine, so that times compare.
+        fast: Whether Keras models train fast, with the same results: see `bench.fitting.train`.
+            The seconds of such rows are marked as not comparable.
 
     Returns:
         The row: of a run that failed, with the error and without results.
@@ -144,7 +152,8 @@ def run_task(task: Task, on_epoch: OnEpoch = lambda task, done: None, *, alone: 
     row = failed(task, None, alone=alone)
     on_epoch(task, 0)
     try:
-        return dataclasses.replace(row, **_run(task, on_epoch))
+        row = dataclasses.replace(row, **_run(task, on_epoch, fast))
+        return dataclasses.replace(row, timing_comparable=alone and row.trained_by == "fit")
     except Exception as error:
         if _interrupted(error):
             raise KeyboardInterrupt from error
@@ -180,20 +189,23 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
     )
 
 
-def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
+def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
     """Runs a task and returns the results: those fields of its row that a failed one lacks."""
     dataset, split = datasets.prepare(task.data, task.seed)
-    chosen, searched = known.tuned(task, dataset, split)
-    contender = known.Contender(task, dataset, chosen)
+    chosen, searched = known.tuned(task, dataset, split, fast)
+    contender = known.Contender(task, dataset, chosen, fast)
     with cost.PeakMemory() as memory:
         model, training = contender.fitted(
             split.x_train, split.y_train, functools.partial(on_epoch, task)
         )
-    contender.evaluating(model)
+    model = contender.evaluating(model)
     parameters = contender.parameters(model)
     later = training.later_epoch_seconds if training else []
     epoch_seconds = statistics.median(later) if later else None
-    first_epoch_seconds = training.first_epoch_seconds if training else None
+    fast = training is not None and training.fast
+    # What happens only once has happened in an earlier run then.
+    reused = training is not None and training.reused
+    first_epoch_seconds = training.first_epoch_seconds if training and not reused else None
     return {
         "network": contender.describe(model),
         "engine": contender.engine,
@@ -212,6 +224,7 @@ def _run(task: Task, on_epoch: OnEpoch) -> dict[str, Any]:
         "first_epoch_seconds": first_epoch_seconds,
         "later_epoch_seconds": later if training else None,
         "epoch_seconds": epoch_seconds,
+        "trained_by": "fast" if fast else "fit",
         "fit_seconds": training.seconds if training else contender.fit_seconds,
         "hyperparameters": contender.hyperparameters,
         "tuning": searched,
@@ -251,6 +264,7 @@ def run(
     on_epoch: OnEpoch = lambda task, done: None,
     *,
     timing: bool = False,
+    fast: bool = False,
 ) -> Iterator[Row]:
     """Runs the tasks that have no row yet, one after the other; appends each row as it ends.
 
@@ -261,13 +275,14 @@ def run(
         tasks: What to run, in this order.
         results: The open results file.
         on_epoch: Called with the task and the number of epochs done, first with 0.
-        timing: Whether to run again, alone, what others ran beside.
+        timing: Whether to run again what has seconds that don't compare.
+        fast: As of `run_task`.
 
     Yields:
         Each new row once it is on disk.
     """
     for task in missing(tasks, results, timing=timing):
-        row = run_task(task, on_epoch)
+        row = run_task(task, on_epoch, fast=fast)
         results.append(row)
         yield row
 

@@ -63,7 +63,10 @@ def run(
     ] = None,
     timing: Annotated[
         bool,
-        typer.Option("--timing", help="Run again, alone, what others ran beside: for its seconds."),
+        typer.Option(
+            "--timing",
+            help="Run again, alone and by Keras's fit, what has no seconds that compare.",
+        ),
     ] = False,
     fresh: Annotated[
         bool,
@@ -88,6 +91,9 @@ def run(
     Each run is a line of JSON in the results file. The same command given again, after Ctrl-C
     or after a change of the suite, runs only what is missing. `qkeras-hybrid report DIR` makes a
     page of the rows.
+
+    Models train in whole epochs, and the seeds of a task share what was compiled: the results are
+    those of Keras's fit, and the seconds are not. `--timing` measures them.
 
     Examples:
     - `qkeras-hybrid run quick`
@@ -227,7 +233,7 @@ def _run(
             return processes.run_ray(tasks, results, ray, on_lost)
         if n_workers > 1:
             return processes.run_processes(tasks, results, n_workers, on_lost)
-        return runner.run(tasks, results, on_epoch, timing=timing)
+        return runner.run(tasks, results, on_epoch, timing=timing, fast=not timing)
 
     def on_row(row: Row) -> None:
         for track in trackers:

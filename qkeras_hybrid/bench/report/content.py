@@ -350,8 +350,9 @@ def _protocol(rows: list[Row], suites: list[str]) -> list[tuple[str, str]]:
             "Timing",
             "every run had the machine to itself"
             if not beside
-            else f"{beside:,} of {len(rows):,} runs had others beside them: where a contender has "
-            "runs alone, its times are theirs; else they don't compare and no cost is claimed",
+            else f"{beside:,} of {len(rows):,} runs trained fast, for the scores, or had others "
+            "beside them: where a contender has timed runs, its times are theirs; else they don't "
+            "compare and no cost is claimed",
         )
     )
     for name in ("machine", "versions"):

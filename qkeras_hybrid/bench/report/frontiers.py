@@ -132,8 +132,11 @@ def notes(one: Frontier) -> list[str]:
     if one.failed:
         is_are = "is" if one.failed == 1 else "are"
         said.append(f"{words.counted(one.failed, 'run')} failed and {is_are} in no mean.")
-    if not one.timing_comparable:
-        said.append("Some runs had others beside them: their seconds don't compare.")
+    if not one.timed:
+        said.append(
+            "Nothing is said of seconds of training: for that, each size needs a run that was "
+            "trained by fit and had the machine to itself (option --timing)."
+        )
     return said
 
 

@@ -177,7 +177,14 @@ def flags(rows: Sequence[Row]) -> list[str]:
             "The rows come from more than one machine or set of versions: their seconds don't "
             "compare."
         )
-    beside = sum(not row.timing_comparable for row in latest(rows).values())
+    untimed = [row for row in latest(rows).values() if not row.timing_comparable]
+    fast = sum(row.trained_by == "fast" for row in untimed)
+    beside = len(untimed) - fast
+    if fast:
+        said.append(
+            f"{counted(fast, 'run')} of {len(latest(rows))} trained fast, for the scores: "
+            f"{'its' if fast == 1 else 'their'} seconds don't compare, and --timing measures them."
+        )
     if beside:
         said.append(
             f"{counted(beside, 'run')} of {len(latest(rows))} had other runs beside "

@@ -33,7 +33,7 @@ LEVEL = 0.95
 AXES: Mapping[str, Callable[[Row], float | None]] = {
     "parameters": lambda row: row.parameters,
     "n_train": lambda row: row.n_train,
-    "fit_seconds": lambda row: row.fit_seconds,
+    "fit_seconds": lambda row: row.fit_seconds if row.timing_comparable else None,
     "circuit_evaluations_total": lambda row: row.cost.get("circuit_evaluations_total"),
 }
 """What scores are held against, by name, and where a row has it."""
@@ -104,7 +104,8 @@ class Frontier:
         contests: The hybrid against each of these.
         thriftiest: The hybrid against the classical one that needs the fewest parameters, which is
             looked for anew in each resample; None without a classical one.
-        timing_comparable: Whether all runs had the machine to themselves.
+        timed: Whether each contender has a run at each size whose seconds compare; else nothing
+            is held against seconds.
         failed: How many runs failed.
     """
 
@@ -122,7 +123,7 @@ class Frontier:
     reaches: Mapping[str, tuple[Reach, ...]]
     contests: Mapping[str, Contest]
     thriftiest: Contest | None
-    timing_comparable: bool
+    timed: bool
     failed: int
 
 
@@ -173,7 +174,10 @@ def _frontier(ids: Sequence[str], rows: list[Row]) -> Frontier:
     drawn_fronts: dict[str, tuple[Front, ...]] = {}
     apart: dict[str, tuple[tuple[str, float, float], ...]] = {}
     compared: dict[str, Scores] = {}
+    timed = _is_timed(whole)
     for axis, value in AXES.items():
+        if axis == "fit_seconds" and not timed:
+            continue
         found = _scores(good if axis == "n_train" else whole, value, seeds)
         found, apart[axis] = _comparable(found)
         if axis == "parameters":
@@ -199,9 +203,18 @@ def _frontier(ids: Sequence[str], rows: list[Row]) -> Frontier:
         reaches=reaches,
         contests=contests,
         thriftiest=thriftiest,
-        timing_comparable=all(row.timing_comparable for row in good),
+        timed=timed,
         failed=len(rows) - len(good),
     )
+
+
+def _is_timed(rows: Iterable[Row]) -> bool:
+    """Whether each contender has a run at each size whose seconds compare."""
+    timed: dict[tuple[str, str], bool] = {}
+    for row in rows:
+        key = (row.contender, row.comparison)
+        timed[key] = timed.get(key, False) or row.timing_comparable
+    return all(timed.values())
 
 
 def _scores(
@@ -209,7 +222,7 @@ def _scores(
 ) -> dict[str, Scores]:
     """Returns the scores of each contender, of those that have something over 0 on an axis.
 
-    A size costs the median over its seeds.
+    A size costs the median over its seeds that have it.
     """
     found = {}
     for contender, its in by_contender(rows).items():

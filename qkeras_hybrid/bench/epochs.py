@@ -1,0 +1,133 @@
+"""Whole epochs of training: by Keras's `fit`, or in one compiled call under TensorFlow.
+
+Keras's `fit` starts a data pipeline in every epoch and goes back to Python after each batch, which
+takes far longer than the arithmetic of small models. Under TensorFlow an epoch is one compiled
+loop over the batches instead. In the loop stands Keras's own `train_step`, so that loss, gradients,
+optimizer and metrics are those of `fit`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[Any]
+
+Epoch = Callable[[Array], tuple[dict[str, float], float]]
+"""Trains once on all samples, in the order of the given places.
+
+Returns the loss and the metrics by name, and the seconds from the first batch to the last."""
+
+EpochOn = Callable[[Array, Array, int], Epoch]
+"""Given samples, targets and the number of samples in a batch, returns what trains on them."""
+
+
+class EpochClock(keras.callbacks.Callback):
+    """Times an epoch from its first batch to its last, without what `fit` does around it."""
+
+    seconds = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._start = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self.seconds = time.perf_counter() - self._start
+
+
+def fitted_epochs(model: keras.Model) -> EpochOn:
+    """Returns what trains a compiled model by Keras's `fit`, on every backend."""
+    clock = EpochClock()
+
+    def on(x: Array, y: Array, batch_size: int) -> Epoch:
+        def epoch(order: Array) -> tuple[dict[str, float], float]:
+            history = model.fit(
+                x[order],
+                y[order],
+                batch_size=batch_size,
+                shuffle=False,
+                epochs=1,
+                verbose=0,
+                callbacks=[clock],
+            )
+            results = {name: float(values[0]) for name, values in history.history.items()}
+            return results, clock.seconds
+
+        return epoch
+
+    return on
+
+
+def compiled_epochs(model: keras.Model) -> EpochOn:
+    """Returns what trains a compiled model by whole epochs under TensorFlow.
+
+    The batches are those of `fit(shuffle=False)`: the samples in the given order, and a last batch
+    that is as small as it comes. XLA compiles a step where it would in `fit`.
+
+    Args:
+        model: A compiled model whose optimizer and metrics have their variables: see `prepared`.
+    """
+    import tensorflow as tf
+
+    def step(x: Any, y: Any) -> None:
+        model.train_step((x, y))
+
+    if model.jit_compile:
+        step = tf.function(step, jit_compile=True, reduce_retracing=True, autograph=False)
+
+    def loop(x: Any, y: Any, order: Any, batch_size: Any) -> dict[str, Any]:
+        model.reset_metrics()
+
+        def batch(start: Any) -> Any:
+            places = order[start : start + batch_size]
+            step(tf.gather(x, places), tf.gather(y, places))
+            return start + batch_size
+
+        size = tf.shape(order)[0]
+        tf.while_loop(lambda start: start < size, batch, [tf.constant(0)], parallel_iterations=1)
+        results: dict[str, Any] = model.get_metrics_result()
+        return results
+
+    # One trace for all lengths and batch sizes.
+    trained = tf.function(loop, reduce_retracing=True, autograph=False)
+
+    def on(x: Array, y: Array, batch_size: int) -> Epoch:
+        tensors = tuple(tf.constant(_as_fit_takes_it(each)) for each in (x, y))
+        size = tf.constant(batch_size)
+
+        def epoch(order: Array) -> tuple[dict[str, float], float]:
+            begin = time.perf_counter()
+            results = trained(*tensors, tf.constant(order.astype("int32")), size)
+            numbers = {name: float(value) for name, value in results.items()}
+            return numbers, time.perf_counter() - begin
+
+        return epoch
+
+    return on
+
+
+def _as_fit_takes_it(values: Array) -> Array:
+    """Returns samples or targets with the dtype that `fit` gives them."""
+    return values.astype(keras.config.floatx()) if values.dtype.kind == "f" else values
+
+
+def prepared(model: keras.Model, x: Array, y: Array) -> None:
+    """Gives the optimizer and the metrics of a compiled model their variables; nothing is trained.
+
+    Args:
+        model: A built and compiled model.
+        x: Samples, of which the first is computed.
+        y: Their targets, as `fit` takes them.
+    """
+    model.optimizer.build(model.trainable_variables)
+    # What draws in a call draws from seeds that are such variables.
+    kept = list(model.non_trainable_variables)
+    values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in kept]
+    model.test_step((_as_fit_takes_it(x[:1]), _as_fit_takes_it(y[:1])))
+    for variable, value in zip(kept, values, strict=True):
+        variable.assign(value)
+    model.reset_metrics()

@@ -1,0 +1,193 @@
+"""Models that are traced once and trained many times: the seeds of a task share a trace.
+
+To trace and compile a model takes far longer than to train a small one. The trace depends on the
+layers and on what the model is compiled with, and neither on the values of its variables nor on
+the data. So a model that was trained takes the first values of the next one with the same layers,
+an optimizer as new, and is trained again: with the numbers that the next one would have given.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import importlib
+import json
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import numpy.typing as npt
+
+from qkeras_hybrid.bench import epochs
+
+MOST = 24
+"""The number of traces that are kept: those that were used last."""
+
+
+@dataclasses.dataclass
+class Trace:
+    """A compiled model that can be trained again and again from other first values.
+
+    Attributes:
+        model: The model.
+        on: What trains it on data.
+        state: Its variables, seeds of random layers included, without those of the training.
+        start: The first values of its optimizer's variables.
+        reused: Whether it has been trained before.
+    """
+
+    model: keras.Model
+    on: epochs.EpochOn
+    state: list[Any]
+    start: list[npt.NDArray[Any]]
+    reused: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        model: keras.Model,
+        compiled: Callable[[keras.Model], None],
+        x: npt.NDArray[Any],
+        y: npt.NDArray[Any],
+    ) -> Trace:
+        """Compiles a model that is built and was never trained."""
+        state = list(model.variables)
+        compiled(model)
+        if keras.backend.backend() == "tensorflow":
+            epochs.prepared(model, x, y)
+            on = epochs.compiled_epochs(model)
+        else:
+            model.optimizer.build(model.trainable_variables)
+            on = epochs.fitted_epochs(model)
+        start = [_values(variable) for variable in model.optimizer.variables]
+        return cls(model, on, state, start)
+
+    def again(self, model: keras.Model, learning_rate: float) -> Trace:
+        """Starts from the variables of another model with the same layers."""
+        _copy(model.variables, self.state)
+        for variable, value in zip(self.model.optimizer.variables, self.start, strict=True):
+            variable.assign(value)
+        self.model.optimizer.learning_rate = learning_rate
+        self.reused = True
+        return self
+
+
+_KEPT: collections.OrderedDict[str, Trace] = collections.OrderedDict()
+
+
+def trace(
+    model: keras.Model,
+    compiled: Callable[[keras.Model], None],
+    x: npt.NDArray[Any],
+    y: npt.NDArray[Any],
+    *,
+    kind: str,
+    learning_rate: float,
+) -> Trace:
+    """Returns a trace for a new model: a kept one that fits, or else its own, which is kept.
+
+    The trace's model is lent: the next model with the same layers trains it anew.
+
+    Args:
+        model: A built model that was never trained.
+        compiled: Compiles a model, with what `kind` says and the learning rate.
+        x: Samples, of shape `(n, n_features)`.
+        y: Their targets, as `fit` takes them.
+        kind: All that a model is compiled with, but the learning rate.
+        learning_rate: Of the optimizer.
+    """
+    key = _key(model, x, y, kind)
+    if key is None:
+        return Trace.of(model, compiled, x, y)
+    if key in _KEPT:
+        _KEPT.move_to_end(key)
+        return _KEPT[key].again(model, learning_rate)
+    made = _KEPT[key] = Trace.of(model, compiled, x, y)
+    if len(_KEPT) > MOST:
+        _KEPT.popitem(last=False)
+    return made
+
+
+def start_anew(seed: int, *, keep: bool) -> None:
+    """Has layers get the names, and weights the values, that they would get in a new process.
+
+    Args:
+        seed: Of Python's, NumPy's, Keras's and the backend's random numbers.
+        keep: Whether what the backend keeps of its compiled functions stays. Then the random
+            numbers of TensorFlow's own operations are not seeded: no layer of Keras's or of this
+            package's draws any.
+    """
+    state = _keras_state() if keep and keras.backend.backend() == "tensorflow" else None
+    if state is None:
+        keras.utils.clear_session(free_memory=False)
+        keras.utils.set_random_seed(seed)
+        return
+    # The two calls above, but for their calls of TensorFlow: each would make it optimise the graph
+    # of every kept trace again, which takes longer than the training.
+    random.seed(seed)
+    np.random.seed(seed)
+    for name, value in {
+        "object_name_uids": None,
+        "global_seed_generator": None,
+        "global_random_seed": seed,
+    }.items():
+        state.set_global_attribute(name, value)
+
+
+def _keras_state() -> Any:
+    """Returns the module that holds Keras's global state; None if this Keras has another."""
+    try:
+        return importlib.import_module("keras.src.backend.common.global_state")
+    except ImportError:
+        return None
+
+
+def forget() -> None:
+    """Drops all traces that are kept."""
+    _KEPT.clear()
+
+
+def copy_variables(source: keras.Model, target: keras.Model) -> None:
+    """Gives a model the values of all variables of another with the same layers.
+
+    Args:
+        source: The one that has the values, trained or not.
+        target: The one that gets them.
+    """
+    trained = {variable.path for variable in source.metrics_variables}
+    _copy([v for v in source.variables if v.path not in trained], target.variables)
+
+
+def _copy(source: Sequence[Any], target: Sequence[Any]) -> None:
+    for old, new in zip(source, target, strict=True):
+        new.assign(_values(old))
+
+
+def _key(model: keras.Model, x: npt.NDArray[Any], y: npt.NDArray[Any], kind: str) -> str | None:
+    """Returns a text that is the same for models with the same trace; None if nobody can know.
+
+    A layer of Keras's or of this package's is all said by its config. A layer, a function or a
+    model class of a user's may hold values that its config does not tell, and the trace would have
+    those of another seed.
+    """
+    layers = model._flatten_layers(include_self=True, recursive=True)
+    if not all(_is_known(layer) for layer in layers):
+        return None
+    try:
+        config = json.dumps(keras.saving.serialize_keras_object(model), sort_keys=True)
+    except (NotImplementedError, TypeError, ValueError):
+        return None
+    trained = [variable.trainable for variable in model.variables]
+    shapes = [(v.path, tuple(v.shape), v.dtype) for v in model.variables]
+    return repr((config, trained, shapes, x.shape[1:], y.shape[1:], x.dtype, y.dtype, kind))
+
+
+def _is_known(layer: Any) -> bool:
+    room = type(layer).__module__.partition(".")[0]
+    return room in ("keras", "qkeras_hybrid") and not isinstance(layer, keras.layers.Lambda)
+
+
+def _values(variable: Any) -> npt.NDArray[Any]:
+    return np.array(keras.ops.convert_to_numpy(variable))
