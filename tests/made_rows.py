@@ -75,7 +75,7 @@ def comparison(
     for seed in range(seeds):
         split = base + rng.normal(0, 0.02)  # some splits are harder, for all contenders alike
         for name in contenders:
-            offset, spread, parameters, seconds = CONTENDERS[name]
+            offset, spread, parameters, seconds = CONTENDERS.get(name, (0.0, 0.0, 10, 1.0))
             score = float(np.clip(split + offset + rng.normal(0, spread + 1e-9), 0, 0.995))
             score -= drop if name in QUANTUM else 0.0
             circuits = {"execution": execution} if execution and name in QUANTUM else {}

@@ -15,7 +15,14 @@ import scipy.stats
 import made_rows
 from made_rows import frontier as rows
 from qkeras_hybrid.bench.statistics import Frontier, frontiers, fronts
-from qkeras_hybrid.bench.statistics.fronts import Scores, front, overlap, ratio_interval, weights
+from qkeras_hybrid.bench.statistics.fronts import (
+    Needed,
+    Scores,
+    front,
+    overlap,
+    ratio_interval,
+    weights,
+)
 
 
 def only(found: list[Frontier]) -> Frontier:
@@ -183,14 +190,42 @@ def test_the_thriftiest_is_classical_and_looked_for_among_all() -> None:
     assert one.contests["dense_same_parameters"].need == "fewer"
 
 
-def test_what_neither_reaches_may_be_anything() -> None:
-    never, some = np.full(1001, math.inf), np.full(1001, 10.0)
-    ratio, low, high = ratio_interval(never, never)
+def test_what_no_size_reaches_takes_more_than_the_largest() -> None:
+    def needed(cost: float, largest: float) -> Needed:
+        return Needed.of(np.full(1001, cost), largest)
+
+    never = math.inf
+    ratio, low, high = ratio_interval(needed(never, 50), needed(never, 50))
     assert math.isnan(ratio)
     assert (low, high) == (0.0, math.inf)
-    assert ratio_interval(some, never) == (0.0, 0.0, 0.0)
-    assert ratio_interval(never, some) == (math.inf, math.inf, math.inf)
-    assert ratio_interval(2 * some, some) == (2.0, 2.0, 2.0)
+    assert ratio_interval(needed(20, 50), needed(10, 50)) == (2.0, 2.0, 2.0)
+    # Theirs is over 50: the ratio is below 10 / 50, and may be anything below.
+    assert ratio_interval(needed(10, 40), needed(never, 50)) == pytest.approx((0, 0, 0.2))
+    # Ours is over 40, whatever it is.
+    assert ratio_interval(needed(never, 40), needed(10, 50)) == pytest.approx((never, 4, never))
+    # What can have no other size never gets there.
+    assert ratio_interval(needed(10, 40), needed(never, never)) == (0.0, 0.0, 0.0)
+
+
+def test_more_than_was_tried_is_not_more_than_the_hybrids() -> None:
+    # The Dense network was tried with up to 60 parameters alone; the hybrid needs 160.
+    planted = {"hybrid": HYBRID, "dense_same_parameters": [(20, 0.5), (60, 0.6)]}
+    assert only(frontiers(rows(planted))).contests["dense_same_parameters"].need == "can't be told"
+    # Nor is the hybrid worse than what is larger than all of its sizes.
+    planted = {"hybrid": [(20, 0.5), (60, 0.6)], "dense_same_parameters": HYBRID}
+    assert only(frontiers(rows(planted))).contests["dense_same_parameters"].need == "can't be told"
+    # At the same largest size it is.
+    planted = {"hybrid": [(20, 0.5), (160, 0.6)], "dense_same_parameters": HYBRID}
+    assert only(frontiers(rows(planted))).contests["dense_same_parameters"].need == "more"
+
+
+def test_a_linear_model_is_compared_though_it_has_one_size() -> None:
+    planted = {"hybrid": HYBRID, "dense_same_parameters": DENSE, "linear_model": [(5, 0.93)]}
+    one = only(frontiers(rows(planted)))
+    assert one.thriftiest is not None
+    assert (one.thriftiest.contender, one.thriftiest.need) == ("linear_model", "can't be told")
+    worse = {"hybrid": [(20, 0.9), (40, 0.9)], "linear_model": [(5, 0.5)]}
+    assert only(frontiers(rows(worse))).contests["linear_model"].need == "fewer"
 
 
 @pytest.mark.parametrize("best", [0.0, -0.3])

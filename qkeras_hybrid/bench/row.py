@@ -51,7 +51,8 @@ class Row:
         hyperparameters: Those in force.
         curve: The `"seconds"` and the `"train_score"` at the end of each epoch; where training
             stopped by validation, also the `"valid_loss"`, of which the lowest epoch was kept.
-        cost: See `qkeras_hybrid.bench.cost.measure`.
+        cost: See `qkeras_hybrid.bench.cost.measure`; and `"run_seconds"`, of all that the run did:
+            tuning, training, scoring and measuring.
     """
 
     task: str

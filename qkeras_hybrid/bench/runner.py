@@ -191,6 +191,7 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
 
 def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
     """Runs a task and returns the results: those fields of its row that a failed one lacks."""
+    start = time.perf_counter()
     dataset, split = datasets.prepare(task.data, task.seed)
     chosen, searched = known.tuned(task, dataset, split, fast)
     contender = known.Contender(task, dataset, chosen, fast)
@@ -206,7 +207,7 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
     # What happens only once has happened in an earlier run then.
     reused = training is not None and training.reused
     first_epoch_seconds = training.first_epoch_seconds if training and not reused else None
-    return {
+    results: dict[str, Any] = {
         "network": contender.describe(model),
         "engine": contender.engine,
         "parameters": parameters,
@@ -251,6 +252,8 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
             shots=execution.in_training(task.execution or {}).get("shots", cost.SHOTS),
         ),
     }
+    results["cost"]["run_seconds"] = time.perf_counter() - start
+    return results
 
 
 def _number(value: float) -> float | None:

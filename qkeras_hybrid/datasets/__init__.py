@@ -7,11 +7,12 @@ is scaled by what its training part says.
   `diabetes`.
 - Generated from formulas, in `generators`: `linearly_separable`, `hidden_manifold`,
   `hyperplanes_parity`, `two_curves`, `bars_and_stripes`.
+- Values of periodic functions, in `periodic`: `periodic_series`.
 - Decision problems whose costs a formula makes, in `problems`: `shortest_path`, `knapsack`.
 - A user's file, in `files`: `csv`, `numpy`.
 
 A data set is a function that returns a `Dataset`: its arguments are those that `load` takes. One
-more is one more function in `real`, `generators`, `problems` or `files`.
+more is one more function in `real`, `generators`, `periodic`, `problems` or `files`.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from typing import Any
 
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.datasets import files, generators, problems, real
+from qkeras_hybrid.datasets import files, generators, periodic, problems, real
 from qkeras_hybrid.datasets.base import Dataset, Split, split, split_and_features
 
 __all__ = ["Dataset", "Split", "descriptions", "fingerprint", "load", "names", "prepare", "split"]
@@ -32,6 +33,7 @@ __all__ = ["Dataset", "Split", "descriptions", "fingerprint", "load", "names", "
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     **real.LOADERS,
     **generators.LOADERS,
+    **periodic.LOADERS,
     **problems.LOADERS,
     **files.LOADERS,
 }

@@ -46,12 +46,12 @@ def sentence(one: Frontier) -> str:
     match contest.need:
         case "fewer" if math.isinf(other.cost):
             return (
-                f"The hybrid needs fewer parameters than any classical network: {_cost(hybrid)} "
-                f"to reach {goal}, which no other reaches."
+                f"The hybrid needs fewer parameters than any classical network of its sizes: "
+                f"{_cost(hybrid)} to reach {goal}, which no other reaches."
             )
         case "fewer":
             return (
-                "The hybrid needs fewer parameters than any classical network: "
+                "The hybrid needs fewer parameters than any classical network of its sizes: "
                 f"{_cost(hybrid)} against {_cost(other)} of {name}, to reach {goal}."
             )
         case "more" if math.isinf(hybrid.cost):

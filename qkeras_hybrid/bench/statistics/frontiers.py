@@ -20,7 +20,7 @@ from qkeras_hybrid.bench.execution import WITH_CIRCUITS
 from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import fronts
-from qkeras_hybrid.bench.statistics.fronts import Array, Front, Scores
+from qkeras_hybrid.bench.statistics.fronts import Array, Front, Needed, Scores
 from qkeras_hybrid.bench.statistics.inference import ALPHA, MIN_PAIRS
 from qkeras_hybrid.bench.statistics.rows import by_contender, comparisons, is_tuned, succeeded
 
@@ -37,6 +37,9 @@ AXES: Mapping[str, Callable[[Row], float | None]] = {
     "circuit_evaluations_total": lambda row: row.cost.get("circuit_evaluations_total"),
 }
 """What scores are held against, by name, and where a row has it."""
+
+ONE_SIZE = frozenset({"linear_model"})
+"""The contenders that can have no other size: they are compared wherever that lies."""
 
 Need = Literal["fewer", "as many", "more", "can't be told", "too few seeds", "not reached"]
 """Which parameters the hybrid needs, against another contender."""
@@ -256,7 +259,10 @@ def _comparable(
         return dict(found), ()
     kept, apart = {}, []
     for name, its in found.items():
-        if fronts.overlap(list(hybrid.costs), list(its.costs)) >= fronts.LEAST_OVERLAP:
+        if (
+            name in ONE_SIZE
+            or fronts.overlap(list(hybrid.costs), list(its.costs)) >= fronts.LEAST_OVERLAP
+        ):
             kept[name] = its
         else:
             apart.append((name, float(its.costs.min()), float(its.costs.max())))
@@ -289,7 +295,10 @@ def _needs(
                 ends = [float(fronts.quantile(cost[1:], q)) for q in (ALPHA / 2, 1 - ALPHA / 2)]
             reach = Reach(level, float(best[0] * level**sign), float(cost[0]), *ends)
             reaches[name] = (*reaches[name], reach)
-    at = costs(LEVEL)
+    at = {
+        name: Needed.of(cost, math.inf if name in ONE_SIZE else compared[name].costs.max())
+        for name, cost in costs(LEVEL).items()
+    }
     if "hybrid" not in at:
         return best_contender, float(best[0]), reaches, {}, None
     others = [name for name in at if name != "hybrid"]
@@ -301,13 +310,16 @@ def _needs(
     thriftiest = None
     if classical:
         # Of several that need as many, the first.
-        name = min(classical, key=lambda one: at[one][0])
-        least = np.min([at[one] for one in classical], axis=0)
-        thriftiest = _contest(name, at["hybrid"], least, n_seeds, ALPHA)
+        name = min(classical, key=lambda one: at[one].costs[0])
+        all_of_them = Needed(
+            np.min([at[one].costs for one in classical], axis=0),
+            np.min([at[one].least for one in classical], axis=0),
+        )
+        thriftiest = _contest(name, at["hybrid"], all_of_them, n_seeds, ALPHA)
     return best_contender, float(best[0]), reaches, contests, thriftiest
 
 
-def _contest(name: str, ours: Array, theirs: Array, n_seeds: int, alpha: float) -> Contest:
+def _contest(name: str, ours: Needed, theirs: Needed, n_seeds: int, alpha: float) -> Contest:
     ratio, low, high = fronts.ratio_interval(ours, theirs, alpha)
     return Contest(name, ratio, low, high, _need(ratio, low, high, n_seeds))
 

@@ -180,26 +180,57 @@ def best_of(resampled: Mapping[str, Array], sign: int = 1) -> tuple[str, Array]:
     return name, np.asarray(sign * np.nanmax(list(of_each.values()), axis=0), dtype=float)
 
 
-def ratio_interval(ours: Array, theirs: Array, alpha: float = ALPHA) -> tuple[float, float, float]:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Needed:
+    """The least cost with which something reaches a target, in each resample.
+
+    Attributes:
+        costs: Of shape `(n_resamples,)`, the first of all seeds; infinite where no size that was
+            run reaches it.
+        least: Likewise, but where none does, the largest that was run: it takes more than that.
+    """
+
+    costs: Array
+    least: Array
+
+    @classmethod
+    def of(cls, costs: Array, largest: float) -> Needed:
+        """Makes it of costs and the largest one that was run; infinite if there can be no other."""
+        # By a hair more than the largest, so that it is over what reaches the target there.
+        return cls(costs, np.where(np.isinf(costs), largest * (1 + 1e-9), costs))
+
+
+def ratio_interval(
+    ours: Needed, theirs: Needed, alpha: float = ALPHA
+) -> tuple[float, float, float]:
     """Returns the ratio of two costs and its bootstrap interval.
 
-    Where neither reaches the target in a resample, the ratio may be anything: it counts as 0 for
-    the lower end and as infinite for the upper.
+    What no size reaches takes more than the largest that was run, and nobody knows how much more:
+    so the interval's lower end is of the least that ours can be, and its upper end of the least that
+    theirs can be.
 
     Args:
-        ours: Of shape `(n_resamples,)`, the first of all seeds; infinite for never.
-        theirs: Likewise.
+        ours: The costs above the line.
+        theirs: Those below it.
         alpha: One minus the confidence.
 
     Returns:
-        Ratio, lower and upper end; the ratio is NaN where neither reaches it.
+        Ratio, lower and upper end; the ratio is NaN where neither reaches the target.
     """
-    neither = np.isinf(ours) & np.isinf(theirs)
-    known = np.where(neither, 1.0, ours), np.where(neither, 1.0, theirs)
-    ratio = np.where(np.isinf(known[1]), 0.0, known[0] / np.where(np.isinf(known[1]), 1, known[1]))
-    low = quantile(np.where(neither, 0.0, ratio)[1:], alpha / 2)
-    high = quantile(np.where(neither, np.inf, ratio)[1:], 1 - alpha / 2)
-    return (math.nan if neither[0] else float(ratio[0])), float(low), float(high)
+    low = quantile(_over(ours.least, theirs.costs)[1:], alpha / 2)
+    high = quantile(_over(ours.costs, theirs.least)[1:], 1 - alpha / 2)
+    neither = np.isinf(ours.costs[0]) and np.isinf(theirs.costs[0])
+    ratio = math.nan if neither else float(_over(ours.costs[:1], theirs.costs[:1])[0])
+    return ratio, float(low), float(high)
+
+
+def _over(above: Array, below: Array) -> Array:
+    """Returns ratios, where below the line infinity makes 0 of all that is finite."""
+    never = np.isinf(below)
+    ratio: Array = np.where(
+        never, np.where(np.isinf(above), np.inf, 0.0), above / np.where(never, 1.0, below)
+    )
+    return ratio
 
 
 def overlap(ours: Sequence[float], theirs: Sequence[float]) -> float:
