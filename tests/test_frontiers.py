@@ -223,7 +223,7 @@ def test_a_linear_model_is_compared_though_it_has_one_size() -> None:
     planted = {"hybrid": HYBRID, "dense_same_parameters": DENSE, "linear_model": [(5, 0.93)]}
     one = only(frontiers(rows(planted)))
     assert one.thriftiest is not None
-    assert (one.thriftiest.contender, one.thriftiest.need) == ("linear_model", "can't be told")
+    assert (one.thriftiest.contender, one.thriftiest.need) == ("linear_model", "more")
     worse = {"hybrid": [(20, 0.9), (40, 0.9)], "linear_model": [(5, 0.5)]}
     assert only(frontiers(rows(worse))).contests["linear_model"].need == "fewer"
 

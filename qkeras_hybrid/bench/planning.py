@@ -94,9 +94,9 @@ def plan(
     trial says, which trains the same contender and model for a few epochs, twice: the second time
     with the trace of the first. Contenders for which there is no time left are guessed from the
     others. The ends of a range are factors, not quantiles: for rows of the same comparison 0.8 and
-    1.25, for those elsewhere 0.6 and 1.7, for trials 0.7 and 1.6, for guesses 0.4 and 2.5. Where
-    validation ends the training, a trial's lower end has three times the patience in epochs, its
-    upper end all of them.
+    1.25, for those elsewhere 0.6 and 1.7, for trials 0.8 and 1.4, for guesses 0.4 and 2.5.
+    Where validation ends the training, a trial's lower end has four times the patience in epochs,
+    its upper end all of them. Processes that share the cores may be 1.2 times slower.
 
     Args:
         tasks: All runs.
@@ -135,7 +135,7 @@ def plan(
         total += sum((trial.seconds(task) for task in its), Seconds(0.0, 0.0))
         # Each process traces each model for itself.
         traces = len({task.comparison for task in its}) * min(workers, len(its))
-        once += Seconds(trial.trace, trial.trace).times(0.7 * traces, 1.6 * traces)
+        once += Seconds(trial.trace, trial.trace).times(0.8 * traces, 1.4 * traces)
     if left:
         guessed = sum(map(len, left))
         timed = [seconds for its in found.values() for _, seconds in its]
@@ -144,7 +144,7 @@ def plan(
     if missing and workers > 1:
         once += Seconds(*START).times(workers, workers)
     # Trials had all cores; processes that share them are slower.
-    slower = 1.3 if workers > 1 and rest else 1.0
+    slower = 1.2 if workers > 1 and rest else 1.0
     return Plan(
         runs=len(tasks),
         missing=len(missing),
@@ -249,13 +249,13 @@ class _Trial:
             most = task.tuning["seconds"] + high * (folds - 1)
             low += min(low * fits, task.tuning["seconds"])
             high += min(high * fits + self.run * trials * folds, most)
-        return Seconds(self.run + low, self.run + high).times(0.7, 1.6)
+        return Seconds(self.run + low, self.run + high).times(0.8, 1.4)
 
     def _fit(self, contender: str, training: Mapping[str, Any]) -> tuple[float, float]:
         if contender in REFERENCES:
             return self.epoch, self.epoch
         epochs = int(training["epochs"])
-        least = min(epochs, 3 * int(training["patience"])) if "patience" in training else epochs
+        least = min(epochs, 4 * int(training["patience"])) if "patience" in training else epochs
         return self.epoch * least, self.epoch * epochs
 
 

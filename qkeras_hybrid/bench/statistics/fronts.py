@@ -206,8 +206,8 @@ def ratio_interval(
     """Returns the ratio of two costs and its bootstrap interval.
 
     What no size reaches takes more than the largest that was run, and nobody knows how much more:
-    so the interval's lower end is of the least that ours can be, and its upper end of the least that
-    theirs can be.
+    so the interval's lower end is of the least that ours can be, and its upper end of the least
+    that theirs can be.
 
     Args:
         ours: The costs above the line.
