@@ -22,6 +22,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -186,12 +187,12 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
         _status(python, "-c", "import pip", stderr=subprocess.DEVNULL) != 0
     ):  # as in environments that uv made
         _run(python, "-m", "ensurepip")
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "-qq")
+    pip = (python, "-m", "pip", "--disable-pip-version-check", "install")
     # The build's needs go into the environment itself, where TensorFlow is wanted anyway: an
     # isolated build would install it a second time.
-    _run(*pip, *build_requirements())
+    _install(*pip, *build_requirements())
     if "torch" in extras:
-        _install_torch_for_cpu(pip)
+        _install_torch_for_cpu((*pip, "-qq"))
     names = ",".join(sorted(extras))
     how = ("--upgrade", "--upgrade-strategy", "eager") if wheel else ("--editable",)
     if wheel:
@@ -204,7 +205,7 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
         if extra in extras
         for version in some
     ]
-    _run(*pip, "--no-build-isolation", *how, f".[{names}]" if names else ".", *versions)
+    _install(*pip, "--no-build-isolation", *how, f".[{names}]" if names else ".", *versions)
     if "tfq" in extras and _status(python, "-c", HAS_TFQ) != 0:
         _say(
             "TensorFlow Quantum is not built for this Python and machine (only for Python 3.11 "
@@ -249,6 +250,33 @@ def _install_torch_for_cpu(pip: Iterable[str | Path]) -> None:
     # larger, as good for the tests.
     if _status(*pip, torch, stderr=subprocess.DEVNULL) != 0:
         _say("No build of PyTorch for the CPU alone was found; installing the one with CUDA.")
+
+
+def _install(*command: str | Path) -> None:
+    """Runs pip, and says every few seconds how far it is; shows all that it printed if it fails."""
+    said, printed, packages = time.monotonic(), list[str](), 0
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            printed.append(line)
+            packages += line.startswith("Collecting ")
+            if line.startswith("Installing collected packages: "):
+                _say(f"  installing {line.count(',') + 1} ...")
+            elif line.startswith("Building editable") or line.startswith("Building wheels"):
+                _say("  compiling the native engine ...")
+            elif line.startswith("Collecting ") and time.monotonic() - said > 5:
+                said = time.monotonic()
+                _say(f"  {packages} packages found, next {line.split()[1]} ...")
+    if process.returncode:
+        print(*printed, sep="", file=sys.stderr, flush=True)
+        raise subprocess.CalledProcessError(process.returncode, [str(part) for part in command])
 
 
 def compare(python: Path, arguments: list[str]) -> int:

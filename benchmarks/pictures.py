@@ -1,10 +1,11 @@
-"""Draws the pictures of the README from the stored results.
+"""Draws the pictures of the README: a hybrid model, and what the stored results say.
 
 python benchmarks/pictures.py              # into benchmarks/pictures/
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from pathlib import Path
@@ -100,12 +101,66 @@ def draw_differences(axes: Axes) -> None:
     axes.grid(axis="x", color="#dddddd")
 
 
+# Readable on light and on dark pages.
+LINE, DENSE, ENCODING, TRAINED, READ = "#7d8590", "#3a8fd0", "#d9690f", "#8b62d0", "#2f9e44"
+
+
+def draw_model(axes: Axes) -> None:
+    """Draws a model of Dense, a circuit of four qubits, and Dense."""
+    rows, left, right = [3.0, 2.0, 1.0, 0.0], 2.0, 10.6
+    features, classes = ([1.5 + 0.72 * (k - (n - 1) / 2) for k in range(n)] for n in (6, 5))
+    for x, places, colour in ((0.0, features, LINE), (left, rows, DENSE), (12.6, classes, DENSE)):
+        axes.plot([x] * len(places), places, "o", color=colour, markersize=9, zorder=3)
+    for ends, starts, x in ((features, rows, (0.0, left)), (rows, classes, (right, 12.6))):
+        for one, other in itertools.product(ends, starts):
+            axes.plot(x, [one, other], color=DENSE, linewidth=0.5, alpha=0.6, zorder=1)
+    for y in rows:
+        axes.plot([left, right], [y, y], color=LINE, linewidth=1.2, zorder=1)
+    for x, label, colour in (
+        (3.2, "encode", ENCODING),
+        (4.5, "RY", TRAINED),
+        (5.5, "RZ", TRAINED),
+        (9.6, "⟨Z⟩", READ),
+    ):
+        for k, y in enumerate(rows):
+            text = f"RX(x{k})" if label == "encode" else label
+            axes.text(
+                x,
+                y,
+                text.translate(str.maketrans("0123", "₀₁₂₃")),
+                ha="center",
+                va="center",
+                color="white",
+                fontsize=9.5,
+                bbox={"boxstyle": "round,pad=0.32", "facecolor": colour, "edgecolor": "none"},
+                zorder=3,
+            )
+    for k in range(4):
+        x, control, target = 6.4 + 0.72 * k, rows[k], rows[(k + 1) % 4]
+        axes.plot([x, x], [control, target], color=TRAINED, linewidth=1.4, zorder=2)
+        axes.plot(x, control, "o", color=TRAINED, markersize=7, zorder=3)
+        axes.plot(x, target, "o", color=TRAINED, markersize=13, zorder=3)
+        axes.plot(x, target, "+", color="white", markersize=9, zorder=4)
+    for x, text, colour in (
+        (0.0, "features", LINE),
+        (left, "Dense", DENSE),
+        (3.3, "encoding", ENCODING),
+        (6.5, "trained rotations, entanglement", TRAINED),
+        (9.6, "expectation\nvalues", READ),
+        (12.6, "Dense", DENSE),
+    ):
+        axes.text(x, -0.95, text, ha="center", va="center", color=colour, fontsize=11)
+    axes.set(xlim=(-0.6, 13.2), ylim=(-1.4, 3.6))
+    axes.set_axis_off()
+
+
 def main(folder: Path) -> None:
-    """Writes both pictures."""
+    """Writes the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
     # Text stays text, and the same numbers give the same file.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "qkeras_hybrid"}):
         for name, draw, size in (
+            ("model", draw_model, (9.0, 3.2)),
             ("speed", draw_speed, (9.0, 4.0)),
             ("comparison", draw_differences, (9.0, 5.6)),
         ):
@@ -113,7 +168,10 @@ def main(folder: Path) -> None:
             axes = figure.subplots()
             axes.spines[["top", "right"]].set_visible(False)
             draw(axes)
-            figure.savefig(folder / f"{name}.svg", metadata={"Date": None})
+            # A picture without numbers suits light and dark pages.
+            figure.savefig(
+                folder / f"{name}.svg", metadata={"Date": None}, transparent=name == "model"
+            )
 
 
 if __name__ == "__main__":

@@ -426,8 +426,8 @@ print(f"trained with exact values: {exact_end:.5f}")
 
 # %%
 resources = trained[100][0].layers[0].resources()
-print(resources.evaluations_a_sample, "circuits a sample and training step")
-print(f"{resources.evaluations_a_sample * 16 * 100 * 120:,} shots for the run with 100 shots")
+print(resources.evaluations_per_sample, "circuits per sample and training step")
+print(f"{resources.evaluations_per_sample * 16 * 100 * 120:,} shots for the run with 100 shots")
 
 # %% [markdown]
 # ## To take away

@@ -120,7 +120,7 @@ for name, found in times.items():
 # %%
 few = PQCDense(4, n_layers=1)
 few.build((None, 4))
-print("circuits a sample, one layer of 12 weights:", few.resources().evaluations_a_sample)
+print("circuits per sample, one layer of 12 weights:", few.resources().evaluations_per_sample)
 
 depths = [1, 2, 4, 8]
 by_rule = {
@@ -183,7 +183,7 @@ print(f"an epoch with the circuit takes {quantum / dense:.2f} times as long as w
 print("threads:", tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count())
 for batch in (1, 16, 64, 256):
     _, later = step_time("auto", 10, batch)
-    print(f"10 qubits, batch of {batch:3d}: {1e6 * later / batch:7.1f} microseconds a sample")
+    print(f"10 qubits, batch of {batch:3d}: {1e6 * later / batch:7.1f} microseconds per sample")
 
 # %% [markdown]
 # ## Memory

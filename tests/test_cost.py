@@ -14,7 +14,7 @@ from sklearn.svm import SVC
 
 from qkeras_hybrid import PQC, PQCDense, datasets
 from qkeras_hybrid.bench import cost, statistics
-from qkeras_hybrid.bench.cost import evaluations_a_sample
+from qkeras_hybrid.bench.cost import evaluations_per_sample
 
 _, IRIS = datasets.prepare({"name": "iris"}, seed=0)
 
@@ -32,26 +32,26 @@ def features(*shape: int) -> np.ndarray:
 
 def test_evaluations_are_those_of_the_parameter_shift_rule() -> None:
     model = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1), layer()])
-    assert evaluations_a_sample(model, features(2, 3)) == 5
+    assert evaluations_per_sample(model, features(2, 3)) == 5
 
 
 def test_evaluations_count_how_often_a_layer_runs_on_a_sample() -> None:
     patches = keras.Sequential([keras.Input((6, 1)), layer()])
-    assert evaluations_a_sample(patches, features(2, 6, 1)) == 6 * 5
+    assert evaluations_per_sample(patches, features(2, 6, 1)) == 6 * 5
     steps = keras.Sequential([keras.Input((6, 1)), keras.layers.TimeDistributed(layer())])
-    assert evaluations_a_sample(steps, features(2, 6, 1)) == 6 * 5
+    assert evaluations_per_sample(steps, features(2, 6, 1)) == 6 * 5
     inputs, shared = keras.Input((1,)), layer()
     twice = keras.Model(inputs, keras.layers.Add()([shared(inputs), shared(-inputs)]))
-    assert evaluations_a_sample(twice, features(2, 1)) == 2 * 5
+    assert evaluations_per_sample(twice, features(2, 1)) == 2 * 5
     inner = keras.Sequential([keras.Input((1,)), layer()])
     nested = keras.Sequential([keras.Input((1,)), inner, layer()])
-    assert evaluations_a_sample(nested, features(2, 1)) == 2 * 5
+    assert evaluations_per_sample(nested, features(2, 1)) == 2 * 5
 
 
 def test_counting_leaves_the_layer_as_it_was() -> None:
     model = keras.Sequential([keras.Input((1,)), layer()])
     before = model.predict(features(3, 1), verbose=0)
-    evaluations_a_sample(model, features(3, 1))
+    evaluations_per_sample(model, features(3, 1))
     assert "_computed" not in vars(model.layers[0])
     np.testing.assert_array_equal(model.predict(features(3, 1), verbose=0), before)
 
@@ -68,13 +68,13 @@ def test_a_hybrid_has_every_cost() -> None:
         model, first_epoch_seconds=2.0, epoch_seconds=0.3, peak_memory=12345, shots=100
     )
     assert set(found) == set(statistics.COSTS)
-    a_sample = model.layers[0].resources().evaluations_a_sample
+    per_sample = model.layers[0].resources().evaluations_per_sample
     assert found["step_seconds"] == pytest.approx(0.1)  # 112 samples are 3 steps of 50
     assert found["compile_seconds"] == pytest.approx(1.7)
     assert found["peak_memory_bytes"] == 12345
-    assert found["circuit_evaluations_per_step"] == 50 * a_sample
-    assert found["circuit_evaluations_total"] == 3 * 112 * a_sample
-    assert found["shots_total"] == 100 * 3 * 112 * a_sample
+    assert found["circuit_evaluations_per_step"] == 50 * per_sample
+    assert found["circuit_evaluations_total"] == 3 * 112 * per_sample
+    assert found["shots_total"] == 100 * 3 * 112 * per_sample
     assert found["inference_seconds_1"] > 0
     assert found["inference_seconds_256"] > 0
 

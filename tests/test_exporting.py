@@ -210,6 +210,32 @@ def test_outputs_of_other_shapes_are_not_compared() -> None:
         exporting.report.differences(["y"], [np.zeros((3, 1))], [np.zeros(3)])
 
 
+def test_what_is_not_a_number_in_both_is_no_difference() -> None:
+    wanted, found = np.array([[np.nan, np.inf, 1.0]]), np.array([[np.nan, np.inf, 1.5]])
+    (row,) = exporting.report.differences(["y"], [wanted], [found])
+    assert row.worst == 0.5
+    (row,) = exporting.report.differences(["y"], [wanted], [np.full((1, 3), np.nan)])
+    assert np.isnan(row.worst)
+
+
+@pytest.mark.parametrize("wrong", [0.5, np.nan])
+@onnx_here
+def test_a_wrong_file_is_not_kept(
+    wrong: float, model: keras.Model, x: np.ndarray, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx = exporting.FORMATS.get("onnx")
+    load = type(onnx).load
+
+    def loaded(self: Any, path: Path, signature: Signature) -> Any:
+        run = load(self, path, signature)
+        return lambda arrays: [found + wrong for found in run(arrays)]
+
+    monkeypatch.setattr(type(onnx), "load", loaded)
+    with pytest.raises(ValueError, match=r"'classes' differs .* was not kept"):
+        export_model(model, "onnx", tmp_path / "model.onnx", x)
+    assert list(tmp_path.iterdir()) == []
+
+
 @onnx_here
 def test_layers_of_a_sequential_model_are_named_too(tmp_path: Path) -> None:
     fine = keras.layers.Dense(3, name="fine")

@@ -413,7 +413,7 @@ def test_resources_count_what_hardware_would_run():
     # Z terms are read in one basis, X terms in another. Each basis: one run and two for each
     # of the four angles.
     assert found.measurement_settings == 2
-    assert found.evaluations_a_sample == 2 * (1 + 2 * 4)
+    assert found.evaluations_per_sample == 2 * (1 + 2 * 4)
 
 
 # Bad input.
@@ -752,7 +752,7 @@ def test_global_phases_cost_no_evaluations():
     phased = PQC(cirq.Circuit((cirq.Z ** sympy.Symbol("w"))(Q[0])), "Z")
     for layer in (plain, phased):
         layer.build((None, 1))
-    assert phased.resources().evaluations_a_sample == plain.resources().evaluations_a_sample
+    assert phased.resources().evaluations_per_sample == plain.resources().evaluations_per_sample
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,17 @@ def test_float32_gradients_at_12_qubits() -> None:
         assert np.abs(a - b).max() / np.abs(b).max() < 1e-5
 
 
+def test_float32_values_keep_their_digits_at_18_qubits() -> None:
+    # Each is a sum of 2^17 terms: added one by one in float32 they are off by 1.6e-6.
+    program = layered_program(18, 1, entangler="CNOT", letter="X")
+    x, w, upstream = np.full((1, 18), 0.1), np.full(36, 0.2), np.ones((1, 18))
+    found, exact = (
+        evaluate(program, x.astype(dtype), w.astype(dtype), upstream, dtype, "samples")[0]
+        for dtype in ("float32", "float64")
+    )
+    np.testing.assert_allclose(found, exact, atol=8e-7)
+
+
 def test_one_large_state_on_all_threads_agrees_with_lanes_of_samples() -> None:
     program = layered_program(16, 2, entangler="CNOT", letter="X")
     x, w, upstream = draw(program, 1)

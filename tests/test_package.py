@@ -287,7 +287,7 @@ def test_dev_installs_again_only_after_a_change(
         if "--editable" in command:
             installed.append(str(command[-1]))
 
-    monkeypatch.setattr(dev, "_run", run)
+    monkeypatch.setattr(dev, "_install", run)
     monkeypatch.setattr(dev, "_status", lambda *command, stderr=None: 0)
     monkeypatch.setattr(dev, "fingerprint", lambda python, patterns: "one")
     dev.set_up(python, frozenset({"test", "torch"}))
@@ -310,7 +310,7 @@ def test_dev_says_in_one_line_that_there_is_no_tensorflow_quantum(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(dev, "_run", lambda *command: None)
+    monkeypatch.setattr(dev, "_install", lambda *command: None)
     for job, found, lines in (("test", 0, 0), ("compare", 1, 1), ("compare", 0, 0)):
         python = tmp_path / f"{job}{found}" / "bin" / "python"
         python.parent.mkdir(parents=True)
@@ -328,7 +328,7 @@ def test_dev_installs_a_wheel_of_the_newest_apart_from_the_sources(
     dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     installed = []
-    monkeypatch.setattr(dev, "_run", lambda *command: installed.append(command))
+    monkeypatch.setattr(dev, "_install", lambda *command: installed.append(command))
     monkeypatch.setattr(dev, "_status", lambda *command, stderr=None: 0)
     monkeypatch.setattr(dev, "ROOT", tmp_path)
     (tmp_path / "build" / "lib").mkdir(parents=True)
@@ -432,6 +432,17 @@ def test_the_contracts_name_files_that_are_there(dev: ModuleType, root: Path) ->
         assert (root / name.split("::")[0]).exists()
 
 
+def test_dev_says_what_is_being_installed_and_why_it_failed(
+    dev: ModuleType, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pip = "print('Collecting numpy'); print('Installing collected packages: numpy, cirq')"
+    dev._install(sys.executable, "-c", pip)
+    assert capsys.readouterr().err == "  installing 2 ...\n"
+    with pytest.raises(subprocess.CalledProcessError):
+        dev._install(sys.executable, "-c", "import sys; print('the reason'); sys.exit(3)")
+    assert "the reason" in capsys.readouterr().err
+
+
 def test_dev_tries_again_after_an_installation_that_failed(
     dev: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -444,7 +455,7 @@ def test_dev_tries_again_after_an_installation_that_failed(
         installed.append(command)
         raise subprocess.CalledProcessError(1, "pip")
 
-    monkeypatch.setattr(dev, "_run", run)
+    monkeypatch.setattr(dev, "_install", run)
     monkeypatch.setattr(dev, "_status", lambda *command, stderr=None: 0)
     for tries in (1, 2):
         with pytest.raises(subprocess.CalledProcessError):

@@ -162,8 +162,8 @@ def test_predictions_are_counted_without_the_gradient() -> None:
     model = keras.Sequential([keras.Input((2,)), PQCDense(2, n_layers=1), keras.layers.Dense(1)])
     x = np.zeros((3, 2), "float32")
     # The features come as they are, but a gradient by the encoded angles counts too.
-    assert cost.evaluations_a_sample(model, x) == 1 + 2 * 8
-    assert cost.evaluations_a_sample(model, x, gradient=False) == 1
+    assert cost.evaluations_per_sample(model, x) == 1 + 2 * 8
+    assert cost.evaluations_per_sample(model, x, gradient=False) == 1
 
 
 @pytest.mark.parametrize("contender", ["hybrid", "hashed_dense"])

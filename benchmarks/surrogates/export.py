@@ -152,7 +152,7 @@ def main() -> None:
             print(f"batches of {batch}:")
             for name, value in seconds.items():
                 print(
-                    f"  {name:28s} {1e6 * value / batch:10.2f} µs a sample, "
+                    f"  {name:28s} {1e6 * value / batch:10.2f} µs per sample, "
                     f"{value / seconds['onnx']:8.2f} times ONNX, "
                     f"{value / seconds['litert']:8.2f} times LiteRT",
                     flush=True,

@@ -62,12 +62,12 @@ def measure(
     if isinstance(model, keras.Model):
         infer: Callable[[Any], Any] = model.predict_on_batch
         n_train, batch = training.get("n_train", len(split.x_train)), training["batch_size"]
-        a_sample: int | None = evaluations_a_sample(model, split.x_train)
+        per_sample: int | None = evaluations_per_sample(model, split.x_train)
         n_steps = math.ceil(n_train / batch)
-        per_step: int | None = (a_sample or 0) * min(batch, n_train)
+        per_step: int | None = (per_sample or 0) * min(batch, n_train)
         # Sample by sample, so that a smaller last batch counts as it is.
-        forward = evaluations_a_sample(model, split.x_train, gradient=False)
-        an_epoch = (a_sample or 0) * n_train + forward * training.get("n_valid", 0)
+        forward = evaluations_per_sample(model, split.x_train, gradient=False)
+        an_epoch = (per_sample or 0) * n_train + forward * training.get("n_valid", 0)
         total: int | None = an_epoch * training["epochs"]
     else:
         infer, n_steps, per_step, total = model.predict, 0, None, None
@@ -88,7 +88,9 @@ def measure(
     }
 
 
-def evaluations_a_sample(model: keras.Model, x: npt.NDArray[Any], *, gradient: bool = True) -> int:
+def evaluations_per_sample(
+    model: keras.Model, x: npt.NDArray[Any], *, gradient: bool = True
+) -> int:
     """Returns the circuits that hardware would run for one sample of a training step.
 
     Counted by looking on while the model computes one sample, so that it counts, too, how often
@@ -104,7 +106,7 @@ def evaluations_a_sample(model: keras.Model, x: npt.NDArray[Any], *, gradient: b
     def add(layer: QuantumLayer, inputs: Any) -> None:
         nonlocal total
         asked = layer.resources()
-        each = asked.evaluations_a_sample if gradient else asked.measurement_settings
+        each = asked.evaluations_per_sample if gradient else asked.measurement_settings
         total += int(inputs.shape[0]) * each
 
     with watched_runs(add):

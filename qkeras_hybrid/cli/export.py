@@ -169,7 +169,7 @@ def _show(report: ExportReport) -> None:
     for row in report.differences:
         table.add_row(row.output, f"{row.worst:.2g}", f"{row.mean:.2g}")
     console.print(table)
-    table = rich.table.Table(title="seconds a sample", box=rich.box.SIMPLE_HEAD)
+    table = rich.table.Table(title="seconds per sample", box=rich.box.SIMPLE_HEAD)
     headings = ("batch", "predict", "predict_on_batch", report.format, "times as fast as predict")
     for heading in headings:
         table.add_column(heading, justify="right")

@@ -117,6 +117,9 @@ def export_model(
         run = kind.load(made, signature)
         wanted = keras.tree.flatten(_predict(model, samples))
         found = run(samples)
+        apart = report.differences(signature.outputs, wanted, found)
+        if quantize is None and not _measured(quantum):
+            report.check_same(apart, wanted, tolerance)
         accuracy = None
         if classes is not None:
             accuracy = (report.accuracy(classes, wanted[0]), report.accuracy(classes, found[0]))
@@ -127,7 +130,7 @@ def export_model(
             quantize=quantize,
             n_samples=len(samples[0]),
             random=data is None,
-            differences=report.differences(signature.outputs, wanted, found),
+            differences=apart,
             timings=tuple(_timing(model, run, resized(samples, n)) for n in BATCHES),
             accuracy=accuracy,
             surrogate=getattr(plain, "surrogate_report", None) if quantum else None,
@@ -158,11 +161,7 @@ def _notes(layers: list[QuantumLayer]) -> tuple[str, ...]:
     from qkeras_hybrid.surrogates.replacing import is_remote
 
     bought = [layer.name for layer in layers if is_remote(layer)]
-    noisy = [
-        layer.name
-        for layer in layers
-        if layer.name not in bought and (layer.all_shots is not None or layer.noise is not None)
-    ]
+    noisy = [layer.name for layer in layers if layer.name not in bought and _measured([layer])]
     notes: tuple[str, ...] = ()
     if bought:
         notes = (
@@ -176,6 +175,11 @@ def _notes(layers: list[QuantumLayer]) -> tuple[str, ...]:
         f"The file has the mean of {' and '.join(noisy)}, without the scatter of finite shots; the "
         "model that it is compared with is measured.",
     )
+
+
+def _measured(layers: list[QuantumLayer]) -> bool:
+    """Tells whether a layer's outputs scatter, or have noise that an engine may draw."""
+    return any(layer.all_shots is not None or layer.noise is not None for layer in layers)
 
 
 def _classes(labels: Any, data: Any, samples: list[np.ndarray]) -> np.ndarray:

@@ -94,11 +94,15 @@ class ExportReport:
         if self.accuracy is not None:
             lines.append(f"accuracy {self.accuracy[1]:.2%}, of the model {self.accuracy[0]:.2%}")
         lines += [
-            f"batches of {one.batch}: {one.file:.2g} s a sample, "
+            f"batches of {one.batch}: {one.file:.2g} s per sample, "
             f"{one.predict / one.file:.3g} times as fast as predict"
             for one in self.timings
         ]
         return "\n".join((*lines, *self.notes))
+
+
+_OFF = 1e-2
+"""The part of the largest output by which a float32 file may differ, at the most."""
 
 
 def differences(
@@ -118,9 +122,37 @@ def differences(
                 f"The file returns {name!r} in the shape {np.shape(other)}, the model in "
                 f"{np.shape(one)}."
             )
-        apart = np.abs(np.asarray(one, "float64") - np.asarray(other, "float64"))
+        first, second = np.asarray(one, "float64"), np.asarray(other, "float64")
+        with np.errstate(invalid="ignore"):  # infinity less infinity
+            apart = np.where(_alike(first, second), 0.0, np.abs(first - second))
         rows.append(Difference(name, float(np.max(apart)), float(np.mean(apart))))
     return tuple(rows)
+
+
+def _alike(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.asarray((first == second) | (np.isnan(first) & np.isnan(second)))
+
+
+def check_same(found: Sequence[Difference], wanted: Sequence[np.ndarray], tolerance: float) -> None:
+    """Refuses a file that does not compute what its model computes.
+
+    Args:
+        found: The differences of a file of float32 numbers.
+        wanted: What the model returns.
+        tolerance: The difference between the model and its surrogate that is allowed.
+
+    Raises:
+        ValueError: If an output differs by more than a hundredth of the largest, or is not a
+            number where the model's is.
+    """
+    for one, values in zip(found, wanted, strict=True):
+        array = np.asarray(values, "float64")
+        largest = float(np.max(np.abs(array[np.isfinite(array)]), initial=1.0))
+        if not one.worst <= max(_OFF, 10 * tolerance) * largest:
+            raise ValueError(
+                f"The file's output {one.output!r} differs from the model's by {one.worst:.2g}, so "
+                "the file is wrong and was not kept. Export the model to another format."
+            )
 
 
 def checked_labels(labels: Any, n_samples: int) -> np.ndarray:

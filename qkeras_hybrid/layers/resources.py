@@ -24,7 +24,7 @@ class Resources:
         larger_gates: Number of operations on three and more qubits, before decomposition.
         weights: Number of trainable circuit weights.
         measurement_settings: Number of different measurement bases that what is read needs.
-        evaluations_a_sample: Circuits that run for one sample of a training step: the forward
+        evaluations_per_sample: Circuits that run for one sample of a training step: the forward
             pass and the gradient of every angle by the layer's differentiator (parameter shift
             where it has none that hardware could run), in each measurement setting.
     """
@@ -36,7 +36,7 @@ class Resources:
     larger_gates: int
     weights: int
     measurement_settings: int
-    evaluations_a_sample: int
+    evaluations_per_sample: int
 
 
 def resources(
@@ -74,5 +74,5 @@ def resources(
         larger_gates=sum(size > 2 for size in sizes),
         weights=len(compiled.weights),
         measurement_settings=settings,
-        evaluations_a_sample=settings * (1 + shifted),
+        evaluations_per_sample=settings * (1 + shifted),
     )

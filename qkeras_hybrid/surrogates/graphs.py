@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -43,6 +45,31 @@ def dense_layer(
     return layer
 
 
+def waves(inputs: Tensor, groups: Sequence[np.ndarray]) -> list[Tensor]:
+    """Returns `1, cos p, sin p, cos p', sin p', ...` of groups of phases `p, p', ...`.
+
+    Args:
+        inputs: Symbolic tensor of shape `(batch, n_inputs)`.
+        groups: For each group the directions of its phases, an array of shape `(n, n_inputs)`:
+            `p = direction @ inputs`, in radians.
+
+    Returns:
+        For each group a symbolic tensor of shape `(batch, 2 * n + 1)`.
+    """
+    kernels, turns = list[np.ndarray](), list[float]()
+    for directions in groups:
+        # All are cosines: of 0, of the phases, and of these less a quarter turn.
+        kernels += [np.zeros((1, directions.shape[1])), np.repeat(directions, 2, axis=0)]
+        turns += [0.0, *((0.0, -math.pi / 2) * len(directions))]
+    # In a small model the number of operations is the time: all waves are one layer.
+    kernel = np.concatenate(kernels).T
+    found = ops.cos(dense(inputs, kernel, np.array(turns), trainable=False))
+    if len(groups) == 1:
+        return [found]
+    ends = np.cumsum([2 * len(directions) + 1 for directions in groups])
+    return list(ops.split(found, ends[:-1].tolist(), axis=1))
+
+
 def outer(first: Tensor, second: Tensor) -> Tensor:
     """Returns all products of a value of the one tensor and a value of the other.
 
@@ -54,9 +81,9 @@ def outer(first: Tensor, second: Tensor) -> Tensor:
         Symbolic tensor of shape `(batch, p * q)`; the second's values run faster.
     """
     p, q = first.shape[1], second.shape[1]
-    column = keras.layers.Reshape((p, 1), dtype=first.dtype)(first)
-    row = keras.layers.Reshape((1, q), dtype=first.dtype)(second)
-    return keras.layers.Reshape((p * q,), dtype=first.dtype)(ops.multiply(column, row))
+    # LiteRT makes four operations of Keras's layer for reshaping, and one of this.
+    column, row = ops.reshape(first, (-1, p, 1)), ops.reshape(second, (-1, 1, q))
+    return ops.reshape(ops.multiply(column, row), (-1, p * q))
 
 
 def joined(tensors: list[Tensor]) -> Tensor:

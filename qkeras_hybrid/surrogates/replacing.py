@@ -404,7 +404,7 @@ def _spectrum(layer: QuantumLayer, question: Question) -> Spectrum | None:
         return None
     if not found.degrees:
         return None
-    frequencies, cosines, sines, constant = spectrum(found)
+    frequencies, cosines, sines, constant = spectrum(found.tensor, found.degrees)
     waves = frequencies @ found.directions
     half = (cosines - 1j * sines) / 2
     return Spectrum(

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import math
+from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
 
 from qkeras_hybrid.surrogates.base import Fit, Method, Question, RefusedError, plural, size
 from qkeras_hybrid.surrogates.coefficients import Coefficients
-from qkeras_hybrid.surrogates.graphs import dense, joined, outer
+from qkeras_hybrid.surrogates.graphs import dense, joined, waves
 
 Tensor = Any
 
@@ -21,23 +21,6 @@ MOST_PRODUCTS = 60_000
 
 MANY = 2**18
 """More coefficients than these take seconds."""
-
-
-def wave_features(inputs: Tensor, direction: np.ndarray, degree: int) -> Tensor:
-    """Returns `1, cos p, sin p, ..., cos Kp, sin Kp` of a phase.
-
-    Args:
-        inputs: Symbolic tensor of shape `(batch, n_inputs)`.
-        direction: `p = direction @ inputs`, in radians.
-        degree: The number `K`.
-
-    Returns:
-        Symbolic tensor of shape `(batch, 2 * degree + 1)`.
-    """
-    # All are cosines: of 0, of the phase's multiples, and of these less a quarter turn.
-    multiples = np.array([0, *(k for k in range(1, degree + 1) for _ in range(2))], float)
-    turns = np.array([0, *(t for _ in range(degree) for t in (0.0, -math.pi / 2))])
-    return ops.cos(dense(inputs, np.outer(direction, multiples), turns, trainable=False))
 
 
 class ProductFeatures(Method):
@@ -58,29 +41,59 @@ class ProductFeatures(Method):
                 f"{n_products:,} products of waves of {len(found.degrees)} angles are more than "
                 f"{MOST_PRODUCTS:,}"
             )
-        table = found.tensor.reshape(n_products, found.width)
-        numbers = size(table) + _stored(found)
+        table, groups = _bilinear(found)
+        waves_stored = sum((2 * len(group) + 1) * (group.shape[1] + 1) for group in groups)
+        numbers = size(table) + waves_stored
 
         def build(inputs: Tensor) -> Tensor:
-            if not found.degrees:
-                return dense(inputs, np.zeros((inputs.shape[1], found.width)), table[0])
-            waves = [
-                wave_features(inputs, direction, degree)
-                for direction, degree in zip(found.directions, found.degrees, strict=True)
-            ]
-            if len(waves) == 1:
-                return dense(waves[0], table)
-            # The products of one half of the waves by a large matrix, then by those of the other
-            # half: a batch never has all products at once.
-            middle = len(waves) // 2
-            left, right = _products(waves[:middle]), _products(waves[middle:])
-            p, q = left.shape[1], right.shape[1]
-            matrix = table.reshape(p, q, found.width).transpose(1, 0, 2).reshape(q, -1)
-            sums = keras.layers.Reshape((p, found.width), dtype=left.dtype)(dense(right, matrix))
-            factors = keras.layers.Reshape((p, 1), dtype=left.dtype)(left)
-            return ops.sum(ops.multiply(sums, factors), axis=1)
+            left, *right = waves(inputs, groups)
+            if not right:
+                return dense(left, table)
+            # By the waves of one half of the angles, then by those of the other half: a batch
+            # never has all products at once.
+            p, (other,) = left.shape[1], right
+            sums = ops.reshape(dense(other, table), (-1, found.width, p))
+            return ops.sum(ops.multiply(sums, ops.reshape(left, (-1, 1, p))), axis=2)
 
         return Fit(self.name, numbers, _says(found, n_products), found.lost, build)
+
+
+def _bilinear(found: Coefficients) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Writes a polynomial as a bilinear form in the waves of two halves of its phases.
+
+    The products of cosines and sines of several phases are sums of as many waves of the sums and
+    differences of these phases, and one layer computes all waves.
+
+    Returns:
+        A table and groups of directions for `qkeras_hybrid.surrogates.graphs.waves`. For two
+        groups with `p` and `q` waves the table has the shape `(q, width * p)`. Of fewer than two
+        phases there is one group, and the table has the shape `(p, width)`.
+    """
+    half = len(found.degrees) // 2
+    first, second = found.degrees[:half], found.degrees[half:]
+    if not half:
+        table, frequencies = _of_waves(found.tensor, second)
+        return table, [frequencies @ found.directions]
+    table, left = _of_waves(found.tensor, first)
+    table, right = _of_waves(table.T.reshape(*found.sizes[half:], -1), second)
+    return table, [left @ found.directions[:half], right @ found.directions[half:]]
+
+
+def _of_waves(table: np.ndarray, degrees: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Turns the table of the products of some phases' waves into that of the waves of their sums.
+
+    Args:
+        table: Of shape `(2 K_1 + 1, ..., 2 K_n + 1, ...)`.
+        degrees: The numbers `K_1, ..., K_n`.
+
+    Returns:
+        The table of the waves `1, cos f, sin f, cos f', ...`, of shape `(n_waves, rest)`; the
+        frequencies `f, f', ...`, as of `spectrum`.
+    """
+    sizes = table.shape[: len(degrees)]
+    frequencies, cosines, sines, constant = spectrum(table.reshape(*sizes, -1), degrees)
+    pairs = np.stack([cosines, sines], axis=1).reshape(-1, len(constant))
+    return np.concatenate([constant[None], pairs]), frequencies
 
 
 def _says(found: Coefficients, n_products: int) -> str:
@@ -92,13 +105,6 @@ def _says(found: Coefficients, n_products: int) -> str:
 
 def _stored(found: Coefficients) -> int:
     return sum(n * found.directions.shape[1] + n for n in found.sizes)
-
-
-def _products(waves: list[Tensor]) -> Tensor:
-    if len(waves) == 1:
-        return waves[0]
-    middle = len(waves) // 2
-    return outer(_products(waves[:middle]), _products(waves[middle:]))
 
 
 class FourierSeries(Method):
@@ -113,7 +119,7 @@ class FourierSeries(Method):
     def fit(self, question: Question) -> Fit:
         """Computes the spectrum, and leaves out what is small."""
         found = question.coefficients
-        frequencies, cosines, sines, constant = spectrum(found)
+        frequencies, cosines, sines, constant = spectrum(found.tensor, found.degrees)
         kept, dropped = _kept(cosines, sines, question.tolerance / 4 - found.lost)
         bound = dropped + found.lost
         if len(kept) > MOST_PRODUCTS:
@@ -134,24 +140,32 @@ class FourierSeries(Method):
         return Fit(self.name, size(chosen, table, constant), says, bound, build)
 
 
-def spectrum(found: Coefficients) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def spectrum(
+    table: np.ndarray, degrees: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Writes a polynomial as a sum of cosines and sines of whole frequencies.
+
+    Args:
+        table: The coefficients of products of `1, cos p, sin p, cos 2p, ...`, of shape
+            `(2 K_1 + 1, ..., 2 K_n + 1, width)`.
+        degrees: The numbers `K_1, ..., K_n`.
 
     Returns:
         Frequencies in units of the phases, of shape `(n_waves, n_phases)`; one of each pair of
         opposite ones. The coefficients of cosines and sines, of shape `(n_waves, width)`. The
         constants, of shape `(width,)`.
     """
-    tensor = found.tensor.astype(complex)
-    for axis, degree in enumerate(found.degrees):
+    sizes, width = table.shape[:-1], table.shape[-1]
+    tensor = table.astype(complex)
+    for axis, degree in enumerate(degrees):
         tensor = np.moveaxis(np.tensordot(_exponentials(degree), tensor, (1, axis)), 0, axis)
-    flat = tensor.reshape(-1, found.width)
+    flat = tensor.reshape(-1, width)
     middle = len(flat) // 2
     count = len(flat) - middle - 1
-    index = np.unravel_index(np.arange(middle + 1, len(flat)), found.sizes) if count else ()
+    index = np.unravel_index(np.arange(middle + 1, len(flat)), sizes) if count else ()
     frequencies = np.array(
-        [axis - degree for axis, degree in zip(index, found.degrees, strict=True)], float
-    ).reshape(len(found.degrees), count)
+        [axis - degree for axis, degree in zip(index, degrees, strict=True)], float
+    ).reshape(len(degrees), count)
     half = flat[middle + 1 :]
     return frequencies.T, 2 * half.real, -2 * half.imag, flat[middle].real
 

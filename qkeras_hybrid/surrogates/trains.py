@@ -10,9 +10,8 @@ import numpy as np
 
 from qkeras_hybrid.surrogates.base import Fit, Method, Question, RefusedError, plural, size
 from qkeras_hybrid.surrogates.coefficients import Coefficients, Phases, functions, phases
-from qkeras_hybrid.surrogates.graphs import dense, joined, outer
+from qkeras_hybrid.surrogates.graphs import dense, joined, outer, waves
 from qkeras_hybrid.surrogates.sampled import sampled_train
-from qkeras_hybrid.surrogates.series import wave_features
 
 Tensor = Any
 
@@ -59,11 +58,14 @@ class TensorTrain(Method):
         )
 
         def build(inputs: Tensor) -> Tensor:
-            waves = [
-                wave_features(inputs, direction, degree)
-                for direction, degree in zip(found.directions, found.degrees, strict=True)
-            ]
-            return joined([_chain(waves, train) for train in trains])
+            factors = waves(
+                inputs,
+                [
+                    np.outer(np.arange(1, degree + 1), direction)
+                    for direction, degree in zip(found.directions, found.degrees, strict=True)
+                ],
+            )
+            return joined([_chain(factors, train) for train in trains])
 
         stored = sum(n * (found.directions.shape[1] + 1) for n in found.sizes)
         return Fit(self.name, numbers + stored, says, None, build)
@@ -156,19 +158,19 @@ def _scaled(train: Train, degrees: Sequence[int], power: int = 1) -> Train:
 
 
 def _value(trains: list[Train], found: Coefficients | Phases, points: np.ndarray) -> np.ndarray:
-    waves = [functions(points[:, k], degree) for k, degree in enumerate(found.degrees)]
+    factors = [functions(points[:, k], degree) for k, degree in enumerate(found.degrees)]
     columns = []
     for train in trains:
         row = np.ones((len(points), 1))
-        for wave, core in zip(waves, train[:-1], strict=True):
+        for wave, core in zip(factors, train[:-1], strict=True):
             row = np.einsum("br,bn,rns->bs", row, wave, core, optimize=True)
         columns.append(row @ train[-1])
     return np.concatenate(columns, axis=1)
 
 
-def _chain(waves: list[Tensor], train: Train) -> Tensor:
-    """Multiplies the matrices of a train, each made of the waves of its angle."""
-    row = dense(waves[0], train[0][0])
-    for wave, core in zip(waves[1:], train[1:-1], strict=True):
+def _chain(factors: list[Tensor], train: Train) -> Tensor:
+    """Multiplies the matrices of a train, each made of the factors of its angle."""
+    row = dense(factors[0], train[0][0])
+    for wave, core in zip(factors[1:], train[1:-1], strict=True):
         row = dense(outer(row, wave), core.reshape(-1, core.shape[-1]))
     return dense(row, train[-1])

@@ -44,7 +44,10 @@ void Runner<T, kLaneBits>::Measure() {
     }
     const auto passes = PassesFor<T, kLaneBits>(block);
     ForParts(PassSize(block), [&](int64_t begin, int64_t end, int part) {
-      passes.measure(psi, pass, begin, end, ClearSums(part, block.count));
+      V* sums = ClearSums(part, block.count);
+      InRuns(begin, end, [&](int64_t from, int64_t to) {
+        passes.measure(psi, pass, from, to, sums);
+      });
     });
     const V* sums = JoinSums(Parts(PassSize(block)), block.count);
     for (uint32_t j = 0; j < block.count; ++j) {

@@ -124,7 +124,10 @@ Vec<T>* Runner<T, kLaneBits>::Back(const Pass<T>& pass) {
   const uint32_t count = pass.block->count;
   const int64_t size = PassSize(*pass.block);
   ForParts(size, [&](int64_t begin, int64_t end, int part) {
-    passes.back(task_.psi, task_.lambda, pass, begin, end, ClearSums(part, count));
+    V* sums = ClearSums(part, count);
+    InRuns(begin, end, [&](int64_t from, int64_t to) {
+      passes.back(task_.psi, task_.lambda, pass, from, to, sums);
+    });
   });
   return JoinSums(Parts(size), count);
 }

@@ -204,6 +204,14 @@ class Runner {
 
   // --- Sums of the parts
 
+  // Calls a pass that sums on runs of a range. Many float32 numbers that are added one by one lose
+  // digits with their number; sums of runs do not.
+  template <class F>
+  static void InRuns(int64_t begin, int64_t end, F&& pass) {
+    constexpr int64_t kRun = 1024;
+    for (int64_t at = begin; at < end; at += kRun) pass(at, at + kRun < end ? at + kRun : end);
+  }
+
   // Clears and returns the sums of a part.
   V* ClearSums(int part, uint32_t count) const {
     V* sums = task_.sums + part * max_terms_;
