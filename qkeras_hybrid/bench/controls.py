@@ -238,6 +238,7 @@ def controls_for(hybrid: keras.Model) -> dict[str, keras.Model]:
 
     Example:
 
+    >>> from qkeras_hybrid.bench.inspection import trainable_parameters
     >>> hybrid = keras.Sequential([
     ...     keras.Input((4,)), keras.layers.Dense(2), PQCDense(2), keras.layers.Dense(3)
     ... ])
