@@ -11,7 +11,7 @@ import pytest
 import made_rows
 from qkeras_hybrid import cli
 from qkeras_hybrid.bench import report
-from qkeras_hybrid.bench.report import charts, content, figures, frontiers, latex, markdown
+from qkeras_hybrid.bench.report import content, figures, frontiers, fronts, latex, markdown
 from qkeras_hybrid.bench.report import html as pages
 from qkeras_hybrid.bench.results import Results
 from qkeras_hybrid.bench.row import Row
@@ -240,7 +240,7 @@ def test_the_command_says_the_frontier_first(
 def test_a_frontier_that_can_not_be_compared_is_said_and_not_drawn() -> None:
     made = content.build(made_rows.frontier({"hybrid": UP, "dense_same_parameters": FAR}))
     ((title, frontier),) = made.frontiers
-    assert charts.frontier(title, frontier, "parameters", made.contenders) == ""
+    assert fronts.frontier(title, frontier, "parameters", made.contenders) == ""
     page = pages.page(made)
     part = page[page.index('id="frontiers"') : page.index('id="results"')]
     assert "overlap too little to compare" in part
@@ -250,15 +250,15 @@ def test_a_frontier_that_can_not_be_compared_is_said_and_not_drawn() -> None:
 
 def test_no_two_contenders_look_alike_without_colour() -> None:
     looks = [
-        (charts.dash(place), figures._MARKERS[place], charts._drawn(place)) for place in range(7)
+        (fronts.dash(place), figures._MARKERS[place], fronts.drawn(place)) for place in range(7)
     ]
     assert len(set(looks)) == 7
-    assert charts.dash(0) == ""
-    assert all(charts.dash(place) for place in range(1, 12))
+    assert fronts.dash(0) == ""
+    assert all(fronts.dash(place) for place in range(1, 12))
 
 
 def test_a_front_is_drawn_as_steps() -> None:
-    assert charts.steps((10, 30), (0.5, 0.8), 50) == [
+    assert fronts.steps((10, 30), (0.5, 0.8), 50) == [
         (10, 0.5),
         (30, 0.5),
         (30, 0.8),

@@ -49,7 +49,7 @@ class HashedDense(keras.layers.Layer):
 
     >>> layer = HashedDense(8, 10)
     >>> layer.build((None, 4))
-    >>> layer.virtual_kernel().shape, layer.count_params()
+    >>> tuple(layer.virtual_kernel().shape), layer.count_params()
     ((5, 8), 10)
     """
 

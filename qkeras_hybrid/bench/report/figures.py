@@ -15,7 +15,7 @@ import numpy as np
 from qkeras_hybrid import _files
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.metrics import metric_of
-from qkeras_hybrid.bench.report import charts, frontiers, words
+from qkeras_hybrid.bench.report import frontiers, fronts, words
 from qkeras_hybrid.bench.report.content import Comparison, Content, slug
 from qkeras_hybrid.bench.report.verdicts import NOUNS
 from qkeras_hybrid.bench.statistics import ALPHA, Aggregate, Curve, Front, Frontier, Ranks, Sweep
@@ -309,10 +309,10 @@ def _draw_front(axes: Any, front: Front, scale: float, end: float, content: Cont
     place = content.contenders.index(front.contender)
     colour = _colour(front.contender, content)
     hybrid = front.contender == "hybrid"
-    dashes = [float(part) / 1.6 for part in charts.dash(place).split()]
+    dashes = [float(part) / 1.6 for part in fronts.dash(place).split()]
     style: Any = (0, dashes) if dashes else "-"
     if not any(map(math.isnan, (*front.low, *front.high))):
-        low, high = (charts.steps(front.costs, side, end) for side in (front.low, front.high))
+        low, high = (fronts.steps(front.costs, side, end) for side in (front.low, front.high))
         axes.fill_between(
             [cost for cost, _ in low],
             [scale * value for _, value in low],
@@ -321,7 +321,7 @@ def _draw_front(axes: Any, front: Front, scale: float, end: float, content: Cont
             alpha=0.2 if hybrid else 0.08,
             lw=0,
         )
-    corners = charts.steps(front.costs, front.best, end)
+    corners = fronts.steps(front.costs, front.best, end)
     axes.plot(
         [cost for cost, _ in corners],
         [scale * value for _, value in corners],
