@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import statistics
 import time
@@ -67,12 +68,54 @@ def plan(
     dataset, _ = datasets.prepare(data, min(seeds, default=0))
     if "loss" in training:
         goals.check_loss(training["loss"], dataset.task)
-    hybrid = models.build(model, dataset)
-    if contenders is None:
+    found = {"data": datasets.fingerprint(data), "model": models.fingerprint(model)}
+    kind = _Kind(dataset.n_features, dataset.n_outputs, dataset.task, dataset.image_shape)
+    table = json.dumps([model, more.get("execution") or {}])
+    named = None if contenders is None else tuple(contenders)
+    names, reasons = _contenders(table, kind, named, found["model"])
+    tasks = tasks_module.plan(
+        data,
+        model,
+        training,
+        keras.backend.backend(),
+        names,
+        seeds,
+        fingerprints={part: digest for part, digest in found.items() if digest is not None},
+        **more,
+    )
+    return tasks, dict(reasons)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """All that a builder sees of a data set: `qkeras_hybrid.bench.heads.Data`."""
+
+    n_features: int
+    n_outputs: int
+    task: str
+    image_shape: tuple[int, ...] | None
+
+
+# Building takes long, and a suite asks of the same model on many data sets alike.
+@functools.lru_cache(maxsize=512)
+def _contenders(
+    table: str, kind: _Kind, named: tuple[str, ...] | None, digest: str | None
+) -> tuple[list[str], dict[str, str]]:
+    """Returns the contenders of a comparison, and why some controls are not among them.
+
+    Args:
+        table: The model's table, and how its circuits are computed, as JSON.
+        kind: What the model is for.
+        named: The contenders that are asked for; None for the hybrid and all controls that apply.
+        digest: The fingerprint of the model's file: a file that has changed is another.
+    """
+    model, executed = json.loads(table)
+    hybrid = models.build(model, kind)
+    if named is None:
         reasons = controls.inapplicable(hybrid)
         names = ["hybrid", *(name for name in controls.CONTROLS if name not in reasons)]
     else:
-        names = list(contenders)
+        names = list(named)
         for name in names:
             if name not in known.CONTENDERS:
                 listed = ", ".join(map(repr, known.CONTENDERS))
@@ -85,22 +128,10 @@ def plan(
             )
         for name in names:
             if name in REFERENCES:
-                REFERENCES[name].require(dataset.task)
-    table = more.get("execution") or {}
-    for one in (execution.in_training(table), table):
+                REFERENCES[name].require(kind.task)
+    for one in (execution.in_training(executed), executed):
         switching.put(hybrid, one)
-    found = {"data": datasets.fingerprint(data), "model": models.fingerprint(model)}
-    tasks = tasks_module.plan(
-        data,
-        model,
-        training,
-        keras.backend.backend(),
-        names,
-        seeds,
-        fingerprints={part: digest for part, digest in found.items() if digest is not None},
-        **more,
-    )
-    return tasks, reasons
+    return names, reasons
 
 
 _TRAINING: dict[str, type] = {"epochs": int, "batch_size": int, "learning_rate": float}
