@@ -175,7 +175,7 @@ class _Known:
             for row in rows
             if row.error is None
             and dict(row.machine) == here
-            and (row.contender in REFERENCES or (row.trained_by == "fast") == fast)
+            and (_never_fast(row) or (row.trained_by == "fast") == fast)
         ]
         self.memory = max((row.cost.get("peak_memory_bytes") or 0 for row in kept), default=0)
         self._same: dict[str, list[float]] = {}
@@ -195,6 +195,11 @@ class _Known:
         """Returns the seconds of rows of the same contender, model and training on other data."""
         its = self._alike.get(_alike(task))
         return None if its is None else _around(its, 0.6, 1.7)
+
+
+def _never_fast(row: Row) -> bool:
+    """Whether a run trains the same way whether it may train fast or not."""
+    return row.contender in REFERENCES or row.backend == "torch" or row.metric == "regret"
 
 
 def _around(values: Sequence[float], low: float, high: float) -> Seconds:
