@@ -56,7 +56,7 @@ INSTALLED_FROM = (
 # A wheel, on these too.
 PACKAGED = (
     *("qkeras_hybrid_launcher.py", "qkeras_hybrid/**/*.py", "qkeras_hybrid/cli/*.json"),
-    "qkeras_hybrid/annealing/qaoa/*.json",
+    *("qkeras_hybrid/annealing/qaoa/*.json", "qkeras_hybrid/datasets/*.csv"),
     *(f"qkeras_hybrid/bench/**/*.{ending}" for ending in ("css", "html", "js", "toml")),
 )
 

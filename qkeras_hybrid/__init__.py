@@ -17,8 +17,10 @@ from qkeras_hybrid import (
     encodings,
     engines,
     exporting,
+    generative,
     gradients,
     interop,
+    interventions,
     kernels,
     layers,
     noise,
@@ -32,6 +34,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.costs import ModelCost, model_cost
 from qkeras_hybrid.exporting import export_model
 from qkeras_hybrid.gradients import SPSA, Adjoint, FiniteDifference, ParameterShift
+from qkeras_hybrid.interventions import intervention_test
 from qkeras_hybrid.layers import (
     PQC,
     BoltzmannMachine,
@@ -51,7 +54,7 @@ from qkeras_hybrid.program import Compiled, Program, compile_circuit
 from qkeras_hybrid.surrogates import surrogate
 
 if TYPE_CHECKING:
-    from qkeras_hybrid import finance
+    from qkeras_hybrid import chemistry, finance
 
 try:
     __version__ = version("qkeras_hybrid")
@@ -83,6 +86,7 @@ __all__ = [
     "annealing",
     "ansatz",
     "callbacks",
+    "chemistry",
     "compile_circuit",
     "decisions",
     "diagnostics",
@@ -91,8 +95,11 @@ __all__ = [
     "export_model",
     "exporting",
     "finance",
+    "generative",
     "gradients",
     "interop",
+    "intervention_test",
+    "interventions",
     "kernels",
     "layers",
     "model_cost",
@@ -108,7 +115,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the studies of finance when they are asked for: few users need them."""
-    if name == "finance":
-        return importlib.import_module("qkeras_hybrid.finance")
+    """Imports the studies of finance and chemistry when they are asked for: few users need them."""
+    if name in ("chemistry", "finance"):
+        return importlib.import_module(f"qkeras_hybrid.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

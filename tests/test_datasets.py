@@ -39,7 +39,7 @@ PROBLEMS = ("shortest_path", "knapsack")
 
 
 def test_every_data_set_is_tested_here() -> None:
-    others = {"diabetes", "periodic_series", "csv", "numpy"}
+    others = {"diabetes", "periodic_series", "molecular_energies", "csv", "numpy"}
     assert set(datasets.names()) == {*CONTENTS, *GENERATED, *PROBLEMS, *others}
 
 
@@ -94,6 +94,41 @@ def test_images_have_their_shape() -> None:
     # Pixels are in this order: a person would see a digit, dark in the middle and not outside.
     mean = load("digits").x.mean(axis=0).reshape(8, 8)
     assert mean[:, [0, 7]].max() < 1 < mean[1:7, 2:6].min()
+
+
+@pytest.mark.parametrize(("molecule", "n_features"), [("H4_chain", 3), ("H4_plane", 6), ("H2O", 3)])
+def test_molecular_energies_are_those_of_the_geometries(molecule: str, n_features: int) -> None:
+    pytest.importorskip("pyscf")
+    pytest.importorskip("openfermion")
+    from qkeras_hybrid.chemistry import electrons
+
+    energies = load("molecular_energies", molecule=molecule)
+    assert (energies.task, energies.x.shape) == ("regression", (300, n_features))
+    number = int(np.argmin(energies.y))
+    places = geometry_of(molecule, energies.x[number].astype(float))
+    found = electrons(places, units="angstrom").fci_energy
+    # The table has five digits of a distance and six of an energy, and float32 seven in all.
+    assert energies.y[number] == pytest.approx(found, abs=2e-5)
+    with pytest.raises(ValueError, match="`molecule` must be one of"):
+        load("molecular_energies", molecule="H3")
+
+
+def geometry_of(molecule: str, features: np.ndarray) -> list[Any]:
+    if molecule == "H4_chain":
+        return [("H", (0, 0, z)) for z in np.cumsum([0.0, *features])]
+    if molecule == "H2O":
+        first, second, angle = features[0], features[1], np.radians(features[2])
+        last = (0, second * np.sin(angle), second * np.cos(angle))
+        return [("O", (0, 0, 0)), ("H", (0, 0, first)), ("H", last)]
+    # Places from distances: the eigenvectors of the centred Gram matrix.
+    squares = np.zeros((4, 4))
+    pairs = [(i, j) for j in range(4) for i in range(j)]
+    for (i, j), distance in zip(pairs, features, strict=True):
+        squares[i, j] = squares[j, i] = distance**2
+    centring = np.eye(4) - 0.25
+    values, vectors = np.linalg.eigh(-0.5 * centring @ squares @ centring)
+    places = vectors[:, -3:] * np.sqrt(np.clip(values[-3:], 0, None))
+    return [("H", tuple(place)) for place in places]
 
 
 def test_diabetes_is_a_regression_problem() -> None:

@@ -13,8 +13,8 @@ import keras
 import numpy as np
 import pytest
 
-from qkeras_hybrid import bench, datasets
-from qkeras_hybrid.bench import contenders, epochs, fitting, runner, traces
+from qkeras_hybrid import _epochs, bench, datasets
+from qkeras_hybrid.bench import contenders, fitting, runner, traces
 from qkeras_hybrid.bench.results import Results
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
@@ -97,6 +97,15 @@ def test_rows_are_the_same_alone_after_others_and_in_any_order() -> None:
     for place in shuffled[:3]:
         traces.forget()
         assert_same(runner.run_task(tasks[place], fast=True), in_order[place])
+
+
+def test_noise_in_the_scores_of_one_run_leaves_the_shared_trace_as_it_was() -> None:
+    expected = bench.run_task(TASK)
+    noisy = small(execution={"noise": "depolarizing:0.3"}, seed=2)
+    assert bench.run_task(noisy, fast=True).engine != expected.engine
+    row = bench.run_task(TASK, fast=True)
+    assert row.first_epoch_seconds is None  # it is the trace of the noisy run
+    assert_same(row, expected)
 
 
 def fitted(task: Task) -> fitting.Training:
@@ -260,6 +269,7 @@ def test_rows_of_fit_say_no_more_than_they_did(tmp_path: Path) -> None:
         assert len(runner.missing([small(contender="linear")], results, timing=True)) == 1
 
 
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="only there it is needed")
 def test_preparing_a_model_changes_none_of_its_variables() -> None:
     keras.utils.set_random_seed(0)
     model = keras.Sequential(
@@ -267,7 +277,7 @@ def test_preparing_a_model_changes_none_of_its_variables() -> None:
     )
     model.compile("adam", "mse", metrics=[keras.metrics.R2Score(name="score")])
     before = [np.array(value) for value in model.variables]
-    epochs.prepared(model, np.ones((3, 2), "float32"), np.ones((3, 2), "float64"))
+    _epochs.prepared(model, np.ones((3, 2), "float32"), np.ones((3, 2), "float64"))
     for variable, value in zip(model.variables, before, strict=True):
         np.testing.assert_array_equal(variable, value)
     assert model.optimizer.built

@@ -17,6 +17,7 @@ LONG = (
     *("05_better_than_dense", "06_barren_plateaus", "07_images", "08_speed"),
     *("03_reading_probabilistic_output", "09_noisy_device"),
     *("11_optimisation", "12_finance", "13_without_the_circuit"),
+    "14_molecules",
     # Nearly as long, and the guides' code, which runs each time, has the same layers.
     *("01_quantum_layer_between_dense", "02_encoding_data", "10_quantum_kernels"),
 )

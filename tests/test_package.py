@@ -34,6 +34,8 @@ OPTIONAL = {"tensorflow", "jax", "torch", "tensorflow_quantum", "mlflow", "qiski
 OPTIONAL |= {"ai_edge_litert", "onnx", "onnxruntime", "openvino"}
 # Finds places for problems on annealers, where their client is.
 OPTIONAL |= {"minorminer"}
+# Molecules.
+OPTIONAL |= {"openfermion", "pyscf"}
 # Services' clients. IBM's comes with an account of theirs, and no extra names it.
 OPTIONAL |= {"cirq_aqt", "cirq_google", "cirq_ionq", "cirq_pasqal", "qiskit_ibm_runtime"}
 

@@ -69,7 +69,6 @@ class Contender:
         self.fit_seconds = 0.0
         self.hybrid_parameters = 0
         self.engine: str | None = None
-        self._untrained: Any = None
         model, training = dict(task.model), dict(task.training)
         if self.reference is None:
             for name, value in hyperparameters.items():
@@ -94,13 +93,11 @@ class Contender:
         Its circuits are computed as in training; see `evaluating` for what comes after. A model
         that was trained fast is lent, until the next is fitted.
         """
-        traces.start_anew(self.task.seed, keep=self.fast and not is_file(self.model["name"]))
-        hybrid = models.build(self.model, self.dataset)
+        hybrid = self._hybrid()
         self.hybrid_parameters = inspection.trainable_parameters(hybrid)
         if self.reference is not None:
             return self._fitted_reference(x, y), None
-        name = self.task.contender
-        model = hybrid if name == "hybrid" else controls.ALL[name](hybrid)
+        model = self._model_of(hybrid)
         _adapt(model, x, self.task.seed)
         self.engine = switching.put(model, execution.in_training(self.task.execution or {}))
         training = fitting.train(
@@ -113,8 +110,16 @@ class Contender:
             on_epoch=on_epoch,
             fast=self.fast,
         )
-        self._untrained = model
         return (model if training.model is None else training.model), training
+
+    def _hybrid(self) -> keras.Model:
+        """Returns the untrained hybrid, as in a new process."""
+        traces.start_anew(self.task.seed, keep=self.fast and not is_file(self.model["name"]))
+        return models.build(self.model, self.dataset)
+
+    def _model_of(self, hybrid: keras.Model) -> keras.Model:
+        name = self.task.contender
+        return hybrid if name == "hybrid" else controls.ALL[name](hybrid)
 
     def score(self, model: Any, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
         """Returns the score of a fitted model; what it is says `metric`."""
@@ -130,10 +135,10 @@ class Contender:
         table = self.task.execution or {}
         if execution.in_training(table) == table:
             return model
-        if model is not self._untrained:
+        if self.fast:
             # The model is lent: it must compute as before when it is trained again.
-            traces.copy_variables(model, self._untrained)
-            model = self._untrained
+            trained, model = model, self._model_of(self._hybrid())
+            traces.copy_variables(trained, model)
         # What shots draw then follows from the seed, whatever training drew.
         keras.utils.set_random_seed(self.task.seed)
         engine = switching.put(model, table)

@@ -11,8 +11,8 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
+from qkeras_hybrid._epochs import EpochClock, fitted_epochs
 from qkeras_hybrid.bench import traces
-from qkeras_hybrid.bench.epochs import EpochClock, fitted_epochs
 from qkeras_hybrid.bench.goals import goal_of
 from qkeras_hybrid.bench.validation import Validation
 from qkeras_hybrid.decisions import DecisionProblem

@@ -20,7 +20,7 @@ import keras
 import numpy as np
 import numpy.typing as npt
 
-from qkeras_hybrid.bench import epochs
+from qkeras_hybrid._epochs import EpochOn, epochs_of
 
 MOST = 24
 """The number of traces that are kept: those that were used last."""
@@ -39,7 +39,7 @@ class Trace:
     """
 
     model: keras.Model
-    on: epochs.EpochOn
+    on: EpochOn
     state: list[Any]
     start: list[npt.NDArray[Any]]
     reused: bool = False
@@ -55,12 +55,7 @@ class Trace:
         """Compiles a model that is built and was never trained."""
         state = list(model.variables)
         compiled(model)
-        if keras.backend.backend() == "tensorflow":
-            epochs.prepared(model, x, y)
-            on = epochs.compiled_epochs(model)
-        else:
-            model.optimizer.build(model.trainable_variables)
-            on = epochs.fitted_epochs(model)
+        on = epochs_of(model, x, y)
         start = [_values(variable) for variable in model.optimizer.variables]
         return cls(model, on, state, start)
 

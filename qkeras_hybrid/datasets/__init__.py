@@ -4,7 +4,7 @@ Nothing downloads. Every split is drawn from its seed alone, keeps the share of 
 is scaled by what its training part says.
 
 - Real data, in `real`: `digits`, `breast_cancer`, `wine`, `iris`, `mnist_3v5`, `mnist_3v6`,
-  `diabetes`.
+  `diabetes`; and computed, `molecular_energies`.
 - Generated from formulas, in `generators`: `linearly_separable`, `hidden_manifold`,
   `hyperplanes_parity`, `two_curves`, `bars_and_stripes`.
 - Values of periodic functions, in `periodic`: `periodic_series`.

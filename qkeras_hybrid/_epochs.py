@@ -18,12 +18,15 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 
+Inputs = Any
+"""An array, or arrays in the structure that `fit` takes."""
+
 Epoch = Callable[[Array], tuple[dict[str, float], float]]
 """Trains once on all samples, in the order of the given places.
 
 Returns the loss and the metrics by name, and the seconds from the first batch to the last."""
 
-EpochOn = Callable[[Array, Array, int], Epoch]
+EpochOn = Callable[[Inputs, Array, int], Epoch]
 """Given samples, targets and the number of samples in a batch, returns what trains on them."""
 
 
@@ -39,14 +42,29 @@ class EpochClock(keras.callbacks.Callback):
         self.seconds = time.perf_counter() - self._start
 
 
+def epochs_of(model: keras.Model, x: Inputs, y: Array) -> EpochOn:
+    """Returns what trains a compiled model fastest on this backend; nothing is trained yet.
+
+    Args:
+        model: A built and compiled model.
+        x: Samples, of which the first is computed where the backend is TensorFlow.
+        y: Their targets, as `fit` takes them.
+    """
+    if keras.backend.backend() != "tensorflow" or model.run_eagerly:
+        model.optimizer.build(model.trainable_variables)
+        return fitted_epochs(model)
+    prepared(model, x, y)
+    return compiled_epochs(model)
+
+
 def fitted_epochs(model: keras.Model) -> EpochOn:
     """Returns what trains a compiled model by Keras's `fit`, on every backend."""
     clock = EpochClock()
 
-    def on(x: Array, y: Array, batch_size: int) -> Epoch:
+    def on(x: Inputs, y: Array, batch_size: int) -> Epoch:
         def epoch(order: Array) -> tuple[dict[str, float], float]:
             history = model.fit(
-                x[order],
+                keras.tree.map_structure(lambda values: values[order], x),
                 y[order],
                 batch_size=batch_size,
                 shuffle=False,
@@ -84,7 +102,8 @@ def compiled_epochs(model: keras.Model) -> EpochOn:
 
         def batch(start: Any) -> Any:
             places = order[start : start + batch_size]
-            step(tf.gather(x, places), tf.gather(y, places))
+            inputs = keras.tree.map_structure(lambda values: tf.gather(values, places), x)
+            step(inputs, tf.gather(y, places))
             return start + batch_size
 
         size = tf.shape(order)[0]
@@ -95,8 +114,10 @@ def compiled_epochs(model: keras.Model) -> EpochOn:
     # One trace for all lengths and batch sizes.
     trained = tf.function(loop, reduce_retracing=True, autograph=False)
 
-    def on(x: Array, y: Array, batch_size: int) -> Epoch:
-        tensors = tuple(tf.constant(_as_fit_takes_it(each)) for each in (x, y))
+    def on(x: Inputs, y: Array, batch_size: int) -> Epoch:
+        tensors = keras.tree.map_structure(
+            lambda values: tf.constant(_as_fit_takes_it(values)), (x, y)
+        )
         size = tf.constant(batch_size)
 
         def epoch(order: Array) -> tuple[dict[str, float], float]:
@@ -115,7 +136,7 @@ def _as_fit_takes_it(values: Array) -> Array:
     return values.astype(keras.config.floatx()) if values.dtype.kind == "f" else values
 
 
-def prepared(model: keras.Model, x: Array, y: Array) -> None:
+def prepared(model: keras.Model, x: Inputs, y: Array) -> None:
     """Gives the optimizer and the metrics of a compiled model their variables; nothing is trained.
 
     Args:
@@ -127,7 +148,8 @@ def prepared(model: keras.Model, x: Array, y: Array) -> None:
     # What draws in a call draws from seeds that are such variables.
     kept = list(model.non_trainable_variables)
     values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in kept]
-    model.test_step((_as_fit_takes_it(x[:1]), _as_fit_takes_it(y[:1])))
+    first = keras.tree.map_structure(lambda values: _as_fit_takes_it(values[:1]), (x, y))
+    model.test_step(first)
     for variable, value in zip(kept, values, strict=True):
         variable.assign(value)
     model.reset_metrics()

@@ -1,0 +1,291 @@
+"""Circuits for electrons: Hartree-Fock, unitary coupled cluster, paired excitations, templates."""
+
+from __future__ import annotations
+
+import abc
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+
+from qkeras_hybrid import ansatz as templates
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq, sympy
+from qkeras_hybrid._registry import Registry
+from qkeras_hybrid._value import Value
+from qkeras_hybrid.ansatz import Ansatz
+from qkeras_hybrid.chemistry.electrons import Electrons
+from qkeras_hybrid.encodings.base import whole
+
+Excitation = tuple[int, ...]
+
+
+def singles(electrons: Electrons) -> list[Excitation]:
+    """Returns `(i, a)` for each move of an electron to an empty spin orbital of its spin."""
+    return [(i, a) for i in electrons.occupied for a in electrons.virtual if (a - i) % 2 == 0]
+
+
+def doubles(electrons: Electrons) -> list[Excitation]:
+    """Returns `(i, j, b, a)` for each move of two electrons that keeps the spin's projection."""
+    return [
+        (i, j, b, a)
+        for i, j in itertools.combinations(electrons.occupied, 2)
+        for b, a in itertools.combinations(electrons.virtual, 2)
+        if i % 2 + j % 2 == a % 2 + b % 2
+    ]
+
+
+def exponential(
+    electrons: Electrons, excitation: Excitation, angle: sympy.Symbol
+) -> Iterator[cirq.Operation]:
+    """Yields `exp(angle (T - T†))` of an excitation, exactly: its Pauli strings commute.
+
+    Args:
+        electrons: The electrons.
+        excitation: As of `Electrons.generator`.
+        angle: A symbol, in radians.
+    """
+    for (x, z), coefficient in sorted(electrons.generator(excitation).items()):
+        # exp(i c angle P): the eigenvalue +1 turns by pi times its exponent. The coefficients are
+        # 1/2 and 1/8, and stay exact.
+        turns = sympy.Rational(coefficient.imag) / sympy.pi * angle
+        yield _phasor(electrons.pauli_string(x, z), turns)
+
+
+def _phasor(string: cirq.PauliString, turns: sympy.Expr) -> cirq.Operation:
+    operation = cirq.PauliStringPhasor(string, exponent_neg=0, exponent_pos=0)
+    gate: Any = operation.gate
+    # Cirq asks SymPy whether an exponent is constant, which takes SymPy 10 ms. This one is not.
+    gate._exponent_neg, gate._exponent_pos = -turns, turns
+    if gate.exponent_neg == -turns and gate.exponent_pos == turns:
+        return operation
+    return cirq.PauliStringPhasor(string, exponent_neg=-turns, exponent_pos=turns)
+
+
+def excited(
+    electrons: Electrons, excitations: Sequence[Excitation], symbols: Sequence[Any]
+) -> cirq.Circuit:
+    """Returns the Hartree-Fock state, then an exponential of each excitation, in order."""
+    circuit = cirq.Circuit(electrons.hartree_fock())
+    circuit.append(
+        operation
+        for excitation, symbol in zip(excitations, symbols, strict=True)
+        for operation in exponential(electrons, excitation, symbol)
+    )
+    return circuit
+
+
+class MolecularAnsatz(Value, abc.ABC):
+    """A circuit for any molecule's electrons.
+
+    Attributes:
+        name: The name under which `ansatz=` finds it.
+        start: Where weights start, in radians: at most how far from zero, where they are drawn. At
+            zero is the Hartree-Fock state.
+    """
+
+    name: ClassVar[str]
+    start: ClassVar[float] = 0.0
+
+    @abc.abstractmethod
+    def n_weights(self, electrons: Electrons) -> int:
+        """Returns the number of weights."""
+
+    @abc.abstractmethod
+    def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
+        """Returns the circuit with these symbols, `n_weights` of them, in radians."""
+
+    def initializer(self, seed: int | None) -> Any:
+        """Returns the initializer of the weights."""
+        if self.start == 0:
+            return keras.initializers.Zeros()
+        return keras.initializers.RandomUniform(-self.start, self.start, seed=seed)
+
+    def symbols(self, electrons: Electrons) -> tuple[sympy.Symbol, ...]:
+        """Returns the weights' symbols, in order."""
+        return tuple(sympy.Symbol(f"t{i}") for i in range(self.n_weights(electrons)))
+
+    def circuit(
+        self, electrons: Electrons, symbols: Sequence[sympy.Symbol] | None = None
+    ) -> cirq.Circuit:
+        """Returns the circuit, from `|0...0>`, on all qubits of the electrons.
+
+        Args:
+            electrons: The electrons.
+            symbols: The weights' symbols, by default `symbols`.
+        """
+        chosen = self.symbols(electrons) if symbols is None else symbols
+        return whole(self.build(electrons, chosen), electrons.qubits)
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class HartreeFock(MolecularAnsatz):
+    """The determinant with the lowest orbitals full. It has no weights."""
+
+    name = "hartree_fock"
+
+    def n_weights(self, electrons: Electrons) -> int:
+        return 0
+
+    def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
+        return cirq.Circuit(electrons.hartree_fock())
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class UCCSD(MolecularAnsatz):
+    """Unitary coupled cluster with single and double excitations, in one Trotter step.
+
+    On the Hartree-Fock state act the doubles, then the singles, each as `exp(t (T - T†))`, exactly.
+    The weights are those of the singles, then of the doubles, as in PennyLane's `UCCSD`, which is
+    the same circuit with weights twice as large. Where qubits are tapered off, excitations that
+    leave the sector are left out.
+
+    Reference:
+        Peruzzo et al., Nature Communications 5, 4213 (2014), arXiv 1304.3061; Romero et al.,
+        Quantum Science and Technology 4, 014008 (2018), arXiv 1701.02691.
+
+    Example:
+
+    >>> from qkeras_hybrid.chemistry import UCCSD, electrons
+    >>> UCCSD().n_weights(electrons("LiH", bond_length=1.45))
+    92
+    """
+
+    name = "uccsd"
+
+    def excitations(self, electrons: Electrons) -> list[Excitation]:
+        """Returns the excitations that have a weight, in the weights' order."""
+        both = singles(electrons) + doubles(electrons)
+        return [excitation for excitation in both if electrons.generator(excitation)]
+
+    def n_weights(self, electrons: Electrons) -> int:
+        return len(self.excitations(electrons))
+
+    def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
+        both = list(zip(self.excitations(electrons), symbols, strict=True))
+        ordered = [p for p in both if len(p[0]) == 4] + [p for p in both if len(p[0]) == 2]
+        return excited(electrons, [e for e, _ in ordered], [s for _, s in ordered])
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class KUpCCGSD(MolecularAnsatz):
+    """`k` layers of generalised single and paired double excitations.
+
+    Doubles move two electrons of an orbital to another one; singles move one electron. Generalised
+    means between any two orbitals, full or empty. A layer has the doubles, then the singles, each
+    pair of orbitals once; PennyLane's `kUpCCGSD` has each in both directions, which are the same up
+    to the sign of the weight.
+
+    Args:
+        k: The number of layers.
+
+    Reference:
+        Lee, Huggins, Head-Gordon, Whaley: Generalized unitary coupled cluster wave functions for
+        quantum computation, Journal of Chemical Theory and Computation 15, 311 (2019), arXiv
+        1810.02327.
+    """
+
+    name = "k_upccgsd"
+    start = 0.1
+
+    def __init__(self, k: int = 1) -> None:
+        self.k = positive_int("k", k, 100)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"k": self.k}
+
+    def excitations(self, electrons: Electrons) -> list[Excitation]:
+        """Returns the excitations of a layer, in the weights' order."""
+        pairs = list(itertools.combinations(range(electrons.integrals.n_orbitals), 2))
+        found: list[Excitation] = [(2 * p, 2 * p + 1, 2 * q, 2 * q + 1) for p, q in pairs]
+        found += [(2 * p + spin, 2 * q + spin) for p, q in pairs for spin in (0, 1)]
+        return [excitation for excitation in found if electrons.generator(excitation)]
+
+    def n_weights(self, electrons: Electrons) -> int:
+        return self.k * len(self.excitations(electrons))
+
+    def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
+        return excited(electrons, self.excitations(electrons) * self.k, symbols)
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class WithTemplate(MolecularAnsatz):
+    """A template of `qkeras_hybrid.ansatz`, and an `X` on the qubits of the Hartree-Fock state.
+
+    With weights of zero most templates do nothing, so that they start from the Hartree-Fock state.
+    It knows nothing of electrons, and so does not keep their number.
+
+    Args:
+        template: The template, or its name.
+        n_layers: Its number of layers.
+
+    Reference:
+        Kandala et al., Nature 549, 242 (2017), arXiv 1704.05018.
+    """
+
+    name = "hardware_efficient"
+    # The Hartree-Fock state is a place where these end, not start.
+    start = 1.0
+
+    def __init__(self, template: Any = "hardware_efficient", n_layers: int = 3) -> None:
+        self.template = templates.get(template)
+        self.n_layers = positive_int("n_layers", n_layers)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"template": self.template, "n_layers": self.n_layers}
+
+    def n_weights(self, electrons: Electrons) -> int:
+        return self.template.n_weights(electrons.n_qubits, self.n_layers)
+
+    def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
+        circuit = self.template.circuit(electrons.qubits, list(symbols), self.n_layers)
+        circuit.append(electrons.hartree_fock())
+        return circuit
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+@dataclass(frozen=True, repr=False)
+class Excitations(MolecularAnsatz):
+    """Given excitations on the Hartree-Fock state, in order, a weight each: what ADAPT finds.
+
+    Args:
+        chosen: Spin orbitals `(i, a)` or `(i, j, b, a)`, as of `Electrons.generator`.
+    """
+
+    chosen: tuple[Excitation, ...] = ()
+
+    name: ClassVar[str] = "excitations"
+
+    def __post_init__(self) -> None:
+        # Lists, where they come from JSON.
+        object.__setattr__(self, "chosen", tuple(tuple(each) for each in self.chosen))
+        if not all(len(each) in (2, 4) for each in self.chosen):
+            raise ArgumentError("chosen", "be excitations of one or two electrons", self.chosen)
+
+    __eq__ = Value.__eq__
+    __hash__ = Value.__hash__
+
+    def n_weights(self, electrons: Electrons) -> int:
+        return len(self.chosen)
+
+    def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
+        return excited(electrons, self.chosen, symbols)
+
+
+ANSATZE: Registry[MolecularAnsatz] = Registry(
+    "ansatz",
+    MolecularAnsatz,
+    {kind.name: kind for kind in (HartreeFock, UCCSD, KUpCCGSD, WithTemplate)},
+)
+
+
+def ansatz_of(given: Any) -> MolecularAnsatz:
+    """Returns an ansatz from its name, itself, or a template of `qkeras_hybrid.ansatz`.
+
+    Raises:
+        ValueError: If it is none of these.
+    """
+    return WithTemplate(given) if isinstance(given, Ansatz) else ANSATZE.get(given)

@@ -1,0 +1,172 @@
+"""Curves over bond lengths: a circuit with predicted angles beside what fits curves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid.chemistry.curves import (
+    EnergyCurve,
+    angles_model,
+    drawn,
+    energy_curve,
+    fit,
+    fit_angles,
+    hidden_layers,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+else:
+    pd = lazy_module("pandas")
+
+
+def dense_model(
+    curve: EnergyCurve, *, hidden: Sequence[int] = (16, 16), seed: int | None = None
+) -> keras.Model:
+    """Returns an untrained network from bond lengths to energies in units of their spread.
+
+    Args:
+        curve: Whose bond lengths scale the network's input.
+        hidden: The numbers of units of the Dense layers.
+        seed: Of the weights.
+    """
+    length = keras.Input((1,), name="bond_length")
+    last = keras.layers.Dense(1, kernel_initializer=drawn(seed, len(hidden)))
+    return keras.Model(length, last(hidden_layers(length, curve, hidden, seed)))
+
+
+def curve_study(
+    name: str,
+    train: Sequence[float],
+    *,
+    between: Sequence[float],
+    beyond: Sequence[float],
+    ansatz: Any = "uccsd",
+    hidden: Sequence[int] = (16, 16),
+    seeds: Sequence[int] = (0, 1, 2),
+    steps: int = 500,
+    engine: Any = "auto",
+    **arguments: Any,
+) -> pd.DataFrame:
+    """Predicts energies at new bond lengths: a circuit beside fits of curves to the same points.
+
+    - "circuit": a network that predicts the circuit's angles. At each new bond length it has the
+      Hamiltonian, for which Hartree-Fock was solved there; it never sees an exact energy.
+    - "spline", "Gaussian process", "Dense": from bond lengths to the exact energies at the training
+      points. Splines are cubic and go on beyond the points; the process has a squared exponential
+      kernel with a width of the largest likelihood; the network has the circuit's hidden layers.
+    - "spline of the correlation": a cubic spline of what Hartree-Fock leaves out. At new bond
+      lengths it has the Hartree-Fock energy, about as much as the circuit knows.
+    - "Hartree-Fock": nothing is learned.
+
+    Args:
+        name: The molecule's name.
+        train: Bond lengths to train on, in ångström, at least four.
+        between: Bond lengths to test among these.
+        beyond: Bond lengths to test outside.
+        ansatz: As of `angles_model`, as is `hidden`.
+        hidden: The numbers of units of both networks.
+        seeds: Of the networks' weights.
+        steps: The number of training steps of both networks.
+        engine: What computes the circuit.
+        **arguments: Those of `electrons`, such as `active_space`.
+
+    Returns:
+        A table with a row for each contender and seed: `contender`, `seed`, `parameters`, and the
+        mean and the largest absolute error in hartree: `train`, `between`, `beyond`, and
+        `worst_between`, `worst_beyond`.
+
+    Raises:
+        ValueError: If an argument is not what it must be, or there are too many determinants.
+    """
+    if len(train) < 4:
+        raise ArgumentError("train", "be at least four bond lengths", train)
+    low, high = min(train), max(train)
+    for argument, lengths, inside in (("between", between, True), ("beyond", beyond, False)):
+        for length in lengths:
+            if (low < length < high) is not inside:
+                where = "among" if inside else "outside of"
+                raise ArgumentError(argument, f"lie {where} those of `train`", length)
+    order = [*sorted(train), *between, *beyond]
+    whole = energy_curve(name, order, **arguments)
+    ends = np.cumsum([len(train), len(between), len(beyond)])
+    parts = dict(
+        zip(("train", "between", "beyond"), np.split(np.arange(ends[-1]), ends), strict=False)
+    )
+    known, exact = whole.of(parts["train"]), whole.fci_energies
+    rows: list[dict[str, Any]] = []
+
+    def note(contender: str, seed: int | None, parameters: int, energies: np.ndarray) -> None:
+        errors = np.abs(energies - exact)
+        row = {"contender": contender, "seed": seed, "parameters": parameters}
+        means = {part: errors[places].mean() for part, places in parts.items()}
+        worst = {f"worst_{part}": errors[parts[part]].max() for part in ("between", "beyond")}
+        rows.append({**row, **means, **worst})
+
+    for contender, predict in _fits(whole, known, exact).items():
+        note(
+            contender,
+            None,
+            0 if contender == "Hartree-Fock" else len(known.bond_lengths),
+            predict(),
+        )
+    for seed in seeds:
+        model = angles_model(known, ansatz=ansatz, hidden=hidden, seed=seed, engine=engine)
+        fit_angles(model, known, steps=steps)
+        found = ops.convert_to_numpy(model(whole.inputs))[:, 0]
+        note("circuit", seed, model.count_params(), found)
+        note("Dense", seed, *_dense(whole, known, exact, hidden, seed, steps))
+    return pd.DataFrame(rows)
+
+
+def _fits(
+    whole: EnergyCurve, known: EnergyCurve, exact: np.ndarray
+) -> dict[str, Callable[[], np.ndarray]]:
+    from scipy.interpolate import CubicSpline
+    from sklearn.gaussian_process import GaussianProcessRegressor
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+
+    lengths, at = known.bond_lengths, whole.bond_lengths
+    energies, n = exact[: len(lengths)], len(lengths)
+
+    def process() -> np.ndarray:
+        kernel = ConstantKernel(1.0, (1e-3, 1e5)) * RBF(1.0, (0.05, 20.0))
+        fitted = GaussianProcessRegressor(
+            kernel, alpha=1e-8, normalize_y=True, n_restarts_optimizer=3, random_state=0
+        ).fit(lengths[:, None], energies)
+        return np.asarray(fitted.predict(at[:, None]))
+
+    hf = whole.hf_energies
+    return {
+        "spline": lambda: np.asarray(CubicSpline(lengths, energies)(at)),
+        "spline of the correlation": lambda: (
+            hf + np.asarray(CubicSpline(lengths, energies - hf[:n])(at))
+        ),
+        "Gaussian process": process,
+        "Hartree-Fock": lambda: hf,
+    }
+
+
+def _dense(
+    whole: EnergyCurve,
+    known: EnergyCurve,
+    exact: np.ndarray,
+    hidden: Sequence[int],
+    seed: int,
+    steps: int,
+) -> tuple[int, np.ndarray]:
+    model = dense_model(known, hidden=hidden, seed=seed)
+    n = len(known.bond_lengths)
+    middle, spread = exact[:n].mean(), exact[:n].std() or 1.0
+    lengths = whole.bond_lengths[:, None].astype("float32")
+    targets = ((exact[:n] - middle) / spread)[:, None]
+    fit(model, lengths[:n], targets, "mse", steps, 0.01)
+    found = ops.convert_to_numpy(model(lengths))[:, 0].astype("float64")
+    return model.count_params(), found * spread + middle

@@ -1,0 +1,220 @@
+"""Energies over bond lengths, by a network that predicts a circuit's angles.
+
+The circuit's weights are its inputs, which a small network predicts from the bond length. It trains
+on the mean energy of some geometries, and sees no energy of theirs (Cervera-Lierta, Kottmann,
+Aspuru-Guzik: Meta-variational quantum eigensolver, PRX Quantum 2, 020329 (2021), arXiv 2009.13545).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.chemistry.ansatze import ansatz_of
+from qkeras_hybrid.chemistry.electrons import Electrons, electrons
+from qkeras_hybrid.chemistry.training import Energies, energy_loss, precision
+from qkeras_hybrid.layers import PQC
+
+MOST_POINTS = 1_000
+"""The most bond lengths of a curve."""
+
+
+@dataclass(frozen=True, eq=False)
+class EnergyCurve:
+    """A molecule at several bond lengths, on the same qubits.
+
+    Attributes:
+        bond_lengths: In ångström, of shape `(n,)`.
+        electrons: The electrons at each.
+        masks: The Pauli strings of any of the Hamiltonians: see `Electrons.encoded`.
+        coefficients: Their coefficients at each bond length in hartree, `(n, n_strings)`.
+    """
+
+    bond_lengths: np.ndarray
+    electrons: tuple[Electrons, ...]
+    masks: tuple[tuple[int, int], ...]
+    coefficients: np.ndarray
+
+    @property
+    def hf_energies(self) -> np.ndarray:
+        """The Hartree-Fock energies in hartree, of shape `(n,)`."""
+        return np.array([each.hf_energy for each in self.electrons])
+
+    @property
+    def fci_energies(self) -> np.ndarray:
+        """The exact energies in these orbitals in hartree, of shape `(n,)`."""
+        return np.array([each.exact_energies(1)[0] for each in self.electrons])
+
+    @property
+    def inputs(self) -> dict[str, np.ndarray]:
+        """What a model of `angles_model` takes."""
+        lengths = self.bond_lengths[:, None].astype("float32")
+        return {"bond_length": lengths, "coefficients": self.coefficients}
+
+    def of(self, chosen: Any) -> EnergyCurve:
+        """Returns the curve at some of its points, by their indices or a mask."""
+        places = np.arange(len(self.bond_lengths))[chosen]
+        return EnergyCurve(
+            self.bond_lengths[places],
+            tuple(self.electrons[i] for i in places),
+            self.masks,
+            self.coefficients[places],
+        )
+
+
+def energy_curve(name: str, bond_lengths: Any, **arguments: Any) -> EnergyCurve:
+    """Returns a molecule's Hamiltonians at several bond lengths.
+
+    Args:
+        name: The molecule's name.
+        bond_lengths: In ångström, at least one, all different.
+        **arguments: Those of `electrons`, except `bond_length` and `units`.
+
+    Raises:
+        ValueError: If an argument is not what it must be, or the symmetries by which qubits are
+            tapered off are not the same everywhere.
+
+    Example:
+
+    >>> from qkeras_hybrid.chemistry import energy_curve
+    >>> curve = energy_curve("H2", [0.6, 0.7, 0.8])
+    >>> curve.coefficients.shape, curve.fci_energies.round(4).tolist()
+    ((3, 15), [-1.1163, -1.1362, -1.1341])
+    """
+    lengths = np.asarray(bond_lengths, float)
+    if lengths.ndim != 1 or not 0 < len(lengths) <= MOST_POINTS or not np.isfinite(lengths).all():
+        raise ArgumentError(
+            "bond_lengths", f"be 1 to {MOST_POINTS} finite numbers, in ångström", bond_lengths
+        )
+    if len(set(lengths.tolist())) < len(lengths):
+        raise ArgumentError("bond_lengths", "be different from each other", bond_lengths)
+    found = tuple(electrons(name, bond_length=float(d), **arguments) for d in lengths)
+    for each in found:
+        if each.encoding != found[0].encoding:
+            raise ArgumentError(
+                "taper",
+                "be False where symmetries differ between bond lengths",
+                True,
+                f"They do between {lengths[0]} and {each.molecule.distances.max():g} Å.",
+            )
+    masks = tuple(sorted({key for each in found for key in each.encoded}))
+    values = np.array([[each.encoded.get(key, 0.0).real for key in masks] for each in found])
+    return EnergyCurve(lengths, found, masks, values)
+
+
+def angles_model(
+    curve: EnergyCurve,
+    *,
+    ansatz: Any = "uccsd",
+    hidden: Sequence[int] = (16, 16),
+    seed: int | None = None,
+    dtype: str | None = None,
+    **options: Any,
+) -> keras.Model:
+    """Returns an untrained network that predicts a circuit's angles, then the circuit's energy.
+
+    Args:
+        curve: Whose strings the circuit reads, and whose bond lengths scale the network's input.
+        ansatz: A name or an ansatz with weights, as of `ground_state`; not "adapt".
+        hidden: The numbers of units of the Dense layers before the angles.
+        seed: Of the network's weights, and of shots.
+        dtype: The circuit's precision, as of `ground_state`.
+        **options: Arguments of the circuit's layer: `engine`, `shots`, `noise`, `differentiator`.
+
+    Returns:
+        A model from `{"bond_length": (batch, 1), "coefficients": (batch, n_strings)}` to energies
+        `(batch, 1)` in hartree. The layer "angles" has the circuit's angles, in radians.
+    """
+    dtype, found, atoms = precision(dtype), ansatz_of(ansatz), curve.electrons[0]
+    n_weights = found.n_weights(atoms)
+    if not n_weights:
+        raise ArgumentError("ansatz", "have weights", ansatz)
+    length = keras.Input((1,), name="bond_length")
+    coefficients = keras.Input((len(curve.masks),), dtype=dtype, name="coefficients")
+    angles = hidden_layers(length, curve, hidden, seed)
+    angles = keras.layers.Dense(
+        n_weights, kernel_initializer=drawn(seed, len(hidden)), dtype=dtype, name="angles"
+    )(angles)
+    strings = PQC(
+        found.circuit(atoms),
+        [atoms.pauli_string(x, z) for x, z in curve.masks],
+        inputs=found.symbols(atoms),
+        qubits=atoms.qubits,
+        seed=seed,
+        dtype=dtype,
+        name="strings",
+        **options,
+    )(angles)
+    # Keras's Dot layer would compute in float32 under PyTorch.
+    energy = ops.sum(strings * coefficients, axis=-1, keepdims=True)
+    return keras.Model({"bond_length": length, "coefficients": coefficients}, energy)
+
+
+def drawn(seed: int | None, number: int) -> Any:
+    """Returns the initializer of a network's Dense layer, by the network's seed."""
+    own = None if seed is None else seed * 100 + number
+    return keras.initializers.GlorotUniform(seed=own)
+
+
+def hidden_layers(length: Any, curve: EnergyCurve, hidden: Sequence[int], seed: int | None) -> Any:
+    """Returns what Dense layers make of bond lengths, scaled by those of a curve."""
+    spread = float(np.std(curve.bond_lengths)) or 1.0
+    middle = float(np.mean(curve.bond_lengths))
+    values = keras.layers.Rescaling(1 / spread, -middle / spread)(length)
+    for number, units in enumerate(hidden):
+        values = keras.layers.Dense(
+            positive_int("hidden", units),
+            activation="tanh",
+            kernel_initializer=drawn(seed, number),
+        )(values)
+    return values
+
+
+def fit_angles(
+    model: keras.Model, curve: EnergyCurve, *, steps: int = 500, learning_rate: float = 0.01
+) -> np.ndarray:
+    """Trains a model of `angles_model` on the mean energy of a curve, with Keras's `fit`.
+
+    Args:
+        model: The model.
+        curve: The geometries; their energies are not used.
+        steps: The number of steps, each on all geometries.
+        learning_rate: Of Adam, at the start: it falls to nothing along half a cosine wave.
+
+    Returns:
+        The mean energy with which each step began, of shape `(steps,)`, in hartree.
+    """
+    watcher = Energies(None, 0.0)
+    n = len(curve.bond_lengths)
+    fit(model, curve.inputs, np.zeros((n, 1)), energy_loss, steps, learning_rate, [watcher])
+    return np.array(watcher.energies)
+
+
+def fit(
+    model: keras.Model,
+    inputs: Any,
+    targets: np.ndarray,
+    loss: Any,
+    steps: int,
+    learning_rate: float,
+    callbacks: Sequence[Any] = (),
+) -> None:
+    """Trains on all samples in each step. An epoch for each would take Keras much longer."""
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, positive_int("steps", steps))
+    model.compile(optimizer=keras.optimizers.Adam(schedule), loss=loss)
+
+    def tiled(array: np.ndarray) -> np.ndarray:
+        return np.tile(array, (steps, 1))
+
+    many = (
+        {key: tiled(x) for key, x in inputs.items()} if isinstance(inputs, dict) else tiled(inputs)
+    )
+    every, n = list(callbacks), len(targets)
+    model.fit(many, tiled(targets), batch_size=n, shuffle=False, verbose=0, callbacks=every)

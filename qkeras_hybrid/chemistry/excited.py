@@ -1,0 +1,241 @@
+"""Excited states by deflation: each is the lowest state that overlaps with none of those below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._lazy import cirq
+from qkeras_hybrid.chemistry.ansatze import MolecularAnsatz, ansatz_of
+from qkeras_hybrid.chemistry.electrons import MOST_DETERMINANTS, Electrons, electrons
+from qkeras_hybrid.chemistry.solving import Solver
+from qkeras_hybrid.chemistry.training import energy_of, no_features, precision, train
+from qkeras_hybrid.encodings import Encoding
+from qkeras_hybrid.layers import QuantumKernel
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class Angles(keras.layers.Layer):
+    """Angles that train, the same for each sample: from `(batch, 0)` to `(batch, n)`.
+
+    Args:
+        values: Where they start, of shape `(n,)`, in radians.
+        **kwargs: Keras's `name`, `dtype`, `trainable`.
+    """
+
+    def __init__(self, values: Sequence[float], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.values = [float(value) for value in values]
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the angles."""
+        start = keras.initializers.Constant(np.array(self.values))
+        self.angles = self.add_weight(name="angles", shape=(len(self.values),), initializer=start)
+        self.built = True
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the angles for each sample."""
+        nothing = ops.sum(ops.cast(inputs, self.compute_dtype), axis=-1, keepdims=True)
+        return nothing + ops.cast(self.angles, self.compute_dtype)[None]
+
+    def compute_output_shape(self, input_shape: Any) -> tuple[Any, ...]:
+        """Returns `(batch, n)`."""
+        return (*input_shape[:-1], len(self.values))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "values": self.values}
+
+
+class AnsatzEncoding(Encoding):
+    """A molecule's ansatz with its angles as features, for a kernel of its states.
+
+    Args:
+        ansatz: The ansatz.
+        electrons: The electrons.
+    """
+
+    name = "molecular_ansatz"
+
+    def __init__(self, ansatz: MolecularAnsatz, electrons: Electrons) -> None:
+        self.ansatz = ansatz
+        self.electrons = electrons
+
+    def get_config(self) -> dict[str, Any]:
+        return {"ansatz": self.ansatz, "electrons": self.electrons}
+
+    def n_inputs(self, n_features: int, n_qubits: int) -> int:
+        return n_features
+
+    def circuit(
+        self, qubits: Sequence[cirq.Qid], inputs: Sequence[Any], weights: Sequence[Any] = ()
+    ) -> cirq.Circuit:
+        circuit = self.ansatz.circuit(self.electrons, tuple(inputs))
+        own: dict[cirq.Qid, cirq.Qid] = dict(zip(self.electrons.qubits, qubits, strict=True))
+        return circuit if tuple(qubits) == self.electrons.qubits else circuit.transform_qubits(own)
+
+    def angles(self, features: Any, n_qubits: int) -> Any:
+        return features
+
+
+@dataclass(frozen=True, eq=False)
+class ExcitedStates:
+    """What `excited_states` found, from the lowest state up as they were found.
+
+    Attributes:
+        energies: Of shape `(k,)`, in hartree.
+        exact_energies: The lowest energies of these electrons in these orbitals, of shape `(k,)`,
+            where qubits are tapered off those of the same symmetries; None if they are unknown.
+        weights: The angles of each state, of shape `(k, n_weights)`, in radians.
+        models: For each state a model from `(batch, 0)` to its energy, `(batch, 1)`.
+        histories: For each state what its training lowered: the energy, and the penalties.
+        overlaps: `|<psi_i|psi_j>|^2` as the trainings saw them: of each state with those before,
+            of shape `(k, k)`.
+    """
+
+    energies: np.ndarray
+    exact_energies: np.ndarray | None
+    weights: np.ndarray
+    models: tuple[keras.Model, ...]
+    histories: tuple[np.ndarray, ...]
+    overlaps: np.ndarray
+
+
+def excited_states(
+    given: Any,
+    *,
+    k: int = 2,
+    ansatz: Any = "uccsd",
+    penalty: float = 3.0,
+    optimizer: Any = None,
+    steps: int = 500,
+    tolerance: float = 1e-7,
+    starts: int = 1,
+    engine: Any = "auto",
+    shots: int | None = None,
+    noise: Any = None,
+    seed: int | None = 0,
+    dtype: str | None = None,
+    **arguments: Any,
+) -> ExcitedStates:
+    """Finds a molecule's lowest energies, one after the other.
+
+    Each state lowers `E + penalty * sum_i |<psi_i|psi>|^2` over the states before it (variational
+    quantum deflation). Overlaps are computed from states, or with shots or noise measured by the
+    inversion test: the circuit, then the inverse of the other state's.
+
+    Args:
+        given: As of `ground_state`.
+        k: The number of states, the ground state among them.
+        ansatz: A name or an ansatz with weights, as of `ground_state`; not "adapt". One that does
+            not keep the numbers of electrons, such as "hardware_efficient", finds ions too.
+        penalty: In hartree, above the difference of the highest and the lowest of the energies.
+        optimizer: A Keras optimizer or its name; by default Adam with the learning rate 0.05. Those
+            of this package see no circuit's weights here: angles are a layer's output.
+        steps: The most steps for a state.
+        tolerance: As of `ground_state`.
+        starts: How many times each state is trained, from other angles; the lowest counts.
+        engine: As of `ground_state`, as are `shots` and `noise`.
+        shots: Measurements for each group of Pauli strings, and for each overlap.
+        noise: A noise model, or its spelling.
+        seed: Of the angles that states start from, and of shots.
+        dtype: As of `ground_state`.
+        **arguments: Those of `electrons`.
+
+    Raises:
+        ValueError: If an argument is not what it must be.
+
+    Reference:
+        Higgott, Wang, Brierley: Variational quantum computation of excited states, Quantum 3, 156
+        (2019), arXiv 1805.08138.
+
+    Example:
+
+    >>> from qkeras_hybrid.chemistry import excited_states
+    >>> result = excited_states("H2", bond_length=0.7414, k=2)
+    >>> result.energies.round(4).tolist(), result.exact_energies.round(4).tolist()
+    ([-1.1373, -0.5325], [-1.1373, -0.5325])
+    """
+    positive_int("k", k)
+    positive_int("starts", starts)
+    if finite_number("penalty", penalty) <= 0:
+        raise ArgumentError("penalty", "be above 0", penalty)
+    if isinstance(ansatz, str) and ansatz == "adapt":
+        raise ArgumentError(
+            "ansatz", "be one circuit for all states", ansatz, "Take 'uccsd' or 'k_upccgsd'."
+        )
+    dtype, found = precision(dtype), ansatz_of(ansatz)
+    atoms = electrons(given, **arguments)
+    n_weights = found.n_weights(atoms)
+    if not n_weights:
+        raise ArgumentError("ansatz", "have weights", ansatz)
+    if k > 2**atoms.n_qubits:
+        raise ArgumentError("k", f"be at most the {2**atoms.n_qubits} basis states", k)
+    if atoms.n_determinants <= MOST_DETERMINANTS:
+        exact: np.ndarray | None = atoms.exact_energies(k, tapered=True)
+    else:
+        exact = None
+    options = {"engine": engine, "shots": shots, "noise": noise}
+    solver = Solver(atoms, optimizer, steps, tolerance, seed, dtype, options)
+    rng = np.random.default_rng(seed)
+    weights = np.zeros((0, n_weights))
+    energies, models, histories, overlaps = [], [], [], np.eye(k)
+    for number in range(k):
+        runs = []
+        for _ in range(starts):
+            start = rng.uniform(-0.5, 0.5, n_weights)
+            if number == 0 and found.start == 0:
+                start = np.zeros(n_weights)
+            runs.append(_deflated(solver, found, start, weights, penalty))
+        energy, angles, model, history, overlap = min(runs, key=lambda run: run[3].min())
+        weights = np.concatenate([weights, angles[None]])
+        overlaps[number, :number] = overlaps[:number, number] = overlap
+        energies.append(energy)
+        models.append(model)
+        histories.append(history)
+    return ExcitedStates(
+        np.array(energies), exact, weights, tuple(models), tuple(histories), overlaps
+    )
+
+
+def _deflated(
+    solver: Solver, ansatz: MolecularAnsatz, start: Any, below: np.ndarray, penalty: float
+) -> tuple[float, np.ndarray, keras.Model, np.ndarray, np.ndarray]:
+    """Trains a state; returns its energy, angles, model, history and overlaps with those below."""
+    atoms, dtype = solver.electrons, solver.dtype
+    inputs = keras.Input((0,), dtype=dtype)
+    angles = Angles(start, dtype=dtype, name="angles")(inputs)
+    energy = solver.layer(ansatz, inputs=ansatz.symbols(atoms))(angles)
+    model = keras.Model(inputs, energy)
+    outputs = total = energy
+    if len(below):
+        kernel = QuantumKernel(
+            below,
+            n_qubits=atoms.n_qubits,
+            encoding=AnsatzEncoding(ansatz, atoms),
+            dtype=dtype,
+            seed=solver.seed,
+            **solver.options,
+        )
+        outputs = kernel(angles)
+        total = energy + penalty * ops.sum(outputs, axis=-1, keepdims=True)
+    trained = keras.Model(inputs, total)
+    history = train(
+        trained,
+        solver.optimizer_of(keras.optimizers.Adam(0.05)),
+        steps=solver.steps,
+        tolerance=solver.tolerance,
+        exact=solver.options["shots"] is None,
+        dtype=dtype,
+    )
+    x = no_features(dtype)
+    overlap = ops.convert_to_numpy(keras.Model(inputs, outputs)(x))[0] if len(below) else []
+    values = np.array(ops.convert_to_numpy(model.get_layer("angles").angles))
+    return energy_of(model, x), values, model, history, np.asarray(overlap)

@@ -1,0 +1,310 @@
+"""Ground states: an ansatz trained until its energy is lowest, and ADAPT, which grows one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._gradients_of import value_and_gradients
+from qkeras_hybrid.chemistry.ansatze import (
+    ANSATZE,
+    Excitation,
+    Excitations,
+    MolecularAnsatz,
+    ansatz_of,
+    doubles,
+    singles,
+)
+from qkeras_hybrid.chemistry.electrons import Electrons, electrons
+from qkeras_hybrid.chemistry.training import (
+    energy_layer,
+    energy_model,
+    energy_of,
+    no_features,
+    precision,
+    train,
+)
+from qkeras_hybrid.layers import PQC
+
+CHEMICAL_ACCURACY = 1.6e-3
+"""One kilocalorie per mole, in hartree."""
+
+
+@dataclass(frozen=True, eq=False)
+class GroundState:
+    """What `ground_state` found.
+
+    Attributes:
+        energy: The energy at the last weights in hartree, as the model computes it: with shots an
+            estimate.
+        model: The trained Keras model, from `(batch, 0)` to `(batch, 1)`; its layer "energy" has
+            the circuit.
+        electrons: The molecule's electrons on qubits.
+        ansatz: The circuit's ansatz.
+        weights: The circuit's weights in radians, of shape `(n_weights,)`.
+        history: The energies while it was trained, in hartree: of the start and after each step;
+            with shots, the estimates that the steps began with.
+        fci_energy: The lowest energy that there is in these orbitals, in hartree; None if unknown.
+    """
+
+    energy: float
+    model: keras.Model
+    electrons: Electrons
+    ansatz: MolecularAnsatz
+    weights: np.ndarray
+    history: np.ndarray
+    fci_energy: float | None
+
+    @property
+    def hf_energy(self) -> float:
+        """The energy of the Hartree-Fock state, in hartree."""
+        return self.electrons.hf_energy
+
+    @property
+    def deviation(self) -> float | None:
+        """How far the energy is above the lowest, in hartree; None if that is not known."""
+        return None if self.fci_energy is None else self.energy - self.fci_energy
+
+    @property
+    def chemically_accurate(self) -> bool | None:
+        """Whether the energy is within 1.6e-3 hartree of the lowest; None if that is not known."""
+        return None if self.deviation is None else abs(self.deviation) < CHEMICAL_ACCURACY
+
+    def __repr__(self) -> str:
+        off = "" if self.deviation is None else f", {self.deviation:+.2e} from FCI"
+        what = self.electrons.molecule.name or "molecule"
+        return f"GroundState({what}, {self.ansatz.name}: {self.energy:.8f} hartree{off})"
+
+
+def ground_state(
+    given: Any,
+    *,
+    ansatz: Any = "uccsd",
+    optimizer: Any = None,
+    steps: int = 300,
+    tolerance: float = 1e-7,
+    engine: Any = "auto",
+    shots: int | None = None,
+    noise: Any = None,
+    differentiator: Any = None,
+    seed: int | None = None,
+    dtype: str | None = None,
+    weights: Any = None,
+    gradient_tolerance: float = 1e-3,
+    max_excitations: int | None = None,
+    callbacks: Sequence[Any] = (),
+    **arguments: Any,
+) -> GroundState:
+    """Finds a molecule's lowest energy, by training a circuit's weights with Keras's `fit`.
+
+    The variational quantum eigensolver: the energy of the circuit's state is never below the lowest
+    one, so that the lowest that is found is the best (Peruzzo et al. 2014, arXiv 1304.3061).
+
+    Args:
+        given: A name such as "H2" with a `bond_length`, a geometry with its `units`, a `Molecule`,
+            or `Electrons`.
+        ansatz: "uccsd"; "k_upccgsd" or `KUpCCGSD(k)`; "hardware_efficient" or any template of
+            `qkeras_hybrid.ansatz`, as `WithTemplate(template, n_layers)` for more layers;
+            "hartree_fock", which has no weights; or "adapt", which adds one of UCCSD's excitations
+            after the other, always the one with the steepest slope, and trains all each time.
+        optimizer: A Keras optimizer or its name, such as one of `qkeras_hybrid.optimizers`; by
+            default Adam with the learning rate 0.02, or 0.05 where weights start at random.
+        steps: The most steps of the optimizer; for "adapt", after each new excitation.
+        tolerance: In hartree. The training ends when 30 steps have lowered the energy by less. With
+            shots it takes all steps.
+        engine: What computes the circuit, as of all quantum layers, as are `shots`, `noise` and
+            `differentiator`.
+        shots: None for exact energies, or measurements for each group of Pauli strings.
+        noise: A noise model, or its spelling.
+        differentiator: How gradients are computed.
+        seed: Of shots, and of weights that start at random.
+        dtype: "float64" or "float32", which leaves an error of about 1e-6 hartree. By default
+            float64, where the Keras backend has it: JAX does with `jax_enable_x64`.
+        weights: Weights to start from, of shape `(n_weights,)`, in radians.
+        gradient_tolerance: For "adapt": it ends when no slope is above, in hartree.
+        max_excitations: For "adapt": the most excitations; by default all that UCCSD has.
+        callbacks: Further callbacks of `fit`.
+        **arguments: Those of `electrons`: `bond_length`, `units`, `basis`, `charge`,
+            `multiplicity`, `active_space`, `mapping`, `taper`.
+
+    Raises:
+        ValueError: If an argument is not what it must be.
+        ModuleNotFoundError: If OpenFermion or PySCF is needed and not there.
+
+    Example:
+
+    >>> from qkeras_hybrid.chemistry import ground_state
+    >>> result = ground_state("H2", bond_length=0.7414, ansatz="uccsd")
+    >>> round(result.energy, 6), round(result.fci_energy, 6)
+    (-1.13727, -1.13727)
+    """
+    adapts = isinstance(ansatz, str) and ansatz == "adapt"
+    if isinstance(ansatz, str) and not adapts and ansatz not in ANSATZE.names():
+        known = ", ".join(map(repr, (*ANSATZE.names(), "adapt")))
+        raise ArgumentError("ansatz", f"be one of {known}", ansatz)
+    dtype = precision(dtype)
+    if finite_number("gradient_tolerance", gradient_tolerance) <= 0:
+        raise ArgumentError("gradient_tolerance", "be above 0", gradient_tolerance)
+    if max_excitations is not None:
+        positive_int("max_excitations", max_excitations)
+    if isinstance(given, Electrons) and arguments:
+        raise ArgumentError(next(iter(arguments)), "be left out for Electrons", given)
+    found = None if adapts else ansatz_of(ansatz)
+    atoms = electrons(given, **arguments)
+    solver = Solver(
+        atoms,
+        optimizer,
+        steps,
+        tolerance,
+        seed,
+        dtype,
+        {"engine": engine, "shots": shots, "noise": noise, "differentiator": differentiator},
+        tuple(callbacks),
+    )
+    if found is not None:
+        return solver.solved(found, weights)
+    if weights is not None:
+        raise ArgumentError("weights", "be None for 'adapt', which has none at first", weights)
+    return solver.grown(gradient_tolerance, max_excitations)
+
+
+@dataclass(frozen=True, eq=False)
+class Solver:
+    """What trains circuits for the same electrons.
+
+    Attributes:
+        electrons: The electrons.
+        optimizer: As of `ground_state`, as are `steps`, `tolerance`, `seed` and `dtype`.
+        steps: The most steps.
+        tolerance: In hartree.
+        seed: Of shots and of weights that start at random.
+        dtype: The models' precision.
+        options: Arguments of the circuit's layer.
+        callbacks: Further callbacks of `fit`.
+    """
+
+    electrons: Electrons
+    optimizer: Any
+    steps: int
+    tolerance: float
+    seed: int | None
+    dtype: str
+    options: dict[str, Any]
+    callbacks: tuple[Any, ...] = ()
+
+    def optimizer_of(self, default: Any) -> Any:
+        """Returns a fresh optimizer: the one that was given, else the default."""
+        if self.optimizer is None:
+            return default
+        if isinstance(self.optimizer, keras.optimizers.Optimizer):
+            # An optimizer belongs to the variables of one model.
+            return type(self.optimizer).from_config(self.optimizer.get_config())
+        return keras.optimizers.get(self.optimizer)
+
+    def default_optimizer(self, ansatz: MolecularAnsatz) -> Any:
+        """Returns the optimizer that an ansatz has where none is given."""
+        if isinstance(ansatz, Excitations):
+            # The first steps of plain Adam have one size, and would throw away what was reached.
+            return keras.optimizers.Adam(0.02, epsilon=0.03)
+        return keras.optimizers.Adam(0.02 if ansatz.start == 0 else 0.05)
+
+    def model(self, ansatz: MolecularAnsatz, weights: Any = None) -> keras.Model:
+        """Returns an untrained model for an ansatz.
+
+        Raises:
+            ValueError: If the weights don't fit.
+        """
+        if weights is not None:
+            weights, need = np.asarray(weights, float), (ansatz.n_weights(self.electrons),)
+            if weights.shape != need or not np.isfinite(weights).all():
+                raise ArgumentError("weights", f"be finite and have shape {need}", weights)
+        layer = self.layer(ansatz, inputs=[], weight_initializer=ansatz.initializer(self.seed))
+        return energy_model(layer, self.dtype, weights)
+
+    def layer(self, ansatz: MolecularAnsatz, **more: Any) -> PQC:
+        """Returns the layer of an ansatz: see `energy_layer`."""
+        return energy_layer(
+            self.electrons,
+            ansatz.circuit(self.electrons),
+            ansatz.symbols(self.electrons),
+            self.dtype,
+            seed=self.seed,
+            **self.options,
+            **more,
+        )
+
+    def solved(self, ansatz: MolecularAnsatz, weights: Any = None) -> GroundState:
+        """Trains an ansatz."""
+        model = self.model(ansatz, weights)
+        history = train(
+            model,
+            self.optimizer_of(self.default_optimizer(ansatz)),
+            steps=self.steps,
+            tolerance=self.tolerance,
+            exact=self.options["shots"] is None,
+            dtype=self.dtype,
+            callbacks=self.callbacks,
+        )
+        values = model.get_layer("energy").circuit_weights
+        return GroundState(
+            energy_of(model, no_features(self.dtype)),
+            model,
+            self.electrons,
+            ansatz,
+            np.zeros(0) if values is None else np.array(ops.convert_to_numpy(values)),
+            history,
+            self.electrons.fci_energy,
+        )
+
+    def grown(self, gradient_tolerance: float, most: int | None) -> GroundState:
+        """Grows an ansatz from UCCSD's excitations and trains it (ADAPT).
+
+        Grimsley, Economou, Barnes, Mayhall, Nature Communications 10, 3007 (2019), arXiv
+        1812.11173.
+        """
+        both = singles(self.electrons) + doubles(self.electrons)
+        pool = [excitation for excitation in both if self.electrons.generator(excitation)]
+        chosen: tuple[Excitation, ...] = ()
+        result = self.solved(Excitations(chosen))
+        history = [result.history]
+        for _ in range(len(pool) if most is None else most):
+            slopes = self.slopes(chosen, result.weights, pool)
+            steepest = int(np.argmax(np.abs(slopes)))
+            if abs(slopes[steepest]) <= gradient_tolerance:
+                break
+            longer = (*chosen, pool[steepest])
+            found = self.solved(Excitations(longer), [*result.weights, 0.0])
+            history.append(found.history[1:])
+            if self.options["shots"] is None and found.energy > result.energy - self.tolerance:
+                break
+            chosen, result = longer, found
+        return GroundState(
+            result.energy,
+            result.model,
+            self.electrons,
+            result.ansatz,
+            result.weights,
+            np.concatenate(history),
+            result.fci_energy,
+        )
+
+    def slopes(
+        self, chosen: Sequence[Excitation], weights: Any, pool: Sequence[Excitation]
+    ) -> np.ndarray:
+        """Returns the slope of the energy by a further excitation, for each of a pool.
+
+        The slope at zero of `exp(t A)` at the end is `<[H, A]>`, whatever other ends at zero stand
+        beside it: one gradient has them all.
+        """
+        longer = Excitations((*chosen, *pool))
+        layer = self.layer(longer, inputs=longer.symbols(self.electrons))
+        angles = np.array([[*weights, *np.zeros(len(pool))]], self.dtype)
+        _, (slopes,) = value_and_gradients(layer, angles)
+        return np.asarray(slopes[0, len(chosen) :])

@@ -1,0 +1,339 @@
+"""`intervention_test`: what a trained network does when its circuits' outputs are replaced."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._model_copies import DoesNotApplyError, is_graph
+from qkeras_hybrid.interventions.retraining import Train, instead, trainer, untrained
+from qkeras_hybrid.interventions.scores import Score, score_of
+from qkeras_hybrid.interventions.stand_ins import (
+    Changes,
+    ConstantOutput,
+    NoiseOutput,
+    changed,
+    linear_map,
+    width,
+)
+from qkeras_hybrid.interventions.verdicts import InterventionTest, Outcome, When
+from qkeras_hybrid.layers.base import QuantumLayer
+from qkeras_hybrid.layers.switching import quantum_layers
+from qkeras_hybrid.surrogates import surrogate
+from qkeras_hybrid.surrogates.replacing import called, checked_inputs
+
+Array = np.ndarray[Any, Any]
+Make = Callable[[QuantumLayer], keras.Layer]
+
+_BATCH = 256
+
+
+def intervention_test(
+    model: keras.Model,
+    x: Any,
+    y: Any,
+    *,
+    test: tuple[Any, Any] | None = None,
+    score: Score | None = None,
+    margin: float = 0.02,
+    train: Train | None = None,
+    epochs: int = 20,
+    batch_size: int = 32,
+    runs: int = 5,
+    initial_weights: Sequence[Any] | None = None,
+    shuffles: int = 10,
+    seed: int = 0,
+) -> InterventionTest:
+    """Tests what a trained network does without what its circuits tell it.
+
+    Two questions have two answers. *Does the trained network use its circuits?* Their outputs are
+    replaced by their mean over the training data, by those of other samples, and by those of their
+    surrogate; nothing is trained. *Does a network need them?* Something else stands in their place
+    from the start: a constant, noise, a linear map, or the surrogate of the trained circuits, which
+    does not train; and the rest trains from the same first weights on the same batches as the
+    network with its circuits. With several quantum layers all are replaced, and as trained also one
+    at a time.
+
+    Args:
+        model: A trained Sequential or functional model, nested too, with quantum layers. It stays
+            as it is.
+        x: Its training inputs: an array, or arrays in the structure that `fit` takes.
+        y: Their targets, of shape `(n,)` or `(n, n_outputs)`: whole numbers are classes.
+        test: Inputs and targets that are scored; None for the training data.
+        score: Maps targets and outputs to a number, the higher the better; None for the accuracy of
+            classes, else for R².
+        margin: The smallest difference of scores that counts.
+        train: Compiles and trains a model that it is given; None for `compile` as of the model, and
+            `fit`.
+        epochs: Of that `fit`.
+        batch_size: Of that `fit`.
+        runs: How often each network is retrained, each time from other first weights.
+        initial_weights: The first weights of all runs, as `model.get_weights()` returned them
+            before the training; None to draw new ones for each run.
+        shuffles: How often the outputs are shuffled.
+        seed: Of first weights, batches, noise and shuffles.
+
+    Returns:
+        The scores, a verdict of each kind, and a sentence that explains where they differ.
+
+    Raises:
+        ValueError: If the model has no quantum layer, is not built, or can't be taken apart; a
+            quantum layer returns states, circuits or several tensors; data have other shapes or
+            hold NaN; or nobody knows how to score or to train.
+
+    Reference:
+        HNEP, the Hybrid Network Evaluation Protocol (https://pypi.org/project/hnep), intervenes in
+        trained networks in this way; it trains none anew.
+
+    Example:
+
+    >>> rng = np.random.default_rng(0)
+    >>> x = rng.uniform(-1, 1, (64, 1)).astype("float32")
+    >>> model = keras.Sequential([keras.Input((1,)), PQCDense(2), keras.layers.Dense(1)])
+    >>> model.compile(keras.optimizers.Adam(0.1), "mse")
+    >>> _ = model.fit(x, x**2, epochs=100, verbose=0)
+    >>> found = qh.intervention_test(model, x, x**2, epochs=100, runs=1)
+    >>> found.as_trained, found.retrained
+    ('leans', 'needed')
+    """
+    _check_model(model)
+    layers = quantum_layers(model)
+    for layer in layers:
+        width(layer)
+    arrays, targets = _checked(model, x, y, "y")
+    scored = (arrays, targets) if test is None else _checked(model, *_pair(test), "test")
+    name, scoring = score_of(score, targets, tuple(model.outputs[0].shape[1:]))
+    smallest = finite_number("margin", margin)
+    if smallest < 0:
+        raise ArgumentError("margin", "be at least 0", margin)
+    if len(scored[1]) < 2:
+        raise ArgumentError("test", "hold at least two samples, to exchange", len(scored[1]))
+    for argument, value in {"runs": runs, "shuffles": shuffles}.items():
+        positive_int(argument, value)
+    if train is None:
+        positive_int("epochs", epochs)
+        positive_int("batch_size", batch_size)
+    weights = None if initial_weights is None else _first_weights(model, initial_weights)
+
+    def scores_of(one: keras.Model) -> float:
+        return float(scoring(scored[1], _outputs(one, scored[0])))
+
+    outputs = _recorded(model, arrays)
+    means = {key: values.mean(axis=0) for key, values in outputs.items()}
+    deviations = {key: values.std(axis=0) for key, values in outputs.items()}
+    classical, why = _classical(model, arrays)
+    found = _as_trained(model, layers, means, classical, why, scores_of, shuffles, seed)
+
+    # By the names that the copies' quantum layers have too.
+    places = {layer.name: id(layer) for layer in layers}
+    makes: dict[str, Make | None] = {
+        "constant": lambda layer: ConstantOutput(
+            means[places[layer.name]], name=layer.name, dtype=layer.compute_dtype
+        ),
+        "noise": lambda layer: NoiseOutput(
+            means[places[layer.name]],
+            deviations[places[layer.name]],
+            seed=seed,
+            name=layer.name,
+            dtype=layer.compute_dtype,
+        ),
+        "linear": linear_map,
+        "surrogate": None if classical is None else functools.partial(_part, classical),
+    }
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    inputs = keras.tree.pack_sequence_as(structure, arrays)
+    results: dict[str, list[float]] = {name: [] for name in ("kept", *makes)}
+    for run in range(runs):
+        own = seed + run
+        fit = train or trainer(
+            model, inputs, targets, epochs=epochs, batch_size=batch_size, seed=own
+        )
+        hybrid = untrained(model, weights, own)
+        # All copies are made before the first of them trains.
+        copies = {"kept": hybrid}
+        for circuit, make in makes.items():
+            if make is not None:
+                keras.utils.set_random_seed(own)
+                copies[circuit] = instead(hybrid, make)
+        for circuit, copy in copies.items():
+            keras.utils.set_random_seed(own)
+            fit(copy)
+            results[circuit].append(scores_of(copy))
+    kept = results["kept"]
+    for circuit, each in results.items():
+        found.append(_outcome("retrained", circuit, None, each, kept, "" if each else why))
+    return InterventionTest(name, smallest, len(scored[1]), tuple(found))
+
+
+# What is checked first.
+
+
+def _check_model(model: Any) -> None:
+    if not isinstance(model, keras.Model) or not is_graph(model) or not model.built:
+        raise ArgumentError(
+            "model",
+            "be a Sequential or functional model that is built",
+            model,
+            "Begin it with keras.Input.",
+        )
+    layers = quantum_layers(model)
+    if not layers:
+        raise ArgumentError("model", "have a quantum layer in it", model.name)
+    if len({layer.name for layer in layers}) < len(layers):
+        raise ArgumentError(
+            "model",
+            "have quantum layers of different names",
+            ", ".join(repr(layer.name) for layer in layers),
+        )
+    if len(model.outputs) != 1:
+        raise ArgumentError("model", "have one output", f"{len(model.outputs)} outputs")
+
+
+def _pair(test: Any) -> tuple[Any, Any]:
+    if not isinstance(test, (tuple, list)) or len(test) != 2:
+        raise ArgumentError("test", "be a pair of inputs and targets", test)
+    return test[0], test[1]
+
+
+def _checked(model: keras.Model, x: Any, y: Any, argument: str) -> tuple[list[Array], Array]:
+    arrays = checked_inputs(model, x)
+    targets = np.asarray(ops.convert_to_numpy(y) if ops.is_tensor(y) else y)
+    if targets.dtype.kind not in "iubf" or not targets.ndim or len(targets) != len(arrays[0]):
+        raise ArgumentError(
+            argument,
+            f"hold a number or numbers for each of the {len(arrays[0])} samples",
+            f"shape {targets.shape} of {targets.dtype}",
+        )
+    if not np.isfinite(targets.astype(float)).all():
+        raise ArgumentError(argument, "hold finite targets", "NaN or infinity")
+    return arrays, targets
+
+
+def _first_weights(model: keras.Model, given: Sequence[Any]) -> list[Array]:
+    weights = [np.asarray(each) for each in given]
+    shapes = [tuple(each.shape) for each in model.get_weights()]
+    if [each.shape for each in weights] != shapes:
+        raise ArgumentError(
+            "initial_weights",
+            f"have the shapes of the model's weights, {shapes}",
+            [each.shape for each in weights],
+            "Take model.get_weights() before the training.",
+        )
+    return weights
+
+
+# As trained.
+
+
+def _as_trained(
+    model: keras.Model,
+    layers: list[QuantumLayer],
+    means: dict[int, Array],
+    classical: keras.Model | None,
+    why: str,
+    scores_of: Callable[[keras.Model], float],
+    shuffles: int,
+    seed: int,
+) -> list[Outcome]:
+    kept = scores_of(model)
+    found = [Outcome("as trained", "kept", None, (kept,))]
+    rng = np.random.default_rng(seed)
+
+    def mean(layer: QuantumLayer, output: Any) -> Any:
+        return ops.broadcast_to(ops.cast(means[id(layer)], output.dtype), ops.shape(output))
+
+    def shuffled(layer: QuantumLayer, output: Any) -> Any:
+        return ops.take(output, _others(int(output.shape[0]), rng), axis=0)
+
+    for one in [None, *layers] if len(layers) > 1 else [None]:
+        for circuit, change, times in (("mean", mean, 1), ("shuffled", shuffled, shuffles)):
+            copy = changed(model, _only(one, change))
+            scores = [scores_of(copy) for _ in range(times)]
+            name = None if one is None else one.name
+            found.append(_outcome("as trained", circuit, name, scores, [kept] * times))
+    scores = [] if classical is None else [scores_of(classical)]
+    found.append(_outcome("as trained", "surrogate", None, scores, [kept], why))
+    return found
+
+
+def _outcome(
+    when: When,
+    circuit: str,
+    layer: str | None,
+    scores: Sequence[float],
+    kept: Sequence[float],
+    note: str = "",
+) -> Outcome:
+    differences = tuple(a - b for a, b in zip(scores, kept, strict=False))
+    return Outcome(when, circuit, layer, tuple(scores), differences, note)
+
+
+def _only(one: QuantumLayer | None, change: Callable[[QuantumLayer, Any], Any]) -> Changes:
+    """Returns what changes the outputs of one quantum layer, or of all for None."""
+
+    def changes(layer: QuantumLayer) -> Callable[[Any], Any]:
+        if one is None or layer is one:
+            return functools.partial(change, layer)
+        return lambda output: output
+
+    return changes
+
+
+def _others(n: int, rng: np.random.Generator) -> Array:
+    """Returns for each of `n` samples another one: a random cycle through all."""
+    order = rng.permutation(n)
+    found = np.empty(n, "int32")
+    found[order] = np.roll(order, 1)
+    return found
+
+
+def _recorded(model: keras.Model, arrays: list[Array]) -> dict[int, Array]:
+    """Returns what each quantum layer of a model puts out, of shape `(-1, n_values)`, by its id."""
+    found: dict[int, list[Array]] = {id(layer): [] for layer in quantum_layers(model)}
+
+    def recording(layer: QuantumLayer) -> Callable[[Any], Any]:
+        def record(output: Any) -> Any:
+            values = np.asarray(ops.convert_to_numpy(output), float)
+            found[id(layer)].append(values.reshape(-1, values.shape[-1]))
+            return output
+
+        return record
+
+    _outputs(changed(model, recording), arrays)
+    return {key: np.concatenate(values) for key, values in found.items()}
+
+
+def _outputs(model: keras.Model, arrays: list[Array]) -> Array:
+    """Returns a model's outputs, batch by batch; no batch is of one sample."""
+    n = len(arrays[0])
+    parts = np.array_split(np.arange(n), -(-n // _BATCH))
+    return np.concatenate([called(model, [array[part] for array in arrays])[0] for part in parts])
+
+
+# Surrogates.
+
+
+def _classical(model: keras.Model, arrays: list[Array]) -> tuple[keras.Model | None, str]:
+    """Returns the model's surrogate, or why it has none."""
+    structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    try:
+        return surrogate(model, keras.tree.pack_sequence_as(structure, arrays)), ""
+    except (DoesNotApplyError, ValueError) as error:
+        return None, str(error)
+
+
+def _part(classical: keras.Model, layer: QuantumLayer) -> keras.Layer:
+    """Returns what stands for a quantum layer in a surrogate, fixed as it is."""
+    layers = classical._flatten_layers(include_self=False, recursive=True)
+    part: keras.Model = next(
+        each for each in layers if isinstance(each, keras.Model) and each.name == layer.name
+    )
+    part.trainable = False
+    return part

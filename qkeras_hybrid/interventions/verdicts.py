@@ -1,0 +1,280 @@
+"""What an intervention test found: its scores, a verdict of each kind, and why they may differ."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from qkeras_hybrid._lazy import lazy_module
+
+if TYPE_CHECKING:
+    import scipy.stats as scipy_stats
+else:
+    scipy_stats = lazy_module("scipy.stats")
+
+When = Literal["as trained", "retrained"]
+
+CONFIDENCE = 0.95
+
+Finding = Literal["leans", "idle", "needed", "not needed", "undecided", "too short"]
+"""What a verdict comes to."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The score with something in place of the circuits' outputs.
+
+    Attributes:
+        when: "as trained" for the given model with nothing trained anew, or "retrained".
+        circuit: What stands in place: "kept", "mean", "shuffled", "surrogate", "constant", "noise"
+            or "linear".
+        layer: The one quantum layer whose output was replaced; None for all.
+        scores: The score of each shuffle or run; empty where nothing can stand in its place.
+        differences: Each score less that of the circuits kept: in the same run, where retrained.
+        note: Why nothing can; else empty.
+    """
+
+    when: When
+    circuit: str
+    layer: str | None
+    scores: tuple[float, ...]
+    differences: tuple[float, ...] = ()
+    note: str = ""
+
+    @property
+    def score(self) -> float:
+        """The mean score; NaN without one."""
+        return statistics.fmean(self.scores) if self.scores else math.nan
+
+    @property
+    def difference(self) -> float:
+        """The mean difference from the circuits kept; NaN without one."""
+        return statistics.fmean(self.differences) if self.differences else math.nan
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval (Student t) of the difference over the runs; NaN for fewer than two."""
+        n = len(self.differences)
+        if n < 2:
+            return (math.nan, math.nan)
+        error = statistics.stdev(self.differences) / math.sqrt(n)
+        half = float(scipy_stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) * error
+        return (self.difference - half, self.difference + half)
+
+    def falls(self, margin: float) -> bool | None:
+        """Tells whether the score falls by more than a margin; None where the runs can't tell.
+
+        A fall must be larger than the margin in the mean and, with several runs, its interval must
+        not reach 0.
+        """
+        if math.isnan(self.difference):
+            return None
+        if self.difference >= -margin:
+            return False
+        high = self.interval[1]
+        return True if self.when == "as trained" or math.isnan(high) or high < 0 else None
+
+
+@dataclass(frozen=True)
+class InterventionTest:
+    """What `intervention_test` found.
+
+    Attributes:
+        metric: The name of the score.
+        margin: The smallest difference of scores that counts.
+        n_samples: The number of samples that were scored.
+        outcomes: All scores; the circuits kept come first of each kind.
+    """
+
+    metric: str
+    margin: float
+    n_samples: int
+    outcomes: tuple[Outcome, ...]
+
+    def outcome(self, when: When, circuit: str, layer: str | None = None) -> Outcome:
+        """Returns one of the outcomes.
+
+        Raises:
+            KeyError: If there is none.
+        """
+        for each in self.outcomes:
+            if (each.when, each.circuit, each.layer) == (when, circuit, layer):
+                return each
+        raise KeyError((when, circuit, layer))
+
+    @property
+    def as_trained(self) -> Finding:
+        """Whether the trained network "leans" on the circuits' outputs, or they are "idle"."""
+        changed = [self.outcome("as trained", name) for name in ("mean", "shuffled")]
+        return "leans" if any(each.falls(self.margin) for each in changed) else "idle"
+
+    @property
+    def retrained(self) -> Finding:
+        """Whether circuits are "needed" where the rest trains, or "not needed".
+
+        "undecided" where the runs differ too much, and "too short" where the network with its
+        circuits does not come near the given model's score again.
+        """
+        given, kept = self.outcome("as trained", "kept"), self.outcome("retrained", "kept")
+        if not kept.score >= given.score - max(self.margin, abs(given.score) / 10):
+            return "too short"
+        without = [self.outcome("retrained", name).falls(self.margin) for name in _NOTHING]
+        if all(without):
+            return "needed"
+        return "not needed" if False in without else "undecided"
+
+    @property
+    def sentences(self) -> tuple[str, str, str]:
+        """The verdict on the network as trained, that on retrained ones, and how they agree."""
+        return (self._as_trained_sentence(), self._retrained_sentence(), self._explanation())
+
+    def _as_trained_sentence(self) -> str:
+        mean, shuffled = (self.outcome("as trained", name) for name in ("mean", "shuffled"))
+        kept = self.outcome("as trained", "kept")
+        scores = (
+            f"{self.metric} {kept.score:.3f} with the circuits' outputs, {mean.score:.3f} with "
+            f"their mean, {shuffled.score:.3f} with those of other samples"
+        )
+        if self.as_trained == "leans":
+            return f"As trained, the network leans on its circuits: {scores}."
+        return f"As trained, the network does as well without its circuits: {scores}."
+
+    def _retrained_sentence(self) -> str:
+        kept = self.outcome("retrained", "kept")
+        constant, noise = (self.outcome("retrained", name) for name in _NOTHING)
+        runs = len(kept.scores)
+        scores = (
+            f"{self.metric} {kept.score:.3f} with circuits, {constant.score:.3f} with a constant, "
+            f"{noise.score:.3f} with noise, over {runs} {'run' if runs == 1 else 'runs'}"
+        )
+        found = self.retrained
+        if found == "too short":
+            given = self.outcome("as trained", "kept").score
+            return (
+                f"Retrained, the network with its circuits comes to {kept.score:.3f}, and the "
+                f"given one has {given:.3f}: this training is too short or another one, and tells "
+                "nothing."
+            )
+        if found == "undecided":
+            return f"Retrained, the runs differ too much to tell: {scores}."
+        if found == "not needed":
+            return f"Retrained, the network does as well without circuits: {scores}."
+        return f"Retrained, the network is worse without circuits: {scores}. {self._classical()}"
+
+    def _classical(self) -> str:
+        """Says which classical layer does as well in the circuits' place."""
+        stand_ins = {"linear": "a linear map", "surrogate": "the trained circuits' surrogate"}
+        falls = {
+            words: self.outcome("retrained", name).falls(self.margin)
+            for name, words in stand_ins.items()
+        }
+        good = [words for words, each in falls.items() if each is False]
+        bad = [words for words, each in falls.items() if each]
+        scored = {
+            words: self.outcome("retrained", name).scores for name, words in stand_ins.items()
+        }
+        unclear = [words for words, each in falls.items() if each is None and scored[words]]
+        said = []
+        if good:
+            said.append(f"{_listed(good)} in their place {_do(good)} as well")
+        if bad:
+            where = "" if good else " in their place"
+            said.append(f"{_listed(bad)}{where} {_do(bad)} not" + ("" if good else " do as well"))
+        if unclear:
+            said.append(f"of {_listed(unclear)} the runs can't tell")
+        sentence = "; ".join(said)
+        return f"{sentence[:1].upper()}{sentence[1:]}." if said else ""
+
+    def _explanation(self) -> str:
+        match (self.as_trained, self.retrained):
+            case ("leans", "needed"):
+                linear = self.outcome("retrained", "linear").falls(self.margin)
+                if linear is False:
+                    return (
+                        "Both agree that something must stand there. It need not be a circuit: a "
+                        "linear map passes on what the network needs."
+                    )
+                return (
+                    "Both agree: the circuits' outputs carry what the other layers cannot learn "
+                    "without them."
+                )
+            case ("idle", "not needed"):
+                return "Both agree: the network works without its circuits."
+            case ("leans", "not needed"):
+                return (
+                    "They disagree: the other layers were trained beside the circuits and use "
+                    "their outputs, so that they fail when these are taken away; trained without "
+                    "circuits, they learn the same by themselves. The circuits are used, and not "
+                    "needed."
+                )
+            case ("idle", "needed"):
+                return (
+                    "They disagree: the trained network does not use the circuits' outputs, but "
+                    "without circuits its training ends lower. The circuits help the training and "
+                    "not the prediction."
+                )
+        return "How they compare can't be told: " + (
+            "train longer." if self.retrained == "too short" else "ask for more runs."
+        )
+
+    def table(self) -> str:
+        """Returns all scores as text, a line each."""
+        lines = [("", "in place of the circuits", self.metric, "difference", "95 % interval")]
+        for each in self.outcomes:
+            name = each.circuit + (f" ({each.layer})" if each.layer is not None else "")
+            if not each.scores:
+                lines.append((each.when, name, "-", "-", each.note))
+                continue
+            low, high = each.interval
+            kept = each.circuit == "kept"
+            whole = each.when == "retrained" and not kept and not math.isnan(low)
+            lines.append(
+                (
+                    each.when,
+                    name,
+                    f"{each.score:.3f}",
+                    "" if kept else f"{each.difference:+.3f}",
+                    f"{low:+.3f} to {high:+.3f}" if whole else "",
+                )
+            )
+        widths = [max(len(line[i]) for line in lines) for i in range(4)]
+        return "\n".join(
+            "  ".join(
+                [*(cell.ljust(n) for cell, n in zip(line[:4], widths, strict=True)), line[4]]
+            ).rstrip()
+            for line in lines
+        )
+
+    def __str__(self) -> str:
+        return "\n".join([self.table(), "", *(each for each in self.sentences if each)])
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Returns the outcomes as plain values, e.g. for a data frame."""
+        return [
+            {
+                "when": each.when,
+                "circuit": each.circuit,
+                "layer": each.layer,
+                "score": each.score,
+                "difference": each.difference,
+                "low": each.interval[0],
+                "high": each.interval[1],
+                "note": each.note,
+            }
+            for each in self.outcomes
+        ]
+
+
+_NOTHING = ("constant", "noise")
+"""What stands in place of circuits and tells the network nothing of the sample."""
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(words)
+
+
+def _do(words: Sequence[str]) -> str:
+    return "does" if len(words) == 1 else "do"
