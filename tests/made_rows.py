@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -74,7 +75,7 @@ def comparison(
     for seed in range(seeds):
         split = base + rng.normal(0, 0.02)  # some splits are harder, for all contenders alike
         for name in contenders:
-            offset, spread, parameters, seconds = CONTENDERS[name]
+            offset, spread, parameters, seconds = CONTENDERS.get(name, (0.0, 0.0, 10, 1.0))
             score = float(np.clip(split + offset + rng.normal(0, spread + 1e-9), 0, 0.995))
             score -= drop if name in QUANTUM else 0.0
             circuits = {"execution": execution} if execution and name in QUANTUM else {}
@@ -149,6 +150,60 @@ def _results(
         },
         "timing_comparable": True,
     }
+
+
+# Of each contender: its parameters by size, and its scores there.
+Planted = Mapping[str, Sequence[tuple[int, float]]]
+
+
+def frontier(
+    planted: Planted,
+    *,
+    seeds: int = 10,
+    spread: float = 0.0,
+    metric: str = "accuracy",
+    n_train: Sequence[int] = (112,),
+    gain: float = 0.0,
+    **more: Any,
+) -> list[Row]:
+    """Returns the rows of a frontier with these parameters and mean scores by size.
+
+    Args:
+        planted: By contender.
+        seeds: The number of seeds.
+        spread: The standard deviation of scores from seed to seed.
+        metric: What the scores are.
+        n_train: The numbers of training samples.
+        gain: What each further number of samples adds to scores.
+        **more: Further arguments of `comparison`.
+    """
+    rng = np.random.default_rng(0)
+    found = []
+    for (place, samples), size in itertools.product(
+        enumerate(n_train), range(max(map(len, planted.values())))
+    ):
+        names = [name for name, points in planted.items() if size < len(points)]
+        made = comparison(
+            seeds=seeds,
+            contenders=names,
+            metric=metric,
+            model={"n_layers": size + 1},
+            data={"n_train": samples} if len(n_train) > 1 else {},
+            **more,
+        )
+        for row in made:
+            parameters, mean = planted[row.contender][size]
+            score = mean + gain * place + (rng.normal(0, spread) if spread else 0.0)
+            found.append(
+                dataclasses.replace(
+                    row,
+                    parameters=parameters,
+                    test_score=None if row.error else score,
+                    size={"n_layers": size + 1},
+                    n_train=samples,
+                )
+            )
+    return found
 
 
 def suite(data_sets: int = 12, seeds: int = 10) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import itertools
 import math
 import socket
 from collections.abc import Callable
@@ -49,7 +50,7 @@ QUANTUM = tuple(quantum.LOADERS)  # tests/test_quantum_data.py
 
 
 def test_every_data_set_is_tested_here() -> None:
-    others = {"diabetes", "molecular_energies", "csv", "numpy"}
+    others = {"diabetes", "periodic_series", "molecular_energies", "csv", "numpy"}
     assert set(datasets.names()) == {*CONTENTS, *others, *GENERATED, *PROBLEMS, *QUANTUM}
 
 
@@ -899,3 +900,52 @@ def test_files_are_the_data_sets_that_need_a_path() -> None:
     assert set(files.LOADERS) == {"csv", "numpy"}
     for name in set(datasets.names()) - set(files.LOADERS):
         assert len(load(name).y) >= 100
+
+
+# A periodic function.
+
+
+@pytest.mark.parametrize(("n_features", "degree"), [(1, 3), (2, 2), (3, 1)])
+def test_a_periodic_series_is_the_sum_of_its_waves(n_features: int, degree: int) -> None:
+    data = datasets.load(
+        "periodic_series", n_samples=7, n_features=n_features, degree=degree, noise=0.3, seed=5
+    )
+    rng = np.random.default_rng(5)
+    x = rng.uniform(-np.pi, np.pi, (7, n_features))
+    vectors = [
+        k
+        for k in itertools.product(range(-degree, degree + 1), repeat=n_features)
+        if k > (0,) * n_features
+    ]
+    assert len(vectors) == ((2 * degree + 1) ** n_features - 1) // 2
+    a, b = rng.normal(size=len(vectors)), rng.normal(size=len(vectors))
+    noise = rng.normal(size=7)
+    for row, value, e in zip(x, data.y, noise, strict=True):
+        waves = [
+            a[i] * math.cos(np.dot(k, row)) + b[i] * math.sin(np.dot(k, row))
+            for i, k in enumerate(vectors)
+        ]
+        # float32.
+        assert value == pytest.approx(sum(waves) / math.sqrt(len(vectors)) + 0.3 * e, abs=1e-5)
+    np.testing.assert_allclose(data.x, x, atol=1e-6)
+    assert (data.task, data.n_outputs) == ("regression", 1)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"degree": 0}, "degree"),
+        ({"degree": 1.5}, "degree"),
+        ({"n_features": 0}, "n_features"),
+        ({"n_samples": 0}, "n_samples"),
+        ({"noise": -0.1}, "noise"),
+        ({"noise": float("nan")}, "noise"),
+        ({"noise": float("inf")}, "noise"),
+        ({"seed": -1}, "seed"),
+        ({"n_features": 10**9}, "at most 100,000 waves"),
+        ({"degree": 10**9}, "at most 100,000 waves"),
+    ],
+)
+def test_a_periodic_series_that_can_not_be_is_refused(arguments: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        datasets.load("periodic_series", **arguments)

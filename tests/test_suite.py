@@ -304,3 +304,106 @@ def test_a_file_that_is_no_suite_is_refused(path: Path, tmp_path: Path) -> None:
     path.write_bytes(b"\xff\xfe\x00")
     with pytest.raises(SuiteError, match="UTF-8"):
         suite.read(str(path))
+
+
+FRONTIER = """
+seeds = 2
+[training]
+epochs = 50
+batch_size = 16
+learning_rate = 0.01
+patience = 5
+[[task]]
+model = {name = "pqc_dense", encoding = "angle"}
+contenders = ["hybrid", "dense_same_parameters", "rbf_svc", "linear_model"]
+[task.sweep]
+data = [{name = "iris"}, {name = "wine"}]
+[task.frontier]
+"model.n_qubits" = [2, 3, 4]
+"model.n_layers" = [1, 1, 2]
+"""
+
+
+def test_a_frontier_is_a_comparison_for_each_size_that_its_lists_step_through(path: Path) -> None:
+    found = read(path, FRONTIER).comparisons
+    sizes = [(2, 1), (3, 1), (4, 2)]
+    assert [(c.model["n_qubits"], c.model["n_layers"]) for c in found] == sizes * 2
+    assert [c.data["name"] for c in found] == ["iris"] * 3 + ["wine"] * 3
+    for one in found:
+        assert one.model["encoding"] == "angle"
+        assert one.size == {key: one.model[key] for key in ("n_qubits", "n_layers")}
+        assert one.training["patience"] == 5
+    # What has no size of the hybrid's runs once.
+    assert ["rbf_svc" in c.contenders for c in found if c.contenders] == [True, False, False] * 2
+    assert ["linear_model" in c.contenders for c in found if c.contenders][:3] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_a_frontier_of_whole_tables_is_that_of_their_arguments(path: Path) -> None:
+    lists = FRONTIER[FRONTIER.index('"model.n_qubits"') :]
+    tables = 'model = [{name = "qcnn", n_layers = 1}, {name = "qcnn", n_layers = 2}]\n'
+    text = FRONTIER.replace(lists, tables).replace(', encoding = "angle"', "")
+    found = read(path, text).comparisons
+    assert [c.model for c in found[:2]] == [{"name": "qcnn", "n_layers": n} for n in (1, 2)]
+    assert [c.size for c in found[:2]] == [{"n_layers": 1}, {"n_layers": 2}]
+
+
+def test_the_size_is_no_part_of_what_defines_a_task(path: Path) -> None:
+    swept = FRONTIER.replace("[task.frontier]", "").replace("patience = 5\n", "")
+    swept = swept.replace('"model.n_qubits" = [2, 3, 4]', '"model.n_qubits" = [2]')
+    swept = swept.replace('"model.n_layers" = [1, 1, 2]', '"model.n_layers" = [1]')
+    plain = read(path, swept).comparisons[0]
+    first = read(path, FRONTIER.replace("patience = 5\n", "")).comparisons[0]
+    assert plain.size is None
+
+    def ids(one: suite.Comparison) -> list[str]:
+        tasks, _ = runner.plan(
+            one.data, one.model, one.training, [0, 1], one.contenders, size=one.size
+        )
+        return [task.id for task in tasks]
+
+    assert ids(plain) == ids(first)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("[2, 3, 4]", "[2, 3]", "lists of one length"),
+        ("[2, 3, 4]", "4", "a list of at least 2 sizes"),
+        ("[2, 3, 4]", "[2]", "a list of at least 2 sizes"),
+        ("[2, 3, 4]", "[2, 2, 4]", "each size once"),
+        ('"model.n_qubits"', '"data.n_features"', "`model` and its arguments only"),
+        ('"model.n_qubits"', '"model"', "a list of tables"),
+        (
+            FRONTIER[FRONTIER.index('"model.n_q') :],
+            'model = [{name = "qcnn"}, {name = "iqp"}]',
+            "models of one name",
+        ),
+        ('"model.n_qubits" = [2, 3, 4]\n"model.n_layers" = [1, 1, 2]', "", "a table of lists"),
+        ("[task.sweep]", '[task.sweep]\n"model.n_layers" = [1, 2]', "leave out what the task sw"),
+        (
+            "[task.sweep]",
+            "[task.tuning]\ntrials = 2\nseconds = 5\nfolds = 2\n[task.tuning.search_space]\n"
+            '"model.n_layers" = {type = "int", low = 1, high = 2}\n[task.sweep]',
+            "leave out what the task tunes",
+        ),
+    ],
+)
+def test_a_frontier_that_can_not_be_is_said_with_its_line(
+    path: Path, old: str, new: str, said: str
+) -> None:
+    text = FRONTIER.replace(old, new)
+    with pytest.raises(SuiteError, match=said) as caught:
+        read(path, text)
+    line = 1 + text.splitlines().index("[task.frontier]")
+    assert f"line {line}," in str(caught.value)
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "2.5", "true", '"ten"', "inf", "nan"])
+def test_a_patience_is_a_whole_number_over_0(path: Path, value: str) -> None:
+    one = read(path, FRONTIER.replace("patience = 5", f"patience = {value}")).comparisons[0]
+    with pytest.raises(ValueError, match="`patience` must be a whole number over 0"):
+        runner.plan(one.data, one.model, one.training, [0], one.contenders)

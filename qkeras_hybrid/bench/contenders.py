@@ -39,6 +39,9 @@ else:
 CONTENDERS = ("hybrid", *controls.ALL, *REFERENCES)
 """The names of all contenders, in the order in which they run."""
 
+WITHOUT_SIZE = frozenset({"linear_model", *REFERENCES})
+"""The contenders that are the same whatever the size of the hybrid."""
+
 _MODEL = "model."
 
 

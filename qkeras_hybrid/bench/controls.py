@@ -3,7 +3,7 @@
 A control is a function from a hybrid model to a new, untrained model with the same inputs and
 outputs, so that what is done for our models works for any model with our layers in it. A
 control that can't be made of a model, or would be the model itself, raises
-`DoesNotApplyError` with the reason.
+`DoesNotApplyError` with the reason. Those that keep nothing of the hybrid are in `dense_controls`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,13 @@ from collections.abc import Callable, Iterable
 import keras
 from keras import ops
 
-from qkeras_hybrid._model_copies import Copies
-from qkeras_hybrid.bench.dense_widths import dense_widths
+from qkeras_hybrid.bench.dense_controls import (
+    hashed,
+    linear_model,
+    low_rank,
+    same_activations,
+    same_parameters,
+)
 from qkeras_hybrid.bench.derived import (
     DoesNotApplyError,
     EncodingWithoutEntanglement,
@@ -26,71 +31,10 @@ from qkeras_hybrid.bench.derived import (
     entangling,
     fresh,
 )
-from qkeras_hybrid.bench.inspection import trainable_parameters
-from qkeras_hybrid.bench.replacing import (
-    frozen_trunk,
-    last_activation,
-    n_features,
-    replaced,
-    require_quantum,
-    size,
-    width,
-)
+from qkeras_hybrid.bench.replacing import n_features, replaced, require_quantum, width
 from qkeras_hybrid.layers import QuantumKernel
 from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.layers.switching import quantum_layers
-
-
-def same_parameters(hybrid: keras.Model) -> keras.Model:
-    """Returns a Dense network with the hybrid's number of trainable parameters.
-
-    It has one hidden layer if some width brings it within 5 %, else two, with tanh; its output
-    layer has the hybrid's last activation. Where nothing comes within 5 %, it is the network
-    that comes closest; compare `trainable_parameters` to see by how much it misses. Inputs of
-    more axes are flattened, several inputs flattened and joined. Frozen layers at the beginning
-    of a Sequential model stay in front, with their weights: what is matched is what trains.
-
-    Args:
-        hybrid: A built Sequential or functional model with a quantum layer in it.
-
-    Raises:
-        DoesNotApplyError: If the model has several outputs, an axis of unknown length, or
-            nothing that trains.
-        ValueError: If the model has no quantum layer.
-    """
-    require_quantum(hybrid)
-    if len(hybrid.outputs) != 1:
-        raise DoesNotApplyError(
-            f"The model has {len(hybrid.outputs)} outputs, and a Dense network one."
-        )
-    target = trainable_parameters(hybrid)
-    if not target:
-        raise DoesNotApplyError("Nothing trains in the model: there is no count to match.")
-    copies = Copies(fresh)
-    trunk = [copies(layer) for layer in frozen_trunk(hybrid)]
-    # On new inputs, so that all that follows has a shape.
-    inputs = keras.tree.map_structure(
-        lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name),
-        hybrid.inputs[0] if isinstance(hybrid, keras.Sequential) else hybrid.input,
-    )
-    tensors = keras.tree.flatten(inputs)
-    for layer in trunk:
-        tensors = [layer(tensors[0])]
-    shape = hybrid.outputs[0].shape[1:]
-    n_inputs, n_outputs = sum(size(tensor.shape[1:]) for tensor in tensors), size(shape)
-    if any(len(tensor.shape) != 2 for tensor in tensors):
-        tensors = [keras.layers.Flatten()(tensor) for tensor in tensors]
-    x = tensors[0] if len(tensors) == 1 else keras.layers.Concatenate()(tensors)
-    for units in dense_widths(target, n_inputs, n_outputs):
-        x = keras.layers.Dense(units, activation="tanh")(x)
-    activation = last_activation(hybrid)
-    if len(shape) == 1:
-        x = keras.layers.Dense(n_outputs, activation=activation)(x)
-    else:
-        x = keras.layers.Reshape(shape)(keras.layers.Dense(n_outputs)(x))
-        x = keras.layers.Activation(activation)(x)
-    copies.carry_weights()
-    return keras.Model(inputs, x)
 
 
 def same_width(hybrid: keras.Model) -> keras.Model:
@@ -234,39 +178,6 @@ def fourier_features(hybrid: keras.Model) -> keras.Model:
     return replaced(hybrid, waves)
 
 
-def linear_model(hybrid: keras.Model) -> keras.Model:
-    """Returns a model of one Dense layer, from all inputs to the hybrid's outputs.
-
-    It has the hybrid's last activation, so that it is the linear or logistic regression of the same
-    data: what no layer at all would do. Unlike `linear` it keeps none of the layers around the
-    circuit. Inputs of more axes are flattened, several inputs flattened and joined.
-
-    Args:
-        hybrid: A built Sequential or functional model with a quantum layer in it.
-
-    Raises:
-        DoesNotApplyError: If the model has several outputs, outputs of more than one axis, or an
-            axis of unknown length.
-        ValueError: If the model has no quantum layer.
-    """
-    require_quantum(hybrid)
-    if len(hybrid.outputs) != 1 or len(hybrid.outputs[0].shape) != 2:
-        raise DoesNotApplyError(
-            "The model has not one vector of outputs, and a linear model has one."
-        )
-    inputs = keras.tree.map_structure(
-        lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name),
-        hybrid.inputs[0] if isinstance(hybrid, keras.Sequential) else hybrid.input,
-    )
-    tensors = keras.tree.flatten(inputs)
-    for tensor in tensors:
-        size(tensor.shape[1:])
-    tensors = [each if len(each.shape) == 2 else keras.layers.Flatten()(each) for each in tensors]
-    x = tensors[0] if len(tensors) == 1 else keras.layers.Concatenate()(tensors)
-    units = size(hybrid.outputs[0].shape[1:])
-    return keras.Model(inputs, keras.layers.Dense(units, activation=last_activation(hybrid))(x))
-
-
 def surrogate(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with a `WaveTrain` in place of each quantum layer.
 
@@ -303,6 +214,9 @@ CONTROLS: dict[str, Callable[[keras.Model], keras.Model]] = {
 
 ALL: dict[str, Callable[[keras.Model], keras.Model]] = {
     **CONTROLS,
+    "dense_same_activations": same_activations,
+    "low_rank_dense": low_rank,
+    "hashed_dense": hashed,
     "linear_model": linear_model,
     "surrogate": surrogate,
 }
@@ -324,6 +238,7 @@ def controls_for(hybrid: keras.Model) -> dict[str, keras.Model]:
 
     Example:
 
+    >>> from qkeras_hybrid.bench.inspection import trainable_parameters
     >>> hybrid = keras.Sequential([
     ...     keras.Input((4,)), keras.layers.Dense(2), PQCDense(2), keras.layers.Dense(3)
     ... ])

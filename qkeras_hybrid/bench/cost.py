@@ -37,7 +37,8 @@ def measure(
     Args:
         model: A trained Keras model, or a fitted scikit-learn estimator.
         split: What it was trained on.
-        training: `"epochs"` and `"batch_size"`, for the number of steps.
+        training: `"epochs"` and `"batch_size"`, for the number of steps; `"n_train"` where training
+            took fewer samples than the split has, and `"n_valid"`, those that validated each epoch.
         first_epoch_seconds: What the first epoch took.
         epoch_seconds: What a later epoch takes; None if there was none.
         peak_memory: What `PeakMemory` saw during the training.
@@ -55,17 +56,19 @@ def measure(
           libraries and what earlier runs left included.
         - `circuit_evaluations_per_step`: the circuits that hardware would run for one training
           step of a full batch; 0 without a circuit.
-        - `circuit_evaluations_total`: those of all samples of all epochs, and `shots_total`, the
-          measurements that they take.
+        - `circuit_evaluations_total`: those of all samples of all epochs, predictions of a
+          validation part included, and `shots_total`, the measurements that they take.
     """
     if isinstance(model, keras.Model):
         infer: Callable[[Any], Any] = model.predict_on_batch
-        n_train, batch = len(split.x_train), training["batch_size"]
+        n_train, batch = training.get("n_train", len(split.x_train)), training["batch_size"]
         per_sample: int | None = evaluations_per_sample(model, split.x_train)
         n_steps = math.ceil(n_train / batch)
         per_step: int | None = (per_sample or 0) * min(batch, n_train)
         # Sample by sample, so that a smaller last batch counts as it is.
-        total: int | None = (per_sample or 0) * n_train * training["epochs"]
+        forward = evaluations_per_sample(model, split.x_train, gradient=False)
+        an_epoch = (per_sample or 0) * n_train + forward * training.get("n_valid", 0)
+        total: int | None = an_epoch * training["epochs"]
     else:
         infer, n_steps, per_step, total = model.predict, 0, None, None
     later = epoch_seconds if n_steps else None
@@ -85,7 +88,9 @@ def measure(
     }
 
 
-def evaluations_per_sample(model: keras.Model, x: npt.NDArray[Any]) -> int:
+def evaluations_per_sample(
+    model: keras.Model, x: npt.NDArray[Any], *, gradient: bool = True
+) -> int:
     """Returns the circuits that hardware would run for one sample of a training step.
 
     Counted by looking on while the model computes one sample, so that it counts, too, how often
@@ -94,12 +99,15 @@ def evaluations_per_sample(model: keras.Model, x: npt.NDArray[Any]) -> int:
     Args:
         model: A built model.
         x: Samples, of shape `(n, n_features)`; the first is computed.
+        gradient: Whether the gradient counts; else those of a prediction.
     """
     total = 0
 
     def add(layer: QuantumLayer, inputs: Any) -> None:
         nonlocal total
-        total += int(inputs.shape[0]) * layer.resources().evaluations_per_sample
+        asked = layer.resources()
+        each = asked.evaluations_per_sample if gradient else asked.measurement_settings
+        total += int(inputs.shape[0]) * each
 
     with watched_runs(add):
         model(x[:1])

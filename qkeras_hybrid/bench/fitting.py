@@ -14,6 +14,7 @@ import numpy.typing as npt
 from qkeras_hybrid._epochs import EpochClock, fitted_epochs
 from qkeras_hybrid.bench import traces
 from qkeras_hybrid.bench.goals import goal_of
+from qkeras_hybrid.bench.validation import Validation
 from qkeras_hybrid.decisions import DecisionProblem
 
 __all__ = ["EpochClock", "Training", "score", "train"]
@@ -31,6 +32,9 @@ class Training:
             compilation, the optimizer's variables.
         later_epoch_seconds: Each later epoch, from its first batch to its last.
         seconds: All epochs together.
+        n_train: The number of samples that each epoch took; None for all.
+        n_valid: The number of samples that validated each epoch.
+        valid_loss: The loss on these after each epoch; the weights are those of the lowest.
         model: The model that was trained: the one given, or, where training is fast, one with the
             same layers that was traced before. It is lent then, until the next training.
         fast: Whether it trained fast.
@@ -44,9 +48,18 @@ class Training:
     first_epoch_seconds: float
     later_epoch_seconds: list[float]
     seconds: float
+    n_train: int | None = None
+    n_valid: int = 0
+    valid_loss: list[float] = dataclasses.field(default_factory=list)
     model: Any = None
     fast: bool = False
     reused: bool = False
+
+    @property
+    def work(self) -> dict[str, int]:
+        """What `qkeras_hybrid.bench.cost.measure` counts: epochs and samples as they were."""
+        trained = {} if self.n_train is None else {"n_train": self.n_train}
+        return {"epochs": len(self.loss), "n_valid": self.n_valid, **trained}
 
 
 def train(
@@ -58,6 +71,7 @@ def train(
     batch_size: int,
     learning_rate: float,
     seed: int,
+    patience: int | None = None,
     loss: str | None = None,
     problem: DecisionProblem | None = None,
     on_epoch: Callable[[int], None] = lambda done: None,
@@ -75,10 +89,13 @@ def train(
         x: Features of shape `(n_train, n_features)`.
         y: Of shape `(n_train,)`: whole numbers are classes, others targets of regression; or costs
             of shape `(n_train, n_costs)`.
-        epochs: How often each sample is seen.
+        epochs: How often each sample is seen; with `patience`, at most.
         batch_size: Samples a step.
         learning_rate: Adam's step size.
-        seed: The seed of the order of the samples, and of a loss that draws.
+        seed: The seed of the order of the samples, of a loss that draws, and of what validates.
+        patience: After how many epochs without a lower loss on a validation part, drawn from the
+            samples given, training stops and the best epoch's weights come back; None to train
+            all epochs on all samples.
         loss: For decisions, a name of `qkeras_hybrid.bench.goals.LOSSES`; None for SPO+.
         problem: The problem in which `y` are the costs, for decisions.
         on_epoch: Called after each epoch with the number of epochs done.
@@ -90,6 +107,9 @@ def train(
         Losses, scores and times.
     """
     goal = goal_of(y, problem)
+    watch = None if patience is None else Validation(x, y, seed=seed, patience=patience)
+    if watch is not None:
+        x, y = watch.x_train, watch.y_train
     y = goal.targets(y)
     # XLA can't call what decides; under JAX and torch the host call is part of the graph.
     calls_host = problem is not None and keras.backend.backend() == "tensorflow"
@@ -124,6 +144,10 @@ def train(
         losses.append(results["loss"])
         score.append(results["score"])
         on_epoch(epoch + 1)
+        if watch is not None and watch.ends_training(model, goal.targets(watch.y_valid)):
+            break
+    if watch is not None:
+        watch.restore(model)
     return Training(
         losses,
         score,
@@ -131,6 +155,9 @@ def train(
         ends[0],
         epoch_seconds[1:],
         time.perf_counter() - start,
+        len(x),
+        len(watch.x_valid) if watch else 0,
+        watch.losses if watch else [],
         model,
         fast,
         reused,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from qkeras_hybrid.bench.derived import FourierFeatures, WithoutEntanglement
+from qkeras_hybrid.bench.derived import FourierFeatures, HashedDense, WithoutEntanglement
 from qkeras_hybrid.layers.switching import quantum_layers
 
 
@@ -35,7 +35,9 @@ def _describe_layer(layer: keras.Layer) -> str:
     if isinstance(layer, WithoutEntanglement):
         return f"WithoutEntanglement({_describe_layer(layer._like.layer)})"
     parts = [str(layer.units)] if hasattr(layer, "units") else []
-    if isinstance(layer, keras.layers.Dense):
+    if isinstance(layer, HashedDense):
+        parts.append(f"{layer.n_weights} weights")
+    if isinstance(layer, keras.layers.Dense | HashedDense):
         parts.append(keras.activations.serialize(layer.activation))
     if isinstance(layer, FourierFeatures) and layer.built:
         parts.append(f"{len(layer.frequencies)} frequencies")

@@ -7,6 +7,7 @@ controls, those follow that are made of nothing but the hybrid's size and its ou
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 import keras
 
@@ -16,20 +17,31 @@ from qkeras_hybrid.bench.derived import DoesNotApplyError
 from qkeras_hybrid.bench.execution import WITH_CIRCUITS
 from qkeras_hybrid.bench.inspection import trainable_parameters
 from qkeras_hybrid.bench.replacing import last_activation
-from qkeras_hybrid.datasets import Dataset
 
 
-def takes_report(contender: str, dataset: Dataset) -> bool:
+class Data(Protocol):
+    """What is asked of a data set here: `qkeras_hybrid.datasets.Dataset` has it."""
+
+    @property
+    def n_outputs(self) -> int:
+        """The width of the outputs."""
+
+    @property
+    def lab_width(self) -> int | None:
+        """How many numbers a lab reports of a sample, None where there is no such report."""
+
+
+def takes_report(contender: str, dataset: Data) -> bool:
     """Tells whether a contender gets a lab's report of the samples in place of states.
 
     Args:
         contender: A name of `bench.contenders.CONTENDERS`.
         dataset: What it is for.
     """
-    return dataset.lab is not None and contender not in WITH_CIRCUITS
+    return dataset.lab_width is not None and contender not in WITH_CIRCUITS
 
 
-def derived(name: str, hybrid: keras.Model, dataset: Dataset) -> keras.Model:
+def derived(name: str, hybrid: keras.Model, dataset: Data) -> keras.Model:
     """Returns a control of a hybrid model, on a lab's report where it is one of those that get it.
 
     Args:
@@ -48,8 +60,8 @@ def derived(name: str, hybrid: keras.Model, dataset: Dataset) -> keras.Model:
             "It keeps the hybrid's layers, which take states, and what computes no circuit gets a "
             "lab's report of the samples."
         )
-    assert dataset.lab is not None
-    width, n_outputs = dataset.lab.shape[1], dataset.n_outputs
+    width, n_outputs = dataset.lab_width, dataset.n_outputs
+    assert width is not None
     model = keras.Sequential([keras.Input((width,))])
     for units in _ON_REPORTS[name](hybrid, width, n_outputs):
         model.add(keras.layers.Dense(units, activation="tanh"))
@@ -68,7 +80,7 @@ _ON_REPORTS: dict[str, Callable[[keras.Model, int, int], tuple[int, ...]]] = {
 
 
 def inapplicable(
-    hybrid: keras.Model, dataset: Dataset, names: Iterable[str] = tuple(controls.CONTROLS)
+    hybrid: keras.Model, dataset: Data, names: Iterable[str] = tuple(controls.CONTROLS)
 ) -> dict[str, str]:
     """Returns why controls don't apply to a model and its data, by the name of each.
 

@@ -103,13 +103,19 @@ def size(shape: Sequence[int | None]) -> int:
     return math.prod(length for length in shape if length is not None)
 
 
-def last_activation(model: keras.Model) -> Any:
-    """Returns the activation of a model's last layer, however deep it sits in it."""
+def last_layer(model: keras.Model) -> keras.Layer:
+    """Returns a model's last layer, however deep it sits in it."""
     layer = model.layers[-1]
     while isinstance(layer, keras.Model) or (
         isinstance(layer, keras.layers.Wrapper) and hasattr(layer, "layer")
     ):
         layer = layer.layers[-1] if isinstance(layer, keras.Model) else layer.layer
+    return layer
+
+
+def last_activation(model: keras.Model) -> Any:
+    """Returns the activation of a model's last layer, however deep it sits in it."""
+    layer = last_layer(model)
     if isinstance(layer, keras.layers.Softmax) or (
         isinstance(layer, QuantumLayer) and layer.readout is Probabilities
     ):

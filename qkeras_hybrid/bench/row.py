@@ -21,7 +21,7 @@ class Row:
         task: The id of the task, and with it of the row.
         comparison: The id that the contenders and seeds of one comparison share.
         data: As in the task, like `model`, `training`, `backend`, `contender`, `seed`,
-            `fingerprints`, `suite`, `execution` and `base`.
+            `fingerprints`, `suite`, `execution`, `base` and `size`.
         tuning: What the search for hyperparameters took; None without one. Where the run failed,
             what the task asked for.
         error: Type and message of the error that ended the run; None if nothing did.
@@ -49,8 +49,10 @@ class Row:
         epoch_seconds: The median of these; None if there is only one epoch.
         fit_seconds: In all.
         hyperparameters: Those in force.
-        curve: The `"seconds"` and the `"train_score"` at the end of each epoch.
-        cost: See `qkeras_hybrid.bench.cost.measure`.
+        curve: The `"seconds"` and the `"train_score"` at the end of each epoch; where training
+            stopped by validation, also the `"valid_loss"`, of which the lowest epoch was kept.
+        cost: See `qkeras_hybrid.bench.cost.measure`; and `"run_seconds"`, of all that the run did:
+            tuning, training, scoring and measuring.
     """
 
     task: str
@@ -66,6 +68,7 @@ class Row:
     suite: str | None = None
     execution: Table | None = None
     base: str | None = None
+    size: Table | None = None
     error: str | None = None
     started: str = ""
     versions: Table = dataclasses.field(default_factory=dict)
@@ -133,10 +136,11 @@ class Row:
     def to_json(self) -> dict[str, Any]:
         """Returns the row as its line holds it: of a failed run without results.
 
-        How circuits are computed is left out where nothing is said of it, as in older rows; and
-        how it was trained where `fit` did it.
+        How circuits are computed, and the size in a frontier, are left out where nothing is said
+        of them, as in older rows; and how it was trained where `fit` did it.
         """
         unsaid = [] if self.execution else ["execution", "base"]
+        unsaid += [] if self.size else ["size"]
         unsaid += ["trained_by"] if self.trained_by == "fit" else []
         names = [field.name for field in dataclasses.fields(self) if field.name not in unsaid]
         if self.error is not None:
@@ -150,7 +154,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("task", "comparison", "backend", "contender", "suite", "error"), _TEXT),
     **dict.fromkeys(("base", "started", "network", "engine", "metric", "trained_by"), _TEXT),
     **dict.fromkeys(("data", "model", "training", "tuning", "fingerprints", "versions"), _TABLE),
-    **dict.fromkeys(("execution", "machine", "hyperparameters", "curve", "cost"), _TABLE),
+    **dict.fromkeys(("execution", "size", "machine", "hyperparameters", "curve", "cost"), _TABLE),
     **dict.fromkeys(("seed", "parameters", "n_train", "n_test"), _INTEGER),
     **dict.fromkeys(("parameter_mismatch", "train_score", "test_score"), _NUMBER),
     **dict.fromkeys(("first_epoch_seconds", "epoch_seconds", "fit_seconds"), _NUMBER),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import json
 import math
 import statistics
 import time
@@ -54,11 +55,12 @@ def plan(
     Args:
         data: As `qkeras_hybrid.datasets.prepare` takes it.
         model: As `qkeras_hybrid.bench.models.build` takes it.
-        training: `"epochs"`, `"batch_size"`, `"learning_rate"`, and for decisions `"loss"`.
+        training: `"epochs"`, `"batch_size"`, `"learning_rate"`, `"patience"` if training is to stop
+            by validation, and for decisions `"loss"`.
         seeds: Whole numbers of at least 0.
         contenders: Names of `bench.contenders.CONTENDERS`; None for the hybrid and all controls
             that apply.
-        **more: `tuning`, `suite` and `execution`, as attributes of the tasks.
+        **more: `tuning`, `suite`, `execution` and `size`, as attributes of the tasks.
 
     Returns:
         The tasks, all contenders of a seed before the next seed; and for each control that was
@@ -74,31 +76,17 @@ def plan(
     dataset, _ = datasets.prepare(data, min(seeds, default=0))
     if "loss" in training:
         goals.check_loss(training["loss"], dataset.task)
-    hybrid = models.build(model, dataset)
-    if contenders is None:
-        reasons = lab_features.inapplicable(hybrid, dataset)
-        names = ["hybrid", *(name for name in controls.CONTROLS if name not in reasons)]
-    else:
-        names = list(contenders)
-        for name in names:
-            if name not in known.CONTENDERS:
-                listed = ", ".join(map(repr, known.CONTENDERS))
-                raise ArgumentError("contenders", f"be of {listed}", name)
-        reasons = lab_features.inapplicable(
-            hybrid, dataset, [name for name in names if name in controls.ALL]
-        )
-        for name, reason in reasons.items():
-            raise ValueError(
-                f"The contender {name!r} does not apply to the model {model.get('name')!r}. "
-                f"{reason}"
-            )
-        for name in names:
-            if name in REFERENCES:
-                REFERENCES[name].require(dataset.task)
-    table = more.get("execution") or {}
-    for one in (execution.in_training(table), table):
-        switching.put(hybrid, one)
     found = {"data": datasets.fingerprint(data), "model": models.fingerprint(model)}
+    kind = _Kind(
+        dataset.n_features,
+        dataset.n_outputs,
+        dataset.task,
+        dataset.image_shape,
+        dataset.lab_width,
+    )
+    table = json.dumps([model, more.get("execution") or {}])
+    named = None if contenders is None else tuple(contenders)
+    names, reasons = _contenders(table, kind, named, found["model"])
     tasks = tasks_module.plan(
         data,
         model,
@@ -109,16 +97,69 @@ def plan(
         fingerprints={part: digest for part, digest in found.items() if digest is not None},
         **more,
     )
-    return tasks, reasons
+    return tasks, dict(reasons)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Kind:
+    """All that builders and controls see of a data set."""
+
+    n_features: int
+    n_outputs: int
+    task: str
+    image_shape: tuple[int, ...] | None
+    lab_width: int | None
+
+
+# Building takes long, and a suite asks of the same model on many data sets alike.
+@functools.lru_cache(maxsize=512)
+def _contenders(
+    table: str, kind: _Kind, named: tuple[str, ...] | None, digest: str | None
+) -> tuple[list[str], dict[str, str]]:
+    """Returns the contenders of a comparison, and why some controls are not among them.
+
+    Args:
+        table: The model's table, and how its circuits are computed, as JSON.
+        kind: What the model is for.
+        named: The contenders that are asked for; None for the hybrid and all controls that apply.
+        digest: The fingerprint of the model's file: a file that has changed is another.
+    """
+    model, executed = json.loads(table)
+    hybrid = models.build(model, kind)
+    if named is None:
+        reasons = lab_features.inapplicable(hybrid, kind)
+        names = ["hybrid", *(name for name in controls.CONTROLS if name not in reasons)]
+    else:
+        names = list(named)
+        for name in names:
+            if name not in known.CONTENDERS:
+                listed = ", ".join(map(repr, known.CONTENDERS))
+                raise ArgumentError("contenders", f"be of {listed}", name)
+        reasons = lab_features.inapplicable(
+            hybrid, kind, [name for name in names if name in controls.ALL]
+        )
+        for name, reason in reasons.items():
+            raise ValueError(
+                f"The contender {name!r} does not apply to the model {model.get('name')!r}. "
+                f"{reason}"
+            )
+        for name in names:
+            if name in REFERENCES:
+                REFERENCES[name].require(kind.task)
+    for one in (execution.in_training(executed), executed):
+        switching.put(hybrid, one)
+    return names, reasons
 
 
 _TRAINING: dict[str, type] = {"epochs": int, "batch_size": int, "learning_rate": float}
-_MORE = ("loss",)
+_MORE = ("patience", "loss")
 
 
 def _check_training(training: Mapping[str, Any]) -> None:
-    for name, kind in _TRAINING.items():
+    for name, kind in {**_TRAINING, "patience": int}.items():
         if name not in training:
+            if name in _MORE:
+                continue
             raise ArgumentError("training", f"have `{name}`", dict(training))
         value = training[name]
         whole = isinstance(value, int) and not isinstance(value, bool)
@@ -187,6 +228,7 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
         **task.definition(),
         base=task.base,
         suite=task.suite,
+        size=task.size,
         error=error,
         started=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         versions=versions(),
@@ -197,6 +239,7 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
 
 def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
     """Runs a task and returns the results: those fields of its row that a failed one lacks."""
+    start = time.perf_counter()
     dataset, split = datasets.prepare(
         task.data, task.seed, lab=task.contender not in execution.WITH_CIRCUITS
     )
@@ -214,7 +257,7 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
     # What happens only once has happened in an earlier run then.
     reused = training is not None and training.reused
     first_epoch_seconds = training.first_epoch_seconds if training and not reused else None
-    return {
+    results: dict[str, Any] = {
         "network": contender.describe(model),
         "engine": contender.engine,
         "parameters": parameters,
@@ -240,6 +283,11 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
             {
                 "seconds": training.ends,
                 "train_score": [_number(value) for value in training.score],
+                **(
+                    {"valid_loss": [_number(value) for value in training.valid_loss]}
+                    if training.valid_loss
+                    else {}
+                ),
             }
             if training
             else None
@@ -247,13 +295,15 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
         "cost": cost.measure(
             model,
             split,
-            contender.training,
+            contender.training if training is None else {**contender.training, **training.work},
             first_epoch_seconds=first_epoch_seconds,
             epoch_seconds=epoch_seconds,
             peak_memory=memory.bytes,
             shots=execution.in_training(task.execution or {}).get("shots", cost.SHOTS),
         ),
     }
+    results["cost"]["run_seconds"] = time.perf_counter() - start
+    return results
 
 
 def _number(value: float) -> float | None:

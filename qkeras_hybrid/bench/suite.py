@@ -7,6 +7,9 @@
     epochs = 20
     batch_size = 32
     learning_rate = 0.01
+    patience = 10                    # if given: training ends when the loss on a fifth of the
+                                     # training samples, kept for validation, has not been lower for
+                                     # so many epochs, and the best weights count; `epochs` at most
 
     [tuning]                         # left out: nothing is tuned
     trials = 8                       # the same number, and the same seconds,
@@ -31,6 +34,10 @@
     [task.sweep]                     # every combination makes a comparison
     "data.n_features" = [2, 4, 8]
     model = [{name = "pqc_dense"}, {name = "reuploading"}]
+
+    [task.frontier]                  # sizes of the model, whose comparisons make one frontier
+    "model.n_qubits" = [2, 4, 6]     # lists step together: 2 qubits with 1 layer, 4 with 2, ...
+    "model.n_layers" = [1, 2, 3]     # or: model = [{name = "qcnn", ...}, {name = "qcnn", ...}]
 
 Circuits train exactly and without noise, and are scored with the shots and under the noise of their
 task, unless `noisy_training` has them there in training too; the engine holds for both. What a key
@@ -58,6 +65,7 @@ from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import contenders as known
 from qkeras_hybrid.bench import execution, models, tuning
+from qkeras_hybrid.bench.sizes import sizes
 
 
 class SuiteError(ValueError):
@@ -75,6 +83,7 @@ class Comparison:
         tuning: The table of the search for hyperparameters, None without one.
         contenders: Their names; None for the hybrid and all controls that apply.
         execution: How circuits are computed; see `qkeras_hybrid.bench.execution.normalized`.
+        size: The arguments of the model that its frontier sweeps; None outside of a frontier.
         line: Where its task begins in the file.
     """
 
@@ -84,6 +93,7 @@ class Comparison:
     tuning: Mapping[str, Any] | None = None
     contenders: tuple[str, ...] | None = None
     execution: Mapping[str, Any] | None = None
+    size: Mapping[str, Any] | None = None
     line: int = dataclasses.field(default=0, compare=False)
 
 
@@ -151,8 +161,8 @@ def read(name: str) -> Suite:
 
 
 _TOP = ("description", "seeds", "training", "tuning", *execution.KEYS, "task")
-_TASK = ("data", "model", "contenders", "training", "tuning", *execution.KEYS, "sweep")
-_TRAINING = ("epochs", "batch_size", "learning_rate", "loss")
+_TASK = ("data", "model", "contenders", "training", "tuning", *execution.KEYS, "sweep", "frontier")
+_TRAINING = ("epochs", "batch_size", "learning_rate", "patience", "loss")
 _TUNING = ("trials", "seconds", "folds", "search_space")
 
 
@@ -212,23 +222,44 @@ class _Reader:
         contenders = task.get("contenders")
         for name in contenders or ():
             self._one_of("contenders", name, known.CONTENDERS, number)
-        for part in self._swept(task, number):
+        steps = list(enumerate(self._sizes(task, number)))
+        for part, (place, size) in itertools.product(self._swept(task, number), steps):
+            if size is not None:
+                part = {**part, "model": {**part.get("model", {}), **size}}
             for key in ("data", "model"):
                 if "name" not in self._table(part.get(key), key, number):
                     raise self._error(f"needs `{key}` with a name", number, key)
             self._one_of("data.name", part["data"]["name"], datasets.names(), number)
             if ".py" not in str(part["model"]["name"]):
                 self._one_of("model.name", part["model"]["name"], models.MODELS, number)
+            named = contenders
+            if contenders is not None and place:
+                # What has no size of the hybrid's runs once, with the first.
+                named = [name for name in contenders if name not in known.WITHOUT_SIZE]
             for values in itertools.product(*executions.values()):
                 yield Comparison(
                     part["data"],
                     part["model"],
                     part["training"],
                     part["tuning"],
-                    None if contenders is None else tuple(contenders),
+                    None if named is None else tuple(named),
                     execution.normalized(dict(zip(executions, values, strict=True))),
+                    None if size is None else {k: v for k, v in size.items() if k != "name"},
                     self.starts[number],
                 )
+
+    def _sizes(self, task: dict[str, Any], number: int) -> list[dict[str, Any] | None]:
+        """Returns the arguments of the model at each size of a task's frontier."""
+        if "frontier" not in task:
+            return [None]
+        tuned = (task["tuning"] or {}).get("search_space", {})
+        swept = self._table(task.get("sweep", {}), "sweep", number)
+        try:
+            return list(sizes(task["frontier"], tuned=tuned, swept=swept))
+        except ArgumentError as error:
+            raise self._error(
+                f"has a `frontier` that can't be: {error}", number, "frontier"
+            ) from error
 
     def _swept(self, task: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
         """Yields the task with each combination of its sweep's values in their places."""

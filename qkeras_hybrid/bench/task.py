@@ -35,8 +35,9 @@ class Task:
         data: What `qkeras_hybrid.datasets.prepare` takes: the `"name"` of a data set, its
             arguments, and how it is split (`"test_size"`, `"n_train"`, `"pca"`).
         model: The `"name"` of a hybrid model and the arguments of its builder.
-        training: `"epochs"`, `"batch_size"` and `"learning_rate"`; for decisions also `"loss"`, a
-            name of `qkeras_hybrid.bench.goals.LOSSES`.
+        training: `"epochs"`, `"batch_size"` and `"learning_rate"`; `"patience"` where validation
+            ends the training; for decisions also `"loss"`, a name of
+            `qkeras_hybrid.bench.goals.LOSSES`.
         backend: The Keras backend that trains it.
         contender: `"hybrid"`, or the name of a control that is derived from the hybrid, or of a
             reference.
@@ -48,6 +49,8 @@ class Task:
         suite: The name of the suite that asked for it; not part of its definition.
         execution: How circuits are computed, as `qkeras_hybrid.bench.execution.normalized` returns
             it; None where the model says it all, and for a contender without circuits.
+        size: The arguments of the model that a frontier sweeps, with their values here; None
+            outside of a frontier. Not part of the definition, which has them in `model`.
 
     Example:
         >>> task = Task(
@@ -74,6 +77,7 @@ class Task:
     fingerprints: Mapping[str, str] = dataclasses.field(default_factory=dict)
     suite: str | None = None
     execution: Mapping[str, Any] | None = None
+    size: Mapping[str, Any] | None = None
 
     def definition(self) -> dict[str, Any]:
         """Returns everything that defines the task, as it stands in its row."""
@@ -138,7 +142,7 @@ def plan(
 
     In this order a comparison that is stopped early still has whole pairs. How circuits are
     computed is said to the contenders that have any. `more` are the further attributes of a task:
-    `tuning`, `fingerprints`, `suite`.
+    `tuning`, `fingerprints`, `suite`, `size`.
     """
     return [
         Task(

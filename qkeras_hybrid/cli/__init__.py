@@ -24,6 +24,7 @@ from qkeras_hybrid.cli import export as _export  # noqa: F401
 from qkeras_hybrid.cli import kernel as _kernel  # noqa: F401
 from qkeras_hybrid.cli import listing as _listing  # noqa: F401
 from qkeras_hybrid.cli import perf as _perf  # noqa: F401
+from qkeras_hybrid.cli import plan as _plan  # noqa: F401
 from qkeras_hybrid.cli import report as _report  # noqa: F401
 from qkeras_hybrid.cli import run as _run  # noqa: F401
 from qkeras_hybrid.cli import solve as _solve  # noqa: F401

@@ -12,7 +12,8 @@ import typer
 
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, stopped
+from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, say, stopped
+from qkeras_hybrid.cli.plan import MaxHours, Yes, ask_beyond, check_max_hours, estimated, missing
 from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
 if TYPE_CHECKING:
@@ -101,6 +102,8 @@ def compare(
         bool,
         typer.Option("--fresh", help="Rename an existing results file and run everything again."),
     ] = False,
+    max_hours: MaxHours = None,
+    yes: Yes = False,
 ) -> None:
     """Train a hybrid model and two Dense networks on real data and compare them.
 
@@ -126,6 +129,7 @@ def compare(
     Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C or
     SIGTERM.
     """
+    check_max_hours(max_hours)
     asked = {"n_qubits": qubits, "n_layers": layers, "encoding": encoding, "ansatz": ansatz}
     given = {name: value for name, value in asked.items() if value is not None}
     try:
@@ -171,6 +175,11 @@ def compare(
         return runner.run(tasks, results, on_epoch)
 
     try:
+        if max_hours is not None and not yes:
+            stored = files.read_rows(path, say)
+            left = tasks if fresh else missing(tasks, stored)
+            made = estimated(tasks, left, stored, workers=1, fast=False)
+            ask_beyond(made, max_hours)
         with files.Results(path) as results:
             if fresh:
                 set_aside(results)

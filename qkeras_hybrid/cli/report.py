@@ -55,6 +55,12 @@ def report(
     except OSError as error:
         place = error.filename or output or folder
         raise fail(f"{place} can't be written: {error.strerror}.", 1) from error
+    if said := reports.overall(made.frontiers):
+        typer.echo(said)
+    for title, frontier in made.frontiers:
+        typer.echo(f"{title}: {reports.sentence(frontier)}")
     for comparison in made.comparisons:
+        if comparison.in_frontier:
+            continue
         typer.echo(f"{comparison.title}: {comparison.verdict.sentence}")
     typer.echo(f"Report: {(output or folder) / 'report.html'}")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,12 +10,21 @@ import rich.console
 import typer
 
 from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, say, stopped
+from qkeras_hybrid.cli.plan import (
+    MaxHours,
+    Yes,
+    ask_beyond,
+    changed,
+    check_max_hours,
+    estimated,
+    missing,
+    tasks_of,
+)
 from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
 if TYPE_CHECKING:
     from qkeras_hybrid.bench.results import Results
     from qkeras_hybrid.bench.row import Row
-    from qkeras_hybrid.bench.suite import Suite
     from qkeras_hybrid.bench.task import Task
     from qkeras_hybrid.bench.tracking import Tracker
 
@@ -28,7 +35,7 @@ def run(
         str,
         typer.Argument(
             metavar="SUITE",
-            help="`quick`, `paper`, `kernels`, `decisions`, or a TOML file of yours.",
+            help="`quick`, `paper`, `frontier`, `kernels`, `decisions`, or a TOML file of yours.",
         ),
     ] = "quick",
     output: Annotated[
@@ -75,6 +82,8 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")
     ] = False,
+    max_hours: MaxHours = None,
+    yes: Yes = False,
     csv: Annotated[
         bool, typer.Option("--csv", help="Write each run's curve as a CSV file in DIR/curves.")
     ] = False,
@@ -102,6 +111,8 @@ def run(
 
     - `qkeras-hybrid run paper --workers 8`, then `qkeras-hybrid run paper --timing`
 
+    - `qkeras-hybrid run frontier --max-hours 4`
+
     Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C or
     SIGTERM.
     """
@@ -109,6 +120,9 @@ def run(
         raise fail("Options `--workers` and `--ray` exclude each other: give one of them.", 2)
     if timing and (ray is not None or (workers is not None and workers > 1)):
         raise fail("Option `--timing` runs one after the other: leave `--workers`, `--ray` out.", 2)
+    check_max_hours(max_hours)
+    if max_hours is not None and ray is not None:
+        raise fail("Option `--max-hours` is of this machine: leave it or `--ray` out.", 2)
     try:
         with native_stderr_muted():
             from qkeras_hybrid.bench import results as files
@@ -116,8 +130,8 @@ def run(
             from qkeras_hybrid.bench import tracking
             from qkeras_hybrid.bench import workers as processes
 
-        found = _changed(suites.read(suite), model, seeds)
-        tasks = _plan(found)
+        found = changed(suites.read(suite), model, seeds)
+        tasks = tasks_of(found)
     except ValueError as error:
         raise fail(str(error), 2) from error
     except KeyboardInterrupt as error:
@@ -128,6 +142,8 @@ def run(
         _say_plan(tasks, len(found.comparisons), path)
         return
     try:
+        if max_hours is not None and not yes:
+            _within(max_hours, tasks, path, workers, timing=timing, fresh=fresh)
         trackers = _trackers(folder, csv=csv, tensorboard=tensorboard, mlflow=mlflow)
         with files.Results(path) as results:
             if fresh:
@@ -145,44 +161,25 @@ def run(
         raise typer.Exit(1)
 
 
-def _changed(suite: Suite, model: str | None, seeds: int | None) -> Suite:
-    """Returns a suite with another model or other seeds in place of its own."""
-    if seeds is not None:
-        suite = dataclasses.replace(suite, seeds=tuple(range(seeds)))
-    if model is not None:
-        given = [dataclasses.replace(c, model={"name": model}) for c in suite.comparisons]
-        # Several models on the same data are one comparison then.
-        kept = [one for i, one in enumerate(given) if one not in given[:i]]
-        suite = dataclasses.replace(suite, comparisons=tuple(kept))
-    return suite
+def _within(
+    max_hours: float,
+    tasks: Sequence[Task],
+    path: Path,
+    workers: int | None,
+    *,
+    timing: bool,
+    fresh: bool,
+) -> None:
+    """Asks first where the runs may take longer than a limit."""
+    from qkeras_hybrid.bench.results import read_rows
 
-
-def _plan(suite: Suite) -> list[Task]:
-    """Returns all tasks of a suite, seed by seed within each comparison."""
-    from qkeras_hybrid.bench import runner
-
-    tasks: list[Task] = []
-    left_out: dict[tuple[str, str], str] = {}
-    for one in suite.comparisons:
-        try:
-            its, reasons = runner.plan(
-                one.data,
-                one.model,
-                one.training,
-                suite.seeds,
-                one.contenders,
-                tuning=one.tuning,
-                suite=suite.name,
-                execution=one.execution,
-            )
-        except ValueError as error:
-            raise ValueError(f"The suite {suite.path}, line {one.line}: {error}") from error
-        tasks += its
-        left_out |= {(str(one.model["name"]), name): why for name, why in reasons.items()}
-    for (name, control), reason in left_out.items():
-        print(f"{name} has no control {control}: {reason}", file=sys.stderr)
-    # Contenders without circuits are the same task in several comparisons.
-    return list(dict.fromkeys(tasks))
+    stored = read_rows(path, say)
+    left = list(tasks) if fresh else missing(tasks, stored, timing=timing)
+    try:
+        made = estimated(tasks, left, stored, workers=workers, timing=timing)
+    except KeyboardInterrupt as error:
+        raise stopped("before the first run.") from error
+    ask_beyond(made, max_hours)
 
 
 def _say_plan(tasks: Sequence[Task], comparisons: int, path: Path) -> None:
@@ -246,7 +243,17 @@ def _show(rows: Sequence[Row], folder: Path) -> None:
     from qkeras_hybrid.bench import report, statistics
 
     console = rich.console.Console(highlight=False)
+    for one in statistics.frontiers(rows):
+        console.print(report.sentence(one), markup=False)
+        console.print()
+        console.print(report.frontier_table(one))
+        console.print()
+        for note in report.frontier_notes(one):
+            console.print(note, markup=False)
+        console.print()
     for its in statistics.comparisons(rows).values():
+        if its[0].size is not None:
+            continue
         console.print(report.table(its))
         console.print()
         for note in report.flags(its):

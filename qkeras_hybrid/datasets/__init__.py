@@ -7,13 +7,14 @@ is scaled by what its training part says.
   `diabetes`; and computed, `molecular_energies`.
 - Generated from formulas, in `generators`: `linearly_separable`, `hidden_manifold`,
   `hyperplanes_parity`, `two_curves`, `bars_and_stripes`.
+- Values of periodic functions, in `periodic`: `periodic_series`.
 - Decision problems whose costs a formula makes, in `problems`: `shortest_path`, `knapsack`.
 - Quantum data, in `quantum`: `ising_phases`, `xxz_phases`, `cluster_phases`, `entangled_pairs`,
   `unknown_coupling`, `noisy_outputs`: states, or what a lab measures of them.
 - A user's file, in `files`: `csv`, `numpy`.
 
 A data set is a function that returns a `Dataset`: its arguments are those that `load` takes. One
-more is one more function in `real`, `generators`, `problems`, `quantum` or `files`.
+more is one more function in `real`, `generators`, `periodic`, `problems`, `quantum` or `files`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from typing import Any
 
 from qkeras_hybrid._checks import one_of
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.datasets import files, generators, problems, quantum, real
+from qkeras_hybrid.datasets import files, generators, periodic, problems, quantum, real
 from qkeras_hybrid.datasets.base import Dataset, Split, split, split_and_features
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
 _LOADERS: dict[str, Callable[..., Dataset]] = {
     **real.LOADERS,
     **generators.LOADERS,
+    **periodic.LOADERS,
     **problems.LOADERS,
     **quantum.LOADERS,
     **files.LOADERS,

@@ -58,6 +58,11 @@ class Dataset:
     lab: npt.NDArray[np.float32] | None = None
 
     @property
+    def lab_width(self) -> int | None:
+        """How many numbers a lab reports of a sample, None where there is no such report."""
+        return None if self.lab is None else self.lab.shape[1]
+
+    @property
     def n_features(self) -> int:
         """The number of features of a sample."""
         return int(self.x.shape[1])

@@ -8,7 +8,16 @@ from pathlib import Path
 from qkeras_hybrid import _files
 from qkeras_hybrid.bench.report import content, figures, html, latex, markdown
 from qkeras_hybrid.bench.report.content import Content
-from qkeras_hybrid.bench.report.terminal import executions, flags, notes, table, verdict
+from qkeras_hybrid.bench.report.frontiers import notes as frontier_notes
+from qkeras_hybrid.bench.report.frontiers import overall, sentence
+from qkeras_hybrid.bench.report.terminal import (
+    executions,
+    flags,
+    frontier_table,
+    notes,
+    table,
+    verdict,
+)
 from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.report.words import label
 from qkeras_hybrid.bench.row import Row
@@ -18,10 +27,14 @@ __all__ = [
     "Content",
     "executions",
     "flags",
+    "frontier_notes",
+    "frontier_table",
     "judge",
     "label",
     "notes",
+    "overall",
     "render",
+    "sentence",
     "table",
     "verdict",
 ]

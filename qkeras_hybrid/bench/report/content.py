@@ -8,13 +8,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from qkeras_hybrid.bench import statistics
-from qkeras_hybrid.bench.report import terminal, verdicts, words
+from qkeras_hybrid.bench.report import frontiers, terminal, verdicts, words
 from qkeras_hybrid.bench.report.verdicts import Verdict
 from qkeras_hybrid.bench.row import Row, latest
 from qkeras_hybrid.bench.statistics import (
+    NEAR,
     Aggregate,
     Contrast,
     Curve,
+    Frontier,
     Ranks,
     Summary,
     Sweep,
@@ -45,6 +47,7 @@ class Comparison:
         curves: Learning curves.
         target: The training score whose time is told; NaN if there is none.
         times: How long contenders take to it.
+        in_frontier: Whether it is one size of a frontier, which has the picture and the verdict.
         flags: Sentences on what makes it less than it seems.
         networks: A sentence on each contender's layers.
         protocol: Terms and what they were here.
@@ -67,6 +70,7 @@ class Comparison:
     curves: tuple[Curve, ...]
     target: float
     times: Mapping[str, TimeToScore]
+    in_frontier: bool
     flags: tuple[str, ...]
     networks: tuple[str, ...]
     protocol: tuple[tuple[str, str], ...]
@@ -83,10 +87,11 @@ class Content:
 
     Attributes:
         title: Its title.
+        frontiers: Those of models at several sizes, each with what model and data are called.
         comparisons: In the order of their first rows.
-        aggregates: Hybrids against contenders over data sets.
+        aggregates: Hybrids against contenders over data sets, without the sizes of frontiers.
         ranks: Over data sets, apart where tuning or circuits differ; none with too few.
-        sweeps: Along axes.
+        sweeps: Along axes, without frontiers.
         to_decide: What contenders trained to decide gain over themselves trained in two stages,
             each with what model and data are called.
         runs: The number of runs.
@@ -97,6 +102,7 @@ class Content:
     """
 
     title: str
+    frontiers: tuple[tuple[str, Frontier], ...]
     comparisons: tuple[Comparison, ...]
     aggregates: tuple[Aggregate, ...]
     ranks: tuple[Ranks, ...]
@@ -150,7 +156,29 @@ class Content:
             "and the score is that in training.",
             "A flag marks contenders whose test score equals the train score in every seed.",
             *self._of_decisions(),
+            *self._of_frontiers(),
         )
+
+    def _of_frontiers(self) -> list[str]:
+        if not self.frontiers:
+            return []
+        return [
+            "A frontier is one model at several sizes. A contender's front is the best mean test "
+            "score of all its sizes up to a cost, and its band is a percentile bootstrap over "
+            "seeds of that front itself. The best of several noisy means is a little too high, "
+            "for all contenders alike.",
+            "Parameters for 95 %: those of the smallest size whose mean score is at least 95 % of "
+            "the best mean score of all contenders that are compared (where less is better, at "
+            "most the best divided by 0.95). Nothing is read between sizes. In each resample the "
+            "best score is looked for anew, so that its uncertainty counts too.",
+            "Fewer or more is said where the bootstrap interval of the ratio excludes 1; as many "
+            f"where it lies within a factor of {NEAR:g} (then nothing else is said). What no size "
+            "reaches takes more than the largest that was run, and nobody knows how much more. In "
+            "the table, "
+            "these intervals are corrected after Bonferroni for the number of contenders. The "
+            "sentence speaks of the one classical contender that needs the fewest parameters, "
+            "which is looked for anew in each resample.",
+        ]
 
     def _of_decisions(self) -> list[str]:
         if all(comparison.metric != "regret" for comparison in self.comparisons):
@@ -194,20 +222,23 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
     found = statistics.comparisons(rows)
     names = words.names(found)
     made = tuple(
-        _comparison(number, name, its, names[name], margin)
+        _comparison(number, name, its, names[name], margin, its[0].size is not None)
         for number, (name, its) in enumerate(found.items(), start=1)
     )
-    decided = statistics.to_decide(rows, margin)
+    at_sizes = statistics.frontiers(rows)
+    plain = [row for row in rows if row.size is None]
+    decided = statistics.to_decide(plain, margin)
     two_stage = {one.two_stage: found[one.two_stage] for one in decided}
     titles = {id_: " on ".join(said) for id_, said in words.names(two_stage, losses=False).items()}
     suites = list(dict.fromkeys(row.suite for row in rows if row.suite))
     contenders = dict.fromkeys(["hybrid", *(row.contender for row in rows)])
     return Content(
         title=f"Hybrid and classical models: {', '.join(suites) or 'comparison'}",
+        frontiers=tuple(zip(frontiers.titles(at_sizes), at_sizes, strict=True)),
         comparisons=made,
-        aggregates=tuple(statistics.aggregate(rows, margin)),
-        ranks=tuple(statistics.ranks(rows)),
-        sweeps=tuple(statistics.sweeps(rows)),
+        aggregates=tuple(statistics.aggregate(plain, margin)),
+        ranks=tuple(statistics.ranks(plain)),
+        sweeps=tuple(statistics.sweeps(plain)),
         to_decide=tuple((titles[one.two_stage], one) for one in decided),
         runs=len(rows),
         failed=sum(not statistics.succeeded(row) for row in rows),
@@ -218,7 +249,12 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
 
 
 def _comparison(
-    number: int, name: str, rows: list[Row], called: tuple[str, str], margin: float
+    number: int,
+    name: str,
+    rows: list[Row],
+    called: tuple[str, str],
+    margin: float,
+    in_frontier: bool,
 ) -> Comparison:
     verdict = verdicts.judge(rows, margin)
     target = statistics.hybrid_target(rows)
@@ -244,6 +280,7 @@ def _comparison(
         curves=tuple(statistics.learning_curves(rows)),
         target=target,
         times={one.contender: one for one in times},
+        in_frontier=in_frontier,
         flags=(*terminal.flags(rows), *([unfinished] if unfinished else [])),
         networks=tuple(terminal.networks(rows)),
         protocol=tuple(_details(rows)),

@@ -15,20 +15,22 @@ import numpy as np
 from qkeras_hybrid import _files
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.metrics import metric_of
-from qkeras_hybrid.bench.report import words
+from qkeras_hybrid.bench.report import frontiers, fronts, words
 from qkeras_hybrid.bench.report.content import Comparison, Content, slug
 from qkeras_hybrid.bench.report.verdicts import NOUNS
-from qkeras_hybrid.bench.statistics import ALPHA, Aggregate, Curve, Ranks, Sweep
+from qkeras_hybrid.bench.statistics import ALPHA, Aggregate, Curve, Front, Frontier, Ranks, Sweep
 
 if TYPE_CHECKING:
     import matplotlib as mpl
     import matplotlib.figure as mpl_figure
+    import matplotlib.lines as mpl_lines
     import matplotlib.ticker as mpl_ticker
     import pandas as pd
     import scikit_posthocs
 else:
     mpl = lazy_module("matplotlib")
     mpl_figure = lazy_module("matplotlib.figure")
+    mpl_lines = lazy_module("matplotlib.lines")
     mpl_ticker = lazy_module("matplotlib.ticker")
     pd = lazy_module("pandas")
     scikit_posthocs = lazy_module("scikit_posthocs")
@@ -89,6 +91,9 @@ def _drawn(figure: Any, form: str, **more: Any) -> bytes:
 
 
 def _all(content: Content) -> Iterator[tuple[str, Any]]:
+    for number, (title, one) in enumerate(content.frontiers, start=1):
+        if one.fronts:
+            yield f"frontier-{number:02}-{slug(title)}", frontier(title, one, content)
     for its in content.aggregate_groups:
         if figure := aggregates(its, content):
             yield (
@@ -97,9 +102,11 @@ def _all(content: Content) -> Iterator[tuple[str, Any]]:
             )
     for number, sweep in enumerate(content.sweeps, start=1):
         yield f"sweep-{number:02}-{slug(sweep.title)}-{slug(sweep.axis)}", along(sweep, content)
-    for one in content.ranks:
-        yield f"ranks{_apart(one)}", ranks(one)
+    for ranked in content.ranks:
+        yield f"ranks{_apart(ranked)}", ranks(ranked)
     for comparison in content.comparisons:
+        if comparison.in_frontier:
+            continue
         for kind, draw in (
             ("differences", differences),
             ("parameters", parameters),
@@ -263,6 +270,82 @@ def along(sweep: Sweep, content: Content) -> Any:
     figure.suptitle(_wrapped(sweep.title), fontsize=9)
     axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1, 0.5))
     return figure
+
+
+def frontier(title: str, one: Frontier, content: Content) -> Any:
+    """Draws the Pareto fronts of a frontier, a plot for each cost.
+
+    Contenders differ in markers and dashes too, not in colour alone.
+    """
+    figure = mpl_figure.Figure(figsize=(1.9 + 3.3 * len(one.fronts), 3.4))
+    plots = figure.subplots(1, len(one.fronts), sharey=True, squeeze=False)[0]
+    scale = _scale(one.metric)
+    named: dict[str, Any] = {}
+    for axes, (axis, shown) in zip(plots, one.fronts.items(), strict=True):
+        end = 1.08 * max(front.costs[-1] for front in shown)
+        for front in shown:
+            named[words.label(front.contender)] = _draw_front(axes, front, scale, end, content)
+        axes.set_xscale("log")
+        _round_ticks(axes)
+        if end < 10 * min(front.costs[0] for front in shown):
+            axes.xaxis.set_major_locator(mpl_ticker.LogLocator(subs=(1, 2, 3, 4, 5, 7)))
+        axes.set_xlabel(frontiers.AXES[axis])
+    plots[0].set_ylabel(_axis("best test", one.metric))
+    plots[-1].legend(
+        named.values(),
+        named,
+        fontsize=7,
+        frameon=False,
+        loc="center left",
+        bbox_to_anchor=(1, 0.5),
+        handlelength=3.2,
+    )
+    figure.suptitle(_wrapped(title, 90), fontsize=9)
+    return figure
+
+
+def _draw_front(axes: Any, front: Front, scale: float, end: float, content: Content) -> Any:
+    """Draws a front with its band, and returns what stands for it in a legend."""
+    place = content.contenders.index(front.contender)
+    colour = _colour(front.contender, content)
+    hybrid = front.contender == "hybrid"
+    dashes = [float(part) / 1.6 for part in fronts.dash(place).split()]
+    style: Any = (0, dashes) if dashes else "-"
+    if not any(map(math.isnan, (*front.low, *front.high))):
+        low, high = (fronts.steps(front.costs, side, end) for side in (front.low, front.high))
+        axes.fill_between(
+            [cost for cost, _ in low],
+            [scale * value for _, value in low],
+            [scale * value for _, value in high],
+            color=colour,
+            alpha=0.2 if hybrid else 0.08,
+            lw=0,
+        )
+    corners = fronts.steps(front.costs, front.best, end)
+    axes.plot(
+        [cost for cost, _ in corners],
+        [scale * value for _, value in corners],
+        color=colour,
+        ls=style,
+        lw=2.2 if hybrid else 1.3,
+        zorder=4 if hybrid else 3,
+    )
+    look: dict[str, Any] = {
+        "marker": _MARKERS[place] if place < len(_MARKERS) else "o",
+        "color": colour,
+    }
+    axes.plot(
+        [point.cost for point in front.points],
+        [scale * point.mean for point in front.points],
+        ls="none",
+        ms=6 if hybrid else 4.5,
+        zorder=5 if hybrid else 4,
+        **look,
+    )
+    return mpl_lines.Line2D([], [], ls=style, lw=1.3, ms=5, **look)
+
+
+_MARKERS = ("D", "s", "^", "v", "X", "P", "p")
 
 
 def ranks(its: Ranks) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.metrics import metric_of
-from qkeras_hybrid.bench.report import charts, figures, markdown, words
+from qkeras_hybrid.bench.report import charts, drawing, figures, frontiers, fronts, markdown, words
 from qkeras_hybrid.bench.report.content import Content, cost_heads
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ def page(content: Content) -> str:
         metric_of=metric_of,
         decided=markdown.decided,
         charts=charts,
+        drawing=drawing,
+        fronts=fronts,
+        frontiers=frontiers,
         safe=markupsafe.Markup,
         isnan=math.isnan,
         value=_value,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from qkeras_hybrid.bench.report import markdown, words
+from qkeras_hybrid.bench.report import frontiers, markdown, words
 from qkeras_hybrid.bench.report.content import Content, cost_heads
 
 _ESCAPES = {
@@ -50,7 +50,13 @@ def tables(content: Content) -> str:
             "in hundredths, with 95 % bootstrap intervals."
         )
         parts.append(_table(heads, lines, caption, "to-decide", left=3))
+    for number, (title, one) in enumerate(content.frontiers, start=1):
+        heads, rows = frontiers.table(one)
+        caption = f"{title}. {frontiers.sentence(one)}"
+        parts.append(_table(heads, rows, caption, f"frontier-{number:02}"))
     for comparison in content.comparisons:
+        if comparison.in_frontier:
+            continue
         seeds = words.counted(comparison.seeds, "seed")
         heads, rows = markdown.results(comparison)
         caption = (

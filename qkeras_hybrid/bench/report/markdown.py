@@ -7,9 +7,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from qkeras_hybrid.bench.metrics import metric_of
-from qkeras_hybrid.bench.report import words
+from qkeras_hybrid.bench.report import frontiers, words
 from qkeras_hybrid.bench.report.content import Comparison, Content, cost_heads
-from qkeras_hybrid.bench.statistics import Estimate
+from qkeras_hybrid.bench.statistics import Estimate, Frontier
 
 
 def page(content: Content, figures: Sequence[Path] = ()) -> str:
@@ -25,20 +25,50 @@ def page(content: Content, figures: Sequence[Path] = ()) -> str:
         f"{words.counted(len(content.comparisons), 'comparison')} on "
         f"{words.counted(content.data_sets, 'data set')}, "
         f"{words.counted(content.runs, 'run')}{failed}.",
-        "## Verdicts",
-        "\n".join(
-            f"- **{escaped(c.title)}**: {escaped(c.verdict.sentence)}" for c in content.comparisons
-        ),
     ]
     shown = {path.name: path for path in figures}
+    parts += _frontiers(content, shown)
+    alone = [comparison for comparison in content.comparisons if not comparison.in_frontier]
+    if alone:
+        said = [f"- **{escaped(c.title)}**: {escaped(c.verdict.sentence)}" for c in alone]
+        parts += ["## Verdicts", "\n".join(said)]
     parts += _to_decide(content)
     parts += _over(content, shown)
-    for comparison in content.comparisons:
+    for comparison in alone:
         parts += _comparison(comparison, shown)
     parts += ["## Failures", _failures(content)]
     parts += ["## Protocol", *_terms(content.protocol)]
     parts += ["## How to read this", "\n".join(f"- {escaped(line)}" for line in content.reading)]
     return "\n\n".join(parts) + "\n"
+
+
+def _frontiers(content: Content, figures: dict[str, Path]) -> list[str]:
+    if not content.frontiers:
+        return []
+    parts = ["## Frontiers"]
+    if said := frontiers.overall(content.frontiers):
+        parts.append(escaped(said))
+    for number, (title, one) in enumerate(content.frontiers, start=1):
+        parts += [f"### {escaped(title)}", f"**{escaped(frontiers.sentence(one))}**"]
+        heads, lines = frontiers.table(one)
+        if lines:
+            parts.append(table(heads, lines))
+        parts += ["\n".join(f"- {escaped(note)}" for note in frontiers.notes(one))]
+        parts += [
+            _picture(figures[name], frontier_text(title, one))
+            for name in figures
+            if name.startswith(f"frontier-{number:02}-")
+        ]
+    parts.append("The comparisons at each size are in report.html.")
+    return [part for part in parts if part]
+
+
+def frontier_text(title: str, one: Frontier) -> str:
+    """Returns what the picture of a frontier shows, for those who don't see it."""
+    fronts = one.fronts.get("parameters") or next(iter(one.fronts.values()))
+    axis = next(axis for axis, those in one.fronts.items() if those is fronts)
+    shown = "; ".join(frontiers.described(front, axis, one.metric) for front in fronts)
+    return escaped(f"Best test score against {frontiers.AXES[axis]}, {title}: {shown}")
 
 
 def _to_decide(content: Content) -> list[str]:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.metrics import metric_of
+from qkeras_hybrid.bench.report import frontiers
 from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.report.words import (
     MISSING,
@@ -18,7 +19,7 @@ from qkeras_hybrid.bench.report.words import (
     views_sentence,
 )
 from qkeras_hybrid.bench.row import Row, latest
-from qkeras_hybrid.bench.statistics import is_tuned, succeeded, summarize
+from qkeras_hybrid.bench.statistics import Frontier, is_tuned, succeeded, summarize
 
 if TYPE_CHECKING:
     import rich.box as rich_box
@@ -44,7 +45,7 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
     metric = metric_of(summaries[0].metric).label
     made = rich_table.Table(
         title=f"{first.model['name']} on {first.data['name']}: {counted(seeds, 'seed')}, "
-        f"{counted(training['epochs'], 'epoch')}, batches of {training['batch_size']}",
+        f"{_epochs(training)}, batches of {training['batch_size']}",
         caption=f"{metric}: mean and 95 % interval (Student t) over seeds; seconds: median; "
         "the first epoch includes tracing and compilation",
         box=rich_box.SIMPLE_HEAD,
@@ -74,6 +75,27 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
     return made
 
 
+def frontier_table(one: Frontier) -> rich_table.Table:
+    """Makes the table of a frontier: one line a contender."""
+    heads, lines = frontiers.table(one)
+    made = rich_table.Table(
+        title=f"{frontiers.titles([one])[0]}: a frontier of "
+        f"{counted(len(one.comparisons), 'comparison')}, {counted(one.seeds, 'seed')}",
+        caption="Of the best mean score up to a size: mean and 95 % bootstrap interval over seeds",
+        box=rich_box.SIMPLE_HEAD,
+        show_edge=False,
+        pad_edge=False,
+        collapse_padding=True,
+        caption_justify="left",
+        title_justify="left",
+    )
+    for place, head in enumerate(heads):
+        made.add_column(head, justify="left" if place in (0, len(heads) - 1) else "right")
+    for line in lines:
+        made.add_row(*line)
+    return made
+
+
 def notes(rows: Sequence[Row]) -> list[str]:
     """Returns what a reader of the table has to know besides: networks, mismatches, failures.
 
@@ -95,6 +117,11 @@ def networks(rows: Sequence[Row]) -> list[str]:
         for summary in summarize(rows)
         if summary.network
     ]
+
+
+def _epochs(training: Mapping[str, Any]) -> str:
+    most = "at most " if "patience" in training else ""
+    return f"{most}{counted(training['epochs'], 'epoch')}"
 
 
 def executions(rows: Sequence[Row]) -> list[str]:
@@ -173,9 +200,13 @@ def flags(rows: Sequence[Row]) -> list[str]:
 def unfinished(rows: Sequence[Row]) -> str:
     """Returns a sentence on contenders whose loss still fell at the end; empty if none did.
 
+    Where validation ended the training, that the training loss fell says nothing.
+
     Args:
         rows: The rows of one comparison.
     """
+    if any("patience" in row.training for row in rows):
+        return ""
     falling = ", ".join(
         f"{label(summary.contender)} {100 * summary.loss_drop:.0f} %"
         for summary in summarize(rows)

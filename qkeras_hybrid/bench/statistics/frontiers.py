@@ -1,0 +1,336 @@
+"""Frontiers: which contender needs fewer parameters, samples or seconds for a score.
+
+A frontier is what the comparisons of one model at several sizes come to together. Each contender
+has a Pareto front against each cost, and a least number of parameters with which it reaches a share
+of the best score.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Literal
+
+import numpy as np
+
+from qkeras_hybrid.bench.execution import WITH_CIRCUITS
+from qkeras_hybrid.bench.metrics import metric_of
+from qkeras_hybrid.bench.row import Row
+from qkeras_hybrid.bench.statistics import fronts
+from qkeras_hybrid.bench.statistics.fronts import Array, Front, Needed, Scores
+from qkeras_hybrid.bench.statistics.inference import ALPHA, MIN_PAIRS
+from qkeras_hybrid.bench.statistics.rows import by_contender, comparisons, is_tuned, succeeded
+
+LEVELS = (0.9, 0.95, 0.99)
+"""The shares of the best score whose cost is told."""
+
+LEVEL = 0.95
+"""The one of them by which contenders are judged."""
+
+AXES: Mapping[str, Callable[[Row], float | None]] = {
+    "parameters": lambda row: row.parameters,
+    "n_train": lambda row: row.n_train,
+    "fit_seconds": lambda row: row.fit_seconds if row.timing_comparable else None,
+    "circuit_evaluations_total": lambda row: row.cost.get("circuit_evaluations_total"),
+}
+"""What scores are held against, by name, and where a row has it."""
+
+ONE_SIZE = frozenset({"linear_model"})
+"""The contenders that can have no other size: they are compared wherever that lies."""
+
+Need = Literal["fewer", "as many", "more", "can't be told", "too few seeds", "not reached"]
+"""Which parameters the hybrid needs, against another contender."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Reach:
+    """The least number of parameters with which a contender reaches a share of the best score.
+
+    Attributes:
+        level: The share.
+        target: The score.
+        cost: The parameters of the smallest size that reaches it; infinite if none does.
+        low: The lower end of the bootstrap interval; NaN of fewer than two seeds.
+        high: The upper end; infinite where too many resamples don't reach it.
+    """
+
+    level: float
+    target: float
+    cost: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Contest:
+    """The parameters that the hybrid needs against those of another, at `LEVEL` of the best score.
+
+    Attributes:
+        contender: The other.
+        ratio: The hybrid's parameters over the other's; NaN if neither reaches it.
+        low: The lower end of the bootstrap interval.
+        high: The upper end.
+        need: What it comes to.
+    """
+
+    contender: str
+    ratio: float
+    low: float
+    high: float
+    need: Need
+
+
+@dataclasses.dataclass(frozen=True)
+class Frontier:
+    """What the sizes of one model come to.
+
+    Attributes:
+        like: A row of it, with the model and the data without what its sizes and numbers of
+            samples change.
+        comparisons: The ids of its comparisons.
+        metric: What the scores are.
+        tuned: Whether contenders were tuned at each size.
+        seeds: The number of seeds.
+        n_train: The number of samples for training, the largest if there are several.
+        fronts: The contenders' fronts by axis, the hybrid's first; an axis on which the hybrid
+            has fewer than two places, or nothing beside it, is left out.
+        apart: By axis, the contenders whose costs overlap too little with the hybrid's to compare,
+            with the lowest and the highest of their costs.
+        hybrid_parameters: The fewest and the most parameters of the hybrid; NaN without one.
+        best: The best mean score of the contenders that are compared by their parameters.
+        best_contender: Whose it is.
+        reaches: For each of these the parameters to reach each of `LEVELS`; empty if the best
+            score is not over 0.
+        contests: The hybrid against each of these.
+        thriftiest: The hybrid against the classical one that needs the fewest parameters, which is
+            looked for anew in each resample; None without a classical one.
+        timed: Whether each contender has a run at each size whose seconds compare; else nothing
+            is held against seconds.
+        failed: How many runs failed.
+    """
+
+    like: Row
+    comparisons: tuple[str, ...]
+    metric: str
+    tuned: bool
+    seeds: int
+    n_train: int
+    fronts: Mapping[str, tuple[Front, ...]]
+    apart: Mapping[str, tuple[tuple[str, float, float], ...]]
+    hybrid_parameters: tuple[float, float]
+    best: float
+    best_contender: str
+    reaches: Mapping[str, tuple[Reach, ...]]
+    contests: Mapping[str, Contest]
+    thriftiest: Contest | None
+    timed: bool
+    failed: int
+
+
+def frontiers(rows: Iterable[Row]) -> list[Frontier]:
+    """Finds the frontiers among rows and works out what each comes to.
+
+    The rows of one share everything but the size of the model, which its rows name, and the number
+    of training samples.
+
+    Args:
+        rows: Rows of any comparisons; those outside of a frontier are left aside.
+
+    Returns:
+        The frontiers in the order of first rows, of those with a run that succeeded.
+    """
+    groups: dict[str, list[tuple[str, list[Row]]]] = {}
+    for name, its in comparisons(rows).items():
+        if its[0].size is not None:
+            groups.setdefault(_shared(its), []).append((name, its))
+    return [
+        _frontier([name for name, _ in group], [row for _, its in group for row in its])
+        for group in groups.values()
+        if any(succeeded(row) for _, its in group for row in its)
+    ]
+
+
+def _like(row: Row) -> Row:
+    """Returns a row without its size and number of samples."""
+    model = {key: value for key, value in row.model.items() if key not in (row.size or {})}
+    data = {key: value for key, value in row.data.items() if key != "n_train"}
+    return dataclasses.replace(row, model=model, data=data)
+
+
+def _shared(its: Sequence[Row]) -> str:
+    one = _like(its[0])
+    shared = [one.model, one.data, one.training, one.backend, one.execution, sorted(one.size or {})]
+    return json.dumps([*shared, is_tuned(its)], sort_keys=True)
+
+
+def _frontier(ids: Sequence[str], rows: list[Row]) -> Frontier:
+    good = [row for row in rows if succeeded(row)]
+    metric = next((row.metric for row in good if row.metric), "accuracy")
+    sign = metric_of(metric).sign
+    seeds = sorted({row.seed for row in rows})
+    drawn = fronts.weights(len(seeds))
+    most = max(row.n_train or 0 for row in good)
+    whole = [row for row in good if (row.n_train or 0) == most]
+    drawn_fronts: dict[str, tuple[Front, ...]] = {}
+    apart: dict[str, tuple[tuple[str, float, float], ...]] = {}
+    compared: dict[str, Scores] = {}
+    timed = _is_timed(whole)
+    for axis, value in AXES.items():
+        if axis == "fit_seconds" and not timed:
+            continue
+        found = _scores(good if axis == "n_train" else whole, value, seeds)
+        found, apart[axis] = _comparable(found)
+        if axis == "parameters":
+            compared = found
+        several = "hybrid" in found and len(set(found["hybrid"].costs)) > 1
+        if several and (len(found) > 1 or axis == "circuit_evaluations_total"):
+            drawn_fronts[axis] = tuple(
+                fronts.front(name, its, drawn, sign) for name, its in found.items()
+            )
+    best_contender, best, reaches, contests, thriftiest = _needs(compared, drawn, sign)
+    return Frontier(
+        like=_like(good[0]),
+        comparisons=tuple(ids),
+        metric=metric,
+        tuned=is_tuned(rows),
+        seeds=len(seeds),
+        n_train=most,
+        fronts=drawn_fronts,
+        apart=apart,
+        hybrid_parameters=_ends(compared.get("hybrid")),
+        best=best,
+        best_contender=best_contender,
+        reaches=reaches,
+        contests=contests,
+        thriftiest=thriftiest,
+        timed=timed,
+        failed=len(rows) - len(good),
+    )
+
+
+def _is_timed(rows: Iterable[Row]) -> bool:
+    """Whether each contender has a run at each size whose seconds compare."""
+    timed: dict[tuple[str, str], bool] = {}
+    for row in rows:
+        key = (row.contender, row.comparison)
+        timed[key] = timed.get(key, False) or row.timing_comparable
+    return all(timed.values())
+
+
+def _scores(
+    rows: Sequence[Row], value: Callable[[Row], float | None], seeds: Sequence[int]
+) -> dict[str, Scores]:
+    """Returns the scores of each contender, of those that have something over 0 on an axis.
+
+    A size costs the median over its seeds that have it.
+    """
+    found = {}
+    for contender, its in by_contender(rows).items():
+        sizes: dict[str, list[Row]] = {}
+        for row in its:
+            sizes.setdefault(json.dumps([row.model, row.data], sort_keys=True), []).append(row)
+        costs, values = [], []
+        for group in sizes.values():
+            known = [cost for cost in map(value, group) if cost]
+            if known:
+                by_seed = {row.seed: row.test_score for row in group}
+                costs.append(statistics.median(known))
+                values.append([by_seed.get(seed) for seed in seeds])
+        if costs:
+            found[contender] = Scores(np.array(costs, float), np.array(values, float))
+    return found
+
+
+def _ends(scores: Scores | None) -> tuple[float, float]:
+    if scores is None:
+        return math.nan, math.nan
+    return float(scores.costs.min()), float(scores.costs.max())
+
+
+def _comparable(
+    found: Mapping[str, Scores],
+) -> tuple[dict[str, Scores], tuple[tuple[str, float, float], ...]]:
+    """Divides contenders into those whose costs overlap with the hybrid's, and the others."""
+    hybrid = found.get("hybrid")
+    if hybrid is None:
+        return dict(found), ()
+    kept, apart = {}, []
+    for name, its in found.items():
+        if (
+            name in ONE_SIZE
+            or fronts.overlap(list(hybrid.costs), list(its.costs)) >= fronts.LEAST_OVERLAP
+        ):
+            kept[name] = its
+        else:
+            apart.append((name, float(its.costs.min()), float(its.costs.max())))
+    return kept, tuple(apart)
+
+
+def _needs(
+    compared: Mapping[str, Scores], drawn: Array, sign: int
+) -> tuple[str, float, dict[str, tuple[Reach, ...]], dict[str, Contest], Contest | None]:
+    if not compared:
+        return "", math.nan, {}, {}, None
+    resampled = {name: fronts.means(its.values, drawn) for name, its in compared.items()}
+    best_contender, best = fronts.best_of(resampled, sign)
+    if not best[0] > 0:
+        return best_contender, float(best[0]), {}, {}, None
+
+    def costs(level: float) -> dict[str, Array]:
+        target = best * level**sign
+        return {
+            name: fronts.reached(its, resampled[name], target, sign)
+            for name, its in compared.items()
+        }
+
+    n_seeds = drawn.shape[1]
+    reaches: dict[str, tuple[Reach, ...]] = {name: () for name in compared}
+    for level in LEVELS:
+        for name, cost in costs(level).items():
+            ends = [math.nan, math.nan]
+            if n_seeds > 1:
+                ends = [float(fronts.quantile(cost[1:], q)) for q in (ALPHA / 2, 1 - ALPHA / 2)]
+            reach = Reach(level, float(best[0] * level**sign), float(cost[0]), *ends)
+            reaches[name] = (*reaches[name], reach)
+    at = {
+        name: Needed.of(cost, math.inf if name in ONE_SIZE else compared[name].costs.max())
+        for name, cost in costs(LEVEL).items()
+    }
+    if "hybrid" not in at:
+        return best_contender, float(best[0]), reaches, {}, None
+    others = [name for name in at if name != "hybrid"]
+    contests = {
+        name: _contest(name, at["hybrid"], at[name], n_seeds, ALPHA / len(others))
+        for name in others
+    }
+    classical = [name for name in others if name not in WITH_CIRCUITS]
+    thriftiest = None
+    if classical:
+        # Of several that need as many, the first.
+        name = min(classical, key=lambda one: at[one].costs[0])
+        all_of_them = Needed(
+            np.min([at[one].costs for one in classical], axis=0),
+            np.min([at[one].least for one in classical], axis=0),
+        )
+        thriftiest = _contest(name, at["hybrid"], all_of_them, n_seeds, ALPHA)
+    return best_contender, float(best[0]), reaches, contests, thriftiest
+
+
+def _contest(name: str, ours: Needed, theirs: Needed, n_seeds: int, alpha: float) -> Contest:
+    ratio, low, high = fronts.ratio_interval(ours, theirs, alpha)
+    return Contest(name, ratio, low, high, _need(ratio, low, high, n_seeds))
+
+
+def _need(ratio: float, low: float, high: float, n_seeds: int) -> Need:
+    if n_seeds < MIN_PAIRS:
+        return "too few seeds"
+    if math.isnan(ratio):
+        return "not reached"
+    if low >= 1 / fronts.NEAR and high <= fronts.NEAR:
+        return "as many"
+    if high < 1:
+        return "fewer"
+    return "more" if low > 1 else "can't be told"

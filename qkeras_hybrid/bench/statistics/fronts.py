@@ -1,0 +1,250 @@
+"""Pareto fronts of scores against a cost, with what a bootstrap over seeds says of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from qkeras_hybrid.bench.statistics.inference import ALPHA
+
+Array = npt.NDArray[np.float64]
+
+RESAMPLES = 9999
+"""How often the seeds are resampled."""
+
+NEAR = 1.25
+"""Up to which factor two costs count as the same."""
+
+LEAST_OVERLAP = 1 / 3
+"""The share of the shorter of two ranges of costs, on a log scale, that both must have."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Point:
+    """A contender at one size: its cost, and its mean score with a bootstrap interval.
+
+    Attributes:
+        cost: What it costs, over 0.
+        mean: The mean score over the seeds.
+        low: The lower end; NaN of fewer than two seeds.
+        high: The upper end.
+        n: The number of seeds.
+    """
+
+    cost: float
+    mean: float
+    low: float
+    high: float
+    n: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Front:
+    """The Pareto front of a contender: the best mean score up to each cost.
+
+    Attributes:
+        contender: Its name.
+        points: What it is the front of, in the order of costs.
+        costs: Where the front may rise: the different costs in their order.
+        best: The best mean score of all points that cost at most that.
+        low: The lower end of the bootstrap band there; NaN of fewer than two seeds.
+        high: The upper end.
+    """
+
+    contender: str
+    points: tuple[Point, ...]
+    costs: tuple[float, ...]
+    best: tuple[float, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Scores:
+    """The scores of one contender at its sizes, and what they cost.
+
+    Attributes:
+        costs: Of each size, shape `(n_sizes,)`, all over 0.
+        values: Of shape `(n_sizes, n_seeds)`; NaN where a seed has none.
+    """
+
+    costs: Array
+    values: Array
+
+
+def weights(n_seeds: int, resamples: int = RESAMPLES) -> Array:
+    """Returns how often each seed is drawn, in a first row that has each once and in resamples.
+
+    From a fixed seed, so that all contenders are resampled alike, and again the same.
+
+    Returns:
+        Of shape `(1 + resamples, n_seeds)`.
+    """
+    drawn = np.random.default_rng(0).multinomial(n_seeds, [1 / n_seeds] * n_seeds, resamples)
+    return np.vstack([np.ones(n_seeds), drawn])
+
+
+def means(values: Array, drawn: Array) -> Array:
+    """Returns the mean score of each size in each resample.
+
+    Args:
+        values: Of shape `(n_sizes, n_seeds)`, with NaN where a seed has none.
+        drawn: Of shape `(n_resamples, n_seeds)`: see `weights`.
+
+    Returns:
+        Of shape `(n_resamples, n_sizes)`; NaN where a resample has none of a size's seeds.
+    """
+    known = np.isfinite(values)
+    count = drawn @ known.T
+    total = drawn @ np.where(known, values, 0.0).T
+    return np.divide(total, count, out=np.full(total.shape, np.nan), where=count > 0)
+
+
+def quantile(values: Array, q: float) -> Array:
+    """Returns a quantile over the first axis that is one of the values, infinite ones included."""
+    # Not NumPy's, which makes NaN of infinite values.
+    place = max(0, math.ceil(q * len(values)) - 1)
+    return np.asarray(np.partition(values, place, axis=0)[place], dtype=float)
+
+
+def front(contender: str, scores: Scores, drawn: Array, sign: int = 1) -> Front:
+    r"""Returns the Pareto front of a contender, $F(c) = \max_{s: c_s \le c} \bar y_s$.
+
+    The band is that of $F$ itself: in each resample of the seeds, means and front are computed
+    anew. The largest of several noisy means is a little too large, and so is its band.
+
+    Args:
+        contender: Its name.
+        scores: Its scores and their costs.
+        drawn: See `weights`.
+        sign: -1 where less is better; the front is then the lowest score up to each cost.
+
+    Example: three sizes, of which the second is no better than the first.
+
+    >>> values = np.array([[0.8, 0.8], [0.7, 0.7], [0.9, 0.9]])
+    >>> front("linear", Scores(np.array([10.0, 20.0, 40.0]), values), weights(2)).best
+    (0.8, 0.8, 0.9)
+    """
+    order = np.argsort(scores.costs, kind="stable")
+    costs, resampled = scores.costs[order], means(scores.values[order], drawn)
+    # The last of equal costs has all of them behind it.
+    last = np.append(np.diff(costs) > 0, True)
+    best = np.asarray(sign * np.fmax.accumulate(sign * resampled, axis=1)[:, last], dtype=float)
+    band = _ends(best, scores.values.shape[1])
+    ends = _ends(resampled, scores.values.shape[1])
+    points = tuple(
+        Point(float(cost), float(mean), float(low), float(high), int(n))
+        for cost, mean, low, high, n in zip(
+            costs, resampled[0], *ends, np.isfinite(scores.values[order]).sum(axis=1), strict=True
+        )
+    )
+    listed = [tuple(map(float, row)) for row in (costs[last], best[0], *band)]
+    return Front(contender, points, *listed)
+
+
+def _ends(values: Array, n_seeds: int) -> tuple[Array, Array]:
+    if n_seeds < 2:
+        nothing = np.full(values.shape[1], np.nan)
+        return nothing, nothing
+    low, high = np.nanquantile(values[1:], [ALPHA / 2, 1 - ALPHA / 2], axis=0)
+    return low, high
+
+
+def reached(scores: Scores, resampled: Array, target: Array, sign: int = 1) -> Array:
+    """Returns the least cost with which a mean score reaches a target, in each resample.
+
+    Of the sizes that were run; nothing is read between them.
+
+    Args:
+        scores: Of a contender.
+        resampled: Its `means`, of shape `(n_resamples, n_sizes)`.
+        target: Of shape `(n_resamples,)`.
+        sign: -1 where less is better.
+
+    Returns:
+        Of shape `(n_resamples,)`; infinite where no size reaches it.
+    """
+    there = sign * resampled >= sign * target[:, np.newaxis]
+    least: Array = np.where(there, scores.costs, np.inf).min(axis=1)
+    return least
+
+
+def best_of(resampled: Mapping[str, Array], sign: int = 1) -> tuple[str, Array]:
+    """Returns the contender of the best mean score, and that score in each resample."""
+    of_each = {name: np.nanmax(sign * values, axis=1) for name, values in resampled.items()}
+    name = max(of_each, key=lambda one: of_each[one][0])
+    return name, np.asarray(sign * np.nanmax(list(of_each.values()), axis=0), dtype=float)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Needed:
+    """The least cost with which something reaches a target, in each resample.
+
+    Attributes:
+        costs: Of shape `(n_resamples,)`, the first of all seeds; infinite where no size that was
+            run reaches it.
+        least: Likewise, but where none does, the largest that was run: it takes more than that.
+    """
+
+    costs: Array
+    least: Array
+
+    @classmethod
+    def of(cls, costs: Array, largest: float) -> Needed:
+        """Makes it of costs and the largest one that was run; infinite if there can be no other."""
+        # By a hair more than the largest, so that it is over what reaches the target there.
+        return cls(costs, np.where(np.isinf(costs), largest * (1 + 1e-9), costs))
+
+
+def ratio_interval(
+    ours: Needed, theirs: Needed, alpha: float = ALPHA
+) -> tuple[float, float, float]:
+    """Returns the ratio of two costs and its bootstrap interval.
+
+    What no size reaches takes more than the largest that was run, and nobody knows how much more:
+    so the interval's lower end is of the least that ours can be, and its upper end of the least
+    that theirs can be.
+
+    Args:
+        ours: The costs above the line.
+        theirs: Those below it.
+        alpha: One minus the confidence.
+
+    Returns:
+        Ratio, lower and upper end; the ratio is NaN where neither reaches the target.
+    """
+    low = quantile(_over(ours.least, theirs.costs)[1:], alpha / 2)
+    high = quantile(_over(ours.costs, theirs.least)[1:], 1 - alpha / 2)
+    neither = np.isinf(ours.costs[0]) and np.isinf(theirs.costs[0])
+    ratio = math.nan if neither else float(_over(ours.costs[:1], theirs.costs[:1])[0])
+    return ratio, float(low), float(high)
+
+
+def _over(above: Array, below: Array) -> Array:
+    """Returns ratios, where below the line infinity makes 0 of all that is finite."""
+    never = np.isinf(below)
+    ratio: Array = np.where(
+        never, np.where(np.isinf(above), np.inf, 0.0), above / np.where(never, 1.0, below)
+    )
+    return ratio
+
+
+def overlap(ours: Sequence[float], theirs: Sequence[float]) -> float:
+    """Returns which share of the shorter of two ranges of costs, on a log scale, both have.
+
+    A single cost lies in a range, or within a factor of `NEAR` of it, or it doesn't: 1 or 0.
+
+    Example:
+        >>> overlap([10, 100], [10, 1000]), overlap([10, 100], [100, 1000]), overlap([1, 9], [11])
+        (1.0, 0.0, 1.0)
+    """
+    spans = [(math.log(min(one)), math.log(max(one))) for one in (ours, theirs)]
+    shorter = min(high - low for low, high in spans)
+    shared = min(high for _, high in spans) - max(low for low, _ in spans)
+    if shorter == 0:
+        return float(shared >= -math.log(NEAR))
+    return max(0.0, shared) / shorter
