@@ -161,10 +161,21 @@ def test_the_speed_under_each_backend_is_the_stored_one(root: Path) -> None:
             assert row[5] == "-"
         else:
             assert close(row[5], best / its["statevector@jax"])
+    path = root / "benchmarks/speed/backends_avx512.json"
+    stored = json.loads(path.read_text(encoding="utf-8"))
+    said = re.search(
+        r"takes (\d+) times as long as `native` under JAX at 8 qubits, (\d+)\s+times at 12, and "
+        r"(\d+) times at 16",
+        page,
+    )
+    assert said is not None
+    for number, step in zip(said.groups(), stored["steps"], strict=True):
+        best = min(peer["median_s"] for peer in step["peers"].values())
+        assert close(number, best / step["engines"]["native@jax"]["median_s"])
     stored = json.loads((root / "benchmarks/speed/epochs.json").read_text(encoding="utf-8"))
     epochs = {name: epoch["median_s"] for name, epoch in stored["epochs"].items()}
     said = re.search(
-        r"takes ([\d.]+) times as long as that of its Dense twin under\s+TensorFlow, ([\d.]+) "
+        r"takes ([\d.]+) times as long as that of its Dense twin\s+under\s+TensorFlow, ([\d.]+) "
         r"times under JAX and ([\d.]+) times under PyTorch",
         page,
     )
@@ -300,7 +311,7 @@ def test_what_is_said_of_exported_files_is_stored(root: Path) -> None:
     one, many = ({**row["seconds"], "batch": row["batch"]} for row in stored["timings"])
     assert (one["batch"], many["batch"]) == (1, 256)
     said = re.search(
-        r"`model.predict` takes (\d+) and ([\d,]+) times .*? it takes (\d+) and (\d+) times .*?"
+        r"`model.predict` takes ([\d,]+) and ([\d,]+) times .*? it takes (\d+) and (\d+) times .*?"
         r"it is (\d+) and (\d+) times for one sample, (\d+) and (\d+) times for the batch.*?"
         r"needs ([\d.]+) µs .*?ONNX ([\d.]+) µs",
         page,
@@ -325,6 +336,19 @@ def test_what_is_said_of_exported_files_is_stored(root: Path) -> None:
     wanted = [row["bytes_of_parameters"] / 1e6 for row in trains] + [row["worst"] for row in trains]
     for shown, value in zip(said.groups(), wanted, strict=True):
         assert close(shown, value)
+
+
+def test_the_speed_of_molecules_is_the_stored_one(root: Path) -> None:
+    page = " ".join((root / SPEED).read_text(encoding="utf-8").split())
+    path = root / "benchmarks/chemistry/uccsd.json"
+    rows = {row["name"]: row for row in json.loads(path.read_text(encoding="utf-8"))["rows"]}
+    said = re.search(
+        r"631 terms: ([\d.]+) ms in float64 .*? takes (\d+) times .*? and (\d+) times", page
+    )
+    assert said is not None
+    assert close(said[1], 1e3 * rows["layer, float64"]["seconds"])
+    assert close(said[2], rows["pennylane, uccsd"]["over_float64"])
+    assert close(said[3], rows["pennylane, givens"]["over_float64"])
 
 
 def test_the_regrets_that_are_said_are_the_stored_ones(root: Path) -> None:
