@@ -18,6 +18,7 @@ from qkeras_hybrid.bench import contenders, fitting, runner, traces
 from qkeras_hybrid.bench.results import Results
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
+from qkeras_hybrid.layers import QuantumKernel
 from test_bench import TASK
 
 # XLA, where it compiles, may add numbers in another order in a loop than in a step.
@@ -65,6 +66,9 @@ CASES = {
     ),
     "shots in training": small(execution={"shots": 50, "noisy_training": True}, seed=1),
     "noise in the scores": small(execution={"noise": "depolarizing:0.05"}, seed=1),
+    "an engine that draws": small(
+        execution={"engine": "trajectories", "noise": "depolarizing:0.05"}, seed=1
+    ),
 }
 
 
@@ -171,6 +175,70 @@ def test_a_user_s_layer_with_values_of_its_own_shares_no_trace(tmp_path: Path) -
     assert not fitted(dataclasses.replace(task, seed=2)).reused
     assert not fitted(task).reused
     assert_same(bench.run_task(task, fast=True), bench.run_task(task))
+
+
+OWN_FUNCTIONS = """
+import keras
+from qkeras_hybrid import PQCDense
+
+
+def model(n_features, n_outputs, function):
+    return keras.Sequential([
+        keras.Input((n_features,)),
+        keras.layers.Dense(2, activation=function),
+        PQCDense(2, n_layers=1),
+        keras.layers.Dense(n_outputs, activation="softmax"),
+    ])
+
+
+def one(n_features, n_outputs):
+    def act(x):
+        return keras.ops.tanh(x)
+
+    return model(n_features, n_outputs, act)
+
+
+def other(n_features, n_outputs):
+    def act(x):
+        return keras.ops.relu(x)
+
+    return model(n_features, n_outputs, act)
+"""
+
+
+def test_users_models_with_functions_of_one_name_share_no_trace(tmp_path: Path) -> None:
+    file = tmp_path / "models.py"
+    file.write_text(OWN_FUNCTIONS, encoding="utf-8")
+    tasks = [small(model={"name": f"{file}:{name}"}, seed=1) for name in ("one", "other")]
+    expected = [bench.run_task(task) for task in tasks]
+    for task, row in zip(tasks, expected, strict=True):
+        assert_same(bench.run_task(task, fast=True), row)
+    assert expected[0].loss != expected[1].loss
+    assert "act" in (expected[0].network or "")
+
+
+def test_the_dtype_policy_of_one_run_is_not_that_of_the_next() -> None:
+    expected = bench.run_task(TASK)
+    policy = keras.config.dtype_policy()
+    try:
+        keras.config.set_dtype_policy("mixed_float16")
+        assert_same(bench.run_task(TASK, fast=True), expected)
+    finally:
+        keras.config.set_dtype_policy(policy)
+
+
+def test_landmarks_know_no_sample_that_validates() -> None:
+    task = small(
+        model={"name": "quantum_kernel", "n_landmarks": 40, "n_qubits": 2},
+        training={**TASK.training, "patience": 2},
+    )
+    dataset, split = datasets.prepare(task.data, task.seed)
+    model, _ = contenders.Contender(task, dataset, {}).fitted(split.x_train, split.y_train)
+    kept = fitting.Validation(split.x_train, split.y_train, seed=task.seed, patience=2)
+    (layer,) = [each for each in model.layers if isinstance(each, QuantumKernel)]
+    landmarks = keras.ops.convert_to_numpy(layer.landmarks)
+    for sample in kept.x_valid:
+        assert np.abs(landmarks - sample).max(axis=1).min() > 1e-6
 
 
 def test_random_layers_of_keras_s_draw_on_a_shared_trace_what_they_draw_alone() -> None:

@@ -29,6 +29,7 @@ from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.model_files import is_file
 from qkeras_hybrid.bench.references import REFERENCES
 from qkeras_hybrid.bench.task import Task
+from qkeras_hybrid.bench.validation import Validation
 from qkeras_hybrid.layers import QuantumKernel
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ class Contender:
         if self.reference is not None:
             return self._fitted_reference(x, y), None
         model = self._model_of(hybrid)
-        _adapt(model, x, self.task.seed)
+        self._adapt(model, x, y)
         self.engine = switching.put(model, execution.in_training(self.task.execution or {}))
         training = fitting.train(
             model,
@@ -110,6 +111,7 @@ class Contender:
             problem=self.dataset.problem,
             on_epoch=on_epoch,
             fast=self.fast,
+            shared=not is_file(self.model["name"]),
         )
         return (model if training.model is None else training.model), training
 
@@ -121,6 +123,17 @@ class Contender:
     def _model_of(self, hybrid: keras.Model) -> keras.Model:
         name = self.task.contender
         return hybrid if name == "hybrid" else lab_features.derived(name, hybrid, self.dataset)
+
+    def _adapt(self, model: keras.Model, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
+        """Lets a quantum kernel that takes the features take its landmarks from them too."""
+        first = next(each for each in model.layers if not isinstance(each, keras.layers.InputLayer))
+        if not (isinstance(first, QuantumKernel) and first.draws_landmarks):
+            return
+        patience = self.training.get("patience")
+        if patience is not None:
+            # A landmark would know a sample that is to validate.
+            x = Validation(x, y, seed=self.task.seed, patience=patience).x_train
+        first.adapt(x, self.task.seed)
 
     def score(self, model: Any, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
         """Returns the score of a fitted model; what it is says `metric`."""
@@ -139,6 +152,8 @@ class Contender:
         if self.fast:
             # The model is lent: it must compute as before when it is trained again.
             trained, model = model, self._model_of(self._hybrid())
+            # So that it has the same variables: an engine may draw, from a seed of its own.
+            switching.put(model, execution.in_training(table))
             traces.copy_variables(trained, model)
         # What shots draw then follows from the seed, whatever training drew.
         keras.utils.set_random_seed(self.task.seed)
@@ -169,13 +184,6 @@ class Contender:
         return (
             inspection.describe(model) if self.reference is None else self.reference.describe(model)
         )
-
-
-def _adapt(model: keras.Model, x: npt.NDArray[Any], seed: int) -> None:
-    """Lets a quantum kernel that takes the features take its landmarks from them too."""
-    first = next(each for each in model.layers if not isinstance(each, keras.layers.InputLayer))
-    if isinstance(first, QuantumKernel) and first.draws_landmarks:
-        first.adapt(x, seed)
 
 
 def tunes_size(task: Task) -> bool:

@@ -76,6 +76,7 @@ def train(
     problem: DecisionProblem | None = None,
     on_epoch: Callable[[int], None] = lambda done: None,
     fast: bool = False,
+    shared: bool = True,
 ) -> Training:
     """Trains a model with Adam, on the same batches in the same order for the same seed.
 
@@ -102,6 +103,8 @@ def train(
         fast: Whether to train fast. Decisions don't: their losses draw on the host, from state that
             is no variable of Keras's, and the host is what takes their time. Neither does anything
             under torch, which traces nothing.
+        shared: Whether the trace of an earlier model may be taken. Not where a user's code made the
+            model: a function of the same name may compute something else.
 
     Returns:
         Losses, scores and times.
@@ -125,7 +128,12 @@ def train(
     reused, fast = False, fast and problem is None and keras.backend.backend() != "torch"
     if fast:
         trace = traces.trace(
-            model, compiled, x, y, kind=f"Adam, {goal.metric}, {loss}", learning_rate=learning_rate
+            model,
+            compiled,
+            x,
+            y,
+            kind=f"Adam, {goal.metric}, {loss}" if shared else None,
+            learning_rate=learning_rate,
         )
         model, reused, epoch_on = trace.model, trace.reused, trace.on
     else:

@@ -38,7 +38,9 @@ def _describe_layer(layer: keras.Layer) -> str:
     if isinstance(layer, HashedDense):
         parts.append(f"{layer.n_weights} weights")
     if isinstance(layer, keras.layers.Dense | HashedDense):
-        parts.append(keras.activations.serialize(layer.activation))
+        # Of a function that is not Keras's, Keras tells more than its name.
+        name = keras.activations.serialize(layer.activation)
+        parts.append(name if isinstance(name, str) else layer.activation.__name__)
     if isinstance(layer, FourierFeatures) and layer.built:
         parts.append(f"{len(layer.frequencies)} frequencies")
     if layer.weights and not layer.trainable:

@@ -78,7 +78,7 @@ def trace(
     x: npt.NDArray[Any],
     y: npt.NDArray[Any],
     *,
-    kind: str,
+    kind: str | None,
     learning_rate: float,
 ) -> Trace:
     """Returns a trace for a new model: a kept one that fits, or else its own, which is kept.
@@ -90,10 +90,10 @@ def trace(
         compiled: Compiles a model, with what `kind` says and the learning rate.
         x: Samples, of shape `(n, n_features)`.
         y: Their targets, as `fit` takes them.
-        kind: All that a model is compiled with, but the learning rate.
+        kind: All that a model is compiled with, but the learning rate; None for a trace of its own.
         learning_rate: Of the optimizer.
     """
-    key = _key(model, x, y, kind)
+    key = None if kind is None else _key(model, x, y, kind)
     if key is None:
         return Trace.of(model, compiled, x, y)
     if key in _KEPT:
@@ -127,6 +127,7 @@ def start_anew(seed: int, *, keep: bool) -> None:
         "object_name_uids": None,
         "global_seed_generator": None,
         "global_random_seed": seed,
+        "dtype_policy": None,
     }.items():
         state.set_global_attribute(name, value)
 
