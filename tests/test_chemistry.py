@@ -345,3 +345,20 @@ def test_nothing_is_left_to_taper() -> None:
     pytest.importorskip("pyscf")
     with pytest.raises(ArgumentError, match="no qubit would be left"):
         hamiltonian(helium, units="angstrom", taper=True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [("basis", "6-31g"), ("charge", 1), ("multiplicity", 3), ("bond_length", 1.0)],
+)
+def test_what_a_molecule_says_itself_is_not_given_again(argument: str, value: Any) -> None:
+    given = qh.chemistry.molecule("H2", bond_length=0.7414)
+    assert qh.chemistry.molecule(given) is given
+    with pytest.raises(ArgumentError, match=f"`{argument}` must be left out for Molecule"):
+        qh.chemistry.electrons(given, **{argument: value})
+    found = qh.chemistry.electrons(given)
+    assert qh.chemistry.electrons(found) is found
+    with pytest.raises(ArgumentError, match=f"`{argument}` must be left out for Electrons"):
+        qh.chemistry.electrons(found, **{argument: value})
+    with pytest.raises(ArgumentError, match="`mapping` must be left out for Electrons"):
+        qh.chemistry.electrons(found, mapping="parity")

@@ -185,6 +185,18 @@ def test_a_training_goes_on_from_given_weights() -> None:
     assert second.energy <= first.energy
 
 
+def test_excited_states_come_in_order_and_one_that_is_missed_is_warned_of() -> None:
+    lithium = {"bond_length": 1.45, "active_space": (2, 3), "taper": True}
+    with pytest.warns(UserWarning, match=r"differs from the exact energies by .* hartree"):
+        result = excited_states("LiH", **lithium, k=3, steps=60)
+    assert (np.diff(result.energies) >= 0).all()
+    np.testing.assert_allclose(
+        [ops.convert_to_numpy(model(np.zeros((1, 0)))).item() for model in result.models],
+        result.energies,
+        atol=1e-6,
+    )
+
+
 def test_excited_states_are_those_of_the_matrix() -> None:
     result = excited_states("H2", **H2, k=3)
     assert result.exact_energies is not None
@@ -285,7 +297,7 @@ def test_wrong_arguments_are_named(function: Any, arguments: dict[str, Any], arg
 def test_electrons_say_all_of_the_molecule() -> None:
     with pytest.raises(ArgumentError, match="be left out for Electrons"):
         ground_state(electrons("H2", **H2), charge=0)
-    with pytest.raises(ArgumentError, match="without further arguments as Electrons"):
+    with pytest.raises(ArgumentError, match="must be left out for Electrons"):
         excited_states(electrons("H2", **H2), taper=True)
     with pytest.raises(ArgumentError, match="have weights"):
         angles_model(energy_curve("H2", [0.7]), ansatz="hartree_fock")

@@ -143,6 +143,21 @@ def test_the_loss_is_the_distance_from_the_data_in_the_mean() -> None:
     assert error < expected / 10
 
 
+def test_each_bandwidth_counts_as_much_whatever_the_number_of_strings() -> None:
+    x = np.random.default_rng(0).integers(0, 2, (40, 3))
+    widths = (0.3, 5.0)
+    layer = IQPGenerator(bandwidths=widths, n_operators=3, n_samples=64, seed=0)
+    layer.build((None, 3))
+    found, error = layer.distance(x, repeats=3000, seed=1)
+    even = IQPGenerator(bandwidths=widths, n_operators=64, n_samples=64, seed=0)
+    even.build((None, 3))
+    even.set_weights(layer.get_weights())
+    wanted, other = even.distance(x, repeats=300, seed=2)
+    assert found == pytest.approx(wanted, abs=5 * math.hypot(error, other))
+    with pytest.raises(qh.ArgumentError, match="be at least 2, one for each bandwidth"):
+        IQPGenerator(bandwidths=widths, n_operators=1).build((None, 3))
+
+
 def test_the_gradient_of_the_loss_is_that_of_the_distance_in_the_mean() -> None:
     layer = built(IQPGenerator([(0,), (1,), (0, 1)], n_operators=512, n_samples=512, seed=3), 2)
     layer.angles.assign([0.3, -0.4, 0.6])

@@ -120,6 +120,26 @@ def test_shuffled_outputs_score_what_their_chances_are(
     assert outcome.score == pytest.approx(chance, abs=0.06 + 1 - kept)
 
 
+def test_the_order_of_the_samples_does_not_matter() -> None:
+    # 600 samples in the order of their classes: a batch holds one class alone.
+    x = np.sort(np.random.default_rng(0).uniform(0, np.pi, (600, 1)), axis=0).astype("float32")
+    y = (x[:, 0] < np.pi / 2).astype(int)
+    model = compiled(keras.Sequential([keras.Input((1,)), cosine(), head()]))
+    model.get_layer("head").set_weights([np.array([[-9.0, 9.0]]), np.zeros(2)])
+    found = qh.intervention_test(model, x, y, epochs=1, runs=1, shuffles=4)
+    (row,) = (r for r in found.outcomes if (r.when, r.circuit) == ("as trained", "shuffled"))
+    # Each score is a mean of 600 answers, right by chance: the standard error of four is 0.01.
+    assert np.mean(row.scores) == pytest.approx(0.5, abs=0.05)
+
+
+def test_a_circuit_at_each_step_of_a_sequence_is_replaced() -> None:
+    steps = keras.layers.TimeDistributed(qh.PQCDense(2, name="circuit"))
+    model = compiled(keras.Sequential([keras.Input((3, 2)), steps, keras.layers.Flatten(), head()]))
+    x, y = np.random.default_rng(0).normal(size=(20, 3, 2)), np.arange(20) % 2
+    found = qh.intervention_test(model, x, y, epochs=1, runs=1)
+    assert {row.circuit for row in found.outcomes} >= {"mean", "shuffled"}
+
+
 def test_a_circuit_with_a_constant_output_is_idle() -> None:
     inputs = keras.Input((1,))
     joined = keras.layers.Concatenate()([inputs, constant()(inputs)])

@@ -16,7 +16,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, lazy_module
 from qkeras_hybrid.chemistry.integrals import Integrals, integrals, openfermion
 from qkeras_hybrid.chemistry.mappings import Encoding, Strings, symmetries
-from qkeras_hybrid.chemistry.molecules import Molecule, molecule
+from qkeras_hybrid.chemistry.molecules import Molecule, molecule, refuse_beside
 
 if TYPE_CHECKING:
     import scipy.sparse
@@ -209,11 +209,11 @@ def electrons(
     *,
     bond_length: float | None = None,
     units: str | None = None,
-    basis: str = "sto-3g",
+    basis: str | None = None,
     charge: int | None = None,
-    multiplicity: int = 1,
+    multiplicity: int | None = None,
     active_space: tuple[int, int] | None = None,
-    mapping: str = "jordan_wigner",
+    mapping: str | None = None,
     taper: bool = False,
 ) -> Electrons:
     """Returns a molecule's electrons on qubits.
@@ -222,12 +222,12 @@ def electrons(
         given: A name, a geometry, a `Molecule`; an `Electrons` comes back as it is.
         bond_length: As of `molecule`, as are `units`, `basis`, `charge` and `multiplicity`.
         units: "angstrom" or "bohr", for a geometry.
-        basis: The set of atomic orbitals.
+        basis: The set of atomic orbitals; by default "sto-3g".
         charge: The molecule's charge.
         multiplicity: One more than the number of electrons without a partner.
         active_space: Numbers of electrons and of orbitals that count; lower orbitals stay full,
             higher ones empty. All by default.
-        mapping: "jordan_wigner", "parity" or "bravyi_kitaev".
+        mapping: "jordan_wigner", the default, "parity" or "bravyi_kitaev".
         taper: Whether to leave out a qubit for each symmetry: for the parity of each spin, and for
             mirrors and the like. The sector is that of the Hartree-Fock state.
 
@@ -244,9 +244,19 @@ def electrons(
     3
     """
     if isinstance(given, Electrons):
-        if taper or any(x is not None for x in (bond_length, units, charge, active_space)):
-            raise ArgumentError("molecule", "come without further arguments as Electrons", given)
+        refuse_beside(
+            "Electrons",
+            bond_length=bond_length,
+            units=units,
+            basis=basis,
+            charge=charge,
+            multiplicity=multiplicity,
+            active_space=active_space,
+            mapping=mapping,
+            taper=taper or None,
+        )
         return given
+    mapping = "jordan_wigner" if mapping is None else mapping
     found = molecule(
         given,
         bond_length=bond_length,

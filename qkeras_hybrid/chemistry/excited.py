@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.chemistry.ansatze import MolecularAnsatz, ansatz_of
 from qkeras_hybrid.chemistry.electrons import MOST_DETERMINANTS, Electrons, electrons
-from qkeras_hybrid.chemistry.solving import Solver
+from qkeras_hybrid.chemistry.solving import CHEMICAL_ACCURACY, Solver
 from qkeras_hybrid.chemistry.training import energy_of, no_features, precision, train
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.layers import QuantumKernel
@@ -200,8 +201,24 @@ def excited_states(
         energies.append(energy)
         models.append(model)
         histories.append(history)
+    # A state may come out below one that was found before it.
+    order = np.argsort(energies, kind="stable")
+    values = np.array(energies)[order]
+    if exact is not None and shots is None and noise is None:
+        worst = float(np.max(np.abs(values - exact)))
+        if worst > CHEMICAL_ACCURACY:
+            warnings.warn(
+                f"An excited state differs from the exact energies by {worst:.2g} hartree: this "
+                "ansatz, or the start, does not reach it. Try ansatz=KUpCCGSD(2) or more starts.",
+                stacklevel=2,
+            )
     return ExcitedStates(
-        np.array(energies), exact, weights, tuple(models), tuple(histories), overlaps
+        values,
+        exact,
+        weights[order],
+        tuple(models[i] for i in order),
+        tuple(histories[i] for i in order),
+        overlaps[np.ix_(order, order)],
     )
 
 

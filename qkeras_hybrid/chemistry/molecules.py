@@ -150,9 +150,9 @@ def molecule(
     *,
     bond_length: float | None = None,
     units: str | None = None,
-    basis: str = "sto-3g",
+    basis: str | None = None,
     charge: int | None = None,
-    multiplicity: int = 1,
+    multiplicity: int | None = None,
 ) -> Molecule:
     """Returns a molecule by its name, or from a geometry.
 
@@ -169,10 +169,10 @@ def molecule(
             its place, as in `[("H", (0, 0, 0)), ("H", (0, 0, 0.74))]`.
         bond_length: In ångström, for a name; the table says what of.
         units: "angstrom" or "bohr", for a geometry.
-        basis: The set of atomic orbitals.
+        basis: The set of atomic orbitals; by default "sto-3g".
         charge: The molecule's charge; by default that of the name, or 0.
-        multiplicity: One more than the number of electrons without a partner: 1 where all are in
-            pairs, 2 for a radical.
+        multiplicity: One more than the number of electrons without a partner: 1, the default,
+            where all are in pairs, 2 for a radical.
 
     Raises:
         ValueError: If the name or an element is unknown, the bond length of a name or the units of
@@ -186,10 +186,17 @@ def molecule(
     np.float64(0.7408)
     """
     if isinstance(given, Molecule):
-        if bond_length is not None or units is not None:
-            argument = "units" if bond_length is None else "bond_length"
-            raise ArgumentError(argument, "be None for a Molecule", bond_length or units)
+        refuse_beside(
+            "Molecule",
+            bond_length=bond_length,
+            units=units,
+            basis=basis,
+            charge=charge,
+            multiplicity=multiplicity,
+        )
         return given
+    basis = "sto-3g" if basis is None else basis
+    multiplicity = 1 if multiplicity is None else multiplicity
     if not isinstance(basis, str) or not basis.strip():
         raise ArgumentError("basis", "be the name of a basis set, such as 'sto-3g'", basis)
     positive_int("multiplicity", multiplicity)
@@ -204,6 +211,20 @@ def molecule(
     found = Molecule(atoms, basis.strip().lower(), total, int(multiplicity), name)
     _check(found)
     return found
+
+
+def refuse_beside(kind: str, **arguments: Any) -> None:
+    """Refuses arguments that say what an object that was given says itself.
+
+    Args:
+        kind: What was given.
+        **arguments: The arguments, None where they were left out.
+    """
+    for name, value in arguments.items():
+        if value is not None:
+            raise ArgumentError(
+                name, f"be left out for {kind}", value, "The object itself says it."
+            )
 
 
 def _named(given: str, bond_length: Any, units: Any) -> tuple[str, Atoms, int]:

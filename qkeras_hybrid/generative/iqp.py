@@ -102,6 +102,11 @@ class IQPGenerator(ExactGenerator):
         self.angles: Any = None
 
     def _make(self, n_bits: int) -> None:
+        n_widths = len(self.bandwidths or default_bandwidths(n_bits))
+        if self.n_operators < n_widths:
+            raise ArgumentError(
+                "n_operators", f"be at least {n_widths}, one for each bandwidth", self.n_operators
+            )
         self.sets = _sets(self.generators, n_bits)
         most = max(map(len, self.sets))
         # Each set as a row of places; n_bits, which stands for none, fills it up.
@@ -163,7 +168,10 @@ class IQPGenerator(ExactGenerator):
     def _estimate(self, bits: Any, seed: Any) -> Any:
         assert self.n_bits is not None
         widths = self.bandwidths or default_bandwidths(self.n_bits)
-        shares = np.resize([share_of(width) for width in widths], self.n_operators)
+        places = np.arange(self.n_operators) % len(widths)
+        shares = np.array([share_of(width) for width in widths])[places]
+        # Each bandwidth counts as much, though it has a string more or less than another.
+        weights = 1 / (len(widths) * np.bincount(places)[places])
         chances = ops.convert_to_tensor(shares.astype(self.compute_dtype)[:, None])
         drawn = keras.random.uniform((self.n_operators, self.n_bits), seed=seed)
         operators = ops.cast(ops.cast(drawn, self.compute_dtype) < chances, self.compute_dtype)
@@ -176,7 +184,8 @@ class IQPGenerator(ExactGenerator):
         mean = ops.mean(cosines, axis=1)
         own = ops.sum((cosines - mean[:, None]) ** 2, axis=1)
         noise = own / (self.n_samples * (self.n_samples - 1))
-        return ops.mean((mean - data) ** 2 - noise - spread)
+        found = (mean - data) ** 2 - noise - spread
+        return ops.sum(found * ops.convert_to_tensor(weights.astype(self.compute_dtype)))
 
     def expectation(
         self, operators: Any, n_samples: int = 1000, seed: int | None = None

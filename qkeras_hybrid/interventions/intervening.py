@@ -121,6 +121,9 @@ def intervention_test(
         positive_int("epochs", epochs)
         positive_int("batch_size", batch_size)
     weights = None if initial_weights is None else _first_weights(model, initial_weights)
+    # Samples are exchanged within a batch, which may hold one class alone if they are in order.
+    order = np.random.default_rng([seed, 1]).permutation(len(scored[1]))
+    scored = ([array[order] for array in scored[0]], scored[1][order])
 
     def scores_of(one: keras.Model) -> float:
         return float(scoring(scored[1], _outputs(one, scored[0])))

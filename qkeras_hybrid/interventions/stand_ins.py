@@ -129,6 +129,10 @@ class Changed(keras.layers.Layer):
         """Returns the shape of the output and its dtype: those of the quantum layer."""
         return self.inner.compute_output_spec(inputs)
 
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of the output, that of the quantum layer."""
+        return self.inner.compute_output_shape(input_shape)
+
 
 Changes = Callable[[QuantumLayer], Callable[[Any], Any]]
 """Returns, for a quantum layer of a model, what changes its output."""
