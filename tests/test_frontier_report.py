@@ -105,6 +105,38 @@ def test_what_noise_leaves_open_is_said_with_intervals() -> None:
     assert re.search(f": {cost} {ends} against {cost} {ends}, to reach", said)
 
 
+@pytest.mark.parametrize(
+    ("planted", "said"),
+    [
+        (
+            {
+                "hybrid": [(20, 0.97), (40, 0.97)],
+                "dense_same_parameters": [(30, 0.97), (60, 0.97)],
+            },
+            "It can't be told whether the hybrid needs fewer or more parameters than the matched "
+            "Dense: 20 [20, 20] against 30 [30, 30], to reach 95 % of the best accuracy (92.2 %). "
+            "The smallest sizes of the hybrid and the matched Dense already reach it, so smaller "
+            "ones should be run to tell.",
+        ),
+        (
+            {"hybrid": [(25, 0.97), (60, 0.97)], "linear_model": [(15, 0.97), (15, 0.97)]},
+            "It can't be told whether the hybrid needs fewer or more parameters than the linear "
+            "model: 25 [25, 25] against 15 [15, 15], to reach 95 % of the best accuracy (92.2 %). "
+            "The smallest size of the hybrid already reaches it, so smaller ones should be run to "
+            "tell.",
+        ),
+    ],
+)
+def test_what_smaller_sizes_leave_open_is_said(planted: made_rows.Planted, said: str) -> None:
+    assert frontiers.sentence(one(planted)) == said
+
+
+def test_too_few_seeds_are_those_of_the_contender_that_has_the_fewest() -> None:
+    fails = [("hybrid", seed) for seed in range(4, 10)]
+    said = frontiers.sentence(one({"hybrid": EARLY, "dense_same_parameters": UP}, fails=fails))
+    assert said.startswith("Too few seeds to tell (4, and 6 is the least): 40 against 160,")
+
+
 def test_a_best_score_not_over_0_has_no_shares() -> None:
     planted = {"hybrid": [(10, -0.5), (20, -0.2)], "linear": [(10, -0.3), (20, -0.4)]}
     said = frontiers.sentence(one(planted, metric="r2"))

@@ -191,20 +191,134 @@ def test_the_thriftiest_is_classical_and_looked_for_among_all() -> None:
 
 
 def test_what_no_size_reaches_takes_more_than_the_largest() -> None:
-    def needed(cost: float, largest: float) -> Needed:
-        return Needed.of(np.full(1001, cost), largest)
+    def needed(cost: float, *sizes: float) -> Needed:
+        return Needed.of(np.full(1001, cost), np.array(sizes) if sizes else None)
 
     never = math.inf
-    ratio, low, high = ratio_interval(needed(never, 50), needed(never, 50))
+    ratio, low, high = ratio_interval(needed(never, 5, 50), needed(never, 5, 50))
     assert math.isnan(ratio)
     assert (low, high) == (0.0, math.inf)
-    assert ratio_interval(needed(20, 50), needed(10, 50)) == (2.0, 2.0, 2.0)
+    assert ratio_interval(needed(20, 5, 50), needed(10, 5, 50)) == (2.0, 2.0, 2.0)
     # Theirs is over 50: the ratio is below 10 / 50, and may be anything below.
-    assert ratio_interval(needed(10, 40), needed(never, 50)) == pytest.approx((0, 0, 0.2))
+    assert ratio_interval(needed(10, 5, 40), needed(never, 5, 50)) == pytest.approx((0, 0, 0.2))
     # Ours is over 40, whatever it is.
-    assert ratio_interval(needed(never, 40), needed(10, 50)) == pytest.approx((never, 4, never))
+    at_least_4 = pytest.approx((never, 4, never))
+    assert ratio_interval(needed(never, 5, 40), needed(10, 5, 50)) == at_least_4
     # What can have no other size never gets there.
-    assert ratio_interval(needed(10, 40), needed(never, never)) == (0.0, 0.0, 0.0)
+    assert ratio_interval(needed(10, 5, 40), needed(never)) == (0.0, 0.0, 0.0)
+
+
+def test_what_the_smallest_size_reaches_takes_at_most_that() -> None:
+    def needed(cost: float, *sizes: float) -> Needed:
+        return Needed.of(np.full(1001, cost), np.array(sizes) if sizes else None)
+
+    # Ours is at most 10: the ratio is at most 0.5.
+    assert ratio_interval(needed(10, 10, 50), needed(20, 5, 50)) == (0.5, 0.0, 0.5)
+    # Theirs is at most 10: the ratio is at least 2.
+    assert ratio_interval(needed(20, 5, 50), needed(10, 10, 50)) == (2.0, 2.0, math.inf)
+    # Both are, in any ratio.
+    assert ratio_interval(needed(20, 20, 50), needed(10, 10, 50)) == (2.0, 0.0, math.inf)
+    # What can have no other size needs what it has.
+    assert ratio_interval(needed(20, 5, 50), needed(10)) == (2.0, 2.0, 2.0)
+
+
+SMALL, LARGE = [(20, 0.97), (40, 0.97)], [(30, 0.97), (60, 0.97)]
+
+
+@pytest.mark.parametrize(
+    ("planted", "need", "at_smallest"),
+    [
+        ((SMALL, LARGE), "can't be told", ("hybrid", "dense_same_parameters")),
+        ((LARGE, SMALL), "can't be told", ("hybrid", "dense_same_parameters")),
+        # At the smallest sizes as many is what was seen.
+        ((SMALL, SMALL), "as many", ("hybrid", "dense_same_parameters")),
+        # One of them was tried with 10, and the other wasn't.
+        ((SMALL, [(10, 0.5), (20, 0.97), (40, 0.97)]), "can't be told", ("hybrid",)),
+        (([(10, 0.5), (20, 0.97), (40, 0.97)], SMALL), "can't be told", ("dense_same_parameters",)),
+        # Whatever else the one that is ahead may do with, it is ahead.
+        ((SMALL, [(20, 0.5), (30, 0.97)]), "fewer", ("hybrid",)),
+        (([(20, 0.5), (30, 0.97)], SMALL), "more", ("dense_same_parameters",)),
+    ],
+)
+def test_the_smallest_size_that_was_run_may_not_be_the_least(
+    planted: tuple[list[tuple[int, float]], ...], need: str, at_smallest: tuple[str, ...]
+) -> None:
+    hybrid, dense = planted
+    one = only(frontiers(rows({"hybrid": hybrid, "dense_same_parameters": dense})))
+    for contest in (one.contests["dense_same_parameters"], one.thriftiest):
+        assert contest is not None
+        assert (contest.need, contest.at_smallest) == (need, at_smallest)
+
+
+def test_one_size_is_undercut_only_by_sizes_that_were_run() -> None:
+    def against_15(hybrid: list[tuple[int, float]]) -> str:
+        planted = {"hybrid": hybrid, "linear_model": [(15, 0.97), (15, 0.97)]}
+        return only(frontiers(rows(planted))).contests["linear_model"].need
+
+    # Whether the hybrid would do with less than 25 was not tried.
+    assert against_15([(25, 0.97), (60, 0.97)]) == "can't be told"
+    assert against_15([(15, 0.97), (60, 0.97)]) == "can't be told"
+    assert against_15([(15, 0.5), (60, 0.97)]) == "more"
+    # The linear model has no smaller size.
+    assert against_15([(5, 0.5), (10, 0.97)]) == "fewer"
+    assert against_15([(5, 0.5), (15, 0.97)]) == "as many"
+
+
+def test_a_contender_that_may_do_with_less_leaves_the_thriftiest_open() -> None:
+    planted = {
+        "hybrid": [(10, 0.5), (20, 0.97), (80, 0.97)],
+        "dense_same_parameters": [(10, 0.5), (40, 0.97)],
+        # Not tried with fewer than 50.
+        "linear": [(50, 0.97), (80, 0.97)],
+    }
+    one = only(frontiers(rows(planted)))
+    assert one.contests["dense_same_parameters"].need == "fewer"
+    assert one.contests["linear"].need == "can't be told"
+    assert one.thriftiest is not None
+    assert one.thriftiest.contender == "dense_same_parameters"
+    assert (one.thriftiest.need, one.thriftiest.at_smallest) == ("can't be told", ("linear",))
+
+
+@pytest.mark.parametrize("how", ["failed", "missing"])
+@pytest.mark.parametrize("whose", ["hybrid", "dense_same_parameters"])
+@pytest.mark.parametrize(("has", "need"), [(4, "too few seeds"), (6, "fewer")])
+@pytest.mark.filterwarnings("error")
+def test_verdicts_need_seeds_of_both(how: str, whose: str, has: int, need: str) -> None:
+    planted = {
+        "hybrid": [(20, 0.97), (40, 0.97)],
+        "dense_same_parameters": [(20, 0.6), (40, 0.6)],
+    }
+    if how == "failed":
+        made = rows(planted, fails=[(whose, seed) for seed in range(has, 10)])
+    else:
+        made = [row for row in rows(planted) if row.contender != whose or row.seed < has]
+    one = only(frontiers(made))
+    assert one.seeds == 10
+    for contest in (one.contests["dense_same_parameters"], one.thriftiest):
+        assert contest is not None
+        assert (contest.need, contest.seeds) == (need, has)
+
+
+def test_the_size_with_the_fewest_seeds_counts() -> None:
+    planted = {"hybrid": HYBRID, "dense_same_parameters": DENSE, "linear": DENSE}
+    made = [
+        row
+        for row in rows(planted)
+        if (row.contender, row.parameters) != ("linear", 40) or row.seed < 1
+    ]
+    one = only(frontiers(made))
+    assert one.contests["linear"].need == "too few seeds"
+    assert one.contests["dense_same_parameters"].need != "too few seeds"
+    assert one.thriftiest is not None
+    assert (one.thriftiest.need, one.thriftiest.seeds) == ("too few seeds", 1)
+    assert math.isnan(one.reaches["linear"][0].low)
+
+
+def test_seeds_that_failed_everywhere_are_no_seeds() -> None:
+    fails = [(name, seed) for name in PLANTED for seed in range(4, 10)]
+    one = only(frontiers(rows(PLANTED, fails=fails)))
+    assert (one.seeds, one.failed) == (4, 48)
+    assert one.contests["dense_same_parameters"].need == "too few seeds"
 
 
 def test_more_than_was_tried_is_not_more_than_the_hybrids() -> None:

@@ -173,9 +173,10 @@ class Content:
             "best score is looked for anew, so that its uncertainty counts too.",
             "Fewer or more is said where the bootstrap interval of the ratio excludes 1; as many "
             f"where it lies within a factor of {NEAR:g} (then nothing else is said). What no size "
-            "reaches takes more than the largest that was run, and nobody knows how much more. In "
-            "the table, "
-            "these intervals are corrected after Bonferroni for the number of contenders. The "
+            "reaches takes more than the largest that was run, and nobody knows how much more; "
+            "what the smallest reaches takes at most that, and nobody knows how much less (of two "
+            "smallest sizes, as many can be said). In the table, these intervals are corrected "
+            "after Bonferroni for the number of contenders. The "
             "sentence speaks of the one classical contender that needs the fewest parameters, "
             "which is looked for anew in each resample.",
         ]

@@ -64,15 +64,29 @@ def sentence(one: Frontier) -> str:
         case "as many":
             return f"The hybrid needs as many parameters as {name}: {against}"
         case "too few seeds":
-            return f"Too few seeds to tell ({one.seeds}, and {MIN_PAIRS} is the least): {against}"
+            return (
+                f"Too few seeds to tell ({contest.seeds}, and {MIN_PAIRS} is the least): {against}"
+            )
         case "not reached":
             return f"Neither the hybrid nor a classical network reaches {goal}."
         case _:
             return (
                 f"It can't be told whether the hybrid needs fewer or more parameters than {name}: "
                 f"{_cost(hybrid)} {_ends(hybrid)} against {_cost(other)} {_ends(other)}, to reach "
-                f"{goal}."
+                f"{goal}.{_untried(contest.at_smallest)}"
             )
+
+
+def _untried(at_smallest: Sequence[str]) -> str:
+    """Says whose smaller sizes should be run."""
+    if not at_smallest:
+        return ""
+    whose = listed(["the hybrid" if name == "hybrid" else noun(name) for name in at_smallest])
+    sizes, reach = ("size", "reaches") if len(at_smallest) == 1 else ("sizes", "reach")
+    return (
+        f" The smallest {sizes} of {whose} already {reach} it, so smaller ones should be run to "
+        "tell."
+    )
 
 
 def _nothing(one: Frontier) -> str:

@@ -71,9 +71,12 @@ class Contest:
     Attributes:
         contender: The other.
         ratio: The hybrid's parameters over the other's; NaN if neither reaches it.
-        low: The lower end of the bootstrap interval.
-        high: The upper end.
+        low: The lower end of the bootstrap interval; 0 where smaller sizes of the hybrid may do.
+        high: The upper end; infinite where smaller sizes of the other may do.
         need: What it comes to.
+        seeds: The least number of seeds that a size of the hybrid or the other has a score of.
+        at_smallest: Of the hybrid and those it is held against, whose smallest size that was run
+            already reaches it, so that nobody knows whether a smaller one would.
     """
 
     contender: str
@@ -81,6 +84,8 @@ class Contest:
     low: float
     high: float
     need: Need
+    seeds: int
+    at_smallest: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,7 +98,7 @@ class Frontier:
         comparisons: The ids of its comparisons.
         metric: What the scores are.
         tuned: Whether contenders were tuned at each size.
-        seeds: The number of seeds.
+        seeds: The number of seeds with a run that succeeded.
         n_train: The number of samples for training, the largest if there are several.
         fronts: The contenders' fronts by axis, the hybrid's first; an axis on which the hybrid
             has fewer than two places, or nothing beside it, is left out.
@@ -170,7 +175,7 @@ def _frontier(ids: Sequence[str], rows: list[Row]) -> Frontier:
     good = [row for row in rows if succeeded(row)]
     metric = next((row.metric for row in good if row.metric), "accuracy")
     sign = metric_of(metric).sign
-    seeds = sorted({row.seed for row in rows})
+    seeds = sorted({row.seed for row in good})
     drawn = fronts.weights(len(seeds))
     most = max(row.n_train or 0 for row in good)
     whole = [row for row in good if (row.n_train or 0) == most]
@@ -286,51 +291,59 @@ def _needs(
             for name, its in compared.items()
         }
 
-    n_seeds = drawn.shape[1]
     reaches: dict[str, tuple[Reach, ...]] = {name: () for name in compared}
     for level in LEVELS:
         for name, cost in costs(level).items():
             ends = [math.nan, math.nan]
-            if n_seeds > 1:
+            if _n_seeds([compared[name]]) > 1:
                 ends = [float(fronts.quantile(cost[1:], q)) for q in (ALPHA / 2, 1 - ALPHA / 2)]
             reach = Reach(level, float(best[0] * level**sign), float(cost[0]), *ends)
             reaches[name] = (*reaches[name], reach)
     at = {
-        name: Needed.of(cost, math.inf if name in ONE_SIZE else compared[name].costs.max())
+        name: Needed.of(cost, None if name in ONE_SIZE else compared[name].costs)
         for name, cost in costs(LEVEL).items()
     }
     if "hybrid" not in at:
         return best_contender, float(best[0]), reaches, {}, None
+
+    def contest(name: str, against: Sequence[str], alpha: float) -> Contest:
+        ours, theirs = at["hybrid"], Needed.any_of([at[one] for one in against])
+        both = ["hybrid", *against]
+        n_seeds = _n_seeds([compared[one] for one in both])
+        need, ratio, low, high = _need(ours, theirs, n_seeds, alpha)
+        at_smallest = tuple(one for one in both if at[one].smallest[0])
+        return Contest(name, ratio, low, high, need, n_seeds, at_smallest)
+
     others = [name for name in at if name != "hybrid"]
-    contests = {
-        name: _contest(name, at["hybrid"], at[name], n_seeds, ALPHA / len(others))
-        for name in others
-    }
+    contests = {name: contest(name, [name], ALPHA / len(others)) for name in others}
     classical = [name for name in others if name not in WITH_CIRCUITS]
     thriftiest = None
     if classical:
         # Of several that need as many, the first.
         name = min(classical, key=lambda one: at[one].costs[0])
-        all_of_them = Needed(
-            np.min([at[one].costs for one in classical], axis=0),
-            np.min([at[one].least for one in classical], axis=0),
-        )
-        thriftiest = _contest(name, at["hybrid"], all_of_them, n_seeds, ALPHA)
+        thriftiest = contest(name, classical, ALPHA)
     return best_contender, float(best[0]), reaches, contests, thriftiest
 
 
-def _contest(name: str, ours: Needed, theirs: Needed, n_seeds: int, alpha: float) -> Contest:
+def _n_seeds(several: Iterable[Scores]) -> int:
+    """Returns the least number of seeds that a size has a score of."""
+    return min(int(np.isfinite(its.values).sum(axis=1).min()) for its in several)
+
+
+def _need(
+    ours: Needed, theirs: Needed, n_seeds: int, alpha: float
+) -> tuple[Need, float, float, float]:
+    """Returns which it needs, with the ratio and its interval."""
     ratio, low, high = fronts.ratio_interval(ours, theirs, alpha)
-    return Contest(name, ratio, low, high, _need(ratio, low, high, n_seeds))
-
-
-def _need(ratio: float, low: float, high: float, n_seeds: int) -> Need:
+    need: Need = "can't be told"
     if n_seeds < MIN_PAIRS:
-        return "too few seeds"
-    if math.isnan(ratio):
-        return "not reached"
-    if low >= 1 / fronts.NEAR and high <= fronts.NEAR:
-        return "as many"
-    if high < 1:
-        return "fewer"
-    return "more" if low > 1 else "can't be told"
+        need = "too few seeds"
+    elif math.isnan(ratio):
+        need = "not reached"
+    elif fronts.as_many(ours, theirs, alpha):
+        need = "as many"
+    elif high < 1:
+        need = "fewer"
+    elif low > 1:
+        need = "more"
+    return need, ratio, low, high

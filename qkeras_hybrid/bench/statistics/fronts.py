@@ -175,9 +175,10 @@ def reached(scores: Scores, resampled: Array, target: Array, sign: int = 1) -> A
 
 def best_of(resampled: Mapping[str, Array], sign: int = 1) -> tuple[str, Array]:
     """Returns the contender of the best mean score, and that score in each resample."""
-    of_each = {name: np.nanmax(sign * values, axis=1) for name, values in resampled.items()}
-    name = max(of_each, key=lambda one: of_each[one][0])
-    return name, np.asarray(sign * np.nanmax(list(of_each.values()), axis=0), dtype=float)
+    # NaN where a resample has none of a contender's seeds, which NumPy's nanmax would warn of.
+    of_each = {name: np.fmax.reduce(sign * values, axis=1) for name, values in resampled.items()}
+    name = max(of_each, key=lambda one: np.fmax(of_each[one][0], -np.inf))
+    return name, np.asarray(sign * np.fmax.reduce(list(of_each.values()), axis=0), dtype=float)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -187,17 +188,40 @@ class Needed:
     Attributes:
         costs: Of shape `(n_resamples,)`, the first of all seeds; infinite where no size that was
             run reaches it.
-        least: Likewise, but where none does, the largest that was run: it takes more than that.
+        least: A lower bound of what a size that was not run may need. As `costs`, but where no
+            size reaches the target, the largest that was run: it takes more than that; and where
+            the smallest that was run reaches it, 0: a smaller one may do.
+        smallest: Whether the cost is that of the smallest size that was run, and there can be
+            smaller ones.
     """
 
     costs: Array
     least: Array
+    smallest: npt.NDArray[np.bool_]
 
     @classmethod
-    def of(cls, costs: Array, largest: float) -> Needed:
-        """Makes it of costs and the largest one that was run; infinite if there can be no other."""
+    def of(cls, costs: Array, sizes: Array | None) -> Needed:
+        """Makes it of costs and those of all sizes that were run; of None if there is only one."""
+        if sizes is None:
+            return cls(costs, costs, np.zeros(costs.shape, bool))
+        smallest = costs <= sizes.min()
         # By a hair more than the largest, so that it is over what reaches the target there.
-        return cls(costs, np.where(np.isinf(costs), largest * (1 + 1e-9), costs))
+        least = np.where(np.isinf(costs), sizes.max() * (1 + 1e-9), costs)
+        return cls(costs, np.where(smallest, 0.0, least), smallest)
+
+    @classmethod
+    def any_of(cls, several: Sequence[Needed]) -> Needed:
+        """Makes it of what the thriftiest of several needs, which may be another in a resample."""
+        costs = np.min([one.costs for one in several], axis=0)
+        return cls(
+            costs,
+            np.min([one.least for one in several], axis=0),
+            np.any([one.smallest & (one.costs == costs) for one in several], axis=0),
+        )
+
+    def as_run(self, where: npt.NDArray[np.bool_]) -> Needed:
+        """Returns it without the smaller sizes that may do, in some of the resamples."""
+        return dataclasses.replace(self, least=np.where(where, self.costs, self.least))
 
 
 def ratio_interval(
@@ -205,9 +229,10 @@ def ratio_interval(
 ) -> tuple[float, float, float]:
     """Returns the ratio of two costs and its bootstrap interval.
 
-    What no size reaches takes more than the largest that was run, and nobody knows how much more:
-    so the interval's lower end is of the least that ours can be, and its upper end of the least
-    that theirs can be.
+    What no size reaches takes more than the largest that was run, and nobody knows how much more;
+    what the smallest size reaches takes at most that, and nobody knows how much less. So the
+    interval's lower end is of the least that ours can be, and its upper end of the least that
+    theirs can be.
 
     Args:
         ours: The costs above the line.
@@ -215,7 +240,8 @@ def ratio_interval(
         alpha: One minus the confidence.
 
     Returns:
-        Ratio, lower and upper end; the ratio is NaN where neither reaches the target.
+        Ratio, lower and upper end, which is infinite where theirs may be anything below; the ratio
+        is NaN where neither reaches the target.
     """
     low = quantile(_over(ours.least, theirs.costs)[1:], alpha / 2)
     high = quantile(_over(ours.costs, theirs.least)[1:], 1 - alpha / 2)
@@ -224,12 +250,21 @@ def ratio_interval(
     return ratio, float(low), float(high)
 
 
+def as_many(ours: Needed, theirs: Needed, alpha: float = ALPHA) -> bool:
+    """Whether two costs are the same up to a factor of `NEAR`, by the interval of their ratio.
+
+    Where both are those of the smallest sizes that were run, they are compared as they are.
+    """
+    both = ours.smallest & theirs.smallest
+    _, low, high = ratio_interval(ours.as_run(both), theirs.as_run(both), alpha)
+    return low >= 1 / NEAR and high <= NEAR
+
+
 def _over(above: Array, below: Array) -> Array:
-    """Returns ratios, where below the line infinity makes 0 of all that is finite."""
+    """Returns ratios: below the line, infinity makes 0 of all that is finite, and 0 infinity."""
     never = np.isinf(below)
-    ratio: Array = np.where(
-        never, np.where(np.isinf(above), np.inf, 0.0), above / np.where(never, 1.0, below)
-    )
+    ratio: Array = np.where(never & np.isfinite(above), 0.0, np.inf)
+    np.divide(above, below, out=ratio, where=~never & (below > 0))
     return ratio
 
 
