@@ -321,13 +321,17 @@ def made(
     [
         (made(-0.3, [-0.3, -0.31]), ("leans", "needed"), "cannot learn without them"),
         (made(-0.3, [-0.3, -0.31], linear=0.0), ("leans", "needed"), "need not be a circuit"),
-        (made(-0.3, [0.0, 0.01]), ("leans", "not needed"), "They disagree.*not needed"),
+        (made(-0.3, [0.0, 0.001]), ("leans", "not needed"), "They disagree.*not needed"),
         (made(0.0, [-0.3, -0.31]), ("idle", "needed"), "They disagree.*help the training"),
         (made(0.0, [0.0, 0.0]), ("idle", "not needed"), "Both agree: the network works without"),
         (made(-0.3, [-0.6, 0.1]), ("leans", "undecided"), "ask for more runs"),
         (made(-0.3, [-0.3, -0.3], kept=0.5), ("leans", "too short"), "train longer"),
         (made(-0.3, [-0.3]), ("leans", "needed"), "cannot learn"),
-        (made(math.nan, [math.nan]), ("idle", "undecided"), "more runs"),
+        (made(-0.3, [-0.40, 0.37, -0.02]), ("leans", "undecided"), "ask for more runs"),
+        (made(-0.3, [-0.1, 0.1]), ("leans", "undecided"), "ask for more runs"),
+        (made(-0.3, [0.0]), ("leans", "not needed"), "They disagree.*not needed"),
+        (made(math.nan, [math.nan]), ("undecided", "undecided"), "as trained is not a number"),
+        (made(math.nan, [-0.3, -0.31]), ("undecided", "needed"), "as trained is not a number"),
     ],
 )
 def test_a_verdict_follows_from_the_scores(
@@ -337,6 +341,28 @@ def test_a_verdict_follows_from_the_scores(
     text = str(found)
     assert all(sentence in text for sentence in found.sentences)
     assert re.search(explanation, found.sentences[2])
+
+
+def test_a_score_as_trained_that_is_not_a_number_tells_nothing() -> None:
+    found = made(math.nan, [-0.3, -0.31])
+    assert found.sentences[0].startswith("As trained, it can't be told")
+    assert "as well" not in found.sentences[0]
+    # A fall in one of the two scores tells enough.
+    outcomes = [
+        dataclasses.replace(each, scores=(0.5,), differences=(-0.4,))
+        if (each.when, each.circuit) == ("as trained", "shuffled")
+        else each
+        for each in found.outcomes
+    ]
+    assert dataclasses.replace(found, outcomes=tuple(outcomes)).as_trained == "leans"
+    assert "a score is not a number" in made(-0.3, [math.nan, 0.0]).sentences[1]
+
+
+def test_a_verdict_of_one_run_says_that_it_is_one() -> None:
+    said = "This is one run, and another may differ."
+    for constant in (-0.3, 0.0):
+        assert said in made(-0.3, [constant]).sentences[1]
+        assert said not in made(-0.3, [constant, constant]).sentences[1]
 
 
 def test_of_classical_layers_in_the_circuits_place_all_is_said() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +178,112 @@ def test_what_has_no_time_for_a_trial_is_guessed(trials: list[Task]) -> None:
     made = planning.plan(its, its, trial_seconds=0)
     assert (made.guessed, trials) == (2, [])
     assert 0 < made.seconds.low < made.seconds.high < math.inf
+
+
+def took(
+    monkeypatch: pytest.MonkeyPatch, epoch: Callable[[Task], float]
+) -> tuple[list[Task], Callable[[Task], float]]:
+    """Takes the place of training whose epochs take so long.
+
+    Returns the tasks that ran, and what tells how long a whole one takes.
+    """
+    ran: list[Task] = []
+    clock = [0.0]
+
+    def run(task: Task, fast: bool) -> Row:
+        ran.append(task)
+        ends = [epoch(task) * (1 + each) for each in range(task.training["epochs"])]
+        clock[0] += ends[-1]
+        return row(task, 1.0, fit_seconds=ends[-1], curve={"seconds": ends, "train_score": ends})
+
+    monkeypatch.setattr(planning.time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(runner, "run_task", run)
+    return ran, lambda task: epoch(task) * task.training["epochs"]
+
+
+def hybrids(
+    data: dict[str, Any] | None = None,
+    model: dict[str, Any] = MODEL,
+    seeds: int = 1,
+    training: dict[str, Any] = TRAINING,
+    **more: Any,
+) -> list[Task]:
+    backend = keras.backend.backend()
+    return plan(
+        data or {"name": "iris"}, model, training, backend, ("hybrid",), range(seeds), **more
+    )
+
+
+NOISE = {"noise": "depolarizing:0.01", "noisy_training": True}
+
+
+def test_noise_sizes_and_batches_have_trials_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    larger = {**MODEL, "n_qubits": 8, "n_layers": 3}
+    small_batches = {**TRAINING, "batch_size": 1}
+    its = [
+        *hybrids(seeds=7),
+        *hybrids(seeds=2, model=larger),
+        *hybrids(seeds=2, training=small_batches),
+        *hybrids(seeds=6, execution=NOISE),
+    ]
+
+    def epoch(task: Task) -> float:
+        dear = 20.0 if task.execution else 5.0 if task.model["n_qubits"] == 8 else 1.0
+        return 0.01 * dear * (32 / task.training["batch_size"])
+
+    ran, whole = took(monkeypatch, epoch)
+    made = planning.plan(its, its)
+    assert (made.from_trials, len(ran)) == (17, 8)
+    real = sum(map(whole, its))
+    assert (made.seconds.low, made.seconds.high) == pytest.approx((0.8 * real, 1.4 * real))
+
+
+def test_epochs_grow_with_the_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    its = [
+        task
+        for n in (100, 150, 200, 20000)
+        for task in hybrids({"name": "linearly_separable", "n_samples": n})
+    ]
+    _, whole = took(monkeypatch, lambda task: 1e-4 * task.data["n_samples"])
+    made = planning.plan(its, its, trial_seconds=1e9)
+    real = sum(map(whole, its))
+    assert (made.seconds.low, made.seconds.high) == pytest.approx(
+        (0.8 * real, 1.4 * real), rel=0.01
+    )
+    assert made.from_trials == 4
+
+
+def test_without_time_for_all_trials_the_dearest_runs_are_tried(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    models = [{**MODEL, "n_qubits": n} for n in (2, 3, 4, 5)]
+    its = [task for model in models for task in hybrids(model=model, seeds=3)]
+    noisy = hybrids(execution=NOISE, training={**TRAINING, "epochs": 4})
+
+    def epoch(task: Task) -> float:
+        return 2.0 ** task.model["n_qubits"] * (100 if task.execution else 1)
+
+    ran, whole = took(monkeypatch, epoch)
+    made = planning.plan(its, its, trial_seconds=1.0)
+    assert {task.model["n_qubits"] for task in ran} == {5}
+    assert (made.from_trials, made.guessed) == (3, 9)
+    assert made.seconds.high >= sum(map(whole, its))
+    ran.clear()
+    made = planning.plan([*its, *noisy], [*its, *noisy], trial_seconds=1.0)
+    assert {bool(task.execution) for task in ran} == {True}
+    assert made.seconds.high >= sum(map(whole, [*its, *noisy]))
+
+
+def test_rows_of_another_execution_or_fewer_samples_are_no_measure(trials: list[Task]) -> None:
+    stored = [row(task, 2.0) for task in hybrids()]
+    noisy = hybrids({"name": "wine"}, execution=NOISE)
+    assert planning.plan(noisy, noisy, stored).from_trials == 1
+    # Of 2000 samples 1500 are for training, and the rows had 15.
+    more = hybrids({"name": "linearly_separable", "n_samples": 2000})
+    stored = [dataclasses.replace(one, n_train=15) for one in stored]
+    made = planning.plan(more, more, stored)
+    assert made.from_alike == 1
+    assert (made.seconds.low, made.seconds.high) == pytest.approx((0.6 * 2, 1.7 * 200))
 
 
 def test_a_trial_that_fails_tells_nothing(

@@ -232,9 +232,13 @@ def estimated(
     from qkeras_hybrid.bench import planning, report
     from qkeras_hybrid.bench import workers as processes
 
+    said: set[str] = set()
+
     def on_trial(task: Task) -> None:
         name = f"{report.label(task.contender)} of {task.model['name']}"
-        print(f"No stored rows of {name}: trying it out.", file=sys.stderr)
+        if name not in said:
+            said.add(name)
+            print(f"No stored rows of {name}: trying it out.", file=sys.stderr)
 
     return planning.plan(
         tasks,

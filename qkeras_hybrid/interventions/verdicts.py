@@ -67,15 +67,18 @@ class Outcome:
     def falls(self, margin: float) -> bool | None:
         """Tells whether the score falls by more than a margin; None where the runs can't tell.
 
-        A fall must be larger than the margin in the mean and, with several runs, its interval must
-        not reach 0.
+        A fall must be larger than the margin in the mean and, with several runs that were
+        retrained, its interval must not reach 0. There is none where the mean is not below the
+        margin; with such runs, where the whole interval is not.
         """
         if math.isnan(self.difference):
             return None
-        if self.difference >= -margin:
+        low, high = self.interval
+        if self.when == "as trained" or len(self.differences) < 2:
+            return self.difference < -margin
+        if low >= -margin:
             return False
-        high = self.interval[1]
-        return True if self.when == "as trained" or math.isnan(high) or high < 0 else None
+        return True if self.difference < -margin and high < 0 else None
 
 
 @dataclass(frozen=True)
@@ -107,9 +110,16 @@ class InterventionTest:
 
     @property
     def as_trained(self) -> Finding:
-        """Whether the trained network "leans" on the circuits' outputs, or they are "idle"."""
-        changed = [self.outcome("as trained", name) for name in ("mean", "shuffled")]
-        return "leans" if any(each.falls(self.margin) for each in changed) else "idle"
+        """Whether the trained network "leans" on the circuits' outputs, or they are "idle".
+
+        "undecided" where a score that would tell is not a number.
+        """
+        falls = [
+            self.outcome("as trained", name).falls(self.margin) for name in ("mean", "shuffled")
+        ]
+        if True in falls:
+            return "leans"
+        return "undecided" if None in falls else "idle"
 
     @property
     def retrained(self) -> Finding:
@@ -140,6 +150,11 @@ class InterventionTest:
         )
         if self.as_trained == "leans":
             return f"As trained, the network leans on its circuits: {scores}."
+        if self.as_trained == "undecided":
+            return (
+                "As trained, it can't be told whether the network leans on its circuits, as a "
+                f"score is not a number: {scores}."
+            )
         return f"As trained, the network does as well without its circuits: {scores}."
 
     def _retrained_sentence(self) -> str:
@@ -159,10 +174,14 @@ class InterventionTest:
                 "nothing."
             )
         if found == "undecided":
-            return f"Retrained, the runs differ too much to tell: {scores}."
+            numbers = not any(math.isnan(each.difference) for each in (constant, noise))
+            why = "the runs differ too much to tell" if numbers else "a score is not a number"
+            return f"Retrained, {why}: {scores}."
+        alone = " This is one run, and another may differ." if runs == 1 else ""
         if found == "not needed":
-            return f"Retrained, the network does as well without circuits: {scores}."
-        return f"Retrained, the network is worse without circuits: {scores}. {self._classical()}"
+            return f"Retrained, the network does as well without circuits: {scores}.{alone}"
+        sentence = f"Retrained, the network is worse without circuits: {scores}.{alone}"
+        return f"{sentence} {self._classical()}"
 
     def _classical(self) -> str:
         """Says which classical layer does as well in the circuits' place."""
@@ -216,6 +235,8 @@ class InterventionTest:
                     "without circuits its training ends lower. The circuits help the training and "
                     "not the prediction."
                 )
+        if self.as_trained == "undecided":
+            return "How they compare can't be told: a score as trained is not a number."
         return "How they compare can't be told: " + (
             "train longer." if self.retrained == "too short" else "ask for more runs."
         )
