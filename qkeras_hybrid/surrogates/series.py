@@ -103,10 +103,6 @@ def _says(found: Coefficients, n_products: int) -> str:
     return f"a linear layer on {plural(n_products, 'Fourier feature')} of {angles}"
 
 
-def _stored(found: Coefficients) -> int:
-    return sum(n * found.directions.shape[1] + n for n in found.sizes)
-
-
 class FourierSeries(Method):
     """A sum of waves, without those whose amplitudes add up to less than the tolerance."""
 
