@@ -13,7 +13,7 @@ LAYERS = [
     *("tests/test_layers.py", "tests/test_pqc_outputs.py", "tests/test_quantum_kernel.py"),
     "tests/test_decision_layer.py",
 ]
-ENGINES = ["tests/test_engines.py"]
+ENGINES = ["tests/test_engines.py", "tests/test_density.py"]
 # Of the kernels in C++ what depends on the backend: how tensors get there and back.
 NATIVE = ["tests/test_native.py::test_random_programs"]
 QAOA = [

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._double import cos
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.generative.base import Array, ExactGenerator, transformed
@@ -233,7 +234,7 @@ class IQPGenerator(ExactGenerator):
         signs = ops.where(drawn < 0.5, 1.0, -1.0)
         signs = self._products(ops.cast(signs, self.compute_dtype))
         flips = (1 - self._products(1 - 2 * operators)) / 2
-        return ops.cos(2 * ops.matmul(flips * self.angles, ops.transpose(signs)))
+        return cos(2 * ops.matmul(flips * self.angles, ops.transpose(signs)))
 
     def _products(self, signs: Any) -> Any:
         """Returns the product of the signs in each generator's set: `(rows, n_generators)`."""

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid._double import cos, sin
 from qkeras_hybrid.engines.density.transfer import Fixed, Local, Operation, Rotation, Turn
 from qkeras_hybrid.engines.statevector.products import (
     batched_product,
@@ -53,7 +54,7 @@ def runner(
         dtype = keras.backend.standardize_dtype(angles.dtype)
         with full_precision():
             turned = ops.take(angles, index, axis=1) * real_constant(scale, dtype)
-            cosines, sines = ops.cos(turned), ops.sin(turned)
+            cosines, sines = cos(turned), sin(turned)
             # NaN and infinity spread to all that is read of a sample.
             poison = 0.0 * ops.sum(angles, axis=1, keepdims=True)
             numbers = real_constant(start[None], dtype) + poison

@@ -14,6 +14,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid._double import cos, sin
 from qkeras_hybrid.engines.statevector.products import full_precision, product
 from qkeras_hybrid.program import (
     Channel,
@@ -175,7 +176,7 @@ def _rotation(instruction: PauliRotation, n_qubits: int) -> _Step:
     def apply(states: States, angles: Any, draws: Any) -> States:
         dtype = keras.backend.standardize_dtype(states[0].dtype)
         half = 0.5 * angles[:, instruction.angle, None]
-        c, s = ops.cos(half), ops.sin(half)
+        c, s = cos(half), sin(half)
         a = ops.convert_to_tensor(minus_i.real[None], dtype)
         b = ops.convert_to_tensor(minus_i.imag[None], dtype)
         re, im = states
@@ -197,7 +198,7 @@ def _phase(instruction: Phase, n_qubits: int) -> _Step:
 
     def apply(states: States, angles: Any, draws: Any) -> States:
         angle = angles[:, instruction.angle, None]
-        c, s = ops.cos(angle), ops.sin(angle)
+        c, s = cos(angle), sin(angle)
         re, im = states
         return (
             ops.where(inside[None], c * re - s * im, re),

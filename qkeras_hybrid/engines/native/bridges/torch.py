@@ -36,13 +36,13 @@ class Operations:
         self._keep = keep
 
     def expectation(self, inputs: Any, weights: Any) -> Any:
-        if torch.compiler.is_compiling():
+        if _shapes_alone(inputs):
             return operators.expectation(inputs, weights, self._program)[0]
         keep = self._keep and torch.is_grad_enabled()
         return _Expectation.apply(inputs, weights, self._session, keep)
 
     def state(self, inputs: Any, weights: Any) -> Any:
-        if torch.compiler.is_compiling():
+        if _shapes_alone(inputs):
             return operators.state(inputs, weights, self._program)
         return _State.apply(inputs, weights, self._session)
 
@@ -50,6 +50,11 @@ class Operations:
         return operators.sample(
             inputs.detach(), weights.detach(), shots, _stream(seed), self._program
         )
+
+
+def _shapes_alone(tensor: Any) -> bool:
+    """Tells whether PyTorch compiles, or Keras builds a model on tensors without values."""
+    return torch.compiler.is_compiling() or tensor.device.type == "meta"
 
 
 def _stream(seed: Any) -> Any:
