@@ -45,8 +45,8 @@ class Row:
         trained_by: How it was trained, and so what the seconds of its epochs are of: "fit" for
             Keras's, or "fast", see `qkeras_hybrid.bench.fitting.train`.
         first_epoch_seconds: With compilation; None where the trace is an earlier run's.
-        later_epoch_seconds: Of each later epoch.
-        epoch_seconds: The median of these; None if there is only one epoch.
+        later_epoch_seconds: Of each later epoch; None if it was not Keras's `fit`.
+        epoch_seconds: The median over the later epochs; None if there is only one epoch.
         fit_seconds: In all.
         hyperparameters: Those in force.
         curve: The `"seconds"` and the `"train_score"` at the end of each epoch; where training

@@ -251,7 +251,7 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
         )
     model = contender.evaluating(model)
     parameters = contender.parameters(model)
-    later = training.later_epoch_seconds if training else []
+    later = [_digits(each) for each in training.later_epoch_seconds] if training else []
     epoch_seconds = statistics.median(later) if later else None
     fast = training is not None and training.fast
     # What happens only once has happened in an earlier run then.
@@ -271,9 +271,10 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
         "metric": contender.metric,
         "train_score": _number(contender.score(model, split.x_train, split.y_train)),
         "test_score": _number(contender.score(model, split.x_test, split.y_test)),
-        "loss": [_number(value) for value in training.loss] if training else None,
+        "loss": _series(training.loss) if training else None,
         "first_epoch_seconds": first_epoch_seconds,
-        "later_epoch_seconds": later if training else None,
+        # Of rows whose seconds don't compare, the median is enough.
+        "later_epoch_seconds": later if training and not fast else None,
         "epoch_seconds": epoch_seconds,
         "trained_by": "fast" if fast else "fit",
         "fit_seconds": training.seconds if training else contender.fit_seconds,
@@ -281,13 +282,9 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
         "tuning": searched,
         "curve": (
             {
-                "seconds": training.ends,
-                "train_score": [_number(value) for value in training.score],
-                **(
-                    {"valid_loss": [_number(value) for value in training.valid_loss]}
-                    if training.valid_loss
-                    else {}
-                ),
+                "seconds": _series(training.ends),
+                "train_score": _series(training.score),
+                **({"valid_loss": _series(training.valid_loss)} if training.valid_loss else {}),
             }
             if training
             else None
@@ -309,6 +306,15 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
 def _number(value: float) -> float | None:
     # JSON has no NaN: what is not finite is null.
     return value if math.isfinite(value) else None
+
+
+def _series(values: Sequence[float]) -> list[float | None]:
+    """Returns numbers of a curve, with the digits that are more than enough for a picture."""
+    return [_number(_digits(value)) for value in values]
+
+
+def _digits(value: float) -> float:
+    return float(f"{value:.6g}")
 
 
 def run(
