@@ -50,7 +50,8 @@ class Row:
         fit_seconds: In all.
         hyperparameters: Those in force.
         curve: The `"seconds"` and the `"train_score"` at the end of each epoch; where training
-            stopped by validation, also the `"valid_loss"`, of which the lowest epoch was kept.
+            stopped by validation, also the `"valid_loss"`, of which the lowest epoch was kept. None
+            in rows of a frontier.
         cost: See `qkeras_hybrid.bench.cost.measure`; and `"run_seconds"`, of all that the run did:
             tuning, training, scoring and measuring.
     """

@@ -286,7 +286,8 @@ def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
                 "train_score": _series(training.score),
                 **({"valid_loss": _series(training.valid_loss)} if training.valid_loss else {}),
             }
-            if training
+            # Thousands of rows belong to a frontier, which is drawn without them.
+            if training and task.size is None
             else None
         ),
         "cost": cost.measure(
