@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Sets everything up, then runs the main job or the tests.
+"""Sets everything up, then runs the main job or the tests; or begins something new.
 
     python3 dev.py compare [options of qkeras-hybrid compare]
     python3 dev.py test [--slow] [options of pytest]
     python3 dev.py test --newest [options of pytest]
+    python3 dev.py new encoding|ansatz|engine|layer|dataset NAME
 
 Works with the virtual environment that is active, else with `.venv` beside this file, which it
 makes. Installs the package there, editable, unless what it was installed from is unchanged.
@@ -11,6 +12,10 @@ makes. Installs the package there, editable, unless what it was installed from i
 With `--newest`, the contracts of layers and engines are tested in an environment of their own,
 `.venv-newest`: the newest supported Python that is found, the newest TensorFlow, Cirq, Keras and
 JAX, no TensorFlow Quantum, and the package as a user gets it, as a wheel.
+
+`new` needs no environment. It writes a module that does something small, its test and its page of
+the documentation, and names them where such things are named; all checks pass then. NAME is in
+lower case, with underscores.
 """
 
 from __future__ import annotations
@@ -83,7 +88,10 @@ MOST_TEST_PROCESSES = 4
 
 def main(arguments: list[str]) -> int:
     """Runs the job that the first argument names with the rest, and returns its exit status."""
-    if not arguments or arguments[0] not in JOBS:
+    if arguments[:1] in (["--help"], ["-h"]):
+        print((__doc__ or "").rstrip())
+        return 0
+    if not arguments or arguments[0] not in {*JOBS, "new"}:
         return _refuse(__doc__ or "")
     if sys.version_info[:2] not in SUPPORTED:
         return _refuse(
@@ -91,6 +99,10 @@ def main(arguments: list[str]) -> int:
             f"{platform.python_version()} ({sys.executable}); run dev.py with one of those."
         )
     job, *rest = arguments
+    if job == "new":
+        import dev_new  # not at the top: an older Python shall come as far as the lines above
+
+        return dev_new.main(rest)
     newest = job == "test" and "--newest" in rest
     try:
         if newest:
