@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
@@ -50,6 +53,49 @@ def test_code_blocks_name_their_language_and_say_where_they_do_not_run(page: Pat
     assert len(fences) % 2 == 0
     known = ("python", "sh", "toml", "{.python .not-run}")
     assert [fence for fence in fences[::2] if fence not in known] == []
+
+
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_has_the_options_that_pages_name() -> None:
+    from typer.main import get_command
+
+    import qkeras_hybrid.cli  # noqa: F401  adds the commands
+    from qkeras_hybrid.cli.base import app
+
+    group: Any = get_command(app)
+    n_commands = 0
+    for page in PAGES:
+        for block in SHELL.findall(page.read_text(encoding="utf-8")):
+            for line in block.splitlines():
+                program, *arguments = shlex.split(line, comments=True) or [""]
+                if program == "qkeras-hybrid":
+                    with group.make_context(program, arguments) as context:
+                        name, command, rest = group.resolve_command(context, arguments)
+                        command.make_context(name, rest, parent=context)
+                    n_commands += 1
+    assert n_commands > 10
+
+
+def test_the_cheat_sheet_is_printed_anew_after_each_change() -> None:
+    cheat_sheet = _cheat_sheet()
+    assert cheat_sheet.is_of_the_page(), "run python docs/cheat_sheet.py"
+    assert cheat_sheet.pages(cheat_sheet.PDF.read_bytes()) == [cheat_sheet.A4_POINTS]
+    # Longer lines of code would be cut off on paper.
+    text = (DOCS / "cheat-sheet.md").read_text(encoding="utf-8")
+    lines = [
+        line for block in (*CODE.findall(text), *SHELL.findall(text)) for line in block.split("\n")
+    ]
+    assert max(map(len, lines)) <= 66
+
+
+def _cheat_sheet() -> Any:
+    spec = importlib.util.spec_from_file_location("cheat_sheet", DOCS / "cheat_sheet.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class _Links(HTMLParser):
@@ -160,6 +206,7 @@ def test_search_works_on_pages_read_from_disk(site: Path, browser: devtools.Page
 
 MAIN = (
     "index.html",
+    "cheat-sheet.html",
     "guides/plot.html",
     "notebooks/07_images.html",
     "reference/layers.html",
@@ -204,6 +251,15 @@ def test_all_of_the_main_pages_is_seen_on_desks_and_phones(
 @devtools.NEEDS_CHROMIUM
 def test_all_of_every_page_is_seen_on_desks_and_phones(site: Path, browser: devtools.Page) -> None:
     assert lost_parts(site, sorted(site.rglob("*.html")), browser) == []
+
+
+@devtools.NEEDS_CHROMIUM
+def test_the_cheat_sheet_fits_on_one_sheet(site: Path, browser: devtools.Page) -> None:
+    cheat_sheet = _cheat_sheet()
+    browser.screen(1280, 900)
+    browser.go((site / "cheat-sheet.html").as_uri())
+    pdf = browser.send("Page.printToPDF", preferCSSPageSize=True)["data"]
+    assert cheat_sheet.pages(base64.b64decode(pdf)) == [cheat_sheet.A4_POINTS]
 
 
 # The colours of drawings, and those that lie behind them.
