@@ -18,8 +18,8 @@
 # [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/03_reading_probabilistic_output.ipynb
 # [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# **What it shows:** What the numbers of a quantum layer are means of, how exact they are after so
-# many measurements, and what that does to accuracy and training.
+# **What it shows:** How random bits become the outputs of a quantum layer, how large the error of
+# these outputs is, and what it does to accuracy and training.
 #
 # **Running time:** about a minute on two cores.
 #
