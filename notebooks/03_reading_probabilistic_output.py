@@ -501,6 +501,7 @@ print(f"{resources.evaluations_per_sample * 16 * 100 * 120:,} shots for the run 
 #     print(f"{count:3d} shots: it is the most frequent one in {share:.0%} of 500 runs")
 # ```
 #
-# ANS2
+# A few more than 20: with 20 shots it is the right one in 94 % of the runs, and with 80 in all of
+# them.
 #
 # </details>
