@@ -463,8 +463,8 @@ print(layer.count_params(), "weights")
 #         print(f"{encoding:6} step {step:.2f}: fidelity {fidelity(encoding, pair)[0, 1]:.3f}")
 # ```
 #
-# None of them notices a full turn. Half a turn is the largest difference for `angle` and `phase`. `zz`
-# turns by twice the feature, so half a turn of the feature is a full turn there.
+# None of them notices a full turn. Half a turn is the largest difference for `angle` and `phase`.
+# `zz` turns by twice the feature, so half a turn of the feature is a full turn there.
 #
 # </details>
 #

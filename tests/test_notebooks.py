@@ -116,6 +116,50 @@ def test_the_first_cell_installs_only_where_the_package_is_missing(
     assert installed[1].endswith(package)
 
 
+SMALL = """# %% [markdown]
+# # Small
+#
+# [![Open in Colab][colab-badge]][colab]
+#
+# [colab]: an old address
+# [binder-badge]: an old address
+#
+# Words.
+
+# %%
+# Only where the package is missing: installs it from an old address.
+
+# %%
+print(1 + 1)
+"""
+
+
+def test_words_and_links_are_taken_over_without_a_run_and_code_is_not(
+    make: ModuleType, tmp_path: Path
+) -> None:
+    script = tmp_path / "small.py"
+    linked = make.linked(SMALL, "small")
+    assert make.badges("small") in jupytext.reads(linked, fmt="py").cells[0].source
+    assert make.install("small") in linked
+    assert "an old address" not in linked
+    assert make.linked(linked, "small") == linked
+
+    notebook = jupytext.reads(SMALL, fmt="py")
+    notebook.cells[2].outputs = [nbformat.v4.new_output("stream", name="stdout", text="2\n")]
+    notebook.cells[2].execution_count = 2
+    nbformat.write(notebook, script.with_suffix(".ipynb"))
+    script.write_text(linked.replace("Words.", "Other words."), encoding="utf-8")
+    told = make.retold(script)
+    assert "Other words." in told.cells[0].source
+    assert told.cells[1].source == make.install("small")
+    assert told.cells[2].outputs[0].text == "2\n"
+    assert told.cells[2].execution_count == 2
+
+    script.write_text(linked.replace("1 + 1", "1 + 2"), encoding="utf-8")
+    with pytest.raises(ValueError, match="run it again"):
+        make.retold(script)
+
+
 def test_the_extras_of_colab_and_binder_are_there(make: ModuleType) -> None:
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
