@@ -28,6 +28,7 @@ FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\s](?:[^$]*?[^$\s])?)\$", re.DOTALL)
 VERBATIM = ("pre", "code", "script", "style", "math", "svg", "textarea")
 COPIED = "clipboard-copy-txt"  # the text of a notebook's cell, for its copy button
 DRAWING = "data:image/svg+xml;base64,"
+BADGE = re.compile(r"^https://(colab\.research\.google\.com|mybinder\.org)/.*\.svg$")
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 # What the page "Draw a digit" runs its models with: 14 MB, too much for the repository.
@@ -109,6 +110,11 @@ def on_page_content(html: str, **_: Any) -> str:
         image.replace_with(found)
     for link in page.find_all("a", href=re.compile(r"^[^/:]+\.ipynb")):
         link["href"] = link["href"].replace(".ipynb", ".html")  # one notebook to another
+    for link in page.find_all("a", href=re.compile(r"^\.\./docs/[^:]+\.md")):
+        link["href"] = link["href"].replace("../docs/", "../").replace(".md", ".html")  # to a page
+    for badge in page.find_all("img", src=BADGE):
+        badge.parent["class"] = "badge"
+        badge.replace_with(badge["alt"])  # the picture is on another host
     for text in list(page.find_all(string=FORMULA)):
         if text.find_parent(VERBATIM) is None and text.find_parent(class_=COPIED) is None:
             parts = BeautifulSoup(FORMULA.sub(_mathml, _escaped(text)), "html.parser")
