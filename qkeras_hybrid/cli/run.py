@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import rich.console
 import typer
 
-from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, say, stopped
+from qkeras_hybrid.cli.base import (
+    RESULTS,
+    SUITES,
+    app,
+    fail,
+    native_stderr_muted,
+    say,
+    stopped,
+)
 from qkeras_hybrid.cli.plan import (
     MaxHours,
     Yes,
@@ -35,7 +43,7 @@ def run(
         str,
         typer.Argument(
             metavar="SUITE",
-            help="`quick`, `paper`, `frontier`, `kernels`, `decisions`, or a TOML file of yours.",
+            help=f"{', '.join(f'`{name}`' for name in SUITES)}, or a TOML file of yours.",
         ),
     ] = "quick",
     output: Annotated[
