@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rich.console
 
+import made_rows
 from qkeras_hybrid import cli
-from qkeras_hybrid.bench import runner
+from qkeras_hybrid.bench import report, runner
 from qkeras_hybrid.bench.results import Results, read_rows
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
@@ -142,6 +145,37 @@ def test_an_axis_of_noise_runs_classical_contenders_once(
     assert printed.count("Linear") == 3
     assert [row.contender for row in rows()].count("linear") == 2
     assert [row.contender for row in rows()].count("hybrid") == 6
+
+
+def test_titles_of_tables_tell_comparisons_and_frontiers_apart(
+    suite: str, quick: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = SUITE.partition("[[task]]")[0]
+    for data in ("degree = 2", "degree = 5"):
+        for more in ("", '[task.frontier]\n"model.n_layers" = [1, 2]\n'):
+            small += (
+                f'[[task]]\ndata = {{name = "two_curves", {data}}}\ncontenders = ["hybrid"]\n'
+                f'model = {{name = "pqc_dense", n_qubits = {3 if more else 2}}}\n{more}'
+            )
+    Path(suite).write_text(small)
+    assert cli.main(["run", suite]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for degree in (2, 5):
+        assert printed.count(f"pqc_dense on two_curves (degree {degree}): 2 seeds, 2 epochs") == 1
+        assert f"pqc_dense on two_curves (degree {degree}): a frontier of 2 comp" in printed
+
+
+def test_titles_keep_what_stands_in_brackets() -> None:
+    # To Rich, brackets in a text are markup.
+    rows = {
+        path: made_rows.comparison(data={"name": "csv", "path": path}, seeds=1)
+        for path in ("[b].csv", "[/b].csv")
+    }
+    for path, called in report.titles(rows).items():
+        console = rich.console.Console(file=io.StringIO(), width=120)
+        console.print(report.table(rows[path], called))
+        printed = console.file.getvalue()  # type: ignore[attr-defined]
+        assert f"pqc_dense on csv (path {path}): 1 seed" in printed
 
 
 def test_a_model_of_the_users_own_takes_the_suites_place(suite: str, quick: None) -> None:

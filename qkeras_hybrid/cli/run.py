@@ -251,18 +251,19 @@ def _show(rows: Sequence[Row], folder: Path) -> None:
     from qkeras_hybrid.bench import report, statistics
 
     console = rich.console.Console(highlight=False)
-    for one in statistics.frontiers(rows):
+    found = statistics.frontiers(rows)
+    for one, called in zip(found, report.frontier_titles(found), strict=True):
         console.print(report.sentence(one), markup=False)
         console.print()
-        console.print(report.frontier_table(one))
+        console.print(report.frontier_table(one, called))
         console.print()
         for note in report.frontier_notes(one):
             console.print(note, markup=False)
         console.print()
-    for its in statistics.comparisons(rows).values():
-        if its[0].size is not None:
-            continue
-        console.print(report.table(its))
+    plain = {name: its for name, its in statistics.comparisons(rows).items() if its[0].size is None}
+    for name, called in report.titles(plain).items():
+        its = plain[name]
+        console.print(report.table(its, called))
         console.print()
         for note in report.flags(its):
             console.print(note, markup=False)
