@@ -59,6 +59,37 @@ def finite_number(argument: str, value: Any) -> float:
     return float(value)
 
 
+def seed_or_none(argument: str, value: Any) -> int | None:
+    """Returns a seed as an `int`, or None for None.
+
+    Raises:
+        ValueError: If `value` is neither None nor a whole number from 0 to 2**32 - 1, which NumPy
+            and all Keras backends take.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= int(value) < 2**32:
+        raise ArgumentError(
+            argument,
+            "be a whole number from 0 to 2**32 - 1",
+            value,
+            "The same seed gives the same numbers; take any.",
+        )
+    return int(value)
+
+
+def seed_number(argument: str, value: Any) -> int:
+    """Returns a seed as an `int`.
+
+    Raises:
+        ValueError: If `value` is not a whole number from 0 to 2**32 - 1.
+    """
+    found = seed_or_none(argument, value)
+    if found is None:
+        raise ArgumentError(argument, "be a whole number from 0 to 2**32 - 1", None)
+    return found
+
+
 def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
     """Returns `value` if it is one of the `known` names.
 
@@ -103,6 +134,28 @@ def bytes_text(size: float) -> str:
     units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB")
     k = max(0, (int(size).bit_length() - 1) // 10)
     return f"{size / 1024**k:.{min(k, 1)}f} {units[k]}"
+
+
+def check_fits(argument: str, what: str, need: float, fix: str) -> None:
+    """Makes sure that something fits into memory, before it is made.
+
+    Args:
+        argument: The argument that decides.
+        what: What is to be made, in words.
+        need: How many bytes it takes at least.
+        fix: What to do.
+
+    Raises:
+        ValueError: If it does not fit.
+    """
+    have = available_memory()
+    if need > have:
+        raise ArgumentError(
+            argument,
+            f"fit into memory, of which {bytes_text(have)} are available",
+            f"{what}, which takes {bytes_text(need)}",
+            fix,
+        )
 
 
 def available_memory() -> int:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -54,3 +56,20 @@ def has_float64() -> bool:
 
     config: Any = jax.config  # its options have no type hints
     return bool(config.jax_enable_x64)
+
+
+@contextlib.contextmanager
+def double_precision() -> Iterator[None]:
+    """Lets the Keras backend compute in float64 inside of it, JAX too."""
+    if has_float64():
+        yield
+        return
+    import jax
+
+    found: Any = getattr(jax, "enable_x64", None)
+    if found is None:  # before JAX 0.8
+        from jax.experimental import enable_x64
+
+        found = enable_x64
+    with found(True):
+        yield

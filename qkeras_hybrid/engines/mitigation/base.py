@@ -92,6 +92,11 @@ class Mitigation(Engine):
         return self.engine.shots
 
     @property
+    def repetitions(self) -> int | None:
+        """The engine's own number of random runs."""
+        return self.engine.repetitions
+
+    @property
     def dtypes(self) -> tuple[str, ...]:  # type: ignore[override]
         """The engine's precisions."""
         return self.engine.dtypes
