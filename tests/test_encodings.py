@@ -719,7 +719,7 @@ OLD_NAMES = [(IQPEncoding, "n_repeats"), (ZZEncoding, "reps")]
 def test_an_old_name_of_n_layers_works_and_warns(kind, old):
     with pytest.warns(DeprecationWarning, match=f"`{old}` of {kind.__name__} is called `n_layers`"):
         assert kind(**{old: 3}) == kind(n_layers=3)
-    with pytest.raises(ValueError, match=f"must come once, without its old name `{old}`"):
+    with pytest.raises(ValueError, match=f"must be given once, without its old name `{old}`"):
         kind(n_layers=3, **{old: 3})
 
 
