@@ -80,7 +80,7 @@ def serve_timings(connection: Any, names: Any) -> None:
     """Serves `qkeras-hybrid perf` in a process that has a Keras backend of its own.
 
     It never writes to the error stream, because Keras loads TensorFlow under every backend at the
-        first `fit`. Errors are sent back as answers.
+    first `fit`. Errors are sent back as answers.
 
     Args:
         connection: The process's end of a pipe; see `perf.workers`.

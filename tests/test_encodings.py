@@ -860,7 +860,7 @@ def test_pairs_and_terms_beyond_the_qubits_are_refused():
         IQPEncoding(entanglement=[(0, 3)]).circuit(cirq.LineQubit.range(2), symbols)
     with pytest.raises(ValueError, match="name qubits 0 to 1 only"):
         HamiltonianEncoding(terms=["X5"]).circuit(cirq.LineQubit.range(2), symbols[:1])
-    with pytest.raises(ValueError, match=r"one observable a feature.*Write indices"):
+    with pytest.raises(ValueError, match=r"one observable for each feature.*Write indices"):
         HamiltonianEncoding(terms=["ZZ"]).circuit(cirq.LineQubit.range(3), symbols[:1])
 
 

@@ -21,9 +21,10 @@ class DiscreteLatent(keras.layers.Layer):
     The inputs are logits of independent bits, `q(z | x)`. In training, bits are drawn by the binary
     concrete relaxation: hard in the forward pass, relaxed at a temperature in the backward pass.
     The layer adds the loss `kl_weight * KL(q || p)`, where `p` is the prior (outside training only
-    if the prior's likelihood is exact). So `Sequential([..., Dense(n), DiscreteLatent(prior), ...,
-    Dense(m, "sigmoid")])` with `loss="binary_crossentropy"` is a discrete variational autoencoder.
-    New data are `decoder(prior.sample(n))`.
+    if the prior's likelihood is exact). So
+    `Sequential([..., Dense(n), DiscreteLatent(prior), ..., Dense(m, "sigmoid")])` with
+    `loss="binary_crossentropy"` is a discrete variational autoencoder. New data are
+    `decoder(prior.sample(n))`.
 
     Args:
         prior: The `BoltzmannMachine` whose visible bits are the latent ones.

@@ -36,7 +36,7 @@ class PQCDense(QuantumLayer):
         ansatz: A name or an `Ansatz`.
         observables: What to read, `units` in all: see `qkeras_hybrid.observables`. By default
             products of Pauli Z: first `Z` of each qubit, then of all pairs, of all triples, and so
-                on, until there are as many as units.
+            on, until there are as many as units.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
             `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.

@@ -38,9 +38,10 @@ class QuantumKernel(QuantumLayer):
     """A quantum kernel between the input and landmarks: `K(x, l_1), ..., K(x, l_m)`.
 
     A `Dense` layer on top makes a kernel machine with these landmarks. "fidelity" is `|<x|l>|^2` of
-    the states that the encoding prepares, "projected" is `exp(-gamma sum_q |rho_q(x) -
-    rho_q(l)|_F^2)` of the states of single qubits. With `shots` or `noise`, fidelities are measured
-    by the inversion test: one sample's circuit, then the inverse of the other's.
+    the states that the encoding prepares, "projected" is
+    `exp(-gamma sum_q |rho_q(x) - rho_q(l)|_F^2)` of the states of single qubits. With `shots` or
+    `noise`, fidelities are measured by the inversion test: one sample's circuit, then the inverse
+    of the other's.
 
     Args:
         landmarks: The landmarks, of shape `(m, n_features)`, or their number: then they are drawn

@@ -21,7 +21,7 @@ def errors_named(cls: type, name: Any) -> Iterator[None]:
     """Turns any error into one that names the layer being read.
 
     A file from elsewhere may hold any value anywhere, and so cause any error: the layer's name and
-        the cause say more than Keras's "could not be deserialized".
+    the cause say more than Keras's "could not be deserialized".
 
     Args:
         cls: The layer's class.
