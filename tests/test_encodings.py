@@ -720,7 +720,7 @@ OLD_NAMES = [(IQPEncoding, "n_repeats"), (ZZEncoding, "reps")]
 def test_an_old_name_of_n_layers_works_and_warns(kind, old):
     with pytest.warns(DeprecationWarning, match=f"`{old}` of {kind.__name__} is called `n_layers`"):
         assert kind(**{old: 3}) == kind(n_layers=3)
-    with pytest.raises(ValueError, match=f"must come once, without its old name `{old}`"):
+    with pytest.raises(ValueError, match=f"must be given once, without its old name `{old}`"):
         kind(n_layers=3, **{old: 3})
 
 
@@ -864,7 +864,7 @@ def test_pairs_and_terms_beyond_the_qubits_are_refused():
         IQPEncoding(entanglement=[(0, 3)]).circuit(cirq.LineQubit.range(2), symbols)
     with pytest.raises(ValueError, match="name qubits 0 to 1 only"):
         HamiltonianEncoding(terms=["X5"]).circuit(cirq.LineQubit.range(2), symbols[:1])
-    with pytest.raises(ValueError, match=r"one observable a feature.*Write indices"):
+    with pytest.raises(ValueError, match=r"one observable for each feature.*Write indices"):
         HamiltonianEncoding(terms=["ZZ"]).circuit(cirq.LineQubit.range(3), symbols[:1])
 
 
