@@ -63,7 +63,9 @@ def decision_boundary(
     labels = labels_of(y, len(samples))
     threshold = finite_number("threshold", threshold)
     points = at_most("points", at_least_two("points", points), MOST_POINTS)
-    if len(names) != 2:
+    if not callable(getattr(model, "predict", None)):
+        raise ArgumentError("model", "be a model of Keras's that predicts", model)
+    if not isinstance(names, Sequence) or isinstance(names, str) or len(names) != 2:
         raise ArgumentError("names", "name two features", names)
     low, high = samples.min(axis=0), samples.max(axis=0)
     room = np.where(high > low, 0.12 * (high - low), 1.0)

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from qkeras_hybrid import engines
-from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid._checks import one_of, positive_int, seed_number
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid._states import best_precision
@@ -78,6 +78,7 @@ def probabilities(
     level = confidence(level)
     one_of("interval", interval, INTERVALS)
     most = positive_int("most", most)
+    seed = seed_number("seed", seed)
     if x is not None and np.ndim(x) == 1:
         x = [x]
     compiled, inputs, values = values_of(layer, x, weights)

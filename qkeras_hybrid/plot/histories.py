@@ -55,6 +55,8 @@ def training(
     dense 0.8 (1 run).
     """
     level = confidence(level)
+    if not isinstance(metric, str):
+        raise ArgumentError("metric", "be the name of a metric, such as 'loss'", metric)
     named = histories if _is_named(histories, metric) else {"": histories}
     if not named or len(named) > len(PALETTE):
         raise ArgumentError("histories", f"hold 1 to {len(PALETTE)} models", f"{len(named)}")
