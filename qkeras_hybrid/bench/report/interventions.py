@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
+from qkeras_hybrid.bench.report import words
 from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import Contrast
@@ -24,12 +25,12 @@ def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> st
     """
     verdict = judge(rows)
     gain = _gain(verdict.contrasts)
-    runs = len(found.outcome("retrained", "kept").scores)
+    runs = words.counted(len(found.outcome("retrained", "kept").scores), "time")
     as_trained, retrained, together = found.sentences
     noise = " The test scores without shots and noise." if rows[0].execution else ""
     return "\n".join(
         [
-            f"Interventions in the hybrid of seed {seed}, retrained {runs} times each:",
+            f"Interventions in the hybrid of seed {seed}, retrained {runs} each:",
             "",
             found.table(),
             "",
