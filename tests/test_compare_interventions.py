@@ -137,6 +137,8 @@ def compared(by: float, seeds: int = 10) -> list[Row]:
         (-0.1, True, "no gain", "They disagree: this network is worse"),
         (-0.1, False, "no gain", "Both agree: nothing is lost"),
         (0.0, False, "no gain", "Both agree: nothing is lost"),
+        # Sure, and within the margin.
+        (0.01, False, "no gain", "Both agree: nothing is lost"),
     ],
 )
 @pytest.mark.parametrize("used", [True, False])

@@ -24,7 +24,7 @@ def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> st
         seed: Of the hybrid that was tested.
     """
     verdict = judge(rows)
-    gain = _gain(verdict.contrasts)
+    gain = _gain(verdict.contrasts, verdict.margin)
     runs = words.counted(len(found.outcome("retrained", "kept").scores), "time")
     as_trained, retrained, together = found.sentences
     noise = " The test scores without shots and noise." if rows[0].execution else ""
@@ -49,9 +49,11 @@ def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> st
 _SAID = {"leans": "used", "idle": "not used", "too short": "not known (too short a training)"}
 
 
-def _gain(contrasts: Sequence[Contrast]) -> Gain:
+def _gain(contrasts: Sequence[Contrast], margin: float) -> Gain:
     outcomes = [contrast.outcome for contrast in contrasts]
-    if "worse" in outcomes or "equivalent" in outcomes:
+    # A difference that is sure, and too small to count.
+    small = [one.outcome == "better" and one.difference.within(margin) for one in contrasts]
+    if "worse" in outcomes or "equivalent" in outcomes or any(small):
         return "no gain"
     return "a gain" if outcomes and set(outcomes) == {"better"} else "nothing yet"
 
