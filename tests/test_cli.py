@@ -17,6 +17,7 @@ import qkeras_hybrid
 from qkeras_hybrid import cli, datasets, encodings, engines
 from qkeras_hybrid.bench import execution, models, runner, suite
 from qkeras_hybrid.bench.results import Results, read_rows
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import pairs_needed
 from qkeras_hybrid.cli import listing
 from qkeras_hybrid.noise.rules import KINDS
@@ -83,7 +84,9 @@ class Runs:
         self.stops_at = -1
         self.fails = ""
 
-    def __call__(self, task: runner.Task, on_epoch: runner.OnEpoch, fast: bool) -> dict[str, Any]:
+    def __call__(
+        self, task: runner.Task, on_epoch: runner.OnEpoch, fast: bool, earlier: Row | None
+    ) -> dict[str, Any]:
         if self.count == self.stops_at:
             raise KeyboardInterrupt
         self.count += 1

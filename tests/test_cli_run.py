@@ -105,7 +105,9 @@ def test_a_suite_runs_writes_and_becomes_a_page(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the place of training."""
 
-    def run(task: Task, on_epoch: runner.OnEpoch, fast: bool) -> dict[str, Any]:
+    def run(
+        task: Task, on_epoch: runner.OnEpoch, fast: bool, earlier: Row | None
+    ) -> dict[str, Any]:
         if task.contender == "linear" and Path("fails").exists():
             raise RuntimeError("the circuit caught fire")
         return {

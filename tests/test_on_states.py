@@ -237,7 +237,7 @@ def test_without_a_report_nothing_but_circuits_gets_states(data: str) -> None:
 
 
 def test_a_hybrid_whose_classical_layer_would_read_amplitudes_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="`model` must begin with a circuit .* got 'Dense'"):
+    with pytest.raises(ArgumentError, match=r"`model` must begin with a circuit .* got 'Dense'"):
         runner.plan(DATA, {"name": "pqc_dense", "n_qubits": 2}, TRAINING, [0], ["hybrid"])
 
 

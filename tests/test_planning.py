@@ -172,6 +172,17 @@ def test_tuning_multiplies_the_fits_up_to_its_seconds(trials: list[Task]) -> Non
     assert made.seconds.high == pytest.approx(1.4 * (0.5 + 1 + 3 + 2))
 
 
+def test_what_a_row_has_found_is_not_searched_again(trials: list[Task]) -> None:
+    tuning = {"trials": 4, "seconds": 1000.0, "folds": 3, "search_space": {}}
+    its = tasks(contenders=("hybrid",), tuning=tuning)
+    # Trained fast, so that they have to run again for their times.
+    stored = [row(task, 1.0, tuning={"trials": 4, "seconds": 1.0}) for task in its]
+    made = planning.plan(its, its, stored, fast=False)
+    # The trace, and three runs of 10 epochs: as without tuning.
+    assert made.seconds.low == pytest.approx(0.8 * (2 + 3 * 1.5))
+    assert made.seconds.high == pytest.approx(1.4 * (2 + 3 * 1.5))
+
+
 def test_what_has_no_time_for_a_trial_is_guessed(trials: list[Task]) -> None:
     its = tasks(contenders=("hybrid", "linear"), seeds=1)
     made = planning.plan(its, its, trial_seconds=1.0)

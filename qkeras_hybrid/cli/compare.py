@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
 if TYPE_CHECKING:
     from qkeras_hybrid.bench.row import Row
+    from qkeras_hybrid.bench.task import Task
 
 
 _OWN = "If not given, the model's own default; for pqc_dense {}."
@@ -95,6 +97,15 @@ def compare(
             "the waves that the circuit is a sum of.",
         ),
     ] = False,
+    intervene: Annotated[
+        bool,
+        typer.Option(
+            "--intervene",
+            help="Then ask whether the circuits matter: put their mean, shuffled outputs and their "
+            "surrogate in their place in the hybrid of seed 0, as trained, and retrain it without "
+            "them.",
+        ),
+    ] = False,
     output: Annotated[
         Path, typer.Option(help=f"Folder of the results file, {RESULTS}.", file_okay=False)
     ] = Path("qkeras-hybrid-results"),
@@ -124,10 +135,12 @@ def compare(
 
     - `qkeras-hybrid compare --dataset iris --surrogate`
 
+    - `qkeras-hybrid compare --dataset iris --intervene`
+
     - `qkeras-hybrid compare --dataset mnist_3v6 --seeds 10 --output results/mnist`
 
-    Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C or
-    SIGTERM.
+    Exit codes: 0 done, 1 some runs failed, a file can't be used or the hybrid not intervened in,
+    2 wrong usage, 130 Ctrl-C or SIGTERM.
     """
     check_max_hours(max_hours)
     asked = {"n_qubits": qubits, "n_layers": layers, "encoding": encoding, "ansatz": ansatz}
@@ -187,6 +200,8 @@ def compare(
     except (files.ResultsInUseError, files.ResultsError) as error:
         raise fail(str(error), 1) from error
     _show(rows, path)
+    if intervene:
+        _intervene(tasks[0], rows)
     if any(row.error is not None for row in rows):
         raise typer.Exit(1)
 
@@ -218,3 +233,20 @@ def _show(rows: Sequence[Row], path: Path) -> None:
     console.print(report.verdict(rows), markup=False)
     console.print()
     console.print(f"Rows: {path}", markup=False, soft_wrap=True)
+
+
+def _intervene(task: Task, rows: Sequence[Row]) -> None:
+    """Tests the hybrid of the first seed, and prints what that comes to beside the comparison."""
+    from qkeras_hybrid.bench import intervening, report, statistics
+
+    print("Intervening in the hybrid, which trains again.", file=sys.stderr)
+    try:
+        found = intervening.intervene(task)
+    except ValueError as error:
+        raise fail(f"The intervention test can't be made of this hybrid. {error}", 1) from error
+    except KeyboardInterrupt as error:
+        raise stopped("before the intervention test was done.") from error
+    (its,) = statistics.comparisons(rows).values()
+    console = rich.console.Console(highlight=False)
+    console.print()
+    console.print(report.interventions(found, its, task.seed), markup=False)

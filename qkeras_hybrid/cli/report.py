@@ -67,8 +67,8 @@ def report(
             from qkeras_hybrid.bench import suite as suites
 
         rows = files.read_rows(path, say)
-        named = {row.suite for row in rows if row.suite in SUITES} if suite is None else {suite}
-        for name in sorted(named):
+        named = {row.suite for row in rows}
+        for name in [name for name in SUITES if name in named] if suite is None else [suite]:
             rows = recognising.recognised(rows, suites.read(name))
         made = reports.render(rows, output or folder, margin / 100)
     except KeyboardInterrupt as error:

@@ -111,7 +111,8 @@ def run(
     page of the rows.
 
     Models train in whole epochs, and the seeds of a task share what was compiled: the results are
-    those of Keras's fit, and the seconds are not. `--timing` measures them.
+    those of Keras's fit, and the seconds are not. `--timing` measures them, with the
+    hyperparameters that were found before.
 
     Examples:
     - `qkeras-hybrid run quick`

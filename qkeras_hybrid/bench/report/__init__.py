@@ -11,6 +11,7 @@ from qkeras_hybrid.bench.report.content import Content
 from qkeras_hybrid.bench.report.frontiers import notes as frontier_notes
 from qkeras_hybrid.bench.report.frontiers import overall, sentence
 from qkeras_hybrid.bench.report.frontiers import titles as frontier_titles
+from qkeras_hybrid.bench.report.interventions import interventions
 from qkeras_hybrid.bench.report.terminal import (
     executions,
     flags,
@@ -32,6 +33,7 @@ __all__ = [
     "frontier_notes",
     "frontier_table",
     "frontier_titles",
+    "interventions",
     "judge",
     "label",
     "notes",

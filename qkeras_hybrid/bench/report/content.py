@@ -170,15 +170,17 @@ class Content:
             "Parameters for 95 %: those of the smallest size whose mean score is at least 95 % of "
             "the best mean score of all contenders that are compared (where less is better, at "
             "most the best divided by 0.95). Nothing is read between sizes. In each resample the "
-            "best score is looked for anew, so that its uncertainty counts too.",
+            "best score is looked for anew, so that its uncertainty counts too, and corrected for "
+            "the bias of the best of several.",
             "Fewer or more is said where the bootstrap interval of the ratio excludes 1; as many "
-            f"where it lies within a factor of {NEAR:g} (then nothing else is said). What no size "
+            f"where it lies within a factor of {NEAR:g} (then nothing else is said). These "
+            "intervals are widened for few seeds, as Student's is. What no size "
             "reaches takes more than the largest that was run, and nobody knows how much more; "
             "what the smallest reaches takes at most that, and nobody knows how much less (of two "
-            "smallest sizes, as many can be said). In the table, these intervals are corrected "
-            "after Bonferroni for the number of contenders. The "
-            "sentence speaks of the one classical contender that needs the fewest parameters, "
-            "which is looked for anew in each resample.",
+            "smallest sizes, as many can be said). In the table, they are corrected "
+            "after Bonferroni for the number of contenders. The sentence speaks of the one "
+            "classical contender that needs the fewest parameters: more than it is said with that "
+            "correction, and fewer only if each interval says so.",
         ]
 
     def _of_decisions(self) -> list[str]:
