@@ -1,4 +1,4 @@
-"""Argument checks and the sentences they raise, said in one way everywhere."""
+"""Argument checks, with error messages worded the same everywhere."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from qkeras_hybrid._errors import ArgumentError
 
-# What a saved layer may ask for, far above what can be simulated: a config of one line must not
-# keep a machine busy for days.
+# Limits on what a saved layer may ask for, far above what can be simulated: a config of one line
+# must not keep a machine busy for days.
 MOST_QUBITS = 1_000
 """The most qubits of a layer that builds its own circuit."""
 
@@ -23,7 +23,7 @@ MOST_PARAMETERS = 100_000
 """The most inputs, weights or outputs of a layer that builds its own circuit."""
 
 MOST_TEMPLATE_OPERATIONS = 2_000_000
-"""The most operations of a template, counted as a gate on each pair of qubits, repeated."""
+"""The most operations of a template: one gate on each pair of qubits, times the repetitions."""
 
 
 def positive_int(argument: str, value: Any, most: int | None = None) -> int:
@@ -57,6 +57,37 @@ def finite_number(argument: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise ArgumentError(argument, "be a finite number", value)
     return float(value)
+
+
+def seed_or_none(argument: str, value: Any) -> int | None:
+    """Returns a seed as an `int`, or None for None.
+
+    Raises:
+        ValueError: If `value` is neither None nor a whole number from 0 to 2**32 - 1, which NumPy
+            and all Keras backends take.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not hasattr(value, "__index__") or not 0 <= int(value) < 2**32:
+        raise ArgumentError(
+            argument,
+            "be a whole number from 0 to 2**32 - 1",
+            value,
+            "The same seed gives the same numbers; take any.",
+        )
+    return int(value)
+
+
+def seed_number(argument: str, value: Any) -> int:
+    """Returns a seed as an `int`.
+
+    Raises:
+        ValueError: If `value` is not a whole number from 0 to 2**32 - 1.
+    """
+    found = seed_or_none(argument, value)
+    if found is None:
+        raise ArgumentError(argument, "be a whole number from 0 to 2**32 - 1", None)
+    return found
 
 
 def one_of(argument: str, value: Any, known: Iterable[str]) -> str:
@@ -96,13 +127,35 @@ def known_arguments(
 
 
 def bytes_text(size: float) -> str:
-    """Returns a size in bytes in a unit that a person reads, e.g. `"3.0 GiB"`."""
+    """Returns a size in bytes as text in a readable unit, e.g. `"3.0 GiB"`."""
     if size >= 2**80:
-        # No unit's name helps here, and a float might not hold it.
+        # No unit is large enough here, and a float might not hold the number.
         return f"over 2**{int(size).bit_length() - 1} bytes"
     units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB")
     k = max(0, (int(size).bit_length() - 1) // 10)
     return f"{size / 1024**k:.{min(k, 1)}f} {units[k]}"
+
+
+def check_fits(argument: str, what: str, need: float, fix: str) -> None:
+    """Makes sure that something fits into memory, before it is made.
+
+    Args:
+        argument: The argument that decides.
+        what: What is to be made, in words.
+        need: How many bytes it takes at least.
+        fix: What to do.
+
+    Raises:
+        ValueError: If it does not fit.
+    """
+    have = available_memory()
+    if need > have:
+        raise ArgumentError(
+            argument,
+            f"fit into memory, of which {bytes_text(have)} are available",
+            f"{what}, which takes {bytes_text(need)}",
+            fix,
+        )
 
 
 def available_memory() -> int:

@@ -1,8 +1,10 @@
-"""What the Keras backend computes on."""
+"""The device that the Keras backend computes on."""
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -10,7 +12,7 @@ from keras import ops
 
 
 def current_device() -> str:
-    """Returns the kind of device: "cpu", or another's name, such as "gpu", "tpu" or "cuda".
+    """Returns the kind of device, such as "cpu", "gpu", "tpu" or "cuda".
 
     "several devices" if a `keras.distribution` spreads each batch over several.
     """
@@ -33,9 +35,9 @@ def current_device() -> str:
 
 
 def _torch_default() -> str:
-    """Returns the device that Keras takes outside of the one that has shapes alone.
+    """Returns PyTorch's default device, also while Keras computes shapes on the device "meta".
 
-    Keras calls layers there to learn what shape they return, and a layer may be built meanwhile.
+    Keras calls layers there to learn their output shapes, and may build a layer while it does.
     """
     import torch
 
@@ -47,10 +49,27 @@ def _torch_default() -> str:
 
 
 def has_float64() -> bool:
-    """Tells whether the Keras backend computes in float64, which JAX does only if it is told to."""
+    """Tells whether the Keras backend computes in float64; JAX does only if it is told to."""
     if keras.backend.backend() != "jax":
         return True
     import jax
 
     config: Any = jax.config  # its options have no type hints
     return bool(config.jax_enable_x64)
+
+
+@contextlib.contextmanager
+def double_precision() -> Iterator[None]:
+    """Lets the Keras backend compute in float64 inside of it, JAX too."""
+    if has_float64():
+        yield
+        return
+    import jax
+
+    found: Any = getattr(jax, "enable_x64", None)
+    if found is None:  # before JAX 0.8
+        from jax.experimental import enable_x64
+
+        found = enable_x64
+    with found(True):
+        yield

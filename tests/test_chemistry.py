@@ -291,6 +291,24 @@ def test_wrong_arguments_are_named(given: Any, arguments: dict[str, Any], argume
     assert error.value.argument == argument
 
 
+@pytest.mark.parametrize(
+    ("given", "arguments", "argument", "words"),
+    [
+        ("H2", {**H2, "charge": -3, "multiplicity": 2}, "charge", "leave at most 4 electrons"),
+        ("H2", {**H2, "charge": -(10**9)}, "charge", "which makes 1000000002"),
+        ("LiH", {"bond_length": 1.6, "charge": -10}, "charge", "at most 12 electrons"),
+        ("HF", {"bond_length": 0.9, "multiplicity": 11}, "multiplicity", "at most 3 for 10"),
+    ],
+)
+def test_electrons_without_a_place_are_refused_by_name(
+    given: str, arguments: dict[str, Any], argument: str, words: str
+) -> None:
+    pytest.importorskip("pyscf")
+    with pytest.raises(ArgumentError, match=words) as error:
+        hamiltonian(given, **arguments)
+    assert error.value.argument == argument
+
+
 def test_what_is_wrong_is_said_in_words() -> None:
     with pytest.raises(ArgumentError, match="units='angstrom' or units='bohr'"):
         hamiltonian(PAIR)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +27,16 @@ from qkeras_hybrid.chemistry import (
     excited_states,
     fit_angles,
     ground_state,
+    predicted_energies,
 )
+from qkeras_hybrid.chemistry.mappings import Encoding
 from qkeras_hybrid.chemistry.solving import Solver
 
 pytest.importorskip("openfermion")
 
 H2 = {"bond_length": 0.7414}
 FCI = -1.1372701746
+STUDY: dict[str, Any] = {"train": [0.6, 0.7, 0.8, 0.9], "between": [0.65], "beyond": [1.0]}
 SMALL = {"bond_length": 1.45, "active_space": (2, 3), "taper": True}
 
 
@@ -65,7 +70,7 @@ def test_every_mapping_has_the_same_energies(mapping: str) -> None:
     found = electrons("H2", **H2, mapping=mapping)
     solver = Solver(found, None, 1, 0.0, None, "float64", {})
     layer = solver.layer(UCCSD(), inputs=UCCSD().symbols(found))
-    energy = float(ops.convert_to_numpy(layer(np.array([weights])))[0, 0])
+    energy = solver.energy(layer, np.array([weights]))
     first = electrons("H2", **H2)
     state = _state(first, weights)
     by_hand = (state.conj() @ first.hamiltonian.matrix(first.qubits) @ state).real
@@ -232,8 +237,12 @@ def test_angles_generalise_over_bond_lengths() -> None:
     angles = ops.convert_to_numpy(predict([new.inputs["bond_length"], new.inputs["coefficients"]]))
     solver = Solver(new.electrons[0], None, 1, 0.0, None, "float64", {})
     layer = solver.layer(UCCSD(), inputs=UCCSD().symbols(new.electrons[0]))
-    energy = float(ops.convert_to_numpy(layer(angles[:1]))[0, 0])
-    assert energy == pytest.approx(float(found[0]), abs=1e-9)
+    assert solver.energy(layer, angles[:1]) == pytest.approx(float(found[0]), abs=1e-9)
+    np.testing.assert_allclose(predicted_energies(model, new), found, atol=1e-12)
+    with pytest.raises(ArgumentError, match="`curve` must have the Pauli strings"):
+        predicted_energies(model, energy_curve("H2", [0.6], taper=True))
+    with pytest.raises(ArgumentError, match="`model` must be one of angles_model"):
+        predicted_energies(predict, new)
 
 
 def test_the_study_compares_on_the_same_points() -> None:
@@ -283,15 +292,81 @@ def test_the_study_compares_on_the_same_points() -> None:
         (energy_curve, {"bond_lengths": [0.7, 0.7]}, "bond_lengths"),
         (energy_curve, {"bond_lengths": [0.7, float("inf")]}, "bond_lengths"),
         (energy_curve, {"bond_lengths": 0.7}, "bond_lengths"),
-        (curve_study, {"train": [0.6, 0.7], "between": [], "beyond": []}, "train"),
-        (curve_study, {"train": [0.6, 0.7, 0.8, 0.9], "between": [1], "beyond": []}, "between"),
-        (curve_study, {"train": [0.6, 0.7, 0.8, 0.9], "between": [], "beyond": [0.75]}, "beyond"),
+        (energy_curve, {"bond_lengths": "abc"}, "bond_lengths"),
+        (energy_curve, {"bond_lengths": [0.7, -0.7]}, "bond_lengths"),
+        (energy_curve, {"bond_lengths": None}, "bond_lengths"),
+        (curve_study, {"train": [0.6, 0.7], "between": [0.65], "beyond": [1]}, "train"),
+        (curve_study, {**STUDY, "train": "abcd"}, "train"),
+        (curve_study, {**STUDY, "between": [1]}, "between"),
+        (curve_study, {**STUDY, "between": []}, "between"),
+        (curve_study, {**STUDY, "between": 0.65}, "between"),
+        (curve_study, {**STUDY, "beyond": []}, "beyond"),
+        (curve_study, {**STUDY, "beyond": [0.75]}, "beyond"),
+        (curve_study, {**STUDY, "beyond": ["far"]}, "beyond"),
+        (curve_study, {**STUDY, "seeds": ()}, "seeds"),
+        (curve_study, {**STUDY, "seeds": 3}, "seeds"),
+        (curve_study, {**STUDY, "seeds": [0, -1]}, "seeds"),
+        (ground_state, {**H2, "seed": -1}, "seed"),
+        (ground_state, {**H2, "seed": 0.5}, "seed"),
+        (excited_states, {**H2, "seed": -1}, "seed"),
+        (ground_state, {**H2, "steps": 10**15}, "steps"),
+        (ground_state, {**H2, "ansatz": "adapt", "active_space": (2, 1)}, "ansatz"),
+        (ground_state, {**H2, "ansatz": Excitations(((0, 4),))}, "chosen"),
+        (ground_state, {**H2, "ansatz": Excitations(((0, 1, 2, 9),))}, "chosen"),
     ],
 )
 def test_wrong_arguments_are_named(function: Any, arguments: dict[str, Any], argument: str) -> None:
     with pytest.raises(ArgumentError) as error:
         function("H2", **arguments)
     assert error.value.argument == argument
+
+
+def test_excitations_are_of_different_spin_orbitals_that_are_there() -> None:
+    for chosen in (3, [3], "ab", [(0, 1, 2)], [(0, 0)], [(-1, 2)], [(0.5, 2)], [(0, 1, 2, 2)]):
+        with pytest.raises(ArgumentError, match="`chosen` must be excitations"):
+            Excitations(chosen)
+    assert Excitations([[0, 2]]).chosen == ((0, 2),)
+    found = electrons("H2", **H2)
+    for excitation in ((0, 4), (0,), (0, 0), (0, 1, 2, -1)):
+        with pytest.raises(ArgumentError, match="`excitation` must be two or four different"):
+            found.generator(excitation)
+
+
+def test_predictions_have_seeds_and_angles_have_bounds() -> None:
+    curve = energy_curve("H2", [0.6, 0.8])
+    with pytest.raises(ArgumentError, match="`seed` must be"):
+        angles_model(curve, seed=-1)
+    model = angles_model(curve, hidden=(), seed=2**32 - 1)
+    with pytest.raises(ArgumentError, match="`learning_rate` must be above 0"):
+        fit_angles(model, curve, learning_rate=0)
+    # 15 coefficients, a length and a target for each of two bond lengths, 10^12 times and twice.
+    with pytest.raises(ArgumentError, match=r"`steps` must fit into memory.*TiB"):
+        fit_angles(model, curve, steps=10**12)
+
+
+def test_circuits_of_hours_are_refused_before_they_are_written() -> None:
+    small = electrons("H2", **H2)
+    n = 14
+    # 28 spin orbitals with 14 electrons: 2,590 excitations of each pair of spins and more.
+    values = replace(
+        small.integrals, one=np.zeros((n, n)), two=np.zeros((n,) * 4), spins=(n // 2, n // 2)
+    )
+    large = replace(small, integrals=values, encoding=Encoding.of("jordan_wigner", 2 * n))
+    same, other = math.comb(7, 2) ** 2, 7**4
+    count = 8 * (2 * same + other) + 2 * 2 * 49
+    for ansatz, number in ((UCCSD(), count), (KUpCCGSD(20), 20 * 91 * (8 + 4))):
+        with pytest.raises(ArgumentError, match=f"at most 20,000 exponentials.*{number:,} on 28"):
+            ansatz.n_weights(large)
+    with pytest.raises(ArgumentError, match="'adapt', which has"):
+        ground_state(large, ansatz="adapt")
+    with pytest.raises(ArgumentError, match="at most 20,000 exponentials"):
+        Excitations([(0, 1, 2, 3)] * 3000).circuit(small)
+    with pytest.raises(ArgumentError, match="`n_layers` must be at most 1,000"):
+        WithTemplate(n_layers=10**6)
+    # What is counted is what is there.
+    lithium = electrons("LiH", bond_length=1.45)
+    strings = sum(len(lithium.generator(each)) for each in UCCSD().excitations(lithium))
+    assert strings == 8 * 76 + 2 * 16
 
 
 def test_electrons_say_all_of_the_molecule() -> None:
@@ -306,3 +381,89 @@ def test_electrons_say_all_of_the_molecule() -> None:
 def test_k_layers_have_weights_each() -> None:
     found = electrons("H2", **H2)
     assert KUpCCGSD(3).n_weights(found) == 3 * KUpCCGSD(1).n_weights(found) == 9
+
+
+# In float32, and from random runs.
+
+
+def test_float32_loses_no_digits_of_large_constants() -> None:
+    # The identity of H2's Hamiltonian made as large as that of a heavy molecule: float32 has steps
+    # of 6e-5 there.
+    light = electrons("H2", **H2)
+    shift = -1000.0
+    integrals = replace(light.integrals, constant=light.integrals.constant + shift)
+    heavy = replace(light, integrals=integrals)
+    assert heavy.constant == pytest.approx(light.constant + shift, abs=1e-12)
+    assert heavy.without_constant == light.without_constant
+    result = ground_state(heavy, dtype="float32")
+    assert result.energy == pytest.approx(FCI + shift, abs=1e-6)
+    # In the last steps energies differ by less than the model's own output can say. A sum of 14
+    # strings with coefficients of 1.9 together, after some 20 gates, is right to 1e-6.
+    assert result.history.min() == pytest.approx(FCI + shift, abs=3e-6)
+    output = ops.convert_to_numpy(result.model(np.zeros((1, 0), "float32")))
+    assert output.dtype == np.float32
+    assert output[0, 0] == np.float32(result.energy)
+    assert result.model.get_layer("constant").value == heavy.constant
+
+
+def test_float32_finds_excited_states_and_predicts_curves_as_exactly() -> None:
+    states = excited_states("H2", **H2, k=2, dtype="float32", taper=True)
+    assert states.exact_energies is not None
+    np.testing.assert_allclose(states.energies, states.exact_energies, atol=2e-6)
+    curve = energy_curve("H2", [0.6, 0.8])
+    single = angles_model(curve, hidden=(4,), seed=0, dtype="float32")
+    double = angles_model(curve, hidden=(4,), seed=0, dtype="float64")
+    double.set_weights(single.get_weights())
+    # The angles are predicted in float32, and energies computed of the same angles.
+    errors = predicted_energies(single, curve) - predicted_energies(double, curve)
+    assert np.abs(errors).max() < 1e-7
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_energies_are_exact_under_every_backend(backend: str, run_python: Any) -> None:
+    pytest.importorskip(backend)
+    code = """
+    import os
+    os.environ.pop("JAX_ENABLE_X64", None)
+    from qkeras_hybrid.chemistry import energy_curve, electrons, ground_state
+    print(ground_state("H2", bond_length=0.7414, dtype="float32", steps=150).energy)
+    lithium = electrons("LiH", bond_length=1.45, active_space=(2, 5), taper=True)
+    result = ground_state(lithium, dtype="float32", steps=60)
+    print(result.energy, result.fci_energy)
+    """
+    hydrogen, lithium, exact = map(float, run_python(code, backend=backend).split())
+    assert hydrogen == pytest.approx(FCI, abs=1e-6)
+    assert -1e-9 < lithium - exact < 1.6e-3
+
+
+def test_an_engine_without_float64_reports_its_own_precision() -> None:
+    class Single(qh.engines.StatevectorEngine):
+        name = "single"
+        dtypes = ("float32",)
+
+    result = hydrogen(taper=True, dtype="float32", engine=Single(), steps=40)
+    assert result.deviation is not None
+    assert abs(result.deviation) < 1e-4
+    assert result.model.get_layer("energy").engine.name == "single"
+
+
+def test_energies_of_random_runs_are_estimates() -> None:
+    exact = hydrogen(taper=True, steps=40)
+    # The last 33 of 36 steps gain nothing, which would end the training if energies were exact.
+    noisy = {"noise": "depolarizing:0.2", "weights": exact.weights, "seed": 1, "taper": True}
+    found = hydrogen(**noisy, engine=qh.engines.TrajectoriesEngine(20), steps=36, tolerance=10.0)
+    assert len(found.history) == 36
+    assert len(set(found.history)) > 3
+    assert len(hydrogen(**noisy, engine="density", steps=36, tolerance=10.0).history) == 31
+    mitigated = qh.engines.ZeroNoiseExtrapolation(qh.engines.TrajectoriesEngine(10))
+    assert mitigated.repetitions == 10
+    states = excited_states(
+        "H2",
+        **H2,
+        taper=True,
+        engine=qh.engines.TrajectoriesEngine(5),
+        noise="depolarizing:0.05",
+        steps=2,
+        tolerance=10.0,
+    )
+    assert [len(each) for each in states.histories] == [2, 2]  # exact ones have three

@@ -9,7 +9,13 @@ from qkeras_hybrid.chemistry.ansatze import (
     WithTemplate,
 )
 from qkeras_hybrid.chemistry.comparing import curve_study
-from qkeras_hybrid.chemistry.curves import EnergyCurve, angles_model, energy_curve, fit_angles
+from qkeras_hybrid.chemistry.curves import (
+    EnergyCurve,
+    angles_model,
+    energy_curve,
+    fit_angles,
+    predicted_energies,
+)
 from qkeras_hybrid.chemistry.electrons import Electrons, electrons, hamiltonian
 from qkeras_hybrid.chemistry.excited import ExcitedStates, excited_states
 from qkeras_hybrid.chemistry.molecules import KNOWN, Molecule, molecule
@@ -38,4 +44,5 @@ __all__ = [
     "ground_state",
     "hamiltonian",
     "molecule",
+    "predicted_energies",
 ]

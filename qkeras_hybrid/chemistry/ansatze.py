@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import abc
 import itertools
+import math
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -11,7 +13,7 @@ from typing import Any, ClassVar
 import keras
 
 from qkeras_hybrid import ansatz as templates
-from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._checks import MOST_REPEATS, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid._registry import Registry
@@ -21,6 +23,53 @@ from qkeras_hybrid.chemistry.electrons import Electrons
 from qkeras_hybrid.encodings.base import whole
 
 Excitation = tuple[int, ...]
+
+MOST_EXPONENTIALS = 20_000
+"""The most exponentials of Pauli strings of a circuit: more take minutes to write down, and at the
+numbers of qubits that have so many, hours to run."""
+
+
+def check_exponentials(electrons: Electrons, name: str, n_singles: int, n_doubles: int) -> None:
+    """Makes sure that a circuit is not too long, before anything of it is computed.
+
+    Args:
+        electrons: The electrons.
+        name: The ansatz.
+        n_singles: The number of excitations of one electron: two exponentials each.
+        n_doubles: The number of excitations of two electrons: eight exponentials each.
+
+    Raises:
+        ValueError: If it would have more than 20,000 exponentials.
+    """
+    count = 2 * n_singles + 8 * n_doubles
+    if count > MOST_EXPONENTIALS:
+        raise ArgumentError(
+            "ansatz",
+            f"have at most {MOST_EXPONENTIALS:,} exponentials of Pauli strings",
+            f"{name!r}, which has {count:,} on {electrons.n_spin_orbitals} spin orbitals",
+            "Take a smaller `active_space`, or a shorter ansatz.",
+        )
+
+
+def pool(electrons: Electrons, name: str) -> list[Excitation]:
+    """Returns the singles, then the doubles, without those that leave the sector of tapering.
+
+    Args:
+        electrons: The electrons.
+        name: The ansatz that asks, for the error.
+
+    Raises:
+        ValueError: If there are too many.
+    """
+    full, empty = (
+        [sum(j % 2 == spin for j in places) for spin in (0, 1)]
+        for places in (electrons.occupied, electrons.virtual)
+    )
+    pairs = [math.comb(o, 2) * math.comb(v, 2) for o, v in zip(full, empty, strict=True)]
+    ones = [o * v for o, v in zip(full, empty, strict=True)]
+    check_exponentials(electrons, name, sum(ones), sum(pairs) + math.prod(ones))
+    both = singles(electrons) + doubles(electrons)
+    return [excitation for excitation in both if electrons.generator(excitation)]
 
 
 def singles(electrons: Electrons) -> list[Excitation]:
@@ -158,8 +207,7 @@ class UCCSD(MolecularAnsatz):
 
     def excitations(self, electrons: Electrons) -> list[Excitation]:
         """Returns the excitations that have a weight, in the weights' order."""
-        both = singles(electrons) + doubles(electrons)
-        return [excitation for excitation in both if electrons.generator(excitation)]
+        return pool(electrons, self.name)
 
     def n_weights(self, electrons: Electrons) -> int:
         return len(self.excitations(electrons))
@@ -200,6 +248,7 @@ class KUpCCGSD(MolecularAnsatz):
     def excitations(self, electrons: Electrons) -> list[Excitation]:
         """Returns the excitations of a layer, in the weights' order."""
         pairs = list(itertools.combinations(range(electrons.integrals.n_orbitals), 2))
+        check_exponentials(electrons, self.name, 2 * self.k * len(pairs), self.k * len(pairs))
         found: list[Excitation] = [(2 * p, 2 * p + 1, 2 * q, 2 * q + 1) for p, q in pairs]
         found += [(2 * p + spin, 2 * q + spin) for p, q in pairs for spin in (0, 1)]
         return [excitation for excitation in found if electrons.generator(excitation)]
@@ -232,7 +281,7 @@ class WithTemplate(MolecularAnsatz):
 
     def __init__(self, template: Any = "hardware_efficient", n_layers: int = 3) -> None:
         self.template = templates.get(template)
-        self.n_layers = positive_int("n_layers", n_layers)
+        self.n_layers = positive_int("n_layers", n_layers, MOST_REPEATS)
 
     def get_config(self) -> dict[str, Any]:
         return {"template": self.template, "n_layers": self.n_layers}
@@ -244,6 +293,10 @@ class WithTemplate(MolecularAnsatz):
         circuit = self.template.circuit(electrons.qubits, list(symbols), self.n_layers)
         circuit.append(electrons.hartree_fock())
         return circuit
+
+
+_EXCITATIONS = "be excitations, each of two or four different spin orbitals"
+_EXAMPLE = "E.g. [(0, 2), (0, 1, 2, 3)]."
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -261,9 +314,15 @@ class Excitations(MolecularAnsatz):
 
     def __post_init__(self) -> None:
         # Lists, where they come from JSON.
-        object.__setattr__(self, "chosen", tuple(tuple(each) for each in self.chosen))
-        if not all(len(each) in (2, 4) for each in self.chosen):
-            raise ArgumentError("chosen", "be excitations of one or two electrons", self.chosen)
+        given: Any = self.chosen
+        try:
+            chosen = tuple(tuple(map(operator.index, each)) for each in given)
+        except TypeError as error:
+            raise ArgumentError("chosen", _EXCITATIONS, given, _EXAMPLE) from error
+        for each in chosen:
+            if len(each) not in (2, 4) or len(set(each)) < len(each) or min(each) < 0:
+                raise ArgumentError("chosen", _EXCITATIONS, each, _EXAMPLE)
+        object.__setattr__(self, "chosen", chosen)
 
     __eq__ = Value.__eq__
     __hash__ = Value.__hash__
@@ -272,6 +331,16 @@ class Excitations(MolecularAnsatz):
         return len(self.chosen)
 
     def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
+        highest = max(itertools.chain((0,), *self.chosen))
+        if highest >= electrons.n_spin_orbitals:
+            raise ArgumentError(
+                "chosen",
+                f"name the spin orbitals 0 to {electrons.n_spin_orbitals - 1} of the electrons",
+                highest,
+                "Spin orbital 2 p is orbital p with spin up, 2 p + 1 with spin down.",
+            )
+        two = sum(len(each) == 4 for each in self.chosen)
+        check_exponentials(electrons, self.name, len(self.chosen) - two, two)
         return excited(electrons, self.chosen, symbols)
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid._checks import seed_number
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.chemistry.curves import (
     EnergyCurve,
     angles_model,
+    checked_lengths,
     drawn,
     energy_curve,
     fit,
     fit_angles,
     hidden_layers,
+    predicted_energies,
 )
 
 if TYPE_CHECKING:
@@ -69,8 +72,8 @@ def curve_study(
     Args:
         name: The molecule's name.
         train: Bond lengths to train on, in ångström, at least four.
-        between: Bond lengths to test among these.
-        beyond: Bond lengths to test outside.
+        between: Bond lengths to test among these, at least one.
+        beyond: Bond lengths to test outside, at least one.
         ansatz: As of `angles_model`, as is `hidden`.
         hidden: The numbers of units of both networks.
         seeds: Of the networks' weights.
@@ -86,8 +89,14 @@ def curve_study(
     Raises:
         ValueError: If an argument is not what it must be, or there are too many determinants.
     """
-    if len(train) < 4:
-        raise ArgumentError("train", "be at least four bond lengths", train)
+    train = checked_lengths("train", train, 4).tolist()
+    between = checked_lengths("between", between).tolist()
+    beyond = checked_lengths("beyond", beyond).tolist()
+    if isinstance(seeds, str) or not isinstance(seeds, Iterable):
+        raise ArgumentError("seeds", "be whole numbers, one at least", seeds, "E.g. (0, 1, 2).")
+    seeds = [seed_number("seeds", seed) for seed in seeds]
+    if not seeds:
+        raise ArgumentError("seeds", "be whole numbers, one at least", seeds, "E.g. (0, 1, 2).")
     low, high = min(train), max(train)
     for argument, lengths, inside in (("between", between, True), ("beyond", beyond, False)):
         for length in lengths:
@@ -120,8 +129,7 @@ def curve_study(
     for seed in seeds:
         model = angles_model(known, ansatz=ansatz, hidden=hidden, seed=seed, engine=engine)
         fit_angles(model, known, steps=steps)
-        found = ops.convert_to_numpy(model(whole.inputs))[:, 0]
-        note("circuit", seed, model.count_params(), found)
+        note("circuit", seed, model.count_params(), predicted_energies(model, whole))
         note("Dense", seed, *_dense(whole, known, exact, hidden, seed, steps))
     return pd.DataFrame(rows)
 

@@ -15,11 +15,11 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._checks import check_fits, finite_number, positive_int, seed_or_none
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.chemistry.ansatze import ansatz_of
 from qkeras_hybrid.chemistry.electrons import Electrons, electrons
-from qkeras_hybrid.chemistry.training import Energies, energy_loss, precision
+from qkeras_hybrid.chemistry.training import Energies, energy_loss, precision, values_in_double
 from qkeras_hybrid.layers import PQC
 
 MOST_POINTS = 1_000
@@ -88,11 +88,7 @@ def energy_curve(name: str, bond_lengths: Any, **arguments: Any) -> EnergyCurve:
     >>> curve.coefficients.shape, curve.fci_energies.round(4).tolist()
     ((3, 15), [-1.1163, -1.1362, -1.1341])
     """
-    lengths = np.asarray(bond_lengths, float)
-    if lengths.ndim != 1 or not 0 < len(lengths) <= MOST_POINTS or not np.isfinite(lengths).all():
-        raise ArgumentError(
-            "bond_lengths", f"be 1 to {MOST_POINTS} finite numbers, in ångström", bond_lengths
-        )
+    lengths = checked_lengths("bond_lengths", bond_lengths)
     if len(set(lengths.tolist())) < len(lengths):
         raise ArgumentError("bond_lengths", "be different from each other", bond_lengths)
     found = tuple(electrons(name, bond_length=float(d), **arguments) for d in lengths)
@@ -107,6 +103,28 @@ def energy_curve(name: str, bond_lengths: Any, **arguments: Any) -> EnergyCurve:
     masks = tuple(sorted({key for each in found for key in each.encoded}))
     values = np.array([[each.encoded.get(key, 0.0).real for key in masks] for each in found])
     return EnergyCurve(lengths, found, masks, values)
+
+
+def checked_lengths(argument: str, given: Any, least: int = 1) -> np.ndarray:
+    """Returns bond lengths as an array, of shape `(n,)`, in ångström.
+
+    Args:
+        argument: Its name, for the error.
+        given: The bond lengths.
+        least: The fewest.
+
+    Raises:
+        ValueError: If they are too few, too many, or not positive, finite numbers.
+    """
+    requirement = f"be {least} to {MOST_POINTS} bond lengths above 0, in ångström"
+    try:
+        lengths = np.asarray(given, float)
+    except (TypeError, ValueError) as error:
+        raise ArgumentError(argument, requirement, given, "E.g. [0.6, 0.7, 0.8].") from error
+    right = lengths.ndim == 1 and least <= len(lengths) <= MOST_POINTS
+    if not right or not np.isfinite(lengths).all() or not (lengths > 0).all():
+        raise ArgumentError(argument, requirement, given, "E.g. [0.6, 0.7, 0.8].")
+    return lengths
 
 
 def angles_model(
@@ -130,9 +148,11 @@ def angles_model(
 
     Returns:
         A model from `{"bond_length": (batch, 1), "coefficients": (batch, n_strings)}` to energies
-        `(batch, 1)` in hartree. The layer "angles" has the circuit's angles, in radians.
+        `(batch, 1)` in hartree. The layer "angles" has the circuit's angles, in radians. A float32
+        model rounds energies to 7 digits: `predicted_energies` does not.
     """
     dtype, found, atoms = precision(dtype), ansatz_of(ansatz), curve.electrons[0]
+    seed = seed_or_none("seed", seed)
     n_weights = found.n_weights(atoms)
     if not n_weights:
         raise ArgumentError("ansatz", "have weights", ansatz)
@@ -144,7 +164,7 @@ def angles_model(
     )(angles)
     strings = PQC(
         found.circuit(atoms),
-        [atoms.pauli_string(x, z) for x, z in curve.masks],
+        [atoms.pauli_string(x, z) for x, z in curve.masks if x | z],
         inputs=found.symbols(atoms),
         qubits=atoms.qubits,
         seed=seed,
@@ -152,14 +172,58 @@ def angles_model(
         name="strings",
         **options,
     )(angles)
-    # Keras's Dot layer would compute in float32 under PyTorch.
-    energy = ops.sum(strings * coefficients, axis=-1, keepdims=True)
+    # The identity comes first, and is added last. Keras's Dot layer would compute in float32 under
+    # PyTorch.
+    first = len(curve.masks) - strings.shape[-1]
+    energy = ops.sum(strings * coefficients[:, first:], axis=-1, keepdims=True)
+    if first:
+        energy = energy + coefficients[:, :1]
     return keras.Model({"bond_length": length, "coefficients": coefficients}, energy)
+
+
+def predicted_energies(model: keras.Model, curve: EnergyCurve) -> np.ndarray:
+    """Returns the energies that a model of `angles_model` predicts, added up in float64.
+
+    Args:
+        model: The model.
+        curve: The geometries, which have the Pauli strings of the model's.
+
+    Returns:
+        Array of shape `(n,)`, float64, in hartree.
+
+    Raises:
+        ValueError: If the model is none, or reads other strings.
+
+    Example:
+
+    >>> from qkeras_hybrid import chemistry
+    >>> curve = chemistry.energy_curve("H2", [0.7, 0.8])
+    >>> model = chemistry.angles_model(curve, hidden=(), seed=0)
+    >>> chemistry.predicted_energies(model, curve).shape
+    (2,)
+    """
+    layers = {layer.name: layer for layer in getattr(model, "layers", ())}
+    if not {"angles", "strings", "bond_length"} <= set(layers):
+        raise ArgumentError("model", "be one of angles_model", model)
+    masks = [(x, z) for x, z in curve.masks if x | z]
+    if len(layers["strings"].compiled.readout.observables) != len(masks):
+        raise ArgumentError(
+            "curve",
+            "have the Pauli strings of the model's",
+            f"{len(masks)} strings",
+            "Make one curve of all bond lengths, and take parts of it with `of`.",
+        )
+    predict = keras.Model(layers["bond_length"].output, layers["angles"].output)
+    angles = ops.convert_to_numpy(predict(curve.inputs["bond_length"]))
+    values = values_in_double(layers["strings"], angles)
+    first = len(curve.masks) - len(masks)
+    constants = curve.coefficients[:, :first].sum(axis=1)
+    return np.asarray(constants + (values * curve.coefficients[:, first:]).sum(axis=1))
 
 
 def drawn(seed: int | None, number: int) -> Any:
     """Returns the initializer of a network's Dense layer, by the network's seed."""
-    own = None if seed is None else seed * 100 + number
+    own = None if seed is None else (seed * 100 + number) % 2**32
     return keras.initializers.GlorotUniform(seed=own)
 
 
@@ -207,7 +271,17 @@ def fit(
     callbacks: Sequence[Any] = (),
 ) -> None:
     """Trains on all samples in each step. An epoch for each would take Keras much longer."""
-    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, positive_int("steps", steps))
+    arrays = [*(inputs.values() if isinstance(inputs, dict) else [inputs]), targets]
+    check_fits(
+        "steps",
+        f"{positive_int('steps', steps):,} times the inputs of {len(targets):,} bond lengths",
+        # Keras makes tensors of the arrays.
+        2.0 * steps * sum(array.nbytes for array in arrays),
+        "Take fewer steps or bond lengths, or train several times.",
+    )
+    if finite_number("learning_rate", learning_rate) <= 0:
+        raise ArgumentError("learning_rate", "be above 0", learning_rate)
+    schedule = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
     model.compile(optimizer=keras.optimizers.Adam(schedule), loss=loss)
 
     def tiled(array: np.ndarray) -> np.ndarray:

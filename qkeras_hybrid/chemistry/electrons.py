@@ -79,6 +79,18 @@ class Electrons:
             [self.pauli_string(x, z, c.real) for (x, z), c in sorted(self.encoded.items())]
         )
 
+    @property
+    def constant(self) -> float:
+        """The coefficient of the identity in the Hamiltonian, in hartree."""
+        return float(self.encoded.get((0, 0), 0.0).real)
+
+    @property
+    def without_constant(self) -> cirq.PauliSum:
+        """The Hamiltonian without the identity, in hartree: what circuits have to measure."""
+        return cirq.PauliSum.from_pauli_strings(
+            [self.pauli_string(x, z, c.real) for (x, z), c in sorted(self.encoded.items()) if x | z]
+        )
+
     def pauli_string(self, x: int, z: int, coefficient: float = 1.0) -> cirq.PauliString:
         """Returns the Pauli string of two masks on the qubits."""
         known = {(1, 0): cirq.X, (0, 1): cirq.Z, (1, 1): cirq.Y}
@@ -121,7 +133,18 @@ class Electrons:
 
         Returns:
             Nothing where the excitation leaves the sector of tapered symmetries.
+
+        Raises:
+            ValueError: If these are not two or four different spin orbitals.
         """
+        known = range(self.n_spin_orbitals)
+        places = set(excitation)
+        if len(excitation) not in (2, 4) or len(places) < len(excitation) or places - set(known):
+            raise ArgumentError(
+                "excitation",
+                f"be two or four different spin orbitals, from 0 to {len(known) - 1}",
+                excitation,
+            )
         return self.encoding.strings(anti_hermitian(tuple(excitation)))
 
     @property

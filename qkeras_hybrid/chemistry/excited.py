@@ -11,13 +11,19 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._checks import finite_number, positive_int, seed_or_none
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.chemistry.ansatze import MolecularAnsatz, ansatz_of
 from qkeras_hybrid.chemistry.electrons import MOST_DETERMINANTS, Electrons, electrons
 from qkeras_hybrid.chemistry.solving import CHEMICAL_ACCURACY, Solver
-from qkeras_hybrid.chemistry.training import energy_of, no_features, precision, train
+from qkeras_hybrid.chemistry.training import (
+    constant_of,
+    is_exact,
+    no_features,
+    precision,
+    train,
+)
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.layers import QuantumKernel
 
@@ -172,7 +178,7 @@ def excited_states(
         raise ArgumentError(
             "ansatz", "be one circuit for all states", ansatz, "Take 'uccsd' or 'k_upccgsd'."
         )
-    dtype, found = precision(dtype), ansatz_of(ansatz)
+    dtype, found, seed = precision(dtype), ansatz_of(ansatz), seed_or_none("seed", seed)
     atoms = electrons(given, **arguments)
     n_weights = found.n_weights(atoms)
     if not n_weights:
@@ -204,7 +210,7 @@ def excited_states(
     # A state may come out below one that was found before it.
     order = np.argsort(energies, kind="stable")
     values = np.array(energies)[order]
-    if exact is not None and shots is None and noise is None:
+    if exact is not None and noise is None and is_exact(models[0].get_layer("energy")):
         worst = float(np.max(np.abs(values - exact)))
         if worst > CHEMICAL_ACCURACY:
             warnings.warn(
@@ -229,8 +235,9 @@ def _deflated(
     atoms, dtype = solver.electrons, solver.dtype
     inputs = keras.Input((0,), dtype=dtype)
     angles = Angles(start, dtype=dtype, name="angles")(inputs)
-    energy = solver.layer(ansatz, inputs=ansatz.symbols(atoms))(angles)
-    model = keras.Model(inputs, energy)
+    layer = solver.layer(ansatz, inputs=ansatz.symbols(atoms))
+    energy = layer(angles)
+    model = keras.Model(inputs, constant_of(atoms, dtype)(energy))
     outputs = total = energy
     if len(below):
         kernel = QuantumKernel(
@@ -243,16 +250,15 @@ def _deflated(
         )
         outputs = kernel(angles)
         total = energy + penalty * ops.sum(outputs, axis=-1, keepdims=True)
-    trained = keras.Model(inputs, total)
+    trained = keras.Model(inputs, constant_of(atoms, dtype)(total))
     history = train(
         trained,
         solver.optimizer_of(keras.optimizers.Adam(0.05)),
         steps=solver.steps,
         tolerance=solver.tolerance,
-        exact=solver.options["shots"] is None,
         dtype=dtype,
     )
     x = no_features(dtype)
     overlap = ops.convert_to_numpy(keras.Model(inputs, outputs)(x))[0] if len(below) else []
     values = np.array(ops.convert_to_numpy(model.get_layer("angles").angles))
-    return energy_of(model, x), values, model, history, np.asarray(overlap)
+    return solver.energy(layer, values[None]), values, model, history, np.asarray(overlap)

@@ -196,6 +196,26 @@ def _check_size(orbitals: int, whole: int) -> None:
         )
 
 
+def _check_electrons(molecule: Molecule, orbitals: int) -> None:
+    """Makes sure that all electrons have a place in the orbitals of the basis."""
+    electrons, (up, _) = molecule.n_electrons, molecule.spins
+    if electrons > 2 * orbitals:
+        raise ArgumentError(
+            "charge",
+            f"leave at most {2 * orbitals} electrons, for which {molecule.basis} has orbitals here",
+            f"{molecule.charge}, which makes {electrons}",
+            "Take a larger basis, or another charge.",
+        )
+    if up > orbitals:
+        raise ArgumentError(
+            "multiplicity",
+            f"be at most {2 * orbitals - electrons + 1} for {electrons} electrons in the "
+            f"{orbitals} orbitals of {molecule.basis}",
+            molecule.multiplicity,
+            "Take a larger basis, or a smaller multiplicity.",
+        )
+
+
 def _read(molecule: Molecule, path: Path) -> Integrals:
     data = openfermion().MolecularData(filename=str(path))
     data.load()
@@ -229,6 +249,7 @@ def _computed(molecule: Molecule, active_space: tuple[int, int] | None) -> Integ
     n = int(atoms.nao)
     if active_space is None:
         _check_size(n, n)
+    _check_electrons(molecule, n)
     need = 3 * 8 * n**4
     if need > available_memory():
         raise ArgumentError(

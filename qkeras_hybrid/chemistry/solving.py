@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._checks import finite_number, positive_int, seed_or_none
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._gradients_of import value_and_gradients
 from qkeras_hybrid.chemistry.ansatze import (
@@ -19,17 +19,17 @@ from qkeras_hybrid.chemistry.ansatze import (
     Excitations,
     MolecularAnsatz,
     ansatz_of,
-    doubles,
-    singles,
+    pool,
 )
 from qkeras_hybrid.chemistry.electrons import Electrons, electrons
 from qkeras_hybrid.chemistry.training import (
     energy_layer,
     energy_model,
-    energy_of,
+    is_exact,
     no_features,
     precision,
     train,
+    values_in_double,
 )
 from qkeras_hybrid.layers import PQC
 
@@ -42,15 +42,19 @@ class GroundState:
     """What `ground_state` found.
 
     Attributes:
-        energy: The energy at the last weights in hartree, as the model computes it: with shots an
-            estimate.
-        model: The trained Keras model, from `(batch, 0)` to `(batch, 1)`; its layer "energy" has
-            the circuit.
+        energy: The energy at the last weights, in hartree. It is added up in float64, and computed
+            in it where the engine has it, also where the model is trained in float32. From shots or
+            random runs it is an estimate.
+        model: The trained Keras model, from `(batch, 0)` to `(batch, 1)`. Its layer "energy" has
+            the circuit, and measures the Hamiltonian without the identity; the layer "constant"
+            adds the identity's coefficient. A float32 model rounds their sum to 7 digits: to 4e-6
+            hartree for N2.
         electrons: The molecule's electrons on qubits.
         ansatz: The circuit's ansatz.
         weights: The circuit's weights in radians, of shape `(n_weights,)`.
-        history: The energies while it was trained, in hartree: of the start and after each step;
-            with shots, the estimates that the steps began with.
+        history: The energies while it was trained, in hartree: of the start and after each step,
+            in the model's precision; from shots or random runs, the estimates that the steps began
+            with.
         fci_energy: The lowest energy that there is in these orbitals, in hartree; None if unknown.
     """
 
@@ -117,16 +121,18 @@ def ground_state(
         optimizer: A Keras optimizer or its name, such as one of `qkeras_hybrid.optimizers`; by
             default Adam with the learning rate 0.02, or 0.05 where weights start at random.
         steps: The most steps of the optimizer; for "adapt", after each new excitation.
-        tolerance: In hartree. The training ends when 30 steps have lowered the energy by less. With
-            shots it takes all steps.
+        tolerance: In hartree. The training ends when 30 steps have lowered the energy by less.
+            Where energies are estimated, from shots or by the engine "trajectories", it takes all
+            steps.
         engine: What computes the circuit, as of all quantum layers, as are `shots`, `noise` and
             `differentiator`.
         shots: None for exact energies, or measurements for each group of Pauli strings.
         noise: A noise model, or its spelling.
         differentiator: How gradients are computed.
         seed: Of shots, and of weights that start at random.
-        dtype: "float64" or "float32", which leaves an error of about 1e-6 hartree. By default
-            float64, where the Keras backend has it: JAX does with `jax_enable_x64`.
+        dtype: The model's precision, "float64" or "float32". By default float64, where the Keras
+            backend has it: JAX does with `jax_enable_x64`. In float32 steps that lower the energy
+            by less than some 1e-6 hartree are lost; `energy` itself is exact at the weights.
         weights: Weights to start from, of shape `(n_weights,)`, in radians.
         gradient_tolerance: For "adapt": it ends when no slope is above, in hartree.
         max_excitations: For "adapt": the most excitations; by default all that UCCSD has.
@@ -149,7 +155,7 @@ def ground_state(
     if isinstance(ansatz, str) and not adapts and ansatz not in ANSATZE.names():
         known = ", ".join(map(repr, (*ANSATZE.names(), "adapt")))
         raise ArgumentError("ansatz", f"be one of {known}", ansatz)
-    dtype = precision(dtype)
+    dtype, seed = precision(dtype), seed_or_none("seed", seed)
     if finite_number("gradient_tolerance", gradient_tolerance) <= 0:
         raise ArgumentError("gradient_tolerance", "be above 0", gradient_tolerance)
     if max_excitations is not None:
@@ -226,7 +232,7 @@ class Solver:
             if weights.shape != need or not np.isfinite(weights).all():
                 raise ArgumentError("weights", f"be finite and have shape {need}", weights)
         layer = self.layer(ansatz, inputs=[], weight_initializer=ansatz.initializer(self.seed))
-        return energy_model(layer, self.dtype, weights)
+        return energy_model(self.electrons, layer, self.dtype, weights)
 
     def layer(self, ansatz: MolecularAnsatz, **more: Any) -> PQC:
         """Returns the layer of an ansatz: see `energy_layer`."""
@@ -240,6 +246,10 @@ class Solver:
             **more,
         )
 
+    def energy(self, layer: PQC, inputs: np.ndarray) -> float:
+        """Returns the energy of a layer's state for its inputs, `(1, n_inputs)`, in hartree."""
+        return float(values_in_double(layer, inputs)[0, 0]) + self.electrons.constant
+
     def solved(self, ansatz: MolecularAnsatz, weights: Any = None) -> GroundState:
         """Trains an ansatz."""
         model = self.model(ansatz, weights)
@@ -248,13 +258,13 @@ class Solver:
             self.optimizer_of(self.default_optimizer(ansatz)),
             steps=self.steps,
             tolerance=self.tolerance,
-            exact=self.options["shots"] is None,
             dtype=self.dtype,
             callbacks=self.callbacks,
         )
-        values = model.get_layer("energy").circuit_weights
+        layer = model.get_layer("energy")
+        values = layer.circuit_weights
         return GroundState(
-            energy_of(model, no_features(self.dtype)),
+            self.energy(layer, no_features(self.dtype)),
             model,
             self.electrons,
             ansatz,
@@ -269,20 +279,27 @@ class Solver:
         Grimsley, Economou, Barnes, Mayhall, Nature Communications 10, 3007 (2019), arXiv
         1812.11173.
         """
-        both = singles(self.electrons) + doubles(self.electrons)
-        pool = [excitation for excitation in both if self.electrons.generator(excitation)]
+        candidates = pool(self.electrons, "adapt")
+        if not candidates:
+            raise ArgumentError(
+                "ansatz",
+                "be another where no excitation is left to choose",
+                "adapt",
+                "No electron can move here: 'hartree_fock' is all that there is.",
+            )
         chosen: tuple[Excitation, ...] = ()
         result = self.solved(Excitations(chosen))
         history = [result.history]
-        for _ in range(len(pool) if most is None else most):
-            slopes = self.slopes(chosen, result.weights, pool)
+        for _ in range(len(candidates) if most is None else most):
+            slopes = self.slopes(chosen, result.weights, candidates)
             steepest = int(np.argmax(np.abs(slopes)))
             if abs(slopes[steepest]) <= gradient_tolerance:
                 break
-            longer = (*chosen, pool[steepest])
+            longer = (*chosen, candidates[steepest])
             found = self.solved(Excitations(longer), [*result.weights, 0.0])
             history.append(found.history[1:])
-            if self.options["shots"] is None and found.energy > result.energy - self.tolerance:
+            exact = is_exact(found.model.get_layer("energy"))
+            if exact and found.energy > result.energy - self.tolerance:
                 break
             chosen, result = longer, found
         return GroundState(
@@ -296,15 +313,15 @@ class Solver:
         )
 
     def slopes(
-        self, chosen: Sequence[Excitation], weights: Any, pool: Sequence[Excitation]
+        self, chosen: Sequence[Excitation], weights: Any, candidates: Sequence[Excitation]
     ) -> np.ndarray:
-        """Returns the slope of the energy by a further excitation, for each of a pool.
+        """Returns the slope of the energy by a further excitation, for each of the candidates.
 
         The slope at zero of `exp(t A)` at the end is `<[H, A]>`, whatever other ends at zero stand
         beside it: one gradient has them all.
         """
-        longer = Excitations((*chosen, *pool))
+        longer = Excitations((*chosen, *candidates))
         layer = self.layer(longer, inputs=longer.symbols(self.electrons))
-        angles = np.array([[*weights, *np.zeros(len(pool))]], self.dtype)
+        angles = np.array([[*weights, *np.zeros(len(candidates))]], self.dtype)
         _, (slopes,) = value_and_gradients(layer, angles)
         return np.asarray(slopes[0, len(chosen) :])

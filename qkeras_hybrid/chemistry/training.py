@@ -1,19 +1,27 @@
-"""Energies as Keras models, trained with `fit`: no features, and the energy as loss."""
+"""Energies as Keras models, trained with `fit`: no features, and the energy as loss.
+
+A molecule's energy is a large constant, the coefficient of the identity, and a smaller sum that a
+circuit measures. In float32 the constant would swallow the last digits of the sum. So circuits
+compute the sum alone, a last layer adds the constant, and energies that are reported are added up
+in float64 on the host.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import finite_number, positive_int
-from qkeras_hybrid._device import has_float64
+from qkeras_hybrid import engines
+from qkeras_hybrid._checks import check_fits, finite_number, positive_int
+from qkeras_hybrid._device import double_precision, has_float64
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.chemistry.electrons import Electrons
 from qkeras_hybrid.layers import PQC
+from qkeras_hybrid.layers.switching import quantum_layers
 
 PATIENCE = 30
 """After so many steps without a lower energy a training ends."""
@@ -46,7 +54,7 @@ def no_features(dtype: str) -> np.ndarray:
 def energy_layer(
     electrons: Electrons, circuit: Any, symbols: Sequence[Any], dtype: str, **options: Any
 ) -> PQC:
-    """Returns the layer that computes the energy of a circuit's state.
+    """Returns the layer that computes the energy of a circuit's state, less the constant.
 
     Args:
         electrons: The electrons.
@@ -59,7 +67,7 @@ def energy_layer(
     own: dict[str, Any] = {"symbols": symbols} if options["inputs"] == [] else {}
     return PQC(
         circuit,
-        [electrons.hamiltonian],
+        [electrons.without_constant],
         qubits=electrons.qubits,
         dtype=dtype,
         name="energy",
@@ -68,10 +76,42 @@ def energy_layer(
     )
 
 
-def energy_model(layer: PQC, dtype: str, start: Any = None) -> keras.Model:
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class PlusConstant(keras.layers.Layer):
+    """Adds a number to its input.
+
+    Args:
+        value: The number.
+        **kwargs: Keras's `name`, `dtype`, `trainable`.
+    """
+
+    def __init__(self, value: float, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.value = float(value)
+
+    def call(self, inputs: Any) -> Any:
+        """Returns the sum, of the input's shape."""
+        return inputs + ops.convert_to_tensor(np.asarray(self.value), self.compute_dtype)
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        """Returns the shape of the input."""
+        return input_shape
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "value": self.value}
+
+
+def constant_of(electrons: Electrons, dtype: str) -> PlusConstant:
+    """Returns the layer that makes energies of what `energy_layer` computes."""
+    return PlusConstant(electrons.constant, dtype=dtype, name="constant")
+
+
+def energy_model(electrons: Electrons, layer: PQC, dtype: str, start: Any = None) -> keras.Model:
     """Returns a model without features whose output is the energy of a circuit's state.
 
     Args:
+        electrons: The electrons.
         layer: What `energy_layer` returned with `inputs=[]`.
         dtype: "float64" or "float32".
         start: Values of the weights; None for what the layer's initializer gives.
@@ -79,7 +119,7 @@ def energy_model(layer: PQC, dtype: str, start: Any = None) -> keras.Model:
     Returns:
         A model from `(batch, 0)` to `(batch, 1)`, in hartree.
     """
-    model = keras.Sequential([keras.Input((0,), dtype=dtype), layer])
+    model = keras.Sequential([keras.Input((0,), dtype=dtype), layer, constant_of(electrons, dtype)])
     if start is not None and layer.circuit_weights is not None:
         layer.circuit_weights.assign(np.asarray(start, dtype))
     return model
@@ -89,15 +129,17 @@ class Energies(keras.callbacks.Callback):
     """Keeps the energy of each step, and ends the training once it has stopped falling.
 
     Args:
-        features: What the model is called on, to compute its energy in its own precision; None to
-            take Keras's loss, which is what shots give.
+        read: Returns the energy of the model as it is; None to take Keras's loss, which is what
+            shots give.
         tolerance: By how much an energy must be below the lowest before, in hartree.
         patience: The number of steps without one after which the training ends.
     """
 
-    def __init__(self, features: Any, tolerance: float, patience: int = PATIENCE) -> None:
+    def __init__(
+        self, read: Callable[[], float] | None, tolerance: float, patience: int = PATIENCE
+    ) -> None:
         super().__init__()
-        self.features = features
+        self.read = read
         self.tolerance = tolerance
         self.patience = patience
         self.energies: list[float] = []
@@ -107,18 +149,18 @@ class Energies(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Notes the energy of the start."""
-        if self.features is not None:
-            self._note(energy_of(self.model, self.features))
+        if self.read is not None:
+            self._note(self.read())
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Notes the energy after a step; of shots, that which the step began with."""
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
-        if self.features is None:
+        if self.read is None:
             self._note(float((logs or {})["loss"]))
             self.model.reset_metrics()  # else the next would be a mean with this one
             return
-        self._note(energy_of(self.model, self.features))
+        self._note(self.read())
         if self._since >= self.patience:
             self.model.stop_training = True
 
@@ -135,13 +177,48 @@ class Energies(keras.callbacks.Callback):
             self._reached, self._since = energy, 0
         else:
             self._since += 1
-        if self.features is not None and energy <= min(self.energies):
+        if self.read is not None and energy <= min(self.energies):
             self._weights = self.model.get_weights()
 
 
-def energy_of(model: keras.Model, features: Any) -> float:
-    """Returns the energy that a model computes now, in hartree."""
-    return float(ops.convert_to_numpy(model(features))[0, 0])
+def reader(model: keras.Model, features: Any) -> Callable[[], float]:
+    """Returns what computes the energy of a model as it is then, in hartree.
+
+    Args:
+        model: A model whose last layer is that of `constant_of`.
+        features: One sample.
+    """
+    last = model.get_layer("constant")
+    measured = keras.Model(model.inputs[0], last.input)
+    return lambda: float(ops.convert_to_numpy(measured(features))[0, 0]) + last.value
+
+
+def is_exact(layer: Any) -> bool:
+    """Tells whether a built quantum layer's values are exact, not means of shots or random runs."""
+    return layer.all_shots is None and layer.engine.repetitions is None
+
+
+def values_in_double(layer: PQC, inputs: np.ndarray) -> np.ndarray:
+    """Returns what a layer computes now, in float64 where it is exact and its engine has that.
+
+    Args:
+        layer: A built layer whose features are its circuit's inputs.
+        inputs: Of shape `(batch, n_inputs)`, in radians.
+
+    Returns:
+        Array of shape `(batch, n_observables)`, float64.
+    """
+    if layer.compute_dtype != "float64" and is_exact(layer):
+        weights = np.array(list(layer.symbol_values().values()), "float64")
+        with double_precision():
+            job = layer.compiled.job("float64", noise=layer.noise, gradient=False)
+            assert layer.engine is not None
+            if engines.refusal(job, layer.engine) is None:
+                run = engines.prepare(job, layer.engine)
+                given = (ops.convert_to_tensor(each, "float64") for each in (inputs, weights))
+                return np.asarray(ops.convert_to_numpy(run(*given)), "float64")
+    found = layer(ops.convert_to_tensor(inputs, layer.compute_dtype))
+    return np.asarray(ops.convert_to_numpy(found), "float64")
 
 
 def train(
@@ -150,18 +227,17 @@ def train(
     *,
     steps: int,
     tolerance: float,
-    exact: bool,
     dtype: str,
     callbacks: Sequence[Any] = (),
 ) -> np.ndarray:
     """Trains a model of an energy with `fit`, in one epoch.
 
     Args:
-        model: A model without features.
+        model: A model without features, whose last layer is that of `constant_of`.
         optimizer: A Keras optimizer, or its name.
         steps: The most steps.
-        tolerance: In hartree: a training ends after 30 steps that lower the energy by less.
-        exact: Whether energies are exact, not estimated from shots, for which nothing ends it.
+        tolerance: In hartree: a training ends after 30 steps that lower the energy by less. Where
+            energies are estimated, from shots or random runs, nothing ends it.
         dtype: The model's precision.
         callbacks: Further callbacks of `fit`.
 
@@ -171,13 +247,15 @@ def train(
     Raises:
         ValueError: If `steps` or `tolerance` is not what it must be.
     """
-    positive_int("steps", steps)
+    check_fits("steps", f"{positive_int('steps', steps):,} steps", 16.0 * steps, "Take fewer.")
     if finite_number("tolerance", tolerance) < 0:
         raise ArgumentError("tolerance", "be at least 0", tolerance)
     x = no_features(dtype)
+    read = reader(model, x)
     if not model.trainable_variables:
-        return np.array([energy_of(model, x)])
-    watcher = Energies(x if exact else None, tolerance)
+        return np.array([read()])
+    exact = all(map(is_exact, quantum_layers(model)))
+    watcher = Energies(read if exact else None, tolerance)
     model.compile(optimizer=optimizer, loss=energy_loss)
     many = np.repeat(x, steps, axis=0)
     every = [watcher, *callbacks]
