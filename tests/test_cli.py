@@ -44,7 +44,9 @@ def test_compare_trains_prints_and_writes(path: Path, capsys: pytest.CaptureFixt
     assert "pqc_dense on iris: 2 seeds, 2 epochs, batches of 32" in printed
     for line in ("^Hybrid ", "^Dense same parameters ", "^Dense same width "):
         assert re.search(line + r" +\d+\.\d ± \d+\.\d % +\d+ ", printed, re.MULTILINE)
-    assert "Too few seeds to tell (2 paired seeds, and 7 is the least) for the matched" in printed
+    assert (
+        "Too few seeds to tell (2 paired seeds, at least 7 are needed) for the matched" in printed
+    )
     assert f"Rows: {path}" in printed
     rows = read_rows(path)
     assert [row.error for row in rows] == [None] * 6

@@ -65,8 +65,8 @@ def one(planted: made_rows.Planted, **more: object) -> Frontier:
         (
             {"hybrid": UP, "dense_same_parameters": UP},
             5,
-            "Too few seeds to tell (5, and 6 is the least): 160 against 160, to reach 95 % of the "
-            "best accuracy (85.5 %).",
+            "Too few seeds to tell (5, at least 6 are needed): 160 against 160, to reach 95 % of "
+            "the best accuracy (85.5 %).",
         ),
         (
             {"hybrid": LOW, "dense_same_parameters": LOW, "frozen_circuit": UP},
@@ -134,7 +134,7 @@ def test_what_smaller_sizes_leave_open_is_said(planted: made_rows.Planted, said:
 def test_too_few_seeds_are_those_of_the_contender_that_has_the_fewest() -> None:
     fails = [("hybrid", seed) for seed in range(4, 10)]
     said = frontiers.sentence(one({"hybrid": EARLY, "dense_same_parameters": UP}, fails=fails))
-    assert said.startswith("Too few seeds to tell (4, and 6 is the least): 40 against 160,")
+    assert said.startswith("Too few seeds to tell (4, at least 6 are needed): 40 against 160,")
 
 
 def test_a_best_score_not_over_0_has_no_shares() -> None:
@@ -174,7 +174,7 @@ def test_notes_say_what_is_left_out() -> None:
     said = " ".join(frontiers.notes(frontier))
     assert "Not compared by trainable parameters" in said
     assert "the MLP 2,000 to 9,000." in said
-    assert "4 runs failed and are in no mean." in said
+    assert "4 runs failed and are left out of all means." in said
     assert "Nothing is said of seconds" not in said
 
 
