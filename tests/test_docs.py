@@ -6,6 +6,7 @@ import base64
 import importlib
 import importlib.util
 import inspect
+import json
 import os
 import pkgutil
 import re
@@ -178,6 +179,36 @@ def test_formulas_are_set_without_a_script(site: Path) -> None:
         # LaTeX that no one set would be read as it stands.
         text = re.sub(r"<(pre|code|script|style|svg|math)\b.*?</\1>", "", page, flags=re.DOTALL)
         assert re.findall(r"\$[^$]*\\[a-z]+[^$]*\$", text) == []
+
+
+def test_mike_deploys_a_version_and_only_such_a_site_lists_versions(
+    site: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("mike")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# A page\n")
+    lines = [
+        f"INHERIT: {DOCS.parent / 'mkdocs.yml'}",
+        f"hooks: [{DOCS / 'hooks.py'}]",
+        "plugins: []",
+        "extra_css: []",
+        "strict: false",
+        "nav: [index.md]",
+    ]
+    (tmp_path / "mkdocs.yml").write_text("\n".join(lines))
+    place = {"cwd": tmp_path, "text": True, "check": True, "stdout": subprocess.PIPE}
+    run: Callable[..., str] = lambda *command: subprocess.run(command, **place).stdout  # noqa: E731
+    run("git", "init", "--quiet")
+    run("git", "config", "user.name", "a reader")
+    run("git", "config", "user.email", "reader@example.org")
+    mike = (sys.executable, "-c", "from mike import driver; driver.main()")
+    run(*mike, "deploy", "--quiet", "0.1", "latest")
+    (version,) = json.loads(run("git", "show", "gh-pages:versions.json"))
+    assert (version["version"], version["aliases"]) == ("0.1", ["latest"])
+    deployed = run("git", "show", "gh-pages:0.1/index.html")
+    read_from_disk = (site / "index.html").read_text(encoding="utf-8")
+    found = [re.search(r'"provider":\s*"mike"', page) for page in (deployed, read_from_disk)]
+    assert [one is not None for one in found] == [True, False]
 
 
 def test_the_search_index_knows_the_layers(site: Path) -> None:
