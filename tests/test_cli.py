@@ -123,7 +123,8 @@ def test_ctrl_c_leaves_whole_rows_and_one_line(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        f"qkeras-hybrid: stopped with 4 of 9 runs in {path}. The same command goes on from there.\n"
+        f"qkeras-hybrid: stopped with 4 of 9 runs in {path}. The same command continues from "
+        "there.\n"
     )
     assert len(read_rows(path)) == 4
     runs.stops_at = -1

@@ -305,7 +305,7 @@ def test_a_small_version_of_the_suite_ends_in_a_report(
     report.render(list(rows.values()), tmp_path)
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "ising_phases" in page
-    assert "took what a lab reports of the same samples (shadows, from 100 copies of each)" in page
+    assert "took a lab's report of the same samples (shadows, from 100 copies of each)" in page
 
 
 # Two copies, and environments.

@@ -412,7 +412,7 @@ def test_plan_says_runs_time_memory_and_hardware_and_writes_nothing(
     assert cli.main(["plan", suite]) == 0
     assert lines(capsys) == [
         "Suite small: 4 runs in 1 comparison; 4 are done, 0 missing.",
-        "On hardware: no run that is missing has circuits.",
+        "On hardware: no missing run has circuits.",
     ]
     Path("other.toml").write_text(SUITE.replace("iris", "wine"))
     stored = ["--rows", "results/small/results.jsonl"]
@@ -519,7 +519,7 @@ def test_a_limit_that_is_none_is_refused(
 
 def test_a_limit_is_of_this_machine(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", suite, "--max-hours", "1", "--ray", "192.0.2.1:6379"]) == 2
-    assert "of this machine" in capsys.readouterr().err
+    assert "for this machine" in capsys.readouterr().err
 
 
 def test_compare_is_asked_too(

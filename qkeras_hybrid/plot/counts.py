@@ -53,10 +53,10 @@ def probabilities(
         shots: None for exact probabilities, or the number of measurements.
         level: The level of the intervals.
         interval: "wilson", or "exact" for Clopper and Pearson's.
-        most: How many outcomes are drawn at most: the most probable ones.
+        most: The most outcomes to draw: the most probable ones.
         seed: The seed of the measurements.
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
-        ax: Axes of Matplotlib's to draw into.
+        ax: Matplotlib axes to draw into.
 
     Returns:
         A figure of Matplotlib's with an alt text, or `ax`.

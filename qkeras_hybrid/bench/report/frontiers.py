@@ -93,7 +93,7 @@ def _nothing(one: Frontier) -> str:
         return "There are no rows of the hybrid to compare with."
     if not one.reaches and not one.best > 0:
         return (
-            f"No contender has a {metric_of(one.metric).label} over 0: so there is no share of "
+            f"No contender has a {metric_of(one.metric).label} over 0, so there is no share of "
             "the best score to reach."
         )
     if far:
