@@ -158,7 +158,7 @@ def check_is_free(name: str, table: dict[str, Any], folder: Path, root: Path) ->
         "is a name of Python's own": set(dir(builtins)),
         "is a name that the template uses": used & {public},
         # By its name, Keras finds the class of a saved object.
-        "is the name of another class": classes(root),
+        "is the name of another class": saved_classes(root),
         "is a name in the package": set().union(*map(names_at_top, inits)),
         "is a folder of the package": {path.name for path in package.iterdir() if path.is_dir()},
         "is registered": set(known[listed]) if listed else set(),
@@ -203,10 +203,11 @@ def names_at_top(path: Path) -> set[str]:
     return names
 
 
-def classes(root: Path) -> set[str]:
-    """Returns the names of all classes of the package."""
+def saved_classes(root: Path) -> set[str]:
+    """Returns the names of all classes of the package that Keras saves and loads."""
     texts = [path.read_text(encoding="utf-8") for path in (root / PACKAGE).rglob("*.py")]
-    return {name for text in texts for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
+    pattern = r"^@\S*register_keras_serializable\(.*\)\n(?:@.*\n)*class (\w+)"
+    return {name for text in texts for name in re.findall(pattern, text, re.MULTILINE)}
 
 
 def first_line(source: str, public: str) -> str:
@@ -250,8 +251,7 @@ def edited(text: str, edit: dict[str, Any]) -> str:
             return with_lines(text, index + 1, index + 1, [indent(found) + line])
         case {"line": line, "end_of": start}:
             index, found = only_line(text, start)
-            lines = text.split("\n")
-            end = next(i for i in range(index + 1, len(lines)) if indent(lines[i]) == indent(found))
+            end = closing_line(text, index)
             return with_lines(text, end, end, [f"{indent(found)}    {line}"])
         case {"change": line}:
             return with_change(text, line)
@@ -264,6 +264,17 @@ def only_line(text: str, start: str) -> tuple[int, str]:
     if len(found) != 1:
         raise RefusedError(f"one line must start with {start!r}, but {len(found)} do.")
     return found[0]
+
+
+def closing_line(text: str, index: int) -> int:
+    """Returns the number of the line that closes what a line opens: the next as far to the left."""
+    lines = text.split("\n")
+    for i in range(index + 1, len(lines)):
+        if lines[i] and indent(lines[i]) == indent(lines[index]):
+            if lines[i].strip() in (")", "]"):
+                return i
+            break
+    raise RefusedError(f"no line closes {lines[index].strip()!r}.")
 
 
 def indent(line: str) -> str:
@@ -310,9 +321,8 @@ def with_import(text: str, module: str, name: str) -> str:
 def with_export(text: str, name: str) -> str:
     """Returns a module's text with a name more in `__all__`, where Ruff sorts it."""
     start, _ = only_line(text, "__all__ = [")
-    lines = text.split("\n")
-    end = next((i for i in range(start, len(lines)) if lines[i] == "]"), start)
-    names = [line.strip(' ",') for line in lines[start + 1 : end]] + [name]
+    end = closing_line(text, start)
+    names = [line.strip(' ",') for line in text.split("\n")[start + 1 : end]] + [name]
     new = [f'    "{each}",' for each in sorted(names, key=order_of_names)]
     return with_lines(text, start + 1, end, new)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import logging
+import os
 import re
 import shutil
 import subprocess
@@ -56,7 +57,12 @@ def _title(notebook: Path) -> str:
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Lists the notebooks in the navigation, after the page of the tutorials."""
+    """Lists the notebooks in the navigation, after the page of the tutorials.
+
+    Only a site that mike deploys has a list of versions; others would ask for it in vain.
+    """
+    if "MIKE_DOCS_VERSION" not in os.environ:
+        config.extra.pop("version", None)
     pages = [{_title(path): f"{NOTEBOOKS.name}/{path.name}"} for path in _notebooks()]
     for entry in config.nav or ():
         if entry == {"Tutorials": "tutorials.md"}:

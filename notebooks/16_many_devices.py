@@ -78,7 +78,7 @@ import numpy as np
 
 from qkeras_hybrid import PQCDense, datasets
 
-EPOCHS, SAMPLES, BATCH = 4, 256, 32
+EPOCHS, SAMPLES, BATCH = 3, 128, 32
 killed_in, seed = int(sys.argv[1]), int(sys.argv[2])
 
 if "KERAS_DISTRIBUTION_NUM_PROCESSES" in os.environ:
@@ -91,7 +91,7 @@ model = keras.Sequential(
     [
         keras.Input((30,)),
         keras.layers.Dense(4, activation="tanh"),
-        PQCDense(4, n_layers=2, engine="statevector"),
+        PQCDense(4, n_layers=1, engine="statevector"),
         keras.layers.Dense(2),
     ]
 )
@@ -125,7 +125,7 @@ class Killed(keras.callbacks.Callback):
         self.now = epoch == killed_in and place == count - 1
 
     def on_train_batch_end(self, batch, logs=None):
-        if self.now and batch == 4:
+        if self.now and batch == 2:
             os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -200,14 +200,18 @@ for name, run in runs.items():
 # %% [markdown]
 # ## A process is lost
 #
-# Now the second process is killed in the middle of the second epoch. The training is lost, but the
-# backup of the first epoch is there. The same command again goes on from it.
+# Now the second process is killed in the middle of the second epoch. The first can't go on without
+# it. But the backup of the first epoch is there.
 
 # %%
 lost = start("lost", 2, killed_in=1)
 print("the run with the killed process returned", lost)
 print("in its folder:", *sorted(path.name for path in (FOLDER / "lost").iterdir()))
 
+# %% [markdown]
+# The same command again goes on from the backup:
+
+# %%
 runs["killed, resumed"] = start("lost", 2)
 print("the second run began after epoch", runs["killed, resumed"]["first"])
 
@@ -285,7 +289,7 @@ else:
 # The second half of each batch.
 #
 # ```python
-# mine = np.arange(256).reshape(-1, 2, 16)[:, 1].ravel()
+# mine = np.arange(128).reshape(-1, 2, 16)[:, 1].ravel()
 # print(mine[:32])
 # assert mine[:32].tolist() == [*range(16, 32), *range(48, 64)]
 # ```

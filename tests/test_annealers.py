@@ -158,7 +158,7 @@ def test_any_sampler_of_dimods_solves() -> None:
 @pytest.mark.parametrize(
     ("answer", "complaint"),
     [
-        ({"returned": None}, "no dimod.SampleSet"),
+        ({"returned": None}, "not a dimod.SampleSet"),
         ({"rows": 0}, "no samples"),
         ({"labels": [0, 7]}, "other variables than the problem"),
         ({"broken": 0.9}, "90% are broken.*chain_strength"),

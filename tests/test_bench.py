@@ -526,6 +526,60 @@ def test_the_own_settings_of_a_task_are_the_first_that_tuning_tries(
     assert tried[2] != own
 
 
+@pytest.mark.parametrize("contender", ["hybrid", "rbf_svc"])
+def test_timing_takes_the_hyperparameters_that_were_found_before(
+    contender: str, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    space = {
+        "learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True},
+        "model.n_layers": {"type": "int", "low": 1, "high": 3},
+    }
+    given = {"trials": 2, "seconds": 600, "folds": 2, "search_space": space}
+    task = dataclasses.replace(TASK, contender=contender, tuning=given)
+    found = bench.run_task(task, alone=False)
+    assert found.error is None
+    # What another search would not find, and a clock that stopped it.
+    names = ("learning_rate", "model.n_layers") if contender == "hybrid" else ("C", "gamma")
+    ours = dict(zip(names, (0.0123, 3) if contender == "hybrid" else (1.25, 0.31), strict=True))
+    assert set(ours) <= set(found.hyperparameters)
+    searched = {**found.tuning, "trials": 1, "stopped_by": "time"}
+    with Results(path) as results:
+        results.append(
+            dataclasses.replace(
+                found, hyperparameters={**found.hyperparameters, **ours}, tuning=searched
+            )
+        )
+
+        def search(*arguments: Any, **options: Any) -> None:
+            raise AssertionError("searched anew")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(contenders.tuning, "tune", search)
+            (again,) = bench.run([task], results, timing=True)
+    assert again.error is None
+    assert again.timing_comparable
+    assert again.task == found.task
+    assert {name: again.hyperparameters[name] for name in ours} == ours
+    assert again.tuning == searched
+    if contender == "hybrid":
+        deeper = models.build({**TASK.model, "n_layers": 3}, datasets.load("iris"))
+        assert again.parameters == deeper.count_params()
+
+
+def test_a_row_that_lacks_what_is_searched_is_no_search(path: Path) -> None:
+    space = {"learning_rate": {"type": "float", "low": 1e-3, "high": 0.1, "log": True}}
+    given = {"trials": 1, "seconds": 600, "folds": 2, "search_space": space}
+    task = dataclasses.replace(TASK, tuning=given)
+    earlier = dataclasses.replace(
+        runner.failed(task, None), test_score=0.5, tuning={"trials": 1}, hyperparameters={}
+    )
+    row = bench.run_task(task, earlier=earlier)
+    assert row.error is None
+    assert row.tuning["stopped_by"] == "trials"
+    # Without tuning there is nothing to take.
+    assert bench.run_task(TASK, earlier=earlier).hyperparameters == TASK.training
+
+
 def test_own_settings_outside_the_space_are_left_to_the_search(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -616,7 +670,12 @@ class Trainer:
         monkeypatch.setattr(runner, "run_task", self)
 
     def __call__(
-        self, task: Task, on_epoch: runner.OnEpoch, alone: bool = True, fast: bool = False
+        self,
+        task: Task,
+        on_epoch: runner.OnEpoch,
+        alone: bool = True,
+        fast: bool = False,
+        earlier: Row | None = None,
     ) -> Row:
         if len(self.ran) == self.stops_at:
             raise KeyboardInterrupt
@@ -966,4 +1025,4 @@ def test_notes_tell_of_a_mismatch_a_twin_a_failure_and_other_machines() -> None:
     assert "Dense same parameters and Dense same width are the same network here" in said
     assert "1 run of 9 failed and is not in the means" in said
     assert "RuntimeError: out of [qubits]" in said
-    assert "their seconds don't compare" in said
+    assert "their seconds are not comparable" in said

@@ -17,6 +17,7 @@ import qkeras_hybrid
 from qkeras_hybrid import cli, datasets, encodings, engines
 from qkeras_hybrid.bench import execution, models, runner, suite
 from qkeras_hybrid.bench.results import Results, read_rows
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import pairs_needed
 from qkeras_hybrid.cli import listing
 from qkeras_hybrid.noise.rules import KINDS
@@ -43,7 +44,9 @@ def test_compare_trains_prints_and_writes(path: Path, capsys: pytest.CaptureFixt
     assert "pqc_dense on iris: 2 seeds, 2 epochs, batches of 32" in printed
     for line in ("^Hybrid ", "^Dense same parameters ", "^Dense same width "):
         assert re.search(line + r" +\d+\.\d ± \d+\.\d % +\d+ ", printed, re.MULTILINE)
-    assert "Too few seeds to tell (2 paired seeds, and 7 is the least) for the matched" in printed
+    assert (
+        "Too few seeds to tell (2 paired seeds, at least 7 are needed) for the matched" in printed
+    )
     assert f"Rows: {path}" in printed
     rows = read_rows(path)
     assert [row.error for row in rows] == [None] * 6
@@ -83,7 +86,9 @@ class Runs:
         self.stops_at = -1
         self.fails = ""
 
-    def __call__(self, task: runner.Task, on_epoch: runner.OnEpoch, fast: bool) -> dict[str, Any]:
+    def __call__(
+        self, task: runner.Task, on_epoch: runner.OnEpoch, fast: bool, earlier: Row | None
+    ) -> dict[str, Any]:
         if self.count == self.stops_at:
             raise KeyboardInterrupt
         self.count += 1
@@ -118,7 +123,8 @@ def test_ctrl_c_leaves_whole_rows_and_one_line(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        f"qkeras-hybrid: stopped with 4 of 9 runs in {path}. The same command goes on from there.\n"
+        f"qkeras-hybrid: stopped with 4 of 9 runs in {path}. The same command continues from "
+        "there.\n"
     )
     assert len(read_rows(path)) == 4
     runs.stops_at = -1

@@ -105,7 +105,9 @@ def test_a_suite_runs_writes_and_becomes_a_page(
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Takes the place of training."""
 
-    def run(task: Task, on_epoch: runner.OnEpoch, fast: bool) -> dict[str, Any]:
+    def run(
+        task: Task, on_epoch: runner.OnEpoch, fast: bool, earlier: Row | None
+    ) -> dict[str, Any]:
         if task.contender == "linear" and Path("fails").exists():
             raise RuntimeError("the circuit caught fire")
         return {
@@ -313,7 +315,7 @@ def test_a_second_run_on_the_same_file_is_refused(
         (["small.toml", "--model", "nowhere.py:build"], "nowhere.py"),
         (["small.toml", "--workers", "0"], "--workers"),
         (["small.toml", "--workers", "2", "--ray", "auto"], "exclude each other"),
-        (["small.toml", "--timing", "--workers", "2"], "one after the other"),
+        (["small.toml", "--timing", "--workers", "2"], "one at a time"),
         (["unknown.toml"], r"unknown.toml, line 8: .*no argument 'colour'"),
         (["holes.toml"], r"holes.toml, line 8: .*holes.csv.*line 3"),
     ],

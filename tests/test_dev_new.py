@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -209,9 +210,9 @@ def test_the_site_builds_and_the_code_of_the_pages_runs(made: Path) -> None:
         (["engine", "auto"], "'auto' means something else"),
         (["engine", "native"], "'NativeEngine' is the name of another class"),
         (["engine", "services"], "'services' is a name in the package"),
-        (["engine", "remote"], "'RemoteEngine' is the name of another class"),
+        (["engine", "remote"], "'RemoteEngine' is a name in the package"),
         (["layer", "quantum_kernel"], "quantum_kernel.py exists already"),
-        (["layer", "program"], "'Program' is the name of another class"),
+        (["layer", "program"], "'Program' is a name in the package"),
         (["dataset", "iris"], "'iris' is registered"),
         (["dataset", "load"], "'load' is a name"),
         (["dataset", "print"], "'print' is a name of Python's own"),
@@ -233,6 +234,26 @@ def test_what_can_not_be_made_is_refused_and_nothing_is_written(
     assert said.err.endswith("Nothing was written.\n")
     assert said.out == ""
     assert state(tree) == before
+
+
+def test_the_commands_that_the_documents_show_work(new: ModuleType, tree: Path) -> None:
+    texts = [path.read_text(encoding="utf-8") for path in (tree / "docs").rglob("write-an-*.md")]
+    texts += [(tree / "docs/guides/write-a-layer.md").read_text(encoding="utf-8")]
+    texts += [(tree / "CONTRIBUTING.md").read_text(encoding="utf-8")]
+    shown = re.findall(r"python3 dev\.py new (\w+) (\w+)", "\n".join(texts))
+    assert {kind for kind, _ in shown} == {"encoding", "ansatz", "engine", "layer"}
+    for kind, name in shown:
+        assert f"tests/test_{name}_{kind}.py" in new.new_texts(kind, name, tree)
+
+
+def test_all_classes_that_keras_saves_are_known(new: ModuleType, root: Path) -> None:
+    found = new.saved_classes(root)
+    decorators = [
+        path.read_text(encoding="utf-8").count("\n@keras.saving.register_keras_serializable(")
+        for path in (root / "qkeras_hybrid").rglob("*.py")
+    ]
+    assert {"AngleEncoding", "NativeEngine", "PQCDense", "Sim"} <= found
+    assert sum(decorators) >= len(found) > 50
 
 
 def test_what_exists_is_not_made_again(new: ModuleType, made: Path) -> None:
@@ -320,6 +341,12 @@ def test_if_a_file_can_not_be_written_all_are_as_they_were(
     assert new.main(["layer", "mine"], tree) == 2
     assert "No space left" in capsys.readouterr().err
     assert {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()} == texts
+
+
+@pytest.mark.parametrize("text", ['__all__ = ["a"]\nb = 1\n', "__all__ = [\n", "other = []\n"])
+def test_a_list_of_another_form_is_refused(new: ModuleType, text: str) -> None:
+    with pytest.raises(new.RefusedError, match=r"no line closes|one line must start"):
+        new.with_export(text, "name")
 
 
 def test_a_changelog_without_additions_gets_the_heading(new: ModuleType) -> None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import importlib.util
+import inspect
+import json
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -18,6 +22,7 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 import devtools
+import qkeras_hybrid as qh
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -176,9 +181,75 @@ def test_formulas_are_set_without_a_script(site: Path) -> None:
         assert re.findall(r"\$[^$]*\\[a-z]+[^$]*\$", text) == []
 
 
+def test_mike_deploys_a_version_and_only_such_a_site_lists_versions(
+    site: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("mike")
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "index.md").write_text("# A page\n")
+    lines = [
+        f"INHERIT: {DOCS.parent / 'mkdocs.yml'}",
+        f"hooks: [{DOCS / 'hooks.py'}]",
+        "plugins: []",
+        "extra_css: []",
+        "strict: false",
+        "nav: [index.md]",
+    ]
+    (tmp_path / "mkdocs.yml").write_text("\n".join(lines))
+    place = {"cwd": tmp_path, "text": True, "check": True, "stdout": subprocess.PIPE}
+    run: Callable[..., str] = lambda *command: subprocess.run(command, **place).stdout  # noqa: E731
+    run("git", "init", "--quiet")
+    run("git", "config", "user.name", "a reader")
+    run("git", "config", "user.email", "reader@example.org")
+    mike = (sys.executable, "-c", "from mike import driver; driver.main()")
+    run(*mike, "deploy", "--quiet", "0.1", "latest")
+    (version,) = json.loads(run("git", "show", "gh-pages:versions.json"))
+    assert (version["version"], version["aliases"]) == ("0.1", ["latest"])
+    deployed = run("git", "show", "gh-pages:0.1/index.html")
+    read_from_disk = (site / "index.html").read_text(encoding="utf-8")
+    found = [re.search(r'"provider":\s*"mike"', page) for page in (deployed, read_from_disk)]
+    assert [one is not None for one in found] == [True, False]
+
+
 def test_the_search_index_knows_the_layers(site: Path) -> None:
     index = (site / "search" / "search_index.json").read_text(encoding="utf-8")
     assert "PQCDense" in index
+
+
+def test_the_reference_has_every_public_name(site: Path) -> None:
+    anchors: set[str] = set()
+    for path in (site / "reference").glob("*.html"):
+        anchors.update(re.findall(r'\bid="([^"]+)"', path.read_text(encoding="utf-8")))
+    names = [m.name for m in pkgutil.iter_modules(qh.__path__) if not m.name.startswith("_")]
+    modules = [qh, *(importlib.import_module(f"{qh.__name__}.{name}") for name in names)]
+    public = [m for name, m in sys.modules.items() if name.startswith(qh.__name__)]
+    missing = []
+    for module in modules:
+        own = [
+            name
+            for name, value in vars(module).items()
+            if getattr(value, "__module__", None) == module.__name__ and not name.startswith("_")
+        ]
+        for name in getattr(module, "__all__", own):
+            value = getattr(module, name)
+            if inspect.isclass(value) or inspect.isfunction(value):
+                # Where it is documented: where it is defined, or in a package that offers it.
+                at = {f"{m.__name__}.{name}" for m in public if getattr(m, name, None) is value}
+                if not anchors & at:
+                    missing.append(f"{module.__name__}.{name}")
+            elif inspect.ismodule(value) and value.__name__ not in anchors:
+                missing.append(value.__name__)
+    assert missing == []
+    # By task, too: each page of the reference, and each name of the package itself.
+    overview = (site / "reference" / "index.html").read_text(encoding="utf-8")
+    article = overview[overview.index("<article") : overview.index("</article>")]
+    tasks = set(re.findall(r'href="(?:[\w-]+\.html)?#qkeras_hybrid\.[\w.]*?(\w+)"', article))
+    classes = {
+        name
+        for name in qh.__all__
+        if inspect.isroutine(getattr(qh, name)) or inspect.isclass(getattr(qh, name))
+    }
+    assert classes - tasks == set()
 
 
 @pytest.fixture(name="browser", scope="module")

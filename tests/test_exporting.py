@@ -521,7 +521,7 @@ def test_the_command_writes_checks_and_prints(
     assert said.err == f"qkeras-hybrid: exporting {saved} to ONNX ...\n"
 
     assert cli.main(["export", str(saved), *options]) == 2
-    assert "model.onnx is there already; --overwrite replaces it." in capsys.readouterr().err
+    assert "model.onnx exists already; --overwrite replaces it." in capsys.readouterr().err
     more = ["--int8", "--overwrite", "--data", str(folder / "x.npz")]
     assert cli.main(["export", str(saved), *more]) == 0
     assert "(int8" in capsys.readouterr().out

@@ -42,7 +42,7 @@ def one(planted: made_rows.Planted, **more: object) -> Frontier:
             {"hybrid": EARLY, "dense_same_parameters": LOW},
             10,
             "The hybrid needs fewer parameters than any classical network of its sizes: 40 to "
-            "reach 95 % of the best accuracy (85.5 %), which no other reaches.",
+            "reach 95 % of the best accuracy (85.5 %), which no classical network reaches.",
         ),
         (
             {"hybrid": UP, "linear": EARLY, "dense_same_parameters": UP},
@@ -53,8 +53,8 @@ def one(planted: made_rows.Planted, **more: object) -> Frontier:
         (
             {"hybrid": LOW, "dense_same_parameters": UP},
             10,
-            "The hybrid needs more parameters than it had: no size of it reaches 95 % of the best "
-            "accuracy (85.5 %); the matched Dense does with 160.",
+            "No size of the hybrid that was run reaches 95 % of the best accuracy (85.5 %); the "
+            "matched Dense does with 160.",
         ),
         (
             {"hybrid": UP, "dense_same_parameters": UP},
@@ -65,8 +65,8 @@ def one(planted: made_rows.Planted, **more: object) -> Frontier:
         (
             {"hybrid": UP, "dense_same_parameters": UP},
             5,
-            "Too few seeds to tell (5, and 6 is the least): 160 against 160, to reach 95 % of the "
-            "best accuracy (85.5 %).",
+            "Too few seeds to tell (5, at least 6 are needed): 160 against 160, to reach 95 % of "
+            "the best accuracy (85.5 %).",
         ),
         (
             {"hybrid": LOW, "dense_same_parameters": LOW, "frozen_circuit": UP},
@@ -115,15 +115,14 @@ def test_what_noise_leaves_open_is_said_with_intervals() -> None:
             },
             "It can't be told whether the hybrid needs fewer or more parameters than the matched "
             "Dense: 20 [20, 20] against 30 [30, 30], to reach 95 % of the best accuracy (92.2 %). "
-            "The smallest sizes of the hybrid and the matched Dense already reach it, so smaller "
-            "ones should be run to tell.",
+            "The smallest sizes of the hybrid and the matched Dense already reach it: run smaller "
+            "ones to decide.",
         ),
         (
             {"hybrid": [(25, 0.97), (60, 0.97)], "linear_model": [(15, 0.97), (15, 0.97)]},
             "It can't be told whether the hybrid needs fewer or more parameters than the linear "
             "model: 25 [25, 25] against 15 [15, 15], to reach 95 % of the best accuracy (92.2 %). "
-            "The smallest size of the hybrid already reaches it, so smaller ones should be run to "
-            "tell.",
+            "The smallest size of the hybrid already reaches it: run smaller ones to decide.",
         ),
     ],
 )
@@ -134,13 +133,15 @@ def test_what_smaller_sizes_leave_open_is_said(planted: made_rows.Planted, said:
 def test_too_few_seeds_are_those_of_the_contender_that_has_the_fewest() -> None:
     fails = [("hybrid", seed) for seed in range(4, 10)]
     said = frontiers.sentence(one({"hybrid": EARLY, "dense_same_parameters": UP}, fails=fails))
-    assert said.startswith("Too few seeds to tell (4, and 6 is the least): 40 against 160,")
+    assert said.startswith("Too few seeds to tell (4, at least 6 are needed): 40 against 160,")
 
 
 def test_a_best_score_not_over_0_has_no_shares() -> None:
     planted = {"hybrid": [(10, -0.5), (20, -0.2)], "linear": [(10, -0.3), (20, -0.4)]}
     said = frontiers.sentence(one(planted, metric="r2"))
-    assert said == ("No contender has a R² over 0: there is no share of the best to reach.")
+    assert said == (
+        "No contender has a R² over 0, so there is no share of the best score to reach."
+    )
 
 
 def test_of_several_frontiers_the_counts_are_said() -> None:
@@ -174,8 +175,8 @@ def test_notes_say_what_is_left_out() -> None:
     said = " ".join(frontiers.notes(frontier))
     assert "Not compared by trainable parameters" in said
     assert "the MLP 2,000 to 9,000." in said
-    assert "4 runs failed and are in no mean." in said
-    assert "Nothing is said of seconds" not in said
+    assert "4 runs failed and are left out of all means." in said
+    assert "Seconds of training are not compared" not in said
 
 
 @pytest.fixture(scope="module")

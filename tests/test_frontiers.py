@@ -15,6 +15,7 @@ import scipy.stats
 import made_rows
 from made_rows import frontier as rows
 from qkeras_hybrid.bench.statistics import Frontier, frontiers, fronts
+from qkeras_hybrid.bench.statistics.contests import needs
 from qkeras_hybrid.bench.statistics.fronts import (
     Needed,
     Scores,
@@ -173,6 +174,91 @@ def test_noise_leaves_needs_open() -> None:
     contest = one.contests["linear"]
     assert contest.need == "can't be told"
     assert contest.low <= 1 <= contest.high
+
+
+def false_claims(ours: list[float], theirs: list[float], n: int, k: int, spread: float) -> float:
+    """The share of draws in which fewer or more is said of needs that are the same in truth.
+
+    Args:
+        ours: The true scores of the hybrid by size.
+        theirs: Those of the others; all have the same sizes.
+        n: The number of seeds.
+        k: The number of others.
+        spread: The standard deviation of scores over seeds.
+    """
+    names = ["hybrid", *CLASSICAL[:k]]
+    rng, drawn = np.random.default_rng(n), weights(n, 999)
+    costs = np.array([20.0, 40, 80, 160, 320])
+    claims, draws = 0, 300
+    for _ in range(draws):
+        compared = {
+            name: Scores(costs, np.array([true]).T + rng.normal(0, spread, (5, n)))
+            for name, true in zip(names, [ours, *[theirs] * k], strict=True)
+        }
+        *_, each, thriftiest = needs(compared, drawn, 1)
+        assert thriftiest is not None
+        claims += {"fewer", "more"} & {
+            thriftiest.need,
+            *(one.need for one in each.values()),
+        } != set()
+    return claims / draws
+
+
+CLASSICAL = ("dense_same_parameters", "linear", "low_rank_dense", "hashed_dense", "mlp")
+FLAT, RISING = [0.7, 0.9, 0.9, 0.9, 0.9], [0.8, 0.84, 0.86, 0.88, 0.9]
+# What just reaches 95 % of the best with the second size, and what just fails with the first.
+BARELY, NOT_YET = [0.7, 0.8551, 0.9, 0.9, 0.9], [0.8549, 0.9, 0.9, 0.9, 0.9]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [6, 10])
+@pytest.mark.parametrize(
+    ("ours", "theirs", "k", "spread"),
+    [
+        (RISING, RISING, 1, 0.03),
+        # The thriftiest of several is so by chance.
+        (FLAT, FLAT, 5, 0.1),
+        (RISING, RISING, 5, 0.03),
+        # On the edge of another truth, in each of its directions.
+        (BARELY, FLAT, 1, 0.02),
+        (FLAT, BARELY, 1, 0.02),
+        (FLAT, NOT_YET, 1, 0.02),
+    ],
+)
+def test_what_is_claimed_of_equal_needs_is_rarely_false(
+    ours: list[float], theirs: list[float], k: int, spread: float, n: int
+) -> None:
+    # 5 %, and what 300 draws may differ from it by chance, with two standard errors.
+    assert false_claims(ours, theirs, n, k, spread) <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 300)
+
+
+def test_the_thriftiest_of_equals_is_not_less_by_chance() -> None:
+    # Of six contenders that are the same, with the largest spread, "more" was said in 17 %.
+    names = ["hybrid", *CLASSICAL]
+    rng, drawn = np.random.default_rng(6), weights(6, 999)
+    said = []
+    for _ in range(60):
+        compared = {
+            name: Scores(
+                np.array([20.0, 40, 80]), np.array([[0.7, 0.9, 0.9]]).T + rng.normal(0, 0.1, (3, 6))
+            )
+            for name in names
+        }
+        thriftiest = needs(compared, drawn, 1)[-1]
+        assert thriftiest is not None
+        said.append(thriftiest.need)
+    # 5 % of 60, and two standard errors
+    assert sum(one in ("more", "fewer") for one in said) <= 6
+
+
+def test_widened_percentiles_are_students_interval() -> None:
+    values = np.random.default_rng(3).normal(0.8, 0.05, (1, 6))
+    found = fronts.widened(fronts.means(values, weights(6)), values, 0.05)
+    assert found[0] == pytest.approx(values.mean())
+    student = scipy.stats.t.interval(0.95, 5, values.mean(), scipy.stats.sem(values[0]))
+    # The bootstrap's shape is not the normal one.
+    slack = 0.1 * (student[1] - student[0])
+    assert np.quantile(found[1:], [0.025, 0.975]) == pytest.approx(student, abs=slack)
 
 
 def test_the_thriftiest_is_classical_and_looked_for_among_all() -> None:

@@ -294,13 +294,16 @@ def test_a_generator_is_saved_and_loaded(name: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_bits_pass_as_they_are_and_the_loss_is_added_in_training_alone(name: str) -> None:
+def test_bits_pass_as_they_are_and_the_loss_is_added(name: str) -> None:
     layer = built(GENERATORS[name](), 3)
     for rows in (np.ones((1, 3), "float32"), np.zeros((5, 3), "float32")):
         np.testing.assert_array_equal(ops.convert_to_numpy(layer(rows, training=True)), rows)
         assert math.isfinite(float(layer.losses[0])) and float(layer.losses[0]) != 0
         layer(rows)
-        assert [float(value) for value in layer.losses] == [0]
+        (found,) = (float(value) for value in layer.losses)
+        assert math.isfinite(found) and found != 0
+        layer(rows)
+        assert [float(value) for value in layer.losses] == [found]  # nothing is drawn anew
     assert tuple(layer(np.zeros((0, 3), "float32")).shape) == (0, 3)
     with pytest.raises(ValueError, match=r"\(batch, n_bits\)"):
         layer(np.zeros((2, 2, 3), "float32"))
@@ -337,6 +340,82 @@ def test_beyond_twenty_bits_a_circuit_is_compared_without_samples() -> None:
     (row,) = found.generators
     assert math.isfinite(row.distance) and math.isnan(row.log_likelihood)
     assert row.parameters == 253
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_validation_has_the_loss_of_other_bits(name: str) -> None:
+    layer = GENERATORS[name]()
+    model = keras.Sequential([keras.Input((3,)), layer])
+    model.compile(keras.optimizers.SGD(0.0))  # the weights stay
+    rng = np.random.default_rng(0)
+    x, other = rng.integers(0, 2, (64, 3)), np.repeat([[0, 1, 0]], 32, axis=0)
+    history = model.fit(x, validation_data=(other, None), epochs=2, verbose=0).history
+    first, second = history["val_loss"]
+    assert first == second != 0
+    if name == "iqp":
+        # An estimate of the distance, whose standard error `distance` tells of 20 such.
+        mean, error = layer.distance(other, 20, seed=1)
+        assert first == pytest.approx(mean, abs=5 * error * math.sqrt(20))
+    elif name == "born":
+        data = np.eye(8)[2]
+        wanted = exact_distance(layer.probabilities(), data, default_bandwidths(3))
+        assert first == pytest.approx(wanted, rel=1e-4)
+    else:
+        assert first == pytest.approx(-np.mean(layer.log_likelihood(other)), rel=1e-4)
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+@pytest.mark.parametrize("value", [0.5, -1.0, 2.0, math.nan])
+def test_what_is_no_bit_is_refused(name: str, value: float) -> None:
+    layer = GENERATORS[name]()
+    model = keras.Sequential([keras.Input((3,)), layer])
+    x = np.zeros((4, 3), "float32")
+    x[2, 1] = value
+    with pytest.raises(ValueError, match=f"must have bits 0 and 1, but got {value}"):
+        layer(x, training=True)
+    if value == 0.5:
+        model.compile(keras.optimizers.SGD(0.1))
+        before = model.get_weights()
+        if keras.backend.backend() == "torch":  # nothing is compiled
+            with pytest.raises(ValueError, match="must have bits 0 and 1, but got"):
+                model.fit(x, verbose=0)
+            return
+        assert math.isnan(model.fit(x, verbose=0).history["loss"][0])
+        for one, other in zip(before, model.get_weights(), strict=True):
+            if one.dtype.kind == "f":
+                np.testing.assert_array_equal(one, other)
+
+
+def test_probabilities_of_all_sets_are_those_of_the_sum_of_phases() -> None:
+    n_bits = 5
+    layer = built(IQPGenerator(n_bits, kernel_initializer=WIDE), n_bits)
+    assert len(layer.sets) == 31
+    angles = ops.convert_to_numpy(layer.angles).astype("float64")
+    signs = 1 - 2 * strings(n_bits)
+    phases = sum(
+        angle * signs[:, list(one)].prod(axis=1)
+        for angle, one in zip(angles, layer.sets, strict=True)
+    )
+    hadamard = (-1.0) ** (strings(n_bits) @ strings(n_bits).T)
+    wanted = np.abs(hadamard @ np.exp(1j * phases) / 2**n_bits) ** 2
+    np.testing.assert_allclose(layer.probabilities(), wanted, atol=1e-13)
+
+
+def test_what_does_not_fit_into_memory_is_refused_before_it_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    layer = built(IQPGenerator(), 20)
+    monkeypatch.setattr("qkeras_hybrid._checks.available_memory", lambda: 2**20)
+    # 1,830 gates with 512 rows: three numbers of 4 bytes for each take 11 MB.
+    with pytest.raises(
+        qh.ArgumentError, match=r"`generators` must fit into memory.*1,830 gates.*takes 11\.2 MiB"
+    ):
+        built(IQPGenerator(), 60)
+    with pytest.raises(qh.ArgumentError, match="`n_samples` must fit into memory"):
+        layer.expectation(np.eye(20, dtype=int), 10**9)
+    with pytest.raises(qh.ArgumentError, match=r"`n_bits` must fit into memory.*GiB"):
+        built(AutoregressiveBits(), 100_000)
+    built(IQPGenerator(n_operators=3, n_samples=2), 20)
 
 
 BITS = np.array([[0, 1], [1, 0], [1, 1]])
@@ -382,6 +461,17 @@ BITS = np.array([[0, 1], [1, 0], [1, 1]])
         (lambda: compare_generators(BITS, BITS, epochs=0), "`epochs` must be"),
         (lambda: compare_generators(BITS, BITS, n_samples=1), "`n_samples` must be at least 2"),
         (lambda: compare_generators(BITS, BITS, learning_rate=0), "`learning_rate` must be above"),
+        (lambda: compare_generators(BITS, BITS, {}), "`generators` must hold layers"),
+        (lambda: compare_generators(BITS, BITS, {"a": 3}), "`generators` must hold layers"),
+        (lambda: compare_generators(BITS, BITS, seed=-1), "`seed` must be .* but got -1"),
+        (lambda: compare_generators(BITS, BITS, seed=None), "`seed` must be .* but got None"),
+        (lambda: IQPGenerator(seed=-1), "`seed` must be a whole number from 0 .* but got -1"),
+        (lambda: IQPGenerator(seed=2**32), "`seed` must be"),
+        (lambda: IQPGenerator(seed=True), "`seed` must be"),
+        (lambda: built(IQPGenerator(), 2).distance(BITS, seed=-1), "`seed` must be"),
+        (lambda: built(IQPGenerator(), 2).expectation(BITS, seed=-1), "`seed` must be"),
+        (lambda: built(IQPGenerator(), 2).sample(3, seed=1.5), "`seed` must be"),
+        (lambda: built(AutoregressiveBits(), 2).sample(3, seed=-1), "`seed` must be"),
     ],
 )
 def test_wrong_arguments_are_said(make: Any, message: str) -> None:

@@ -52,6 +52,8 @@ LAZY_LIBRARIES = {
     # Whole epochs are compiled where the backend is TensorFlow.
     "tensorflow": (
         *("_lazy", "_gradients_of", "engines", "_epochs", "bench.tracking", "perf.steps"),
+        # Its global seeds and what it compiles are TensorFlow's.
+        *("_seeds", "generative.base"),
         # The converters are TensorFlow's.
         *("exporting.litert", "exporting.saved_model"),
     ),
@@ -62,7 +64,7 @@ LAZY_LIBRARIES = {
     "openvino": ("exporting.openvino",),
     # The portable engine asks torch whether it rounds matrix products.
     "torch": (
-        *("_device", "_gradients_of"),
+        *("_device", "_gradients_of", "_seeds"),
         *("engines._host", "engines.native.bridges", "engines.statevector"),
         *("exporting.torch", "perf.steps"),
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import math
+import random
 import re
 import warnings
 from collections.abc import Iterator
@@ -20,8 +21,9 @@ from hypothesis import strategies as st
 from keras import ops
 
 import qkeras_hybrid as qh
+from qkeras_hybrid._seeds import kept_seeds
 from qkeras_hybrid.interventions import InterventionTest, Outcome, intervening, scores
-from qkeras_hybrid.interventions.retraining import untrained
+from qkeras_hybrid.interventions.retraining import trainer, untrained
 from qkeras_hybrid.interventions.stand_ins import ConstantOutput, NoiseOutput
 
 X = sympy.Symbol("x")
@@ -386,6 +388,85 @@ def test_a_difference_within_the_margin_does_not_count() -> None:
     assert (wider.as_trained, wider.retrained) == ("idle", "not needed")
 
 
+def test_rounding_makes_no_difference_larger_than_the_margin() -> None:
+    assert 0.9 - 0.92 < -0.02  # what is compared in doubles
+    outcome = Outcome("as trained", "mean", None, (0.9,), (0.9 - 0.92,))
+    assert outcome.falls(0.02) is False
+    assert outcome.falls(0.0199) is True
+    again = Outcome("retrained", "noise", None, (0.9, 0.9), (0.9 - 0.92, 0.9 - 0.92))
+    assert again.falls(0.02) is False
+    assert again.falls(0.0199) is True
+    # Of sums in another order, with a margin of 0.
+    none = Outcome("retrained", "noise", None, (0.6, 0.6), (0.3 - (0.1 + 0.2),) * 2)
+    assert none.difference < 0
+    assert none.falls(0.0) is False
+    # R² of a bad network is as large as it likes.
+    large = -1e6 - 0.1
+    assert (
+        Outcome("as trained", "mean", None, (large,), (large + 1e6 + 0.1 - 1e-4,)).falls(0) is False
+    )
+
+
+@pytest.fixture
+def quick_model() -> keras.Model:
+    return compiled(keras.Sequential([keras.Input((1,)), cosine(), head()]))
+
+
+def test_the_global_seeds_stay_as_they_were(quick_model: keras.Model) -> None:
+    def drawn() -> list[Any]:
+        found = [random.random(), np.random.random(), keras.random.uniform((2,))]
+        if keras.backend.backend() == "tensorflow":
+            import tensorflow as tf
+
+            found += [tf.random.uniform((2,)), tf.random.uniform((2,))]
+        if keras.backend.backend() == "torch":
+            import torch
+
+            found.append(torch.rand(2))
+        return [np.asarray(ops.convert_to_numpy(each)).tolist() for each in found]
+
+    keras.utils.set_random_seed(5)
+    first, wanted = drawn(), drawn()
+    keras.utils.set_random_seed(5)
+    assert drawn() == first
+    qh.intervention_test(quick_model, ANGLES, EVEN, runs=1, epochs=1, shuffles=1)
+    assert drawn() == wanted
+    with pytest.raises(KeyError), kept_seeds():
+        keras.utils.set_random_seed(7)
+        raise KeyError
+    third = drawn()
+    keras.utils.set_random_seed(5)
+    assert [drawn(), drawn(), drawn()] == [first, wanted, third]
+
+
+def test_retraining_begins_with_the_rate_that_the_model_began_with(
+    quick_model: keras.Model,
+) -> None:
+    def rate_of(model: keras.Model, **given: Any) -> float:
+        fit = trainer(model, ANGLES, EVEN, epochs=1, batch_size=120, seed=0, **given)
+        copy = untrained(model, None, 0)
+        fit(copy)
+        return float(ops.convert_to_numpy(copy.optimizer.learning_rate))
+
+    model = quick_model
+    assert rate_of(model) == pytest.approx(0.2)
+    falling = keras.callbacks.ReduceLROnPlateau("loss", factor=0.1, patience=0, min_delta=100.0)
+    model.fit(ANGLES, EVEN, epochs=3, verbose=0, callbacks=[falling])
+    assert float(ops.convert_to_numpy(model.optimizer.learning_rate)) < 0.1
+    assert rate_of(model) == pytest.approx(0.2)
+    assert rate_of(model, learning_rate=0.03) == pytest.approx(0.03)
+    # Nobody noted what was set by hand.
+    model.fit(ANGLES, EVEN, epochs=1, verbose=0)
+    model.optimizer.learning_rate = 0.01
+    assert rate_of(model) == pytest.approx(0.01)
+    schedule = keras.optimizers.schedules.ExponentialDecay(0.2, 1, 0.1)
+    model.compile(keras.optimizers.Adam(schedule), "sparse_categorical_crossentropy")
+    model.fit(ANGLES, EVEN, epochs=2, verbose=0)
+    assert rate_of(model) == pytest.approx(0.02)  # after its first step
+    with pytest.raises(qh.ArgumentError, match="None for an optimizer that has a schedule"):
+        rate_of(model, learning_rate=0.1)
+
+
 def test_the_interval_is_students() -> None:
     outcome = Outcome("retrained", "noise", None, (1.0, 2.0, 4.0), (1.0, 2.0, 4.0))
     # t(0.975, 2) = 4.302653, and the standard error of 1, 2, 4 is the root of 7/9.
@@ -482,6 +563,12 @@ CLASSES = np.array([0, 1, 0, 1])
         ({"epochs": 0}, "`epochs` must be"),
         ({"batch_size": 1.5}, "`batch_size` must be"),
         ({"initial_weights": [np.zeros(3)]}, "`initial_weights` must have the shapes"),
+        ({"learning_rate": 0}, "`learning_rate` must be above 0"),
+        ({"learning_rate": math.nan}, "`learning_rate` must be"),
+        ({"learning_rate": 0.1, "train": print}, "`learning_rate` must be None beside `train`"),
+        ({"seed": -1}, "`seed` must be a whole number from 0 .* but got -1"),
+        ({"seed": None}, "`seed` must be"),
+        ({"seed": 2**32 - 1}, "`seed` must be at most"),
         ({}, "`model` must be compiled.*give `train`"),
     ],
 )

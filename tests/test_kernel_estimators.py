@@ -175,7 +175,7 @@ def test_a_fitted_estimator_comes_back_from_a_pickle(estimator: Any) -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: QSVC().fit(X, np.ones(40)), "two classes at least"),
+        (lambda: QSVC().fit(X, np.ones(40)), "at least two classes"),
         (lambda: QSVC().fit(np.where(X > 1, np.nan, X), Y), "contains NaN"),
         (lambda: QSVC().fit(X, Y).predict(X[:, :1]), "expecting 2 features"),
         (lambda: QSVC("rbf").fit(X, Y), "`kernel` must be a quantum kernel"),

@@ -194,7 +194,7 @@ def test_the_command_refuses_what_it_can_not_use(
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: study(X, np.ones(36)), "two classes at least"),
+        (lambda: study(X, np.ones(36)), "at least two classes"),
         (lambda: study(X, np.r_[np.zeros(35), 1]), "two samples of each class"),
         (lambda: study(X * np.nan, Y), "hold finite numbers"),
         (lambda: study(X, Y[:5]), r"`y` must have shape \(36,\)"),

@@ -110,7 +110,7 @@ def test_targets_of_a_regression_are_aligned_with() -> None:
         (lambda: train_kernel(FidelityKernel(), X, Y, loss="hinge"), "`loss` must be one of"),
         (lambda: train_kernel(FidelityKernel(), X, X[:, 0], loss="svm"), "`loss` must be an"),
         (lambda: train_kernel(FidelityKernel(), X, np.arange(40) % 3, loss="svm"), "two classes"),
-        (lambda: train_kernel(FidelityKernel(), X, np.ones(40)), "two classes at least"),
+        (lambda: train_kernel(FidelityKernel(), X, np.ones(40)), "at least two classes"),
         (lambda: train_kernel(FidelityKernel(), X, Y, steps=0), "`steps` must be"),
         (lambda: train_kernel(FidelityKernel(), X, Y, C=0, loss="svm"), "`C` must be positive"),
         (lambda: train_kernel(FidelityKernel("reuploading", weights=[1]), X, Y), "have shape"),

@@ -237,7 +237,7 @@ def test_without_a_report_nothing_but_circuits_gets_states(data: str) -> None:
 
 
 def test_a_hybrid_whose_classical_layer_would_read_amplitudes_is_refused() -> None:
-    with pytest.raises(ArgumentError, match="`model` must begin with a circuit .* got 'Dense'"):
+    with pytest.raises(ArgumentError, match=r"`model` must begin with a circuit .* got 'Dense'"):
         runner.plan(DATA, {"name": "pqc_dense", "n_qubits": 2}, TRAINING, [0], ["hybrid"])
 
 
@@ -305,7 +305,7 @@ def test_a_small_version_of_the_suite_ends_in_a_report(
     report.render(list(rows.values()), tmp_path)
     page = (tmp_path / "report.md").read_text(encoding="utf-8")
     assert "ising_phases" in page
-    assert "took what a lab reports of the same samples (shadows, from 100 copies of each)" in page
+    assert "took a lab's report of the same samples (shadows, from 100 copies of each)" in page
 
 
 # Two copies, and environments.

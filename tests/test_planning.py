@@ -172,6 +172,17 @@ def test_tuning_multiplies_the_fits_up_to_its_seconds(trials: list[Task]) -> Non
     assert made.seconds.high == pytest.approx(1.4 * (0.5 + 1 + 3 + 2))
 
 
+def test_what_a_row_has_found_is_not_searched_again(trials: list[Task]) -> None:
+    tuning = {"trials": 4, "seconds": 1000.0, "folds": 3, "search_space": {}}
+    its = tasks(contenders=("hybrid",), tuning=tuning)
+    # Trained fast, so that they have to run again for their times.
+    stored = [row(task, 1.0, tuning={"trials": 4, "seconds": 1.0}) for task in its]
+    made = planning.plan(its, its, stored, fast=False)
+    # The trace, and three runs of 10 epochs: as without tuning.
+    assert made.seconds.low == pytest.approx(0.8 * (2 + 3 * 1.5))
+    assert made.seconds.high == pytest.approx(1.4 * (2 + 3 * 1.5))
+
+
 def test_what_has_no_time_for_a_trial_is_guessed(trials: list[Task]) -> None:
     its = tasks(contenders=("hybrid", "linear"), seeds=1)
     made = planning.plan(its, its, trial_seconds=1.0)
@@ -401,7 +412,7 @@ def test_plan_says_runs_time_memory_and_hardware_and_writes_nothing(
     assert cli.main(["plan", suite]) == 0
     assert lines(capsys) == [
         "Suite small: 4 runs in 1 comparison; 4 are done, 0 missing.",
-        "On hardware: no run that is missing has circuits.",
+        "On hardware: no missing run has circuits.",
     ]
     Path("other.toml").write_text(SUITE.replace("iris", "wine"))
     stored = ["--rows", "results/small/results.jsonl"]
@@ -508,7 +519,7 @@ def test_a_limit_that_is_none_is_refused(
 
 def test_a_limit_is_of_this_machine(suite: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run", suite, "--max-hours", "1", "--ray", "192.0.2.1:6379"]) == 2
-    assert "of this machine" in capsys.readouterr().err
+    assert "for this machine" in capsys.readouterr().err
 
 
 def test_compare_is_asked_too(

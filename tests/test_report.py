@@ -359,7 +359,7 @@ def test_wrong_usage_and_places_that_can_not_be_written(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cli.main(["report", str(tmp_path / "nowhere")]) == 2
-    assert "is no folder" in one_line(capsys)
+    assert "is not a folder" in one_line(capsys)
     write(tmp_path, made_rows.comparison(contenders=["hybrid"], seeds=1))
     assert cli.main(["report", str(tmp_path), "--margin", "0"]) == 2
     assert "`--margin` must be between 0 and 100" in one_line(capsys)

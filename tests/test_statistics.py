@@ -184,7 +184,7 @@ def test_two_identical_contenders_are_equivalent() -> None:
     assert (contrast.p_value, contrast.effect_size, contrast.p_equivalence) == (1, 0, 0)
     assert (contrast.difference.low, contrast.difference.high) == (0, 0)
     sentence = judge(scored({"hybrid": values, "frozen_circuit": values})).sentence
-    assert sentence == "No difference within 2 points to the frozen circuit."
+    assert sentence == "No difference from the frozen circuit within 2 points."
 
 
 def test_without_an_effect_a_difference_is_rarely_claimed() -> None:
@@ -205,8 +205,8 @@ def test_few_seeds_are_said_to_be_too_few(seeds: int) -> None:
     assert math.isnan(contrast.p_value)
     noun = "seed" if seeds == 1 else "seeds"
     assert judge(rows).sentence == (
-        f"Too few seeds to tell ({seeds} paired {noun}, and 6 is the least) for a linear layer in "
-        "its place (40.0 points worse)."
+        f"Too few seeds to tell ({seeds} paired {noun}, at least 6 are needed) for a linear layer "
+        "in its place (40.0 points worse)."
     )
 
 
@@ -214,7 +214,7 @@ def test_more_contenders_need_more_seeds() -> None:
     values = (0.8 + np.random.default_rng(0).normal(0, 0.01, 6)).tolist()
     others = {name: [v - 0.2 for v in values] for name in ("a", "b", "c")}
     assert {c.outcome for c in contrasts(scored({"hybrid": values, **others}))} == {"too few seeds"}
-    assert "7 is the least" in judge(scored({"hybrid": values, **others})).sentence
+    assert "at least 7 are needed" in judge(scored({"hybrid": values, **others})).sentence
     (one,) = contrasts(scored({"hybrid": values, "a": others["a"]}))
     assert one.outcome == "better"
 
@@ -224,7 +224,7 @@ def test_what_is_neither_is_undecided() -> None:
     rows = scored({"hybrid": rng.normal(0.8, 0.1, 10).tolist(), "mlp": [0.8] * 10})
     (contrast,) = contrasts(rows)
     assert contrast.outcome == "undecided"
-    assert judge(rows).sentence.startswith("Undecided between it and the MLP (")
+    assert judge(rows).sentence.startswith("Undecided between the hybrid and the MLP (")
 
 
 def test_a_wider_margin_makes_equivalent_what_was_undecided() -> None:
@@ -240,7 +240,7 @@ def test_failed_and_infinite_runs_are_counted_and_are_no_pair() -> None:
     (contrast,) = contrasts(rows)
     assert contrast.values == pytest.approx((0.0, 0.1))
     assert [(s.runs, s.failed) for s in summarize(rows)] == [(4, 1), (4, 1)]
-    assert judge(rows).sentence.endswith("2 of 8 runs failed and are in no mean.")
+    assert judge(rows).sentence.endswith("2 of 8 runs failed and are left out of all means.")
     assert summarize(rows)[1].errors == ("its test score is not a finite number",)
 
 
@@ -250,8 +250,37 @@ def test_a_hybrid_that_always_fails_has_no_verdict() -> None:
     assert contrasts(rows)[0].outcome == "no pairs"
     other = scored({"hybrid": [0.8] * 7, "mlp": [None] * 7})
     assert judge(other).sentence == (
-        "No pair of runs to compare with the MLP. 7 of 14 runs failed and are in no mean."
+        "No pair of runs to compare with the MLP. "
+        "7 of 14 runs failed and are left out of all means."
     )
+
+
+def test_many_contenders_are_counted_in_a_sentence_and_told_in_lines() -> None:
+    values = (0.7 + np.random.default_rng(0).normal(0, 0.02, 10)).tolist()
+    spread = np.random.default_rng(1).normal(0, 0.1, 10)
+    others = {
+        "frozen_circuit": list(values),
+        "linear": [value - 0.2 for value in values],
+        "mlp": [value + 0.1 for value in values],
+        "rbf_svc": [value + 0.2 for value in values],
+        "qsvc": (np.array(values) + spread - spread.mean()).tolist(),
+    }
+    verdict = judge(scored({"hybrid": values, **others}))
+    assert verdict.sentence == (
+        "Of 5 contenders, 2 are better than the hybrid (the RBF-SVC and the MLP), 1 is worse than "
+        "the hybrid (a linear layer in its place), 1 is equivalent to the hybrid within 2 points "
+        "and 1 is undecided."
+    )
+    starts = ("the RBF-SVC: 20.0 points better [", "the MLP: 10.0 points better [")
+    starts += ("a linear layer in its place: 20.0 points worse [",)
+    starts += ("the frozen circuit: no difference within 2 points", "the QSVC: 0.0 points ")
+    for line, start in zip(verdict.details, starts, strict=True):
+        assert line.startswith(start)
+    assert verdict.details[-1].endswith("], undecided")
+    few = judge(scored({name: ones[:4] for name, ones in {"hybrid": values, **others}.items()}))
+    assert few.sentence == "All 5 contenders have too few seeds to tell (at least 8 are needed)."
+    assert few.details[0] == "the RBF-SVC: 20.0 points better, 4 paired seeds"
+    assert judge(scored({"hybrid": values, "mlp": others["mlp"]})).details == ()
 
 
 def test_a_verdict_without_a_hybrid_or_without_others() -> None:
@@ -265,7 +294,7 @@ def test_the_sentence_of_the_made_comparison() -> None:
     contrast = {one.contender: one for one in contrasts(rows)}["dense_same_parameters"]
     low, high = -100 * contrast.difference.high, -100 * contrast.difference.low
     sentence = judge(rows).sentence
-    assert sentence.startswith("No difference within 2 points to the frozen circuit; ")
+    assert sentence.startswith("No difference from the frozen circuit within 2 points; ")
     mean = -100 * contrast.difference.mean
     assert (
         f"the matched Dense is {mean:.1f} points better [{low:.1f}, {high:.1f}] and "
@@ -464,7 +493,7 @@ def test_the_parameters_of_a_tuned_model_are_held_against_the_hybrid_of_the_repo
     dense = by_name["dense_same_parameters"]
     assert (dense.parameters, dense.parameter_mismatch) == (160, pytest.approx(0.8))
     (said,) = report.flags(rows)
-    assert "not within 5 % of each other: Dense same parameters has 80.0 % more" in said
+    assert "differ by more than 5 %: Dense same parameters has up to 80.0 % more" in said
 
 
 # Along epochs and axes.

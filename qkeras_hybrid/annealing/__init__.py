@@ -1,4 +1,4 @@
-"""Annealing: quadratic models of spins and bits, problems, what samples and solves them."""
+"""Annealing: quadratic models of spins and bits, problems, and their samplers and solvers."""
 
 from qkeras_hybrid.annealing import files
 from qkeras_hybrid.annealing.annealers import Annealer, ExactSampling, SimulatedAnnealing

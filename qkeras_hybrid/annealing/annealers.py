@@ -1,4 +1,4 @@
-"""What samples states of low energy."""
+"""Annealers, which sample states of low energy."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Annealer(Value, abc.ABC):
 
     Attributes:
         name: Its name in `solve` and in layers.
-        proves: Whether the best state that it returns is sure to have the least energy.
+        proves: Whether the best state that it returns certainly has the lowest energy.
     """
 
     name: ClassVar[str] = ""
@@ -34,7 +34,7 @@ class Annealer(Value, abc.ABC):
 
         Args:
             batch: The models.
-            reads: How many states for each.
+            reads: The number of states for each model.
             seed: The seed of random numbers; None for another one each time.
 
         Returns:
@@ -42,9 +42,9 @@ class Annealer(Value, abc.ABC):
         """
 
     def at(self, beta: float) -> Annealer:
-        """Returns an annealer whose states are as likely as `exp(-beta E)`, as far as it can.
+        """Returns an annealer that approximates the probabilities `exp(-beta E)`, if it can.
 
-        Those that have no temperature to set return themselves.
+        Annealers without a temperature return themselves.
         """
         return self
 
@@ -52,7 +52,7 @@ class Annealer(Value, abc.ABC):
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 @dataclasses.dataclass(frozen=True, repr=False, eq=False)
 class SimulatedAnnealing(Annealer):
-    """Metropolis sweeps at a temperature that falls: all models and reads side by side, in C++.
+    """Metropolis sweeps at a falling temperature: all models and reads in parallel, in C++.
 
     The inverse temperature rises geometrically from `hot` to `cold`. Where the native library is
     not built, dwave-samplers' `SimulatedAnnealingSampler` does the same, one model at a time.
@@ -63,7 +63,7 @@ class SimulatedAnnealing(Annealer):
             largest field are taken.
         cold: The last one; by default one at which a step against the smallest coefficient is
             taken once in a hundred times.
-        hold: The part of the sweeps, at the end, that are made at `cold`.
+        hold: The fraction of the sweeps, at the end, that run at `cold`.
 
     Raises:
         ValueError: If a number is not positive or not finite, or `hold` is not between 0 and 1.
@@ -109,7 +109,7 @@ class SimulatedAnnealing(Annealer):
             return np.full(self.sweeps, self.cold or 1.0)
         hot = self.hot or np.log(2) / (2 * largest)
         cold = self.cold or max(np.log(100) / (2 * smallest), hot)
-        # Where the end is given, the start is no colder than it.
+        # If the end is given, the start is not colder than it.
         hot = min(hot, cold) if self.hot is None else hot
         held = min(self.sweeps - 1, round(self.hold * self.sweeps))
         rising = np.geomspace(hot, cold, self.sweeps - held) if self.sweeps > held + 1 else [cold]
@@ -121,14 +121,15 @@ class SimulatedAnnealing(Annealer):
         if needed > available_memory():
             raise ArgumentError(
                 "reads",
-                f"fit into memory: states of {bytes_text(needed)} do not, of which "
+                f"fit into memory: the states need {bytes_text(needed)}, but "
                 f"{bytes_text(available_memory())} are left",
                 reads,
             )
         betas = self.inverse_temperatures(batch)
         number = random_seed(seed)
         if library.unavailable() is None:
-            # In units of the largest field: float32 holds fewer sizes than the numbers may have.
+            # In units of the largest field, since float32 has a smaller range than the numbers may
+            # have.
             unit = batch.fields_span()[0] or 1.0
             biases, couplings = batch.biases / unit, batch.couplings / unit
             return library.anneal(batch.edges, biases, couplings, betas * unit, reads, number)
@@ -157,14 +158,14 @@ class ExactSampling(Annealer):
             raise ArgumentError("beta", "be positive", self.beta)
 
     def at(self, beta: float) -> Self:
-        """Returns one for this inverse temperature."""
+        """Returns an annealer for this inverse temperature."""
         return dataclasses.replace(self, beta=beta)
 
     def sample(self, batch: Batch, reads: int, seed: int | None = None) -> np.ndarray:
         if batch.n_spins > MOST_ENUMERATED:
             raise ArgumentError(
                 "annealer",
-                f"be another one than 'exact' for more than {MOST_ENUMERATED} spins",
+                f"not be 'exact' for more than {MOST_ENUMERATED} spins",
                 batch.n_spins,
             )
         rng = np.random.default_rng(random_seed(seed))
@@ -180,7 +181,7 @@ class ExactSampling(Annealer):
 
 
 def _by_dwave_samplers(batch: Batch, betas: np.ndarray, reads: int, seed: int) -> np.ndarray:
-    """Anneals one model after the other, where there is no native library."""
+    """Anneals one model after the other, if there is no native library."""
     from dwave.samplers import SimulatedAnnealingSampler
 
     found = np.empty((len(batch), reads, batch.n_spins), "int8")
@@ -198,7 +199,7 @@ def _by_dwave_samplers(batch: Batch, betas: np.ndarray, reads: int, seed: int) -
 
 
 def random_seed(seed: Any) -> int:
-    """Returns a seed of 31 bits, drawn anew for None."""
+    """Returns a seed of 31 bits; for None a random one."""
     if seed is None:
         return int(np.random.default_rng().integers(2**31 - 1))
     if isinstance(seed, bool) or not hasattr(seed, "__index__"):

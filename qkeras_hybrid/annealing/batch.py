@@ -1,4 +1,4 @@
-"""A batch of Ising models on one graph: what annealers get."""
+"""A batch of Ising models on one graph, the input of annealers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qkeras_hybrid.annealing.models import Ising, Quadratic
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Batch:
-    """Energies `sum_i h_i s_i + sum_{ij} J_ij s_i s_j` of the same spins, with other numbers.
+    """Models `sum_i h_i s_i + sum_{ij} J_ij s_i s_j` on the same spins and edges.
 
     Attributes:
         edges: The two spins of each coupling, of shape `(n_edges, 2)`, int64.
@@ -81,7 +81,7 @@ class Batch:
         return found
 
     def fields_span(self) -> tuple[float, float]:
-        """Returns the largest field that a spin can feel, and the smallest coefficient but 0."""
+        """Returns the largest field on a spin, and the smallest nonzero coefficient."""
         sums = np.abs(self.biases)
         strengths = np.abs(np.broadcast_to(self.couplings, (len(self), len(self.edges))))
         for side in self.edges.T:

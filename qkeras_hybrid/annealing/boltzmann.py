@@ -20,7 +20,7 @@ from qkeras_hybrid.annealing.exact import states_of
 from qkeras_hybrid.annealing.sampling import to_matrices
 
 MOST_STATES = 20
-"""The most spins over whose states is summed at once."""
+"""The most spins whose states are summed over at once."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,34 +56,34 @@ class Structure:
 
     @property
     def restricted(self) -> bool:
-        """Whether visible spins are coupled to hidden ones alone."""
+        """Whether visible spins are coupled only to hidden ones."""
         return not self.couples_visible and not self.couples_hidden
 
     @property
     def sums_over_hidden(self) -> bool:
-        """Whether the partition function is summed over hidden states, not visible ones."""
+        """Whether the partition function sums over hidden states, not visible ones."""
         return not self.couples_visible and 0 < self.n_hidden < self.n_visible
 
     @property
     def exact_spins(self) -> int:
-        """Over the states of how many spins the partition function is a sum."""
+        """The number of spins whose states the partition function sums over."""
         if self.sums_over_hidden:
             return self.n_hidden
         return self.n_visible + (self.n_hidden if self.couples_hidden else 0)
 
     @property
     def marginal_spins(self) -> int:
-        """Over the states of how many spins a free energy is a sum."""
+        """The number of spins whose states a free energy sums over."""
         return self.n_hidden if self.couples_hidden else 0
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A machine's numbers as tensors.
+    """A machine's parameters as tensors.
 
     Attributes:
         structure: Which spins are coupled.
-        biases: Of all spins, of shape `(n_spins,)`.
+        biases: The biases of all spins, of shape `(n_spins,)`.
         matrix: The couplings, symmetric, of shape `(n_spins, n_spins)`.
     """
 
@@ -156,7 +156,7 @@ class Machine:
 
 
 def check_exact(argument: str, spins: int, got: Any) -> None:
-    """Checks that the states of so many spins can be summed over.
+    """Checks that the states of this number of spins can be summed over.
 
     Raises:
         ValueError: If there are too many, or not enough memory.
@@ -164,7 +164,8 @@ def check_exact(argument: str, spins: int, got: Any) -> None:
     if spins > MOST_STATES or 2**spins * (spins + 4) * 8 > available_memory():
         raise ArgumentError(
             argument,
-            f"need no sum over all states of {spins} spins, which is done for up to {MOST_STATES}",
+            f"not need a sum over all states of {spins} spins, which is possible for up to "
+            f"{MOST_STATES}",
             got,
             'Give `method="annealing"`, or fewer spins.',
         )

@@ -1,4 +1,4 @@
-"""Several solvers on one problem, beside the exact answer."""
+"""Compares several solvers on one problem with the exact answer."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ _STYLE: Any = {
 
 @dataclasses.dataclass(frozen=True)
 class Result:
-    """What one solver made of a problem.
+    """The result of one solver on a problem.
 
     Attributes:
         solver: Its name.
-        solution: What it found; None if it failed.
+        solution: The solution that it found; None if it failed.
         reason: Why it failed; "" if it did not.
     """
 
@@ -60,12 +60,12 @@ class Comparison:
 
     @property
     def best(self) -> float | None:
-        """The energy that a solver has proved to be the least; None if none has."""
+        """The energy that a solver has proved to be the lowest; None if none has."""
         proved = [r.solution for r in self.results if r.solution and r.solution.optimal]
         return min((s.energy for s in proved if s.feasible), default=None)
 
     def gap(self, result: Result) -> float | None:
-        """Returns how far a feasible energy is above the least, as a part of its size."""
+        """Returns the relative gap between a feasible energy and the lowest one."""
         solution = result.solution
         if self.best is None or solution is None or not solution.feasible:
             return None
@@ -84,15 +84,15 @@ def compare(
     time_limit: float = 60.0,
     watch: Callable[[str], None] | None = None,
 ) -> Comparison:
-    """Solves a problem by each of several solvers.
+    """Solves a problem with each of several solvers.
 
     Args:
         problem: The problem.
-        solvers: Their names, as `solve` takes them.
+        solvers: The names of the solvers, as in `solve`.
         seed: The seed of random numbers.
-        reads: How many states those that sample do.
+        reads: The number of states for sampling solvers.
         penalty: The weight of constraints; by default the problem's own.
-        time_limit: Of the exact solver, in seconds.
+        time_limit: The time limit of the exact solver, in seconds.
         watch: Called with the name of each solver before it starts.
 
     Returns:
@@ -116,7 +116,7 @@ def draw(comparison: Comparison, path: Path) -> None:
 
     Args:
         comparison: What `compare` returned.
-        path: The file; its folder is made if it isn't there.
+        path: The file; its folder is created if it does not exist.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(_STYLE):

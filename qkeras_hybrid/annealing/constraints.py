@@ -18,10 +18,10 @@ from qkeras_hybrid.annealing.reading import name_of
 
 SENSES = ("==", "<=", ">=")
 
-# How much a sum may be off by rounding, as a part of the sum of its sizes: a few units of float64.
+# The relative rounding error allowed in a sum: a few units of float64.
 TOLERANCE = 1e-14
-# Coefficients of an inequality become whole multiples of a unit; a bound above so many of them
-# would need more slack bits than an annealer can set.
+# Coefficients of an inequality become whole multiples of a unit; a bound above this many units
+# would need more slack bits than an annealer can handle.
 _MOST_UNITS = 2**30
 _MOST_DENOMINATOR = 10**6
 
@@ -32,8 +32,8 @@ class Constraint(Value):
     """A linear constraint on bits: `sum_i coefficients_i x_i` `==`, `<=` or `>=` `bound`.
 
     Args:
-        name: What it is called in errors and reports.
-        coefficients: By variable.
+        name: The constraint's name in errors and reports.
+        coefficients: The coefficients by variable.
         sense: "==", "<=" or ">=".
         bound: The right-hand side.
     """
@@ -66,7 +66,7 @@ class Constraint(Value):
         return cls(config["name"], pairs, config["sense"], config["bound"])
 
     def satisfied(self, sums: np.ndarray) -> np.ndarray:
-        """Tells for each value of the left-hand side whether it satisfies the constraint."""
+        """Tells, for each value of the left-hand side, whether it satisfies the constraint."""
         slack = self.rounding
         excess = np.asarray(sums) - self.bound
         kept: np.ndarray = excess <= slack if self.sense != ">=" else excess >= -slack
@@ -74,7 +74,7 @@ class Constraint(Value):
 
     @property
     def rounding(self) -> float:
-        """How much sums of these coefficients may be off; 0 for whole numbers."""
+        """The rounding error allowed in sums of these coefficients; 0 for whole numbers."""
         numbers = [*self.coefficients.values(), self.bound]
         if all(float(c).is_integer() for c in numbers):
             return 0.0
@@ -86,7 +86,7 @@ class Constraint(Value):
         return sum(min(c, 0.0) for c in values), sum(max(c, 0.0) for c in values)
 
     def at_most(self) -> Constraint:
-        """Returns this constraint with "<=" in the place of ">="."""
+        """Returns this constraint with "<=" instead of ">="."""
         if self.sense != ">=":
             return self
         turned = {v: -c for v, c in self.coefficients.items()}
@@ -96,7 +96,7 @@ class Constraint(Value):
         """Returns coefficients and bound as whole multiples of their largest common unit.
 
         Raises:
-            ValueError: If they have none that is not tiny.
+            ValueError: If they have no such unit, or only a tiny one.
         """
         given = [*self.coefficients.values(), self.bound]
         parts = [fractions.Fraction(float(c)).limit_denominator(_MOST_DENOMINATOR) for c in given]
@@ -122,7 +122,7 @@ class Constraint(Value):
 
 
 def unsatisfiable(constraint: Constraint, why: str) -> ArgumentError:
-    """Returns the error of a constraint that nothing satisfies."""
+    """Returns the error for an unsatisfiable constraint."""
     return ArgumentError(
         "constraints",
         f"be satisfiable; {constraint.name!r} is not ({why})",
@@ -137,7 +137,7 @@ def is_conflict(constraint: Constraint) -> bool:
 
 
 def is_mendable(constraint: Constraint) -> bool:
-    """Tells whether each violation becomes less by a flip, by a unit squared or more."""
+    """Tells whether a flip can reduce each violation, by at least a unit squared."""
     turned = constraint.at_most()
     values = [float(c) for c in turned.coefficients.values()]
     if turned.sense == "==" and not any(values):

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import dimod
     import networkx
 else:
-    # They take half a second, and most users of layers never ask for them.
+    # Importing them takes half a second, and most users of layers never need them.
     dimod = lazy_module("dimod")
     networkx = lazy_module("networkx")
 
@@ -23,30 +23,30 @@ Pairs = dict[tuple[Hashable, Hashable], float]
 
 
 def is_bqm(given: Any) -> bool:
-    """Tells whether something is a quadratic model of dimod's."""
+    """Tells whether something is one of dimod's quadratic models."""
     return type(given).__module__.split(".")[0] == "dimod" and isinstance(
         given, dimod.BinaryQuadraticModel
     )
 
 
 def is_cqm(given: Any) -> bool:
-    """Tells whether something is a constrained quadratic model of dimod's."""
+    """Tells whether something is one of dimod's constrained quadratic models."""
     return type(given).__module__.split(".")[0] == "dimod" and isinstance(
         given, dimod.ConstrainedQuadraticModel
     )
 
 
 def is_graph(given: Any) -> bool:
-    """Tells whether something is a graph of networkx's."""
+    """Tells whether something is a networkx graph."""
     return type(given).__module__.split(".")[0] == "networkx" or (
         hasattr(given, "nodes") and isinstance(given, networkx.Graph)
     )
 
 
 def of_bqm(model: Any, vartype: str) -> tuple[Linear, Pairs, float]:
-    """Returns the biases of a model of dimod's, as of spins or bits.
+    """Returns the biases of a dimod model, in terms of spins or bits.
 
-    A model of the other kind of variables is turned into this one, a bit of 1 as the spin +1.
+    A model with the other kind of variables is converted; a bit of 1 is the spin +1.
     """
     linear = {v: float(bias) for v, bias in model.linear.items()}
     pairs = {(a, b): float(bias) for (a, b), bias in model.quadratic.items()}
@@ -123,7 +123,7 @@ def of_pauli_sum(observable: Any) -> tuple[Linear, Pairs, float]:
         on = sorted(term.qubits)
         if len(on) > 2 or any(term[q] != cirq.Z for q in on) or abs(term.coefficient.imag) > 0:
             raise ArgumentError(
-                "observable", "be made of real multiples of 1, Z and Z Z alone", str(term)
+                "observable", "consist only of real multiples of 1, Z and Z Z", str(term)
             )
         coefficient = float(term.coefficient.real)
         if not on:

@@ -1,4 +1,4 @@
-"""Exact minima: by enumeration where that ends, and by branch and bound beyond."""
+"""Exact minima: by enumeration if there are few variables, else by branch and bound."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MOST_ENUMERATED = 24
 MOST_COLUMNS = 20_000
 """The most variables and products of a problem for branch and bound."""
 
-# What the largest cost is scaled to for HiGHS.
+# The size to which the largest cost is scaled for HiGHS.
 _LARGEST_COST = 1e4
 
 
@@ -52,11 +52,11 @@ def states_of(numbers: np.ndarray, n: int) -> np.ndarray:
 
 
 def minimise(problem: Problem, time_limit: float = 60.0) -> np.ndarray:
-    """Returns bits of the least energy among those that satisfy all constraints.
+    """Returns the bits of lowest energy among those that satisfy all constraints.
 
     Args:
         problem: The problem.
-        time_limit: Of branch and bound, in seconds.
+        time_limit: The time limit of branch and bound, in seconds.
 
     Raises:
         ValueError: If the problem is too large, its constraints can't be satisfied together, or
@@ -84,9 +84,9 @@ def _enumerated(problem: Problem) -> np.ndarray:
 def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
     """Solves a mixed-integer program by HiGHS, in which each product is a column.
 
-    A product with a negative coefficient is as large as its smallest variable allows; one with a
-    positive coefficient as small as its variables allow, `y >= sum x - (k - 1)` (Fortet, 1960;
-    Glover, Woolsey, Operations Research 22, 180, 1974).
+    A product with a negative coefficient is bounded from above by its smallest variable; one with a
+    positive coefficient is bounded from below by its variables, `y >= sum x - (k - 1)` (Fortet,
+    1960; Glover, Woolsey, Operations Research 22, 180, 1974).
     """
     import scipy.optimize
     import scipy.sparse
@@ -97,7 +97,7 @@ def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
     columns = n + len(products)
     if columns > MOST_COLUMNS:
         raise too_large(problem, f"{columns:,} variables and products")
-    # HiGHS ends at a gap of 1e-6, whatever the size of the costs; so they are scaled.
+    # HiGHS stops at a gap of 1e-6 regardless of the size of the costs, so they are scaled.
     largest = max((abs(c) for term, c in terms.items() if term), default=0.0)
     scale = _LARGEST_COST / largest if largest else 1.0
     costs = np.zeros(columns)
@@ -142,7 +142,7 @@ def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
     if result.status == 2:
         raise _contradiction(problem)
     if result.status != 0 or result.x is None:
-        gap = "" if result.mip_gap is None else f" (its gap was {result.mip_gap:.1%} then)"
+        gap = "" if result.mip_gap is None else f" (the gap was then {result.mip_gap:.1%})"
         raise ArgumentError(
             "problem",
             f"be one that branch and bound solves within {time_limit:g} seconds{gap}",
@@ -156,24 +156,24 @@ def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
             "problem",
             "have constraints whose coefficients are of similar size, for branch and bound",
             problem,
-            "HiGHS keeps a row to a millionth of its largest coefficient.",
+            "HiGHS satisfies a row to within a millionth of its largest coefficient.",
         )
     return bits.astype("int8")
 
 
 def too_large(problem: Problem, size: str) -> ArgumentError:
-    """Returns the error of a problem that is too large to be solved exactly."""
+    """Returns the error for a problem that is too large to be solved exactly."""
     return ArgumentError(
         "problem",
         f"be small enough to be solved exactly: up to {MOST_ENUMERATED} variables by enumeration, "
         f"up to {MOST_COLUMNS:,} variables and products by branch and bound",
         size,
-        "Another solver takes it, such as 'simulated_annealing'.",
+        "Use another solver, such as 'simulated_annealing'.",
     )
 
 
 def _contradiction(problem: Problem) -> ArgumentError:
-    """Returns the error of constraints that can't be satisfied together; it names the culprits."""
+    """Returns the error for contradicting constraints; it names those at fault."""
     names = [
         c.name
         for c in problem.constraints

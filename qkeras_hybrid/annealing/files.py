@@ -37,7 +37,7 @@ KINDS: dict[str, Callable[[str], Problem]] = {
     "market_split": formats.market_split,
     "qs": formats.qs,
 }
-"""The formats of text that have no ending of their own, by name."""
+"""The text formats without a file ending of their own, by name."""
 
 _BY_ENDING: dict[str, Callable[[str], Problem]] = {
     **dict.fromkeys((".clq", ".mis", ".col", ".gph", ".dimacs"), formats.dimacs),
@@ -50,23 +50,23 @@ ENDINGS = (".lp", ".mps", ".npz", *_BY_ENDING)
 def load(path: str | os.PathLike[str], kind: str | None = None) -> Problem:
     r"""Reads a problem from a file, which may be packed as `.gz` or `.xz`.
 
-    | ending | what it holds |
+    | ending | content |
     |---|---|
     | `.lp` | a program in CPLEX's format, quadratic objectives included |
     | `.mps` | a mixed-integer program of bits and bounded integers |
     | `.npz` | NumPy's arrays `Q`, or `h` and `J`, and perhaps `offset` |
-    | `.gph`, `.clq`, `.mis`, `.col` | a graph of DIMACS's, for an independent set |
-    | `.qs` | a QUBO of QOBLIB's |
-    | `.sparse` | a QUBO of the OR-library or of Biq Mac's |
-    | any other | what the numbers say: see below |
+    | `.gph`, `.clq`, `.mis`, `.col` | a DIMACS graph, for an independent set |
+    | `.qs` | a QUBO from QOBLIB |
+    | `.sparse` | a QUBO from the OR-library or Biq Mac |
+    | any other | recognized by its numbers: see below |
 
-    Numbers may be a QUBO or a knapsack of the OR-library, a quadratic assignment of QAPLIB's, a
-    market split of QOBLIB's, or edges `a b weight` for a maximum cut, as in the G-set.
+    Numbers may be a QUBO or a knapsack from the OR-library, a quadratic assignment from QAPLIB, a
+    market split from QOBLIB, or edges `a b weight` for a maximum cut, as in the G-set.
 
     Args:
         path: The file.
-        kind: What a file of text holds, one of `KINDS`; by default what its ending or its numbers
-            say.
+        kind: The format of a text file, one of `KINDS`; by default recognized by its ending or its
+            numbers.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -83,7 +83,7 @@ def edge_list(text: str, kind: str = "maxcut") -> Problem:
 def or_library_qubo(text: str) -> Problem:
     """Reads a QUBO of the OR-library (`bqp`): the first of its problems, to be maximised."""
     numbers = _all_numbers(text)
-    # With the number of problems in a line before the first, or without.
+    # A line with the number of problems may come before the first.
     start = int(len(next(_lines(text))[1].split()) == 1)
     n, m = int(numbers[start]), int(numbers[start + 1])
     entries = np.array(numbers[start + 2 : start + 2 + 3 * m]).reshape(-1, 3)
@@ -146,7 +146,7 @@ def qs(text: str) -> Problem:
 
 
 def guessed(text: str) -> Problem:
-    """Reads text in whichever of the formats without an ending of their own it fits.
+    """Reads text in the format that it fits, among those without a file ending of their own.
 
     Raises:
         ValueError: If it fits none.

@@ -31,13 +31,13 @@ Variable = Hashable
 
 
 class Quadratic(Value):
-    """What `Ising` and `Qubo` have in common: linear and quadratic biases of named variables.
+    """The base of `Ising` and `Qubo`: linear and quadratic biases of named variables.
 
     Attributes:
         variables: The names of the variables, in order.
         biases: The linear biases, of shape `(n_variables,)`, float64.
-        edges: The places of the variables that are coupled, of shape `(n_edges, 2)`, int64, the
-            smaller place first, each pair once.
+        edges: The indices of the coupled variables, of shape `(n_edges, 2)`, int64, the smaller
+            index first, each pair once.
         couplings: The bias of each edge, of shape `(n_edges,)`, float64.
         offset: The constant part of the energy.
     """
@@ -57,14 +57,14 @@ class Quadratic(Value):
         variables: Sequence[Variable],
         names: tuple[str, str],
     ) -> None:
-        """Checks and keeps what the constructor was given.
+        """Checks and stores the constructor's arguments.
 
         Args:
             linear: Bias by variable.
             quadratic: Bias by pair of different variables.
             offset: The constant.
             variables: All of them, in order.
-            names: Those of the arguments with linear and quadratic biases, for errors.
+            names: The names of the arguments for linear and quadratic biases, for error messages.
         """
         place = {variable: i for i, variable in enumerate(variables)}
         biases = np.zeros(len(variables))
@@ -75,7 +75,7 @@ class Quadratic(Value):
             i, j = sorted((place[a], place[b]))
             if (i, j) in pairs:
                 raise ArgumentError(
-                    names[1], "name each pair once", (a, b), "Add the two biases up."
+                    names[1], "name each pair once", (a, b), "Add up the two biases."
                 )
             pairs[i, j] = reading.number_of(names[1], bias, (a, b))
         ordered = sorted(pairs)
@@ -128,7 +128,7 @@ class Quadratic(Value):
             A float for one assignment, else an array of shape `(...)`.
 
         Raises:
-            ValueError: If a variable is missing, or a value is none that it may have.
+            ValueError: If a variable is missing, or a value is not allowed.
         """
         states = self.checked(values)
         energies = self.energies(states)
@@ -157,7 +157,7 @@ class Quadratic(Value):
         wrong = ~np.isin(states, self.states)
         if wrong.any():
             low, high = self.states
-            raise ArgumentError("values", f"be {low} or {high} each", states[wrong].ravel()[0])
+            raise ArgumentError("values", f"each be {low} or {high}", states[wrong].ravel()[0])
         return states.astype("float64")
 
     def matrix(self) -> np.ndarray:
@@ -215,13 +215,13 @@ class Ising(Quadratic):
 
     Args:
         h: Biases: a mapping from variables, an array of shape `(n,)`, or a dimod model, which
-            then says all.
+            defines everything.
         J: Couplings: a mapping from pairs of variables, a symmetric array of shape `(n, n)` with
             zeros on its diagonal (each pair counts once: `J[0, 1]` is the coupling of 0 and 1),
             or a `networkx.Graph`, whose edges count 1 or their `weight`.
         offset: The constant part of the energy.
-        variables: The variables in order; by default those of `h`, then those of `J`, as they
-            come.
+        variables: The variables in order; by default those of `h`, then those of `J`, in their
+            order.
 
     Raises:
         ValueError: If a number is not finite, a matrix is not symmetric, a variable is coupled to
@@ -255,7 +255,7 @@ class Ising(Quadratic):
         quadratic = reading.couplings_of("J", J)
         linear = reading.linear_of("h", h)
         if variables is None and isinstance(J, (np.ndarray, list, tuple)):
-            # All rows count, those without a coupling too.
+            # All rows count, including those without a coupling.
             linear = {v: 0.0 for v in range(len(J))} | linear
         elif variables is None and conversions.is_graph(J):
             linear = linear | {v: 0.0 for v in J.nodes if v not in linear}

@@ -1,6 +1,6 @@
 """Writes a program in the MPS format as one in the LP format: `python mps_to_lp.py FROM TO`.
 
-Run in a process of its own, because HiGHS greets on the standard output.
+It runs in a process of its own, because HiGHS prints a banner on the standard output.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Improves states of problems with constraints, which their penalties keep an annealer from doing.
+"""Improves states of constrained problems, whose penalties hinder an annealer.
 
-A penalty is large where an objective's differences are small. So a state that annealing ends in is
+Penalties are large compared with differences of the objective. So the final state of annealing is
 often a few flips away from a better one, or from one that satisfies all constraints.
 """
 
@@ -12,16 +12,16 @@ import numpy as np
 
 from qkeras_hybrid.annealing.problem import Problem
 
-# The most states that are improved, and the most variables: each step looks at all flips.
+# The most states to improve, and the most variables: each step tries all flips.
 MOST_STATES = 20
 MOST_VARIABLES = 400
 
 
 def polished(problem: Problem, states: np.ndarray) -> np.ndarray:
-    """Returns states with single flips made, and pairs of them exchanged, while that helps.
+    """Improves states by single flips and by exchanges, as long as that helps.
 
-    A flip helps an infeasible state if it takes from the violations, and a feasible one if it
-    keeps all constraints and takes from the objective. An exchange sets one bit and clears another.
+    A flip helps an infeasible state if it reduces the violations, and a feasible one if it keeps
+    all constraints and lowers the objective. An exchange sets one bit and clears another.
 
     Args:
         problem: The problem.

@@ -1,4 +1,4 @@
-"""Energies of products of any number of variables, and their reduction to pairs."""
+"""Energies with products of any number of variables, and their reduction to pairs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Polynomial(Value):
 
     Args:
         terms: The coefficient of each product, by a tuple of its variables; `()` is the constant.
-        variables: The variables in order; by default as they come.
+        variables: The variables in order; by default in their order of appearance.
 
     Raises:
         ValueError: If a product comes twice or names a variable twice, or a coefficient is not
@@ -98,8 +98,7 @@ class Polynomial(Value):
         `y = x_1 x_2` and at least `strength` else (Rosenberg, Cahiers du CERO 17, 71, 1975).
 
         Args:
-            strength: By default, for each product, as much as makes sure that no minimum of the
-                model breaks it.
+            strength: By default, for each product, enough that no minimum of the model violates it.
 
         Returns:
             The model. Its variables are those of the polynomial and, after them, one named
@@ -117,7 +116,7 @@ class Polynomial(Value):
             y = len(names)
             names.append(("product", names[a], names[b]))
             replaced = [c for t, c in terms.items() if len(t) > 2 and a in t and b in t]
-            # To break the product can't gain more than all terms of one sign that it is in.
+            # Violating the product can't gain more than all its terms of one sign.
             gain = max(sum(max(c, 0) for c in replaced), -sum(min(c, 0) for c in replaced))
             weight = 1.01 * gain if strength is None else strength
             reduced: dict[tuple[int, ...], float] = {}
@@ -134,7 +133,7 @@ class Polynomial(Value):
 
 
 def terms_of(objective: Qubo | Polynomial) -> dict[tuple[int, ...], float]:
-    """Returns the coefficient of each product of variables, by their places; `()` the constant."""
+    """Returns the coefficient of each product, by its variables' indices; `()` is the constant."""
     if isinstance(objective, Polynomial):
         return dict(objective.terms)
     terms: dict[tuple[int, ...], float] = {(): objective.offset}
@@ -150,7 +149,7 @@ def span_of(objective: Qubo | Polynomial) -> tuple[float, float]:
 
 
 def largest_flip(objective: Qubo | Polynomial) -> float:
-    """Returns a bound of how much a flip of one bit changes the energy."""
+    """Returns a bound on how much a flip of one bit changes the energy."""
     n = objective.n_variables
     rise, fall = np.zeros(n), np.zeros(n)
     for term, c in terms_of(objective).items():

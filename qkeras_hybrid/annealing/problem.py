@@ -29,7 +29,7 @@ class Problem(Value):
     """An objective to minimise over bits, under linear constraints.
 
     Args:
-        name: What it is called.
+        name: The problem's name.
         objective: The energy: a `Qubo`, or a `Polynomial` of higher degree.
         constraints: The constraints, on variables of the objective.
 
@@ -37,7 +37,7 @@ class Problem(Value):
         variables: The variables, in order.
 
     Raises:
-        ValueError: If a constraint names an unknown variable, or one alone can't be satisfied.
+        ValueError: If a constraint names an unknown variable, or can't be satisfied by itself.
 
     Example:
 
@@ -128,16 +128,16 @@ class Problem(Value):
     def penalty(self) -> float:
         """Returns a weight of penalties that no gain of the objective outweighs.
 
-        Where each violation can be mended by flips that break nothing else, a bit more than the
-        most that one flip changes the objective is enough (for conflicts, pairs and capacities of
-        disjoint variables); else it is a bit more than the whole span of the objective.
+        If flips can repair each violation without breaking another constraint (conflicts, pairs and
+        capacities of disjoint variables), a little more than the largest change of the objective by
+        one flip is enough; else it is a little more than the whole span of the objective.
         """
         if not self.constraints:
             return 0.0
         margin = 1.01
         flip = largest_flip(self.objective)
         if all(is_conflict(c) for c in self.constraints):
-            # Twice, so that to break a conflict costs as much as it could bring, and more.
+            # Twice, so that violating a conflict costs more than it could gain.
             return 2 * flip or 1.0
         named = [v for c in self.constraints for v in c.coefficients]
         if len(set(named)) == len(named) and all(is_mendable(c) for c in self.constraints):

@@ -1,6 +1,6 @@
-"""Annealers of others: any `dimod.Sampler`, D-Wave's machines among them.
+"""Annealers from other packages: any `dimod.Sampler`, including D-Wave's machines.
 
-What they sample is bought as measurements of a quantum processor are: in jobs, with a journal, a
+Their samples are bought like measurements of a quantum processor: in jobs, with a journal, a
 budget, and retries (`engines/services/`).
 """
 
@@ -42,17 +42,17 @@ else:
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class DimodAnnealer(Annealer):
-    """Any `dimod.Sampler` as an annealer; the models of a batch are one job after the other.
+    """Any `dimod.Sampler` as an annealer; each model of a batch is one job.
 
     Args:
         sampler: The sampler; or the name of one of dwave-samplers' classes, which a saved model
             keeps.
-        prices: What it charges; by default nothing.
+        prices: The sampler's prices; by default all are 0.
         budget: The most to spend; by default no limit.
-        journal: Where finished jobs are kept, or the path of such a file; by default nowhere.
+        journal: A journal for finished jobs, or the path of its file; by default none.
         retries: How to go on after errors.
-        progress: Whether to show jobs, reads and money in a line while they are bought.
-        most_chain_breaks: The largest mean part of broken chains that is taken, from 0 to 1.
+        progress: Whether to show a progress line with jobs, reads and money.
+        most_chain_breaks: The largest accepted mean fraction of broken chains, from 0 to 1.
         **options: Passed to the sampler's `sample`, such as `num_sweeps=1000`.
 
     Raises:
@@ -101,11 +101,11 @@ class DimodAnnealer(Annealer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what a model's file holds: the options, nothing of a device or an account."""
+        """Returns the config for a model's file: the options, without the device or any account."""
         return {"sampler": self._name, "most_chain_breaks": self.most_chain_breaks, **self.options}
 
     def __deepcopy__(self, memo: Any) -> DimodAnnealer:
-        # A copy of a layer runs on the same device, and pays from the same budget.
+        # A copy of a layer runs on the same device, and uses the same budget.
         return self
 
     @classmethod
@@ -122,7 +122,7 @@ class DimodAnnealer(Annealer):
         positive_int("reads", reads)
         if self.sampler is None:
             raise ServiceError(
-                "This model's annealer has no sampler, because a model is saved without it. Give "
+                "This model's annealer has no sampler, because models are saved without it. Give "
                 "the layer one: `layer.annealer = DimodAnnealer(sampler)`."
             )
         check_fits(self.sampler, batch)
@@ -157,7 +157,7 @@ class _Separating:
         self._sampler = sampler
 
     def sample(self, model: Any, **options: Any) -> Any:
-        """Returns samples, with each variable that stands alone at its own best value."""
+        """Returns samples in which each uncoupled variable has its own best value."""
         alone = {
             v: -1 if model.linear[v] > 0 else 1 for v in model.variables if not model.degree(v)
         }
@@ -171,7 +171,7 @@ class _Separating:
 
 
 class _Shop(Shop):
-    """Takes a job to a sampler of dimod's."""
+    """Runs a job on a dimod sampler."""
 
     service = "D-Wave"
 
@@ -195,7 +195,7 @@ class _Shop(Shop):
         try:
             return self._sampler.sample(model, **options)
         except ValueError as error:
-            # What dwave.system's composites say.
+            # The error of dwave.system's composites.
             if "no embedding" not in str(error):
                 raise
             raise ServiceError(
@@ -211,7 +211,7 @@ class _Shop(Shop):
             record = ticket.record
         except AttributeError:
             raise JobFailedError(
-                f"the sampler returned {ticket!r}, no dimod.SampleSet", charged=True
+                f"the sampler returned {ticket!r}, not a dimod.SampleSet", charged=True
             ) from None
         unknown = set(variables) ^ set(range(self._n_spins))
         if unknown:
@@ -244,7 +244,7 @@ class _Shop(Shop):
 
 
 def _as_many(states: np.ndarray, reads: int) -> np.ndarray:
-    """Returns so many states: those there are over and over, or drawn evenly from too many."""
+    """Returns the wanted number of states: repeats too few, or picks evenly from too many."""
     rows = np.arange(reads) % len(states)
     if len(states) > reads:
         rows = np.linspace(0, len(states) - 1, reads).round().astype(int)
@@ -256,7 +256,8 @@ def check_fits(sampler: Any, batch: Batch) -> None:
     """Checks that a sampler with a graph of its own has the couplings of a batch.
 
     Raises:
-        ValueError: If it has not; with the largest part, from the first spin on, that fits.
+        ValueError: If it does not; the message has the largest part, from the first spin on, that
+            fits.
     """
     edges = getattr(sampler, "edgelist", None)
     if edges is None:
@@ -273,12 +274,12 @@ def check_fits(sampler: Any, batch: Batch) -> None:
         "sampler",
         f"have the problem's couplings; of this graph, the part on the first {fits} spins fits",
         f"no {what}",
-        "dwave.system's EmbeddingComposite, around the sampler, finds places for others.",
+        "Wrap the sampler in dwave.system's EmbeddingComposite to embed other graphs.",
     )
 
 
 def _embeddable(sampler: Any, edges: Sequence[Sequence[int]], n_spins: int) -> str:
-    """Says how many spins, from the first on, can be embedded, as far as a search finds."""
+    """Says how many spins, from the first on, a search can embed."""
     machine = getattr(getattr(sampler, "child", None), "edgelist", None)
     try:
         import minorminer  # comes with dwave.system
@@ -287,7 +288,7 @@ def _embeddable(sampler: Any, edges: Sequence[Sequence[int]], n_spins: int) -> s
     if machine is None:
         return "no embedding was found"
     fits, fails = 1, n_spins
-    # Each search has seconds, so that a person who waits for the reason gets it.
+    # Each search is limited to seconds, so that the user soon sees the reason.
     while fails - fits > 1:
         tried = (fits + fails) // 2
         part = [tuple(edge) for edge in edges if max(edge) < tried]

@@ -1,12 +1,13 @@
-"""Samples of Ising models within a graph, what is read of them, and the gradients of that.
+"""Samples of Ising models within a graph, their readouts, and the gradients of these.
 
-For states that are as likely as `exp(-beta E)`, with `E = sum_i h_i s_i + sum_{ij} J_ij s_i s_j`,
-the mean of any function `f` of the spins changes with biases and couplings by its covariances,
+For states with probabilities proportional to `exp(-beta E)`, with
+`E = sum_i h_i s_i + sum_{ij} J_ij s_i s_j`, the mean of any function `f` of the spins changes with
+biases and couplings by its covariances,
 
     d<f>/dh_j = -beta Cov(f, s_j),    d<f>/dJ_jk = -beta Cov(f, s_j s_k).
 
-That is what the score function gives, too, with the mean as its baseline (Wainwright, Jordan,
-Foundations and Trends in Machine Learning 1, 1, 2008).
+The score function with the mean as its baseline gives the same (Wainwright, Jordan, Foundations and
+Trends in Machine Learning 1, 1, 2008).
 """
 
 from __future__ import annotations
@@ -34,13 +35,13 @@ def sampled(
     """Samples states by an annealer, in any graph of Keras's backends. They have no gradient.
 
     Args:
-        annealer: What samples.
+        annealer: The annealer.
         edges: The two spins of each coupling, of shape `(n_edges, 2)`.
         fields: `h`, of shape `(batch, n_spins)`.
         couplings: `J`, of shape `(n_edges,)`.
-        reads: How many states for each sample.
-        seed: What `drawn_seed` returned. It is drawn before a function with a gradient of its own
-            is entered: JAX lets no state change in there.
+        reads: The number of states for each sample.
+        seed: What `drawn_seed` returned. It must be drawn outside a custom-gradient function,
+            inside which JAX allows no change of state.
 
     Returns:
         A tensor of spins of shape `(batch, reads, n_spins)`, of the fields' dtype; NaN where a
@@ -97,7 +98,7 @@ def by_covariances(beta: float, edges: np.ndarray) -> Backward:
         fields: Any, couplings: Any, spins: Any, of_means: Any, of_pairs: Any
     ) -> tuple[Any, Any]:
         reads = spins.shape[1]
-        # What the upstream gradient multiplies, in each state, as a difference from its mean.
+        # The product with the upstream gradient in each state, minus its mean.
         value = ops.einsum("bri,bi->br", spins, of_means)
         if of_pairs is not None:
             # Each pair is twice in a symmetric matrix.
@@ -113,7 +114,7 @@ def by_covariances(beta: float, edges: np.ndarray) -> Backward:
 
 
 def straight_through(beta: float, edges: np.ndarray) -> Backward:
-    """Gradients as if each spin was `-beta` times the field on it.
+    """Gradients as if each spin were `-beta` times the field on it.
 
     Correlations count as products of means, as for `implicit`.
     """
@@ -133,8 +134,8 @@ def implicit(beta: float, edges: np.ndarray) -> Backward:
     """Gradients of the mean-field equation `m_i = tanh(-beta (h_i + sum_j J_ij m_j))`.
 
     Its derivative at the sampled means, `dm = -D (dh + dJ m + J dm)` with
-    `D_ii = beta (1 - m_i^2)`, is solved for `dm` by the implicit function theorem: no noise of
-    covariances, but the error of mean-field theory. It takes `n^3` steps per sample.
+    `D_ii = beta (1 - m_i^2)`, is solved for `dm` by the implicit function theorem: it has no noise
+    from covariances, but the error of mean-field theory. It takes `n^3` steps per sample.
     """
 
     def backward(
@@ -157,8 +158,8 @@ def implicit(beta: float, edges: np.ndarray) -> Backward:
 def _to_couplings(beta: float, edges: np.ndarray, to_fields: Any, means: Any, of_pairs: Any) -> Any:
     """Returns the gradient of couplings, each of which is a field on both of its spins.
 
-    The mean of its own product of spins it moves further, by `-beta (1 - m_i^2) (1 - m_j^2)`: to
-    first order in the couplings, what the product of the means leaves out.
+    A coupling also shifts the mean of its own product of spins by `-beta (1 - m_i^2) (1 - m_j^2)`,
+    which the product of the means leaves out (to first order in the couplings).
     """
     products = ops.einsum("bi,bj->ij", to_fields, means)
     total = products + ops.transpose(products)
@@ -169,7 +170,7 @@ def _to_couplings(beta: float, edges: np.ndarray, to_fields: Any, means: Any, of
 
 
 def _with_pairs(of_means: Any, of_pairs: Any, means: Any) -> Any:
-    """Adds to a gradient of means that of correlations, taken as products of means."""
+    """Adds the gradient of correlations, taken as products of means, to that of means."""
     if of_pairs is None:
         return of_means
     return of_means + ops.einsum("bij,bj->bi", of_pairs, means)

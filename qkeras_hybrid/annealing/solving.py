@@ -1,4 +1,4 @@
-"""`solve`: a problem, a solver, the best assignment that it finds."""
+"""`solve`: finds the best assignment of a problem with a solver."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Solution:
     """The best assignment that a solver found.
 
     Attributes:
-        values: The value of each variable, by its name: bits, or spins for an `Ising` model, or
-            what a `dimod` model has.
-        energy: The objective of these values. It has no penalties in it.
+        values: The value of each variable, by its name: bits, or spins for an `Ising` model, or the
+            values of a `dimod` model's variables.
+        energy: The objective of these values, without penalties.
         feasible: Whether all constraints are satisfied.
-        violated: The names of those that are not.
+        violated: The names of the violated constraints.
         solver: The solver's name.
-        optimal: Whether the solver proves that there is nothing better.
+        optimal: Whether the solver proves that no assignment is better.
         seconds: How long it took.
         reads: How many states it sampled.
     """
@@ -50,7 +50,7 @@ class Solution:
     reads: int
 
 
-# What a name stands for. Those of D-Wave's machines need an account.
+# The annealer of each name. D-Wave's machines need an account.
 SOLVERS: Mapping[str, Callable[[], Annealer | None]] = {
     "simulated_annealing": SimulatedAnnealing,
     "exact": lambda: None,
@@ -73,12 +73,12 @@ def solve(
     penalty: float | None = None,
     time_limit: float = 60.0,
 ) -> Solution:
-    """Looks for the assignment of least energy.
+    """Searches for the assignment of lowest energy.
 
-    Solvers that sample get the problem's constraints as penalties. Their best states are improved
-    by flips and exchanges of bits that keep the constraints, because a penalty hides small
-    differences of the objective. The feasible one of least objective is returned, or else the one
-    of least energy with penalties.
+    Sampling solvers get the problem's constraints as penalties. Since penalties hide small
+    differences of the objective, their best states are improved by flips and exchanges of bits that
+    keep the constraints. The result is the feasible state with the lowest objective or, if none is
+    feasible, the state of lowest energy with penalties.
 
     Args:
         problem: A `Problem`, `Qubo`, `Ising` or `Polynomial`, or a `dimod` model, quadratic or
@@ -90,11 +90,11 @@ def solve(
         seed: The seed of random numbers.
         reads: How many states a solver samples.
         penalty: The weight of the constraints; by default `problem.penalty()`.
-        time_limit: Of branch and bound, in seconds.
+        time_limit: The time limit of branch and bound, in seconds.
 
     Raises:
-        ValueError: If the solver is unknown, a number is none, or, for "exact", the constraints
-            contradict each other or the problem is too large.
+        ValueError: If the solver is unknown, an argument is not a number, or, for "exact", the
+            constraints contradict each other or the problem is too large.
         ServiceError: If a service gives no result.
 
     Example:

@@ -28,6 +28,7 @@ from qkeras_hybrid.bench.goals import goal_of
 from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.model_files import is_file
 from qkeras_hybrid.bench.references import REFERENCES
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
 from qkeras_hybrid.bench.validation import Validation
 from qkeras_hybrid.layers import QuantumKernel
@@ -206,14 +207,31 @@ def _own_settings(task: Task) -> dict[str, Any]:
 
 
 def tuned(
-    task: Task, dataset: datasets.Dataset, split: datasets.Split, fast: bool = False
+    task: Task,
+    dataset: datasets.Dataset,
+    split: datasets.Split,
+    fast: bool = False,
+    earlier: Row | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Searches for hyperparameters on the training part, if the task says so."""
+    """Searches for hyperparameters on the training part, if the task says so.
+
+    Args:
+        task: Whose they are.
+        dataset: Its data.
+        split: Their parts.
+        fast: Whether Keras models train fast.
+        earlier: A row of the task, whose search is taken in place of another; None for none.
+
+    Returns:
+        The hyperparameters, and what the search took, None without one.
+    """
     if task.tuning is None:
         return {}, None
     reference = REFERENCES.get(task.contender)
-    sign = metric_of(goal_of(dataset.y, dataset.problem).metric).sign
     space = task.tuning.get("search_space", {}) if reference is None else reference.search_space
+    if earlier is not None and earlier.tuning and set(space) <= set(earlier.hyperparameters):
+        return {name: earlier.hyperparameters[name] for name in space}, dict(earlier.tuning)
+    sign = metric_of(goal_of(dataset.y, dataset.problem).metric).sign
 
     def objective(hyperparameters: Mapping[str, Any], fold: tuning.Fold) -> float:
         contender = Contender(task, dataset, hyperparameters, fast)

@@ -147,7 +147,7 @@ def plan(
             continue
         tried.setdefault(_kind(dearest), []).append(trial)
         memory = max(memory, trial.memory)
-        each = [trial.seconds(task, sizes) for task in its]
+        each = [trial.seconds(task, sizes, known.searches(task)) for task in its]
         found["trials"] += zip(its, each, strict=True)
         total += sum(each, Seconds(0.0, 0.0))
         # Each process traces each model for itself.
@@ -162,7 +162,7 @@ def plan(
             total += each_of_them.times(0.4 * len(its), 2.5 * len(its))
             continue
         for task in its:
-            ends = [trial.seconds(task, sizes) for trial in near]
+            ends = [trial.seconds(task, sizes, known.searches(task)) for trial in near]
             # The dearest ones were tried first, if their trial did not fail.
             more = 1.0 if max(sizes.rank(one.task) for one in near) >= sizes.rank(task) else 2.5
             low, high = min(end.low for end in ends), max(end.high for end in ends)
@@ -250,6 +250,8 @@ class _Known:
 
     def __init__(self, rows: Iterable[Row], fast: bool, sizes: _Sizes) -> None:
         here = machine()
+        rows = list(rows)
+        self._searched = {row.task for row in rows if row.error is None and row.tuning}
         kept = [
             row
             for row in rows
@@ -266,6 +268,10 @@ class _Known:
             if seconds is not None:
                 self._same.setdefault(repr((row.comparison, row.contender)), []).append(seconds)
                 self._alike.setdefault(_alike(row), []).append((seconds, row.n_train))
+
+    def searches(self, task: Task) -> bool:
+        """Tells whether a run searches for hyperparameters: not where its row has them."""
+        return task.tuning is not None and task.id not in self._searched
 
     def same(self, task: Task) -> Seconds | None:
         """Returns the seconds of rows of the same comparison and contender."""
@@ -336,10 +342,10 @@ class _Trial:
     epoch: float
     memory: int
 
-    def seconds(self, task: Task, sizes: _Sizes) -> Seconds:
+    def seconds(self, task: Task, sizes: _Sizes, searches: bool) -> Seconds:
         """Returns how long a whole run takes, of the same on other data or of a smaller one."""
         low, high = self._fit(task, sizes)
-        if task.tuning is not None:
+        if task.tuning is not None and searches:
             trials, folds = task.tuning["trials"], task.tuning["folds"]
             # Each fold leaves one part out.
             fits = trials * (folds - 1)

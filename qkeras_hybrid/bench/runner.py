@@ -181,6 +181,7 @@ def run_task(
     *,
     alone: bool = True,
     fast: bool = False,
+    earlier: Row | None = None,
 ) -> Row:
     """Trains and tests one contender on one split.
 
@@ -194,6 +195,8 @@ def run_task(
         alone: Whether nothing else runs on the machine, so that times compare.
         fast: Whether Keras models train fast, with the same results: see `bench.fitting.train`.
             The seconds of such rows are marked as not comparable.
+        earlier: A row of the task, whose hyperparameters are taken instead of searching anew: where
+            a limit of seconds ends a search, a slower one may find others.
 
     Returns:
         The row: of a run that failed, with the error and without results.
@@ -201,7 +204,7 @@ def run_task(
     row = failed(task, None, alone=alone)
     on_epoch(task, 0)
     try:
-        row = dataclasses.replace(row, **_run(task, on_epoch, fast))
+        row = dataclasses.replace(row, **_run(task, on_epoch, fast, earlier))
         return dataclasses.replace(row, timing_comparable=alone and row.trained_by == "fit")
     except Exception as error:
         if _interrupted(error):
@@ -238,13 +241,15 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
     )
 
 
-def _run(task: Task, on_epoch: OnEpoch, fast: bool = False) -> dict[str, Any]:
+def _run(
+    task: Task, on_epoch: OnEpoch, fast: bool = False, earlier: Row | None = None
+) -> dict[str, Any]:
     """Runs a task and returns the results: those fields of its row that a failed one lacks."""
     start = time.perf_counter()
     dataset, split = datasets.prepare(
         task.data, task.seed, lab=task.contender not in execution.WITH_CIRCUITS
     )
-    chosen, searched = known.tuned(task, dataset, split, fast)
+    chosen, searched = known.tuned(task, dataset, split, fast, earlier)
     contender = known.Contender(task, dataset, chosen, fast)
     with cost.PeakMemory() as memory:
         model, training = contender.fitted(
@@ -336,14 +341,16 @@ def run(
         tasks: What to run, in this order.
         results: The open results file.
         on_epoch: Called with the task and the number of epochs done, first with 0.
-        timing: Whether to run again what has seconds that don't compare.
+        timing: Whether to run again what has seconds that don't compare, with the hyperparameters
+            that were found before.
         fast: As of `run_task`.
 
     Yields:
         Each new row once it is on disk.
     """
+    finished = results.finished()
     for task in missing(tasks, results, timing=timing):
-        row = run_task(task, on_epoch, fast=fast)
+        row = run_task(task, on_epoch, fast=fast, earlier=finished.get(task.id))
         results.append(row)
         yield row
 

@@ -1,15 +1,15 @@
-"""The command line: `qkeras-hybrid compare`, `list` and so on, a module each.
+"""The command line: `qkeras-hybrid compare`, `list` and so on, one module for each command.
 
-Exit codes: 0, all is done; 1, some runs failed, or a file can't be read or written; 2, the
-command line asks for something that isn't there; 130, stopped with Ctrl-C or SIGTERM.
+Exit codes: 0, done; 1, some runs failed, or a file can't be read or written; 2, wrong usage; 130,
+stopped by Ctrl-C or SIGTERM.
 """
 
 from __future__ import annotations
 
 import os
 
-# TensorFlow's C++ parts log while they load. Errors still come as exceptions; a level that the
-# user sets stays as it is.
+# TensorFlow's C++ parts log while they load. Errors are still raised; a level that the user has set
+# is kept.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ from qkeras_hybrid.cli.base import PROGRAM, app, say, terminated_as_interrupted
 
 __all__ = ["main"]
 
-# What all of typer's usage errors are: `TyperException`, or click's class in older versions.
+# The base class of typer's usage errors: `TyperException`, or click's class in older versions.
 _UsageError = cast(
     "type[typer.BadParameter]",
     next(kind for kind in typer.BadParameter.__mro__[::-1] if hasattr(kind, "exit_code")),
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit code.
 
     Args:
-        arguments: What stands after the program's name; None for `sys.argv`'s.
+        arguments: The arguments after the program's name; None for those of `sys.argv`.
     """
     try:
         with terminated_as_interrupted():

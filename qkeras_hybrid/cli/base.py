@@ -1,4 +1,4 @@
-"""What all commands share: the app, how an error is said, what is kept from the terminal."""
+"""Shared by all commands: the app, error messages, and muting of libraries."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def say(message: str) -> None:
 
 
 def fail(message: str, code: int) -> typer.Exit:
-    """Says an error in one line and returns what to raise."""
+    """Prints an error in one line and returns the exception to raise."""
     say(f"error: {message}")
     return typer.Exit(code)
 
 
 def stopped(message: str) -> typer.Exit:
-    """Says that Ctrl-C stopped the command and returns what to raise."""
+    """Prints that Ctrl-C stopped the command and returns the exception to raise."""
     say(f"stopped {message}")
     return typer.Exit(130)
 
 
 @contextlib.contextmanager
 def terminated_as_interrupted() -> Iterator[None]:
-    """Takes SIGTERM for Ctrl-C, so that a run which a scheduler ends closes its files and workers.
+    """Treats SIGTERM like Ctrl-C, so that a run ended by a scheduler closes files and workers.
 
-    Only the main thread can be told so; in another, nothing changes.
+    This works only in the main thread; in another, nothing changes.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -74,10 +74,10 @@ def terminated_as_interrupted() -> Iterator[None]:
 def native_stderr_muted() -> Iterator[None]:
     """Hides what C++ libraries write to the terminal while they load.
 
-    The package itself is loaded first, so that what the commands import of it finds it whole.
+    The package itself is loaded first, so that the commands' imports find it complete.
 
     Raises:
-        typer.Exit: If Keras can't start; the reason is said.
+        typer.Exit: If Keras can't start; the reason is printed.
     """
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with stderr_muted():
@@ -89,7 +89,7 @@ def native_stderr_muted() -> Iterator[None]:
 
 
 def _load_package() -> str:
-    """Imports the package and returns why it can't be, or an empty text."""
+    """Imports the package; returns why that fails, or an empty text."""
     import qkeras_hybrid
 
     try:

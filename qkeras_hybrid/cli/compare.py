@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -18,6 +19,7 @@ from qkeras_hybrid.cli.progress import run_with_progress, set_aside
 
 if TYPE_CHECKING:
     from qkeras_hybrid.bench.row import Row
+    from qkeras_hybrid.bench.task import Task
 
 
 _OWN = "If not given, the model's own default; for pqc_dense {}."
@@ -35,15 +37,15 @@ def compare(
         int,
         typer.Option(
             min=1,
-            help="Number of seeds: splits, first weights, batch orders. With fewer than 7 no "
-            "difference can be told.",
+            help="Number of seeds: splits, initial weights, batch orders. Fewer than 7 can't show "
+            "a difference.",
         ),
     ] = 7,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 8,
-    batch_size: Annotated[int, typer.Option(min=1, help="Samples a training step.")] = 32,
+    batch_size: Annotated[int, typer.Option(min=1, help="Samples per training step.")] = 32,
     learning_rate: Annotated[float, typer.Option(help="Step size of Adam, for all.")] = 0.02,
     test_size: Annotated[
-        float, typer.Option(help="Share of the samples that only the test sees.")
+        float, typer.Option(help="Share of the samples that are held out for the test.")
     ] = 0.25,
     qubits: Annotated[
         int | None, typer.Option(min=1, help=f"Qubits of the circuit. {_OWN.format(6)}")
@@ -91,8 +93,17 @@ def compare(
         bool,
         typer.Option(
             "--surrogate",
-            help="Train the best classical surrogate of the circuit's size too: a tensor train on "
-            "the waves that the circuit is a sum of.",
+            help="Also train the best classical surrogate of the circuit's size: a tensor train "
+            "on the circuit's Fourier terms.",
+        ),
+    ] = False,
+    intervene: Annotated[
+        bool,
+        typer.Option(
+            "--intervene",
+            help="Then ask whether the circuits matter: put their mean, shuffled outputs and their "
+            "surrogate in their place in the hybrid of seed 0, as trained, and retrain it without "
+            "them.",
         ),
     ] = False,
     output: Annotated[
@@ -111,9 +122,9 @@ def compare(
     with a Dense layer of the same width in place of the quantum layer. All three see the same
     splits, seeds, epochs and batches.
 
-    Each run is a line of JSON in the results file. The same command given again, after Ctrl-C
-    or with more seeds, runs only what is missing. With shots or noise, the Dense networks are not
-    run again: they have neither.
+    Each run is a line of JSON in the results file. Repeating the command, after Ctrl-C or with more
+    seeds, runs only the missing runs. With shots or noise, the Dense networks are not run again:
+    they have neither.
 
     Examples:
     - `qkeras-hybrid compare`
@@ -124,16 +135,18 @@ def compare(
 
     - `qkeras-hybrid compare --dataset iris --surrogate`
 
+    - `qkeras-hybrid compare --dataset iris --intervene`
+
     - `qkeras-hybrid compare --dataset mnist_3v6 --seeds 10 --output results/mnist`
 
-    Exit codes: 0 done, 1 some runs failed or a file can't be used, 2 wrong usage, 130 Ctrl-C or
-    SIGTERM.
+    Exit codes: 0 done, 1 some runs failed, a file can't be used or the hybrid not intervened in,
+    2 wrong usage, 130 Ctrl-C or SIGTERM.
     """
     check_max_hours(max_hours)
     asked = {"n_qubits": qubits, "n_layers": layers, "encoding": encoding, "ansatz": ansatz}
     given = {name: value for name, value in asked.items() if value is not None}
     try:
-        # These imports take seconds: after the options are known to be well-formed, not before.
+        # These imports take seconds, so they wait until the options are known to be well-formed.
         with native_stderr_muted():
             from qkeras_hybrid import datasets
             from qkeras_hybrid.bench import execution, models, runner
@@ -141,7 +154,7 @@ def compare(
 
         one_of("dataset", dataset, datasets.names())
         one_of("model", model, models.MODELS)
-        # Defaults too stand in the rows: what ran is seen there, whatever the defaults become.
+        # The rows also hold defaults, so that they show what ran even if the defaults change.
         taken = inspect.signature(models.MODELS[model]).parameters
         defaults = {name: taken[name].default for name in asked if name in taken}
         table = execution.normalized(
@@ -187,18 +200,20 @@ def compare(
     except (files.ResultsInUseError, files.ResultsError) as error:
         raise fail(str(error), 1) from error
     _show(rows, path)
+    if intervene:
+        _intervene(tasks[0], rows)
     if any(row.error is not None for row in rows):
         raise typer.Exit(1)
 
 
 _CONTENDERS = ("hybrid", "dense_same_parameters", "dense_same_width")
 
-# Where an option has another name than the argument that it becomes.
+# Options whose names differ from those of their arguments.
 _OPTIONS = {"n_qubits": "qubits", "n_layers": "layers", "qubits": "qubits"}
 
 
 def _in_options(error: ValueError) -> str:
-    """Returns an error's text, with an option's name in the place of an argument's."""
+    """Returns an error's text, with the option's name in place of the argument's."""
     if not isinstance(error, ArgumentError):
         return str(error)
     option = "--" + _OPTIONS.get(error.argument, error.argument).replace("_", "-")
@@ -218,3 +233,20 @@ def _show(rows: Sequence[Row], path: Path) -> None:
     console.print(report.verdict(rows), markup=False)
     console.print()
     console.print(f"Rows: {path}", markup=False, soft_wrap=True)
+
+
+def _intervene(task: Task, rows: Sequence[Row]) -> None:
+    """Tests the hybrid of the first seed, and prints what that comes to beside the comparison."""
+    from qkeras_hybrid.bench import intervening, report, statistics
+
+    print("Intervening in the hybrid, which trains again.", file=sys.stderr)
+    try:
+        found = intervening.intervene(task)
+    except ValueError as error:
+        raise fail(f"The intervention test can't be made of this hybrid. {error}", 1) from error
+    except KeyboardInterrupt as error:
+        raise stopped("before the intervention test was done.") from error
+    (its,) = statistics.comparisons(rows).values()
+    console = rich.console.Console(highlight=False)
+    console.print()
+    console.print(report.interventions(found, its, task.seed), markup=False)

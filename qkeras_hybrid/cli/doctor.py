@@ -1,4 +1,4 @@
-"""`qkeras-hybrid doctor`: what is installed, what works here, and a self-test."""
+"""`qkeras-hybrid doctor`: shows what is installed and what works, and runs a self-test."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from qkeras_hybrid.engines import Engine
 
 TOLERANCE = 1e-5
-"""Of a value or derivative in float32 against its closed form; TFQ's gradient has 1e-3."""
+"""The tolerance of a float32 value or derivative; that of TFQ's gradient is 1e-3."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SelfTest:
-    """What an engine did with a circuit whose value is known.
+    """The result of an engine on a circuit whose value is known.
 
     Attributes:
         engine: The engine's name.
         error: The largest error of the value and the gradient; None if it did not run.
-        milliseconds: What a training step took after the first.
+        milliseconds: The time of a training step after the first.
         reason: Why it did not run, or failed; empty otherwise.
     """
 
@@ -45,7 +45,7 @@ class SelfTest:
 
     @property
     def passed(self) -> bool:
-        """Whether the engine can't run here, or computes what it should."""
+        """Whether the engine computes the right result, or can't run here."""
         limit = 1e-3 if self.engine == "tfq" else TOLERANCE
         return self.error is None or self.error < limit
 
@@ -54,22 +54,22 @@ class SelfTest:
 def doctor(
     require: Annotated[
         list[str] | None,
-        typer.Option(metavar="ENGINE", help="Fail where this engine can't run; repeatable."),
+        typer.Option(metavar="ENGINE", help="Fail if this engine can't run; repeatable."),
     ] = None,
 ) -> None:
-    """Say what is installed, which engines work here, and whether they compute what they should.
+    """Show what is installed, which engines work here, and whether their results are right.
 
-    Also which services' clients are installed, and which environment variable with credentials is
-    set; never what is in it. Nothing is asked of a service.
+    Also show which services' clients are installed and which environment variables for credentials
+    are set, never their contents. No service is contacted.
 
-    The self-test takes some seconds: each engine computes a circuit whose value and derivative
-    are known, and times it. Paste the output into a bug report.
+    The self-test takes some seconds: each engine computes a circuit whose value and derivative are
+    known, and is timed. Paste the output into bug reports.
 
     Examples:
     - `qkeras-hybrid doctor --require native`
 
-    Exit codes: 0 all is well, 1 an engine that is there computes something else, or one that was
-    required is not there, 2 wrong usage.
+    Exit codes: 0 all is well, 1 an available engine gives wrong results or a required engine is not
+    available, 2 wrong usage.
     """
     try:
         with native_stderr_muted():
@@ -122,7 +122,7 @@ def _table(*heads: str) -> rich.table.Table:
 
 
 def _services() -> rich.table.Table:
-    """Lists the services, without a word of what their variables hold."""
+    """Lists the services, without the values of their variables."""
     from qkeras_hybrid.engines.services import ACCOUNTS
 
     shown = _table("service", "client", "credentials")

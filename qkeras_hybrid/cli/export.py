@@ -32,7 +32,7 @@ def export(
         Path | None,
         typer.Option(
             help="Samples: a .npy file, or for several inputs a .npz file with an array for each, "
-            "by its name. Without them, random numbers."
+            "by name. If not given, random numbers."
         ),
     ] = None,
     labels: Annotated[
@@ -43,18 +43,18 @@ def export(
         typer.Option(help="The file, or the folder of a SavedModel; by default beside the model."),
     ] = None,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Weights and activations of a byte, for onnx and litert.")
+        bool, typer.Option("--int8", help="Use 8-bit weights and activations, for onnx and litert.")
     ] = False,
     tolerance: Annotated[
-        float, typer.Option(help="The largest difference that taking the circuits out may make.")
+        float, typer.Option(help="The largest difference that replacing the circuits may make.")
     ] = 1e-5,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
     """Write a model into a file that runs without this package, and check it there.
 
     Circuits are first replaced by surrogates, which compute the same without them. The file then
     runs in its own runtime, such as ONNX Runtime, on the data. The command prints the differences
-    to the model, accuracies if there are labels, and how long a sample takes.
+    to the model, accuracies if there are labels, and the time for a sample.
 
     Examples:
     - `qkeras-hybrid export digits.keras --format onnx --data x_test.npy --labels y_test.npy`
@@ -84,7 +84,7 @@ def export(
                 overwrite=overwrite,
             )
     except FileExistsError as error:
-        raise fail(f"{error.filename} is there already; --overwrite replaces it.", 2) from error
+        raise fail(f"{error.filename} exists already; --overwrite replaces it.", 2) from error
     except OSError as error:
         raise fail(f"{error.filename or file}: {error.strerror or error}.", 1) from error
     except (ImportError, RuntimeError, ValueError) as error:
@@ -96,7 +96,7 @@ def export(
 
 @contextmanager
 def _converters_muted() -> Iterator[None]:
-    """Hides what converters write to the terminal, but for this package's warnings."""
+    """Hides what converters write to the terminal, except this package's warnings."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         with stderr_muted():

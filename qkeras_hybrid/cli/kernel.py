@@ -1,4 +1,4 @@
-"""`qkeras-hybrid kernel`: whether a quantum kernel can help on a table of data."""
+"""`qkeras-hybrid kernel`: tells whether a quantum kernel can help on a table of data."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def kernel(
         ),
     ],
     target: Annotated[
-        str | None, typer.Option(help="The column of a .csv file that is to be predicted.")
+        str | None, typer.Option(help="The column of a .csv file to predict.")
     ] = None,
     task: Annotated[
-        str, typer.Option(help='What a file holds: "classification" or "regression".')
+        str, typer.Option(help='The task of a file: "classification" or "regression".')
     ] = "classification",
     encoding: Annotated[
         str, typer.Option(help="Encoding: one of `qkeras-hybrid list encodings`.")
@@ -46,23 +46,23 @@ def kernel(
     ] = None,
     pca: Annotated[
         int | None,
-        typer.Option(min=1, help="Use so many principal components in place of the features."),
+        typer.Option(min=1, help="Number of principal components to use in place of the features."),
     ] = None,
     samples: Annotated[
-        int, typer.Option(min=4, help="Use so many samples, drawn at random, if there are more.")
+        int, typer.Option(min=4, help="Number of samples to draw at random, if there are more.")
     ] = 300,
-    folds: Annotated[int, typer.Option(min=2, help="Parts of cross-validation.")] = 5,
+    folds: Annotated[int, typer.Option(min=2, help="Number of folds for cross-validation.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
     output: Annotated[
         Path, typer.Option(help=f"Folder of {PICTURE} and {NUMBERS}.", file_okay=False)
     ] = Path("qkeras-hybrid-kernels"),
 ) -> None:
-    """Say whether a quantum kernel can help on data, before any device is asked.
+    """Tell whether a quantum kernel can help on data, before any device is used.
 
-    A fidelity kernel and a projected kernel stand beside an RBF and a Laplacian kernel, all with
+    Compares a fidelity kernel and a projected kernel with an RBF and a Laplacian kernel, all with
     bandwidths chosen in the same way: their alignment with the labels, cross-validated scores,
-    model complexity, how concentrated they are, and the geometric difference, which says whether a
-    quantum kernel could be ahead at all. At the end a verdict.
+    model complexity, concentration, and the geometric difference, which says whether a quantum
+    kernel could be ahead at all. A verdict comes at the end.
 
     Examples:
     - `qkeras-hybrid kernel digits --pca 8`
@@ -106,7 +106,7 @@ def kernel(
 
 
 def numbers(study: Study, data: str, encoding: str) -> dict[str, Any]:
-    """Returns what a study found, in a form that JSON holds."""
+    """Returns the results of a study in a form that JSON holds."""
     from qkeras_hybrid import kernels
 
     return {
@@ -152,12 +152,12 @@ def _load(data: str, target: str | None, task: str, pca: int | None, seed: int) 
     suffix, table = Path(data).suffix.lower(), {"name": data}
     if suffix == ".csv":
         if target is None:
-            raise ArgumentError("target", "name the column that is to be predicted", None)
+            raise ArgumentError("target", "name the column to predict", None)
         table = {"name": "csv", "path": data, "target": target, "task": task}
     elif suffix == ".npz":
         table = {"name": "numpy", "path": data, "task": task}
     else:
-        # A kernel has one class or one number to learn of a sample, not a vector of costs.
+        # A kernel learns one class or one number for each sample, not a vector of costs.
         others = ("csv", "numpy", *datasets.problems.LOADERS)
         own = [name for name in datasets.names() if name not in others]
         if data not in own:

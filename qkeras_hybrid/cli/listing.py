@@ -1,8 +1,8 @@
 """`qkeras-hybrid list`: the names that options take.
 
-They stand in `names.json` beside this module, so that a list comes at once and not after TensorFlow
-has loaded. `python -m qkeras_hybrid.cli.listing` writes it, and a test compares it with what is
-there.
+They are stored in `names.json` beside this module, so that a list appears at once, without loading
+TensorFlow. `python -m qkeras_hybrid.cli.listing` writes the file, and a test checks that it is
+current.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def list_names(
 ) -> None:
     """List the names that the options of `compare` and `export` take, one per line.
 
-    `qkeras-hybrid doctor` tells which engines run here.
+    `qkeras-hybrid doctor` shows which engines run here.
 
     Examples:
     - `qkeras-hybrid list datasets`

@@ -28,10 +28,11 @@ class _Effort:
     """How long everything may take.
 
     Attributes:
-        step_s: Seconds of repetitions of a configuration, for all engines of a backend together.
+        step_s: Seconds for the repetitions of a configuration, for all engines of a backend
+            together.
         cap_s: Seconds after which an engine gets no more turns, or a peer is ended.
-        epochs: Epochs of each model at least, after its first.
-        epoch_s: Seconds of epochs, for all models of a backend together.
+        epochs: The least number of epochs of each model, after its first.
+        epoch_s: Seconds for epochs, for all models of a backend together.
     """
 
     step_s: float
@@ -51,7 +52,7 @@ _QUICK_ENGINES = ("native", "tfq")
 
 @dataclasses.dataclass(frozen=True)
 class _Wanted:
-    """What the options ask for, checked.
+    """The checked options.
 
     Attributes:
         configs: The configurations.
@@ -73,13 +74,13 @@ class _Wanted:
 @app.command()
 def perf(
     quick: Annotated[
-        bool, typer.Option("--quick", help="Two small configurations, some seconds in all.")
+        bool, typer.Option("--quick", help="Two small configurations, a few seconds in total.")
     ] = False,
     config: Annotated[
         list[str] | None,
         typer.Option(
             metavar="QUBITS,LAYERS,BATCH",
-            help="A size of the training step, in place of the standard ones; repeatable.",
+            help="A size of the training step, instead of the standard ones; repeatable.",
         ),
     ] = None,
     engine: Annotated[
@@ -101,13 +102,14 @@ def perf(
         list[str] | None,
         typer.Option(
             metavar="NAME=PYTHON",
-            help="Time another library too, with the Python of an environment that has it: "
+            help="Also time another library, with the Python of an environment that has it: "
             "tensorcircuit, pennylane-jax or pennylane-lightning; repeatable.",
         ),
     ] = None,
-    epochs: Annotated[bool, typer.Option(help="Time epochs of Keras `fit` too.")] = True,
+    epochs: Annotated[bool, typer.Option(help="Also time epochs of Keras `fit`.")] = True,
     output: Annotated[
-        Path | None, typer.Option(help="JSON file for all times, versions and the machine.")
+        Path | None,
+        typer.Option(help="JSON file for all times, versions and the machine's description."),
     ] = None,
 ) -> None:
     """Time the engines side by side: a training step, and an epoch of Keras `fit`.
@@ -115,14 +117,14 @@ def perf(
     The training step is that of a standard circuit: angles for each input, layers of `RY`, `RZ`
     and a ring of `CZ`, and `Z` of every qubit; the loss is the sum of the squares, and the step
     computes its gradients with respect to inputs and weights. The engines take turns in one run,
-    and their losses and gradients are compared: times of results that disagree are not shown.
+    and their losses and gradients are compared: if results disagree, their times are not shown.
 
-    Each Keras backend but that of KERAS_BACKEND is in a process of its own, and takes part in the
-    same turns: `native@jax` is the native engine under JAX. Under JAX the step is compiled by
+    Each Keras backend except that of KERAS_BACKEND runs in a process of its own, and takes part in
+    the same turns: `native@jax` is the native engine under JAX. Under JAX the step is compiled by
     `jax.jit`, under TensorFlow traced by `tf.function`, under PyTorch eager.
 
-    GFLOP/s are the floating-point operations that the native engine's compiled circuit asks for,
-    over the median time; the peak is measured by multiply-adds on all cores.
+    GFLOP/s are the floating-point operations that the native engine's compiled circuit needs,
+    divided by the median time; the peak is measured by multiply-adds on all cores.
 
     Examples:
     - `qkeras-hybrid perf --quick`
@@ -166,7 +168,7 @@ def _wanted(
     epochs: bool,
     output: Path | None,
 ) -> _Wanted:
-    """Checks the options; raises ValueError on the first that is wrong."""
+    """Checks the options; raises ValueError on the first wrong one."""
     # These imports take seconds.
     with native_stderr_muted():
         import keras
@@ -202,7 +204,7 @@ def _wanted(
 
 
 def _workers(engines: Sequence[str]) -> contextlib.AbstractContextManager[dict[str, Worker]]:
-    """Starts a process for each backend that is not this one's."""
+    """Starts a process for each backend other than this process's."""
     from qkeras_hybrid.perf import workers
 
     return workers.started(engines)
@@ -252,7 +254,7 @@ def _measure(
     workers: Mapping[str, Worker],
     lines: dict[str, dict[str, Any]],
 ) -> None:
-    """Measures everything; what is done is in `measured` if Ctrl-C comes."""
+    """Measures everything; after Ctrl-C, `measured` holds the finished part."""
     from qkeras_hybrid.perf import agreement, epochs, peer_runs, steps
     from qkeras_hybrid.perf.workers import EPOCHS, STEPS, Remote
 
@@ -306,7 +308,7 @@ def _progress(total: int) -> Iterator[Any]:
         console=console,
         transient=True,
         disable=not console.is_terminal,
-        # Each drawing takes time from what is being measured.
+        # Drawing would take time from the measurement.
         refresh_per_second=1,
     )
     with progress:
@@ -341,7 +343,7 @@ def _show(measured: Measured) -> None:
 
 
 def _finish(measured: Measured, lines: dict[str, dict[str, Any]], output: Path | None) -> None:
-    """Writes the file, and says by the exit code whether there is something in it."""
+    """Writes the file, and returns an exit code that says whether it has results."""
     from qkeras_hybrid.perf import report
 
     if output is not None:

@@ -1,4 +1,4 @@
-"""`qkeras-hybrid plan`: what a suite would take before it runs, and the limit of others."""
+"""`qkeras-hybrid plan`: what a suite would take, and the limits that other commands check."""
 
 from __future__ import annotations
 
@@ -26,11 +26,13 @@ MaxHours = Annotated[
     float | None,
     typer.Option(
         metavar="HOURS",
-        help="Ask first if it may take longer, by the estimate of `qkeras-hybrid plan`; without a "
-        "terminal to ask on, refuse.",
+        help="Ask first if it may take longer by the estimate of `qkeras-hybrid plan`; without a "
+        "terminal, refuse.",
     ),
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Run without asking, whatever it takes.")]
+Yes = Annotated[
+    bool, typer.Option("--yes", "-y", help="Run without asking, however long it takes.")
+]
 
 
 @app.command()
@@ -51,28 +53,28 @@ def plan(
     model: Annotated[
         str | None,
         typer.Option(
-            metavar="PATH.py:FUNCTION", help="A hybrid model of yours in place of the suite's."
+            metavar="PATH.py:FUNCTION", help="Your own hybrid model instead of the suite's."
         ),
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=1, help="Number of seeds, in place of the suite's.")
+        int | None, typer.Option(min=1, help="Number of seeds, instead of the suite's.")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes, as for `run`; if not given, as many.")
+        int | None, typer.Option(min=1, help="Processes, as for `run`, with the same default.")
     ] = None,
     timing: Annotated[
-        bool, typer.Option("--timing", help="What `run --timing` would run, one by one.")
+        bool, typer.Option("--timing", help="Plan what `run --timing` would run, one by one.")
     ] = False,
     rows: Annotated[
         list[Path] | None,
         typer.Option(
-            help=f"A {RESULTS} of another suite, run on a machine like this, to estimate from too. "
-            "May be given several times.",
+            help=f"A {RESULTS} of another suite, run on a similar machine, to use for the "
+            "estimate too; repeatable.",
         ),
     ] = None,
     trial_seconds: Annotated[
         float,
-        typer.Option(help="For how long to try out contenders without stored rows; 0 for never."),
+        typer.Option(help="Seconds for trials of contenders without stored rows; 0 for no trials."),
     ] = 60.0,
     shots: Annotated[
         int, typer.Option(min=1, help="On hardware: measurements for each setting of a circuit.")
@@ -86,13 +88,12 @@ def plan(
     price_per_job: Annotated[float, typer.Option(help="On hardware: money for each job.")] = 0.0,
     currency: Annotated[str, typer.Option(help="The currency of the prices.")] = "USD",
 ) -> None:
-    """Say what a suite would take: runs, hours on this machine, memory, and hardware.
+    """Show what a suite would take: runs, hours on this machine, memory, and hardware.
 
-    Hours come from stored rows of the same contenders and models on a machine like this; where
-    there are none, from a short timed trial. They are a range, and no promise. On hardware is what
-    training the circuits by parameter shift would ask for; money is said if prices are given.
-
-    Nothing is written.
+    Hours come from stored rows of the same contenders and models on a similar machine or, without
+    such rows, from a short timed trial. They are a range, not a promise. "On hardware" is what
+    training the circuits by parameter shift would need; money is shown if prices are given. Nothing
+    is written.
 
     Examples:
     - `qkeras-hybrid plan paper`
@@ -147,7 +148,7 @@ def changed(suite: Suite, model: str | None, seeds: int | None) -> Suite:
         given = [
             dataclasses.replace(one, model={"name": model}, size=None) for one in suite.comparisons
         ]
-        # Several models on the same data are one comparison then.
+        # Then several models on the same data become one comparison.
         kept = [one for i, one in enumerate(given) if one not in given[:i]]
         suite = dataclasses.replace(suite, comparisons=tuple(kept))
     return suite
@@ -157,7 +158,7 @@ def tasks_of(suite: Suite) -> list[Task]:
     """Returns all tasks of a suite, seed by seed within each comparison.
 
     Raises:
-        ValueError: If one can't be made; with the line of the suite's file.
+        ValueError: If one can't be made; the message has the line of the suite's file.
     """
     from qkeras_hybrid.bench import runner
 
@@ -223,16 +224,16 @@ def estimated(
     fast: bool = True,
     trial_seconds: float = 60.0,
 ) -> Plan:
-    """Returns a plan, and says on the error stream what is tried for it.
+    """Returns a plan, and reports its trials on the error stream.
 
     Args:
         tasks: All runs.
         left: Those that have to run.
         stored: Stored rows.
-        workers: The number of processes; None for what `run` takes by itself.
-        timing: Whether runs are for their times, one by one.
-        fast: Whether runs train fast where they are not for their times.
-        trial_seconds: For how long trials start.
+        workers: The number of processes; None for the default of `run`.
+        timing: Whether the runs are timed, one by one.
+        fast: Whether runs that are not timed train in fast mode.
+        trial_seconds: The seconds during which trials are started.
     """
     from qkeras_hybrid.bench import planning, report
     from qkeras_hybrid.bench import workers as processes
@@ -300,7 +301,7 @@ def _range(seconds: Seconds) -> str:
 
 def _on_hardware(cost: ModelCost | None, tasks: Sequence[Task]) -> str:
     if cost is None:
-        return "On hardware: no run that is missing has circuits."
+        return "On hardware: no missing run has circuits."
     most = "at most " if any("patience" in task.training for task in tasks) else ""
     money = f", {cost.money:,.2f} {cost.currency}" if cost.money else ""
     return (
@@ -314,10 +315,10 @@ def _counted(number: int, noun: str, several: str = "") -> str:
 
 
 def check_max_hours(max_hours: float | None) -> None:
-    """Makes sure that a limit is one.
+    """Makes sure that a limit is valid.
 
     Raises:
-        typer.Exit: If not; it is said why.
+        typer.Exit: If not; the reason is printed.
     """
     if max_hours is not None and not 0 < max_hours < math.inf:
         raise fail(f"Argument `--max-hours` must be a number over 0, but got {max_hours}.", 2)
@@ -331,14 +332,14 @@ def _check_trial(seconds: float) -> None:
 
 
 def ask_beyond(made: Plan, max_hours: float) -> None:
-    """Asks whether to run what may take longer than a limit.
+    """Asks whether to start runs that may take longer than a limit.
 
     Args:
         made: The plan.
         max_hours: The limit in hours.
 
     Raises:
-        typer.Exit: If the answer is no, or nobody is there to ask.
+        typer.Exit: If the answer is no, or there is no terminal to ask on.
     """
     if made.seconds.high <= 3600 * max_hours:
         return
@@ -347,9 +348,9 @@ def ask_beyond(made: Plan, max_hours: float) -> None:
     if not sys.stdin.isatty():
         raise fail(
             f"That may take {_range(made.seconds)}, {limit}, and there is no terminal to ask on. "
-            "Give `--yes` to run it all the same, or ask for fewer seeds.",
+            "Give `--yes` to run it anyway, or use fewer seeds.",
             2,
         )
-    if not typer.confirm(f"That may take {limit}. Run it all the same?", err=True):
+    if not typer.confirm(f"That may take {limit}. Run it anyway?", err=True):
         say("not run.")
         raise typer.Exit(2)

@@ -1,4 +1,4 @@
-"""What `compare` and `run` share: tasks run under progress bars, and what Ctrl-C then says."""
+"""Shared by `compare` and `run`: tasks under progress bars, and the message after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from qkeras_hybrid.bench.task import Task
 
 Run = Callable[["OnEpoch", Callable[["Task", int], None]], Iterator["Row"]]
-"""Starts the runs, given what to call on an epoch and on a lost worker."""
+"""Starts the runs, given the callbacks for an epoch and for a lost worker."""
 
 
 def run_with_progress(
@@ -34,9 +34,9 @@ def run_with_progress(
     Args:
         tasks: All tasks.
         results: The open results file.
-        start: Starts the runs of those that are missing.
+        start: Starts the missing runs.
         on_row: Called with each new row.
-        n_missing: How many these are, if not those without a row.
+        n_missing: The number of missing runs, if it is not the number of tasks without a row.
     """
     from qkeras_hybrid.bench import report
     from qkeras_hybrid.bench.row import latest
@@ -89,7 +89,7 @@ def run_with_progress(
         finished = results.finished()
         done = sum(one.id in finished for one in tasks)
         raise stopped(
-            f"with {done} of {len(tasks)} runs in {results.path}. The same command goes on from "
+            f"with {done} of {len(tasks)} runs in {results.path}. The same command continues from "
             "there."
         ) from error
     rows = latest(results.rows)
@@ -97,7 +97,7 @@ def run_with_progress(
 
 
 def set_aside(results: Results) -> None:
-    """Renames the results so far, and says so."""
+    """Renames the existing results, and prints a message."""
     aside = results.set_aside()
     if aside is not None:
-        print(f"The results so far are kept as {aside}.", file=sys.stderr)
+        print(f"The existing results are kept as {aside}.", file=sys.stderr)

@@ -26,7 +26,10 @@ def report(
     ] = None,
     margin: Annotated[
         float,
-        typer.Option(help="Up to how many points of test score two contenders are equivalent."),
+        typer.Option(
+            help="The largest difference, in points of test score, at which two "
+            "contenders are equivalent."
+        ),
     ] = 2.0,
     suite: Annotated[
         str | None,
@@ -56,7 +59,7 @@ def report(
         raise fail(f"Argument `--margin` must be between 0 and 100 points, but got {margin}.", 2)
     path = folder / RESULTS
     if not folder.is_dir():
-        raise fail(f"{folder} is no folder. Give the one that holds {RESULTS}.", 2)
+        raise fail(f"{folder} is not a folder. Give the one that holds {RESULTS}.", 2)
     if not path.is_file():
         raise fail(f"{folder} holds no {RESULTS}. Run a suite or `compare` into it first.", 2)
     try:
@@ -67,8 +70,8 @@ def report(
             from qkeras_hybrid.bench import suite as suites
 
         rows = files.read_rows(path, say)
-        named = {row.suite for row in rows if row.suite in SUITES} if suite is None else {suite}
-        for name in sorted(named):
+        named = {row.suite for row in rows}
+        for name in [name for name in SUITES if name in named] if suite is None else [suite]:
             rows = recognising.recognised(rows, suites.read(name))
         made = reports.render(rows, output or folder, margin / 100)
     except KeyboardInterrupt as error:

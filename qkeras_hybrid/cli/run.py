@@ -1,4 +1,4 @@
-"""`qkeras-hybrid run`: a suite of comparisons, from a file, with everything that belongs to it."""
+"""`qkeras-hybrid run`: runs a suite of comparisons from a file."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def run(
         str | None,
         typer.Option(
             metavar="PATH.py:FUNCTION",
-            help="A hybrid model of yours in place of the suite's: FUNCTION(n_features, "
+            help="Your own hybrid model instead of the suite's: FUNCTION(n_features, "
             "n_outputs) returns a Keras model.",
         ),
     ] = None,
@@ -69,8 +69,8 @@ def run(
         int | None,
         typer.Option(
             min=1,
-            help="Processes that train side by side on this machine. If not given, one for each "
-            "core, up to 4, or a single one where there is little to do.",
+            help="Processes that train in parallel on this machine. By default one for each core, "
+            "up to 4, or a single one if there is little to do.",
         ),
     ] = None,
     ray: Annotated[
@@ -81,7 +81,7 @@ def run(
         bool,
         typer.Option(
             "--timing",
-            help="Run again, alone and by Keras's fit, what has no seconds that compare.",
+            help="Repeat runs without comparable seconds: one at a time and by Keras's fit.",
         ),
     ] = False,
     fresh: Annotated[
@@ -89,7 +89,7 @@ def run(
         typer.Option("--fresh", help="Rename an existing results file and run everything again."),
     ] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Say what would run, and run nothing.")
+        bool, typer.Option("--dry-run", help="Show what would run, and run nothing.")
     ] = False,
     max_hours: MaxHours = None,
     yes: Yes = False,
@@ -106,12 +106,13 @@ def run(
 ) -> None:
     """Run a suite: hybrid models against their controls on many data sets and seeds.
 
-    Each run is a line of JSON in the results file. The same command given again, after Ctrl-C
-    or after a change of the suite, runs only what is missing. `qkeras-hybrid report DIR` makes a
-    page of the rows.
+    Each run is a line of JSON in the results file. Repeating the command, after Ctrl-C or after a
+    change of the suite, runs only the missing runs. `qkeras-hybrid report DIR` makes a page from
+    the rows.
 
-    Models train in whole epochs, and the seeds of a task share what was compiled: the results are
-    those of Keras's fit, and the seconds are not. `--timing` measures them.
+    Models train in whole compiled epochs, which the seeds of a task share: the results are those of
+    Keras's fit, but the seconds are not. `--timing` measures those, with the hyperparameters that
+    were found before.
 
     Examples:
     - `qkeras-hybrid run quick`
@@ -128,10 +129,10 @@ def run(
     if ray is not None and workers is not None and workers > 1:
         raise fail("Options `--workers` and `--ray` exclude each other: give one of them.", 2)
     if timing and (ray is not None or (workers is not None and workers > 1)):
-        raise fail("Option `--timing` runs one after the other: leave `--workers`, `--ray` out.", 2)
+        raise fail("Option `--timing` runs one at a time: leave `--workers`, `--ray` out.", 2)
     check_max_hours(max_hours)
     if max_hours is not None and ray is not None:
-        raise fail("Option `--max-hours` is of this machine: leave it or `--ray` out.", 2)
+        raise fail("Option `--max-hours` estimates for this machine: leave it or `--ray` out.", 2)
     try:
         with native_stderr_muted():
             from qkeras_hybrid.bench import recognising, tracking
@@ -180,7 +181,7 @@ def _within(
     timing: bool,
     fresh: bool,
 ) -> None:
-    """Asks first where the runs may take longer than a limit."""
+    """Asks first if the runs may take longer than a limit."""
     from qkeras_hybrid.bench.results import read_rows
 
     stored = read_rows(path, say)
@@ -196,7 +197,7 @@ def _say_plan(tasks: Sequence[Task], comparisons: int, path: Path) -> None:
     from qkeras_hybrid.bench.results import read_rows
     from qkeras_hybrid.bench.row import latest
 
-    # Not opened as for writing: a dry run leaves no trace.
+    # Not opened for writing: a dry run leaves no trace.
     rows = read_rows(path, say)
     done = {i for i, row in latest(rows).items() if row.error is None}
     missing = sum(one.id not in done for one in tasks)
@@ -249,7 +250,7 @@ def _run(
 
 
 def _show(rows: Sequence[Row], folder: Path, options: str) -> None:
-    """Prints what came of each comparison, and how to make a page of it."""
+    """Prints the result of each comparison, and how to make a page of them."""
     from qkeras_hybrid.bench import report, statistics
 
     console = rich.console.Console(highlight=False)
@@ -274,5 +275,5 @@ def _show(rows: Sequence[Row], folder: Path, options: str) -> None:
         console.print(report.judge(its).sentence, markup=False)
         console.print()
     console.print(f"Rows: {folder / RESULTS}", markup=False, soft_wrap=True)
-    page = f"A page of them: qkeras-hybrid report {folder}{options}"
+    page = f"For a page of them: qkeras-hybrid report {folder}{options}"
     console.print(page, markup=False, soft_wrap=True)

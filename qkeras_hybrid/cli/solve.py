@@ -1,4 +1,4 @@
-"""`qkeras-hybrid solve`: every solver on a problem of optimisation, beside the exact answer."""
+"""`qkeras-hybrid solve`: compares all solvers on an optimisation problem with the exact answer."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _LOCAL = (
     *("exact", "simulated_annealing", "tabu"),
     *("steepest_descent", "tree_decomposition", "qaoa"),
 )
-# Beyond so many variables, a state vector takes too long to be tried unasked.
+# Beyond this number of variables, a state vector takes too long to try by default.
 _MOST_QAOA = 16
 
 
@@ -43,16 +43,17 @@ def solve(
     kind: Annotated[
         str | None,
         typer.Option(
-            help="What a file of text holds, if it can't be told: maxcut, independent_set, dimacs, "
+            help="The format of a text file, if it can't be recognized: maxcut, independent_set, "
+            "dimacs, "
             "or_library_qubo, or_library_knapsack, qaplib, market_split or qs."
         ),
     ] = None,
     solver: Annotated[
         list[str] | None,
-        typer.Option(help="A solver; may be given several times. By default, all without account."),
+        typer.Option(help="A solver; repeatable. By default, all that need no account."),
     ] = None,
     reads: Annotated[
-        int, typer.Option(min=1, help="How many states the solvers that sample do.")
+        int, typer.Option(min=1, help="The number of states for sampling solvers.")
     ] = 100,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
     time_limit: Annotated[
@@ -66,11 +67,11 @@ def solve(
         Path, typer.Option(help=f"Folder of {PICTURE} and {NUMBERS}.", file_okay=False)
     ] = Path("qkeras-hybrid-solve"),
 ) -> None:
-    """Solve a problem of optimisation by annealing, QAOA and exactly, side by side.
+    """Solve an optimisation problem by annealing, by QAOA and exactly, side by side.
 
-    Constraints become penalties for solvers that sample. The table has the energy that each solver
-    found (without penalties), its gap to the least one, whether all constraints are satisfied, and
-    the time.
+    Constraints become penalties for solvers that sample. The table shows the energy that each
+    solver found (without penalties), its gap to the lowest one, whether all constraints are
+    satisfied, and the time.
 
     Examples:
     - `qkeras-hybrid solve karate.gph`
@@ -189,6 +190,6 @@ def _show(comparison: Comparison, file: Path, output: Path) -> None:
     for sentence in failed:
         console.print(sentence, markup=False)
     if comparison.best is None:
-        console.print("No solver proved its energy to be the least, so there are no gaps.")
+        console.print("No solver proved its energy to be the lowest, so there are no gaps.")
     console.print(f"Picture: {output / PICTURE}", markup=False, soft_wrap=True)
     console.print(f"Numbers: {output / NUMBERS}", markup=False, soft_wrap=True)

@@ -1,9 +1,9 @@
 """Decisions: problems whose costs a network predicts, and how to train the network for them.
 
 - Problems: `GridShortestPath`, `ShortestPath`, `Knapsack`, `QuadraticProgram` (a `Qubo`, an `Ising`
-  or a `Problem`, solved exactly or by an annealer), `Choices` (a list), `Minimiser` (a function of
-  yours). A new one is a `DecisionProblem`.
-- The layer `qkeras_hybrid.DecisionLayer` makes decisions of predicted costs. Its gradient is
+  or a `Problem`, solved exactly or by an annealer), `Choices` (a list), `Minimiser` (your own
+  function). Derive new ones from `DecisionProblem`.
+- The layer `qkeras_hybrid.DecisionLayer` turns predicted costs into decisions. Its gradient is
   `PerturbedOptimizer`, `BlackBox`, `ImplicitMLE` or `NegativeIdentity`.
 - Losses on predicted costs, without the layer: `SPOPlus`, `PerturbedFenchelYoung`. After the layer:
   `decision_cost`.

@@ -1,4 +1,4 @@
-"""What a decision problem is: costs in, the decision that minimises them out."""
+"""The contract of a decision problem, which maps costs to the decision that minimises them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._value import Value
 
 MOST_COSTS = 100_000
-"""The most costs of a problem, and entries of what describes it."""
+"""The most costs of a problem, and the most entries of the arrays that define it."""
 
 
 class DecisionProblem(Value, abc.ABC):
@@ -26,7 +26,7 @@ class DecisionProblem(Value, abc.ABC):
 
     @property
     def n_costs(self) -> int | None:
-        """The number of costs, `n`; None if any number will do."""
+        """The number of costs, `n`; None if any number is allowed."""
         return None
 
     @abc.abstractmethod
@@ -112,7 +112,7 @@ def checked_costs(problem: DecisionProblem, argument: str, costs: Any) -> np.nda
 
 
 def check_width(problem: DecisionProblem, argument: str, width: int) -> None:
-    """Makes sure that a problem has so many costs.
+    """Makes sure that a problem has this number of costs.
 
     Raises:
         ValueError: If it does not.
@@ -124,7 +124,7 @@ def check_width(problem: DecisionProblem, argument: str, width: int) -> None:
 
 
 def _checked_decisions(problem: DecisionProblem, found: Any, shape: tuple[int, ...]) -> np.ndarray:
-    fix = f"It is what {problem!r} returned for costs of shape {shape}."
+    fix = f"{problem!r} returned it for costs of shape {shape}."
     try:
         decisions = np.asarray(found, "float64")
     except (TypeError, ValueError):

@@ -1,4 +1,4 @@
-"""A decision out of a list."""
+"""Decisions from a list."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class Choices(DecisionProblem):
     """The best of a list of decisions.
 
     Args:
-        decisions: All feasible decisions, shape `(m, n)`. Of several best ones the first is taken.
+        decisions: All feasible decisions, shape `(m, n)`. Of several best ones, the first is
+            chosen.
 
     Raises:
         ValueError: If they are no finite numbers of this shape, or there is none.

@@ -32,7 +32,7 @@ def shortest_path_data(
         grid: Rows and columns of the grid, as for `GridShortestPath`.
         degree: The degree of the polynomial.
         noise_width: Half the width of the noise.
-        seed: Decides the samples.
+        seed: The seed of the samples.
 
     Returns:
         Float64 features of shape `(n_samples, n_features)`, and float32 costs of shape
@@ -87,7 +87,7 @@ def knapsack_data(
         n_limits: How many weights an item has, as for `Knapsack`.
         degree: The degree of the polynomial.
         noise_width: Half the width of the noise.
-        seed: Decides weights and samples.
+        seed: The seed of weights and samples.
 
     Returns:
         Float64 weights of shape `(n_limits, n_items)` and features of shape
@@ -138,7 +138,7 @@ def _polynomial(
     mixing = rng.binomial(1, 0.5, (n_costs, n_features))
     features = rng.normal(0, 1, (n_samples, n_features))
     costs = (features @ mixing.T / math.sqrt(n_features) + 3) ** degree + 1
-    # In PyEPO's order, so that the last digit is the same.
+    # In PyEPO's order, so that results agree to the last digit.
     costs *= factor
     costs /= 3.5**degree
     costs *= rng.uniform(1 - noise_width, 1 + noise_width, costs.shape)

@@ -42,8 +42,8 @@ def best_assignments(fixed: np.ndarray, costs: np.ndarray) -> np.ndarray:
     """Returns the assignments of least cost.
 
     Args:
-        fixed: What each assignment costs beside its linear costs, shape `(2^n,)`; infinite where
-            it is not allowed.
+        fixed: The cost of each assignment in addition to its linear costs, shape `(2^n,)`; infinite
+            where it is not allowed.
         costs: Linear costs, shape `(batch, n)`.
 
     Returns:

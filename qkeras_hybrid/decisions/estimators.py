@@ -1,7 +1,7 @@
-"""How a decision is differentiated with respect to the costs.
+"""Gradient estimators of decisions with respect to the costs.
 
-A decision is a corner of the feasible set: costs change it nowhere or by a jump, and its derivative
-is zero or does not exist. Each estimator puts something useful in its place.
+A decision is a corner of the feasible set: as costs change, it stays the same or jumps, so its
+derivative is zero or does not exist. Each estimator replaces it by something useful.
 
 | estimator | in training the decision is | solves per step |
 |---|---|---|
@@ -32,21 +32,21 @@ MOST_SAMPLES = 10_000
 
 
 class GradientEstimator(Value, abc.ABC):
-    """A stand-in for the derivative of a decision, on NumPy's arrays."""
+    """A substitute for the derivative of a decision, on NumPy arrays."""
 
     kept = 0
-    """How many arrays of shape `(batch, n)` a step of training keeps for its gradient."""
+    """The number of arrays of shape `(batch, n)` that a training step keeps for its gradient."""
 
     def forward(
         self, problem: DecisionProblem, costs: np.ndarray, rng: np.random.Generator, training: bool
     ) -> np.ndarray:
-        """Returns the decisions, and what the gradient needs of this step.
+        """Returns the decisions, and the data of this step that the gradient needs.
 
         Args:
             problem: The problem.
             costs: Array of shape `(batch, n)`.
             rng: Draws the noise.
-            training: Whether to return what is differentiated, or the decision itself.
+            training: Whether to return the differentiated value, or the decision itself.
 
         Returns:
             Array of shape `(batch, 1 + kept, n)`, or `(batch, 1, n)` outside training. The first
@@ -146,8 +146,8 @@ class PerturbedOptimizer(GradientEstimator):
 class BlackBox(GradientEstimator):
     """Interpolation between two decisions: `(w*(c + lambda g) - w*(c)) / lambda`.
 
-    `g` is the gradient with respect to the decision. The larger `interpolation`, the more often the
-    two decisions differ, and the coarser is what they tell.
+    `g` is the gradient with respect to the decision. A larger `interpolation` makes the two
+    decisions differ more often, but the gradient coarser.
 
     Args:
         interpolation: The step `lambda`, in units of the costs over the gradient's.
@@ -199,7 +199,7 @@ class ImplicitMLE(GradientEstimator):
 
     Args:
         n_samples: The number of samples.
-        sigma: The temperature: what multiplies the noise.
+        sigma: The temperature: the factor of the noise.
         interpolation: The step `lambda`.
         kappa: About how many entries of a decision are 1.
         terms: The number of terms of the noise.
@@ -279,7 +279,7 @@ class ImplicitMLE(GradientEstimator):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class NegativeIdentity(GradientEstimator):
-    """The gradient passes straight through, times -1: what costs more is chosen less.
+    """The gradient passes straight through, times -1: higher costs make a choice less likely.
 
     Reference:
         Sahoo et al., Backpropagation through Combinatorial Algorithms: Identity with Projection
@@ -293,7 +293,7 @@ class NegativeIdentity(GradientEstimator):
     """
 
     def get_config(self) -> dict[str, Any]:
-        """Returns the constructor's arguments: there are none."""
+        """Returns the constructor's arguments, an empty dictionary."""
         return {}
 
     def backward(

@@ -15,11 +15,11 @@ from qkeras_hybrid.decisions.base import MOST_COSTS, DecisionProblem
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class Minimiser(DecisionProblem):
-    """A problem that a function of yours solves.
+    """A problem that your own function solves.
 
     A model with it is saved if the function is registered, with
-    `@keras.saving.register_keras_serializable()`, and loaded where it is registered too. Any other
-    function trains as well, but such a model can't be saved whole; its weights can.
+    `@keras.saving.register_keras_serializable()`, and is loaded where it is also registered. A
+    model with any other function can be trained, but only its weights can be saved.
 
     Args:
         function: Maps costs, a finite float64 array of shape `(batch, n)`, to the decisions that
@@ -77,10 +77,10 @@ class Minimiser(DecisionProblem):
         if keras.saving.get_registered_object(_registered_name(self.function)) is None:
             raise ArgumentError(
                 "function",
-                "be registered for a model that is saved",
+                "be registered to save the model",
                 self.function,
-                "Decorate it with @keras.saving.register_keras_serializable(), or save the "
-                "weights alone.",
+                "Decorate it with @keras.saving.register_keras_serializable(), or save only the "
+                "weights.",
             )
         return {
             "function": keras.saving.serialize_keras_object(self.function),

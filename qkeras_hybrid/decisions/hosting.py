@@ -1,4 +1,4 @@
-"""Decisions within the graphs of the Keras backends: calls of NumPy, with gradients."""
+"""Decisions inside the Keras backends' graphs: calls of NumPy functions, with gradients."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qkeras_hybrid.decisions.estimators import GradientEstimator
 from qkeras_hybrid.engines._host import array_call
 
 SUPPORTS_JIT = keras.backend.backend() == "jax"
-"""Whether a graph with such calls can be compiled by XLA."""
+"""Whether XLA can compile a graph with such calls."""
 
 
 def precision_of(tensor: Any) -> str:
@@ -33,7 +33,7 @@ def differentiable_decisions(
 
     Args:
         problem: The problem.
-        estimator: What stands for the derivative.
+        estimator: The substitute for the derivative.
         costs: Tensor of shape `(batch, n)`, float32 or float64.
         rng: Draws the noise.
         training: Whether to return what the estimator differentiates.
@@ -52,7 +52,7 @@ def differentiable_decisions(
         step = array_call(forward, (costs,), (rows, n), dtype)
 
         def gradient(*args: Any, upstream: Any = None) -> Any:
-            # Backends differ in what they pass: the upstream gradient comes last.
+            # Backends pass different arguments, but the upstream gradient always comes last.
             arriving = args[-1] if upstream is None else upstream
             return array_call(backward, (costs, step, arriving), (n,), dtype)
 
@@ -66,8 +66,8 @@ def constant_call(function: Any, tensors: tuple[Any, ...], width: int, dtype: st
 
     Args:
         function: Maps arrays to an array of shape `(batch, width)`.
-        tensors: What it is called on.
-        width: Of the result.
+        tensors: The function's arguments.
+        width: The width of the result.
         dtype: The dtype of the result.
     """
 

@@ -1,4 +1,4 @@
-"""Which items to take where their weights are limited."""
+"""Knapsack problems: which items to take if their weights are limited."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 else:
     scipy_optimize = lazy_module("scipy.optimize")
 
-# Up to here all assignments are tried, which takes less time than a solver's call per sample.
+# Up to this number, all assignments are tried, which is faster than calling a solver for each
+# sample.
 _ENUMERATED = 16
 # The longest table of capacities, and the decimals that weights may have for one.
 _MOST_CELLS = 100_000
@@ -30,7 +31,7 @@ _CHUNK = 1 << 24
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class Knapsack(DecisionProblem):
-    """Which items to take, each once at most, where their total weights are limited.
+    """Which items to take, each at most once, if their total weights are limited.
 
     Minimises `c . w` over `w` in {0, 1} with `weights w <= capacity`. Values are to be maximised:
     give `c = -values`, e.g. by a `keras.layers.Rescaling(-1)` after the network. An item whose cost
@@ -142,7 +143,7 @@ def _by_capacity(costs: np.ndarray, sizes: np.ndarray, room: int) -> np.ndarray:
     needed = (n + 24) * batch * (room + 1)
     if needed > available_memory():
         raise MemoryError(
-            f"To decide for {batch} samples needs {bytes_text(needed)}, and "
+            f"Deciding for {batch} samples needs {bytes_text(needed)}, and "
             f"{bytes_text(available_memory())} are available. Give smaller batches."
         )
     best = np.zeros((batch, room + 1))
@@ -164,7 +165,7 @@ def _by_capacity(costs: np.ndarray, sizes: np.ndarray, room: int) -> np.ndarray:
 
 
 def _rounded_up(limits: np.ndarray) -> np.ndarray:
-    """Leaves room for the rounding of sums: 0.1 + 0.2 is to fit into 0.3."""
+    """Leaves room for rounding errors of sums: 0.1 + 0.2 must fit into 0.3."""
     return limits * (1 + 1e-14)
 
 

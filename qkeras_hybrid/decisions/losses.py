@@ -1,4 +1,4 @@
-"""Losses for networks that predict costs, where what counts is the decision.
+"""Losses for networks that predict costs, measured by the resulting decisions.
 
 Both are differences of two costs under changed predictions; the best decision under them is found
 on the host, and by Danskin's theorem the loss is differentiated as if that decision were fixed.
@@ -28,7 +28,7 @@ from qkeras_hybrid.decisions.targets import KINDS, check_target_width, split_tar
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")  # type: ignore[untyped-decorator]
 def decision_cost(y_true: Any, y_pred: Any) -> Any:
-    """Returns what decisions cost: a loss for models that end in a `DecisionLayer`.
+    """Returns the cost of decisions: a loss for models that end in a `DecisionLayer`.
 
     Args:
         y_true: True costs, of shape `(batch, ..., n)`, or `decisions.targets` of them.
@@ -85,7 +85,7 @@ class _DecisionLoss(keras.losses.Loss, abc.ABC):
 
     @abc.abstractmethod
     def _changed(self, predicted: Any, given: Any) -> Any:
-        """Returns the costs that the difference of decisions is multiplied with."""
+        """Returns the costs that multiply the difference of decisions."""
 
     @abc.abstractmethod
     def _terms(
@@ -108,18 +108,18 @@ class _DecisionLoss(keras.losses.Loss, abc.ABC):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class SPOPlus(_DecisionLoss):
-    """SPO+: a convex bound from above on the regret of the decision, for costs that are known.
+    """SPO+: a convex upper bound on the regret of the decision, for known costs.
 
     With the prediction `p`, true costs `c` and `w* = w*(c)`:
     `(2 p - c) . w* - min_w (2 p - c) . w`, with the subgradient `2 (w* - w*(2 p - c))`.
 
-    `y_true` are true costs, or `decisions.targets(problem, costs)`, which has the best decisions in
-    it, so that they are found once.
+    `y_true` are true costs, or `decisions.targets(problem, costs)`, which includes the best
+    decisions, so that they are computed only once.
 
     Under TensorFlow on a GPU, compile the model with `jit_compile=False`.
 
     Args:
-        problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
+        problem: A `DecisionProblem`, or anything that `DecisionLayer` accepts as one.
         **kwargs: `name`, `reduction` and `dtype` of Keras's losses.
 
     Raises:
@@ -152,22 +152,22 @@ class SPOPlus(_DecisionLoss):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class PerturbedFenchelYoung(_DecisionLoss):
-    """The perturbed Fenchel-Young loss, for costs or decisions that are known.
+    """The perturbed Fenchel-Young loss, for known costs or decisions.
 
     With the prediction `p` and the best decision `w*`: `p . w* - E[min_w (p + sigma xi) . w]`, with
     `xi` standard normal. It is convex in `p`, and its gradient is `w* - E[w*(p + sigma xi)]`. Both
-    expectations are means over the same samples, drawn anew at each step.
+    expectations are means over the same samples, drawn again at each step.
 
     Under TensorFlow on a GPU, compile the model with `jit_compile=False`.
 
     Args:
-        problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
+        problem: A `DecisionProblem`, or anything that `DecisionLayer` accepts as one.
         n_samples: The number of samples.
         sigma: The standard deviation of the noise, in units of the costs.
         seed: The seed of the noise; None for any.
-        target: What `y_true` are: "costs", with which the best decisions are found, or
-            "decisions", to learn from what somebody has decided. What `decisions.targets` returns
-            has both, and is taken either way.
+        target: The meaning of `y_true`: "costs", from which the best decisions are computed, or
+            "decisions", to learn from given decisions. The result of `decisions.targets` has both
+            and is accepted in either case.
         **kwargs: `name`, `reduction` and `dtype` of Keras's losses.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Regret: what a decision from predicted costs costs more than the best one."""
+"""Regret: the extra cost of a decision from predicted costs over the best one."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from qkeras_hybrid.decisions.hosting import constant_call, precision_of
 from qkeras_hybrid.decisions.spelling import problem_of
 from qkeras_hybrid.decisions.targets import KINDS, check_target_width, split_targets
 
-# What PyEPO adds to the sum of the optima.
+# The constant that PyEPO adds to the sum of the optima.
 _EPSILON = 1e-7
 
 
 def regret(problem: Any, costs: Any, predicted: Any) -> float:
     """Returns the normalised regret of decisions from predicted costs.
 
-    `sum_i (c_i . w*(p_i) - z_i) / sum_i |z_i|`, with `z_i = c_i . w*(c_i)` the best that was
-    possible, as PyEPO defines it.
+    `sum_i (c_i . w*(p_i) - z_i) / sum_i |z_i|`, with `z_i = c_i . w*(c_i)` the lowest possible
+    cost, as in PyEPO.
 
     Args:
-        problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
+        problem: A `DecisionProblem`, or anything that `DecisionLayer` accepts as one.
         costs: True costs `c`, of shape `(batch, n)`.
         predicted: Predicted costs `p`, of the same shape.
 
@@ -60,7 +60,7 @@ def regret(problem: Any, costs: Any, predicted: Any) -> float:
 def _parts(
     problem: DecisionProblem, costs: np.ndarray, best: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray:
-    """Returns the regret of each sample beside its optimum's size, shape `(batch, 2)`."""
+    """Returns each sample's regret and the size of its optimum, shape `(batch, 2)`."""
     optima = objective(problem, costs, best)
     return np.stack([objective(problem, costs, chosen) - optima, np.abs(optima)], axis=1)
 
@@ -70,7 +70,7 @@ class Regret(keras.metrics.Metric):
     """The normalised regret over all samples of an epoch; see `regret`.
 
     Args:
-        problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
+        problem: A `DecisionProblem`, or anything that `DecisionLayer` accepts as one.
         predicted: What the model returns: "costs", or "decisions" if it ends in a `DecisionLayer`.
         **kwargs: `name` and `dtype` of Keras's metrics.
 

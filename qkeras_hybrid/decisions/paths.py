@@ -28,8 +28,8 @@ class ShortestPath(DecisionProblem):
     """The shortest path from one node of a directed graph to another.
 
     A cost for each edge; a decision is 1 on the edges of the path and 0 on all others. Costs may be
-    negative. All samples of a batch are solved side by side: by dynamic programming in a graph
-    without cycles, else by Bellman and Ford's algorithm.
+    negative. All samples of a batch are solved at once: by dynamic programming in a graph without
+    cycles, else by Bellman and Ford's algorithm.
 
     Where a cycle of negative cost can be reached, there is no shortest walk. The decision is then a
     cheapest flow of one unit that uses no edge twice: a path, and cycles that lower the cost.
@@ -69,7 +69,8 @@ class ShortestPath(DecisionProblem):
         ending = _reached(ends[:, ::-1], self._n_nodes, self._target)
         if not begun[self._target]:
             raise ArgumentError("edges", f"have a path from {source!r} to {target!r}", self.edges)
-        # What is on no way from source to target is never used, cycles of negative cost included.
+        # Edges on no path from source to target are never used, not even in cycles of negative
+        # cost.
         self._used = np.flatnonzero(begun[ends[:, 0]] & ending[ends[:, 1]])
         self._ends = ends[self._used]
         self._stages = _stages(self._ends, self._n_nodes)
@@ -110,7 +111,7 @@ class ShortestPath(DecisionProblem):
     ) -> tuple[np.ndarray, np.ndarray]:
         """Returns the edge on which each node is reached, and which samples are settled."""
         batch = len(costs)
-        # One edge more, of infinite cost, fills the rows of nodes with fewer edges into them.
+        # An extra edge of infinite cost pads the rows of nodes with fewer incoming edges.
         padded = np.concatenate([costs, np.full((batch, 1), np.inf)], axis=1)
         starts = np.append(self._ends[:, 0], 0)
         distance = np.full((batch, self._n_nodes), np.inf)
@@ -223,7 +224,7 @@ def _checked_edges(edges: Any) -> tuple[tuple[Node, Node], ...]:
 
 
 def _stage(ends: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns nodes, and the edges into each, filled up with the number of edges."""
+    """Returns nodes and the edges into each, padded with the number of edges."""
     into = [np.flatnonzero(ends[:, 1] == node) for node in nodes]
     table = np.full((len(nodes), max(map(len, into))), len(ends))
     for row, edges in zip(table, into, strict=True):
@@ -232,7 +233,7 @@ def _stage(ends: np.ndarray, nodes: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _stages(ends: np.ndarray, n_nodes: int) -> list[tuple[np.ndarray, np.ndarray]] | None:
-    """Returns stages of nodes, each reached from the ones before only; None if there is a cycle."""
+    """Returns stages of nodes, each reached only from earlier ones; None if there is a cycle."""
     waiting = np.bincount(ends[:, 1], minlength=n_nodes)
     ready = np.flatnonzero(waiting == 0)
     done, stages = len(ready), []

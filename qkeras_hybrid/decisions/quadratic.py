@@ -1,4 +1,4 @@
-"""Problems of bits or spins, quadratic or under constraints, whose linear costs are predicted."""
+"""Problems of bits or spins, quadratic or constrained, whose linear costs are predicted."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class QuadraticProgram(DecisionProblem):
         bits = model.to_qubo() if isinstance(model, Ising) else model
         self._problem = bits if isinstance(bits, Problem) else Problem("decision", bits)
         if self._enumerated and self._problem.constraints:
-            # Contradictions are found now, not in the first step of a training.
+            # This finds contradictions now, not in the first training step.
             exact.minimise(self._problem)
 
     @property
@@ -147,7 +147,7 @@ class QuadraticProgram(DecisionProblem):
         energies = batch.energies(spins)
         bits = (spins[..., : self.n_costs] + 1) / 2
         if self._problem.constraints:
-            # Of states that keep the constraints, that of least objective, whatever its slack.
+            # Among feasible states, the one with the lowest objective, whatever its slack bits.
             kept = self._problem.satisfied(bits).all(axis=-1)
             own = self._problem.energies(bits) + np.einsum("brn,bn->br", bits, costs)
             energies = np.where(kept.any(axis=1, keepdims=True), own, energies)

@@ -1,4 +1,4 @@
-"""What may stand for a problem where an argument asks for one."""
+"""The forms in which an argument accepts a problem."""
 
 from __future__ import annotations
 

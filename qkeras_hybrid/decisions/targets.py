@@ -1,4 +1,4 @@
-"""What losses and metrics of decisions are given as `y_true`."""
+"""The `y_true` of losses and metrics of decisions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ KINDS = ("costs", "decisions")
 
 
 def targets(problem: DecisionProblem, costs: Any) -> np.ndarray:
-    """Returns true costs with the best decisions for them, to be given as `y` to `fit`.
+    """Returns true costs together with their best decisions, for use as `y` in `fit`.
 
     Losses and metrics take true costs alone too, and then find the best decisions at each step.
     This does it once.
@@ -47,9 +47,9 @@ def split_targets(
 
     Args:
         problem: The problem.
-        given: What `targets` returned; or of width `n`, what `kind` says.
+        given: What `targets` returned, or an array of width `n` of the given `kind`.
         n: The number of costs.
-        kind: "costs" or "decisions". Without costs, those that are returned are NaN.
+        kind: "costs" or "decisions". Without costs, NaN is returned for them.
     """
     if given.shape[1] == 2 * n:
         return given[:, :n], given[:, n:]

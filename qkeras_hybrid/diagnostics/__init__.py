@@ -1,8 +1,8 @@
-"""What tells whether a circuit can be trained, what it can express, and what it has learned.
+"""Diagnostics: whether a circuit can be trained, what it can express, and what it has learned.
 
 | function | what it tells |
 |---|---|
-| `gradient_variance` | how large the gradient is, and whether a device would see it |
+| `gradient_variance` | how large the gradient is, and whether a device could measure it |
 | `gradient_sweep` | the same against qubits and layers |
 | `expressibility` | how evenly the circuit reaches all states |
 | `entangling_capability`, `meyer_wallach` | how much it entangles |

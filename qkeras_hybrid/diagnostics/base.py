@@ -1,4 +1,4 @@
-"""What a diagnosis is made of: a circuit, and random values for its symbols."""
+"""The inputs of a diagnosis: a circuit, and random values for its symbols."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from qkeras_hybrid.program import Compiled
 
 
 def compiled_of(circuit: Any, argument: str = "circuit") -> Compiled:
-    """Returns the compiled circuit of what a user names: that itself, or a built quantum layer.
+    """Returns the compiled circuit of an argument: itself, or that of a built quantum layer.
 
     Args:
-        circuit: What the user names.
+        circuit: The user's argument.
         argument: The name of the argument, for the error.
 
     Raises:
@@ -41,9 +41,9 @@ def weights_of(circuit: Any, compiled: Compiled, weights: Any) -> np.ndarray:
     """Returns the values of a circuit's weights, of shape `(n_weights,)`, in radians.
 
     Args:
-        circuit: What the user named.
+        circuit: The user's argument.
         compiled: Its compiled circuit.
-        weights: What the user gave; None for those of the layer.
+        weights: The user's weights; None for those of the layer.
 
     Raises:
         ValueError: If there are none, or they are not that many finite numbers.
@@ -58,7 +58,7 @@ def inputs_of(circuit: Any, n_inputs: int, x: Any, precision: str) -> np.ndarray
     """Returns the circuit's inputs of some samples, of shape `(batch, n_inputs)`.
 
     Args:
-        circuit: What the user named: of a layer, `x` are features, else inputs.
+        circuit: The user's argument: for a layer, `x` are features, else inputs.
         n_inputs: How many inputs the circuit has.
         x: The samples, `(batch, n_features)`; None for a circuit without inputs.
         precision: "float32" or "float64".
@@ -92,7 +92,7 @@ def drawn(compiled: Compiled, inputs: Any, samples: int, rng: np.random.Generato
     Args:
         compiled: The circuit.
         inputs: None to draw its inputs too, or their values, of shape `(n_inputs,)`, in radians.
-        samples: How many.
+        samples: The number of samples.
         rng: Draws the values.
 
     Returns:
@@ -124,7 +124,7 @@ def vector(argument: str, value: Any, size: int) -> np.ndarray:
 
 
 def at_least_two(argument: str, value: Any) -> int:
-    """Returns a whole number of at least 2, what an interval needs.
+    """Returns a whole number of at least 2, as an interval needs.
 
     Raises:
         ValueError: If it is not one.
@@ -159,9 +159,9 @@ def interval(
         statistic: Maps how often each sample was drawn, an array of shape `(resamples, samples)`,
             to the statistic of each row.
         samples: The number of samples.
-        level: Which part of the resampled statistics lies inside.
-        rng: Draws the samples anew.
-        resamples: How often.
+        level: The fraction of the resampled statistics inside the interval.
+        rng: Draws the resamples.
+        resamples: The number of resamples.
     """
     counts = rng.multinomial(samples, np.full(samples, 1.0 / samples), size=resamples)
     low, high = np.quantile(statistic(counts), [(1 - level) / 2, (1 + level) / 2])

@@ -42,7 +42,7 @@ class EffectiveDimension:
         return f"Of {self.n_parameters} parameters the model uses about as many as {parts}."
 
     def plot(self) -> Any:
-        """Returns a figure of Matplotlib's: the share of the parameters against the samples."""
+        """Returns a Matplotlib figure: the share of the parameters against the samples."""
         title = f"Effective dimension of {self.n_parameters} parameters"
         figure, axes = new_figure(title, "samples", "effective dimension / parameters")
         axes.plot(self.n_samples, np.array(self.dimensions) / self.n_parameters, **style(0))
@@ -65,9 +65,9 @@ def effective_dimension(
     """Computes the effective dimension of a classifier, of Abbas et al.
 
     Args:
-        model: As in `fisher_matrices`, as are the others but `n_samples` and `gamma`.
+        model: As in `fisher_matrices`, like the others except `n_samples` and `gamma`.
         x: Samples of the data, `(batch, n_features)`.
-        n_samples: For which numbers of samples.
+        n_samples: The numbers of samples to compute it for.
         draws: How many times the parameters are drawn.
         low: The least value of a parameter.
         high: The largest value of a parameter.
@@ -92,7 +92,7 @@ def effective_dimension(
     """
     sizes = tuple(positive_int("n_samples", n) for n in n_samples)
     if not sizes:
-        raise ArgumentError("n_samples", "hold one number at least", sizes)
+        raise ArgumentError("n_samples", "hold at least one number", sizes)
     matrices = fisher_matrices(model, x, draws=draws, low=low, high=high, seed=seed)
     found = tuple(kernels.effective_dimension(matrices, n, gamma) for n in sizes)
     return EffectiveDimension(sizes, found, matrices.shape[1])
@@ -115,7 +115,7 @@ def fisher_matrices(
     Args:
         model: A built Keras model from `(batch, n_features)` to class probabilities, `(batch,
             n_classes)`, such as those of softmax.
-        x: Samples of the data, of shape `(batch, n_features)`. Each takes a gradient for each class
+        x: Samples of the data, of shape `(batch, n_features)`. Each needs a gradient for each class
             and draw.
         draws: How many times the parameters are drawn.
         low: The least value of a parameter.
@@ -173,7 +173,7 @@ def _fisher(by_class: Any, samples: np.ndarray, classes: int, values: list[np.nd
         for chosen in one_hot:
             probability, (_, _, *gradients) = by_class(sample[None], chosen[None], *values)
             slope = np.concatenate([np.ravel(gradient) for gradient in gradients]).astype(float)
-            # A class without probability has no slope either: it is at its least.
+            # A class of probability 0 has gradient 0: the probability is at its minimum.
             if probability > 0:
                 total = total + np.outer(slope, slope) / float(probability)
     return np.zeros((_size(values),) * 2) + total / len(samples)

@@ -1,4 +1,4 @@
-"""How the plots of the diagnostics look."""
+"""The style of the diagnostics' plots."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ else:
     mpl_figure = lazy_module("matplotlib.figure")
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
-"""Okabe and Ito's colours, which all kinds of colour vision tell apart."""
+"""Okabe and Ito's colours, distinguishable with all kinds of colour vision."""
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-"""A marker for each colour, so that nothing is told by colour alone."""
+"""A marker for each colour, so that no information depends on colour alone."""
 
 _STYLE: Any = {
     "font.size": 9,
@@ -31,15 +31,15 @@ _STYLE: Any = {
 
 
 def new_figure(title: str, across: str, up: str) -> tuple[Any, Any]:
-    """Returns a figure of Matplotlib's with one plot in it, and that plot.
+    """Returns a Matplotlib figure with one plot in it, and that plot.
 
     Args:
-        title: What stands above it.
+        title: The title above the plot.
         across: The label of the horizontal axis.
         up: The label of the vertical axis.
     """
     with mpl.rc_context(_STYLE):
-        # No pyplot: it would keep every figure alive and pick a window system.
+        # Without pyplot, which would keep every figure alive and choose a window system.
         figure = mpl_figure.Figure(figsize=(5.2, 3.4))
         axes = figure.subplots()
     axes.set_title(title)

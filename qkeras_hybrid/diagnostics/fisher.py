@@ -22,7 +22,7 @@ class FisherInformation:
     Attributes:
         matrix: The mean over the samples, of shape `(n_weights, n_weights)`.
         eigenvalues: Its eigenvalues, the largest first.
-        rank: How many of them are above `tolerance` times the largest.
+        rank: The number of eigenvalues above `tolerance` times the largest.
         tolerance: As given.
     """
 
@@ -34,14 +34,14 @@ class FisherInformation:
     def __str__(self) -> str:
         n = len(self.matrix)
         if self.rank == n:
-            return f"All {n} weights change the state, each in a way of its own."
+            return f"All {n} weights change the state independently."
         return (
             f"Of {n} weights {self.rank} change the state independently: {n - self.rank} "
             "directions change nothing that can be measured."
         )
 
     def plot(self) -> Any:
-        """Returns a figure of Matplotlib's: the eigenvalues, and where the rank ends."""
+        """Returns a Matplotlib figure: the eigenvalues, and where the rank ends."""
         title = f"Quantum Fisher information: rank {self.rank} of {len(self.matrix)}"
         figure, axes = new_figure(title, "number", "eigenvalue")
         largest = self.eigenvalues[0] or 1.0

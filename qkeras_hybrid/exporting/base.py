@@ -1,4 +1,4 @@
-"""What a format is: how a model is written in it, and how its own runtime runs the file."""
+"""The contract of a format: how to write a model, and how its runtime runs the file."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Format(Value, abc.ABC):
     Attributes:
         name: Its name in `export_model` and on the command line.
         title: Its name in sentences.
-        ending: How Keras wants the name of such a file to end.
+        ending: The file name's ending that Keras requires.
         folder: Whether the model is a folder.
-        companions: Endings of files that lie beside the one of that name.
+        companions: Endings of further files beside the main one.
         backends: The Keras backends under which Keras writes it. Under another, a process of its
             own with the first of them does it.
         needs: The packages that write and run it: what pip calls each, by the module's name.
@@ -56,7 +56,7 @@ class Format(Value, abc.ABC):
 
         Args:
             model: A model without quantum layers.
-            path: Where to; the name has the format's `ending`.
+            path: The path of the file, with the format's `ending`.
             calibration: None, or samples whose ranges the int8 numbers are to cover, with an array
                 for each input.
         """
@@ -67,7 +67,7 @@ class Format(Value, abc.ABC):
 
         Args:
             path: The file.
-            signature: That of the model which was written.
+            signature: The signature of the model.
         """
 
     def writer(self) -> str:
@@ -107,7 +107,7 @@ def not_quantized(title: str, calibration: list[np.ndarray] | None) -> None:
 
 
 def by_name(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
-    """Returns the names in a file's signature that stand for a model's, in the model's order.
+    """Returns the names in a file's signature that correspond to a model's, in the model's order.
 
     Raises:
         ValueError: If the file has others.

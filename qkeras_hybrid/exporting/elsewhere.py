@@ -36,7 +36,7 @@ def write(
     Args:
         kind: The format.
         model: A model without quantum layers.
-        path: Where to.
+        path: The path of the file.
         calibration: None, or samples for int8.
         backend: The Keras backend.
 

@@ -1,4 +1,4 @@
-"""`export_model`: a model in a file, run there and compared with what it was."""
+"""`export_model`: writes a model into a file, runs the file and compares it with the model."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def export_model(
     tolerance: float = 1e-5,
     overwrite: bool = False,
 ) -> ExportReport:
-    """Writes a model into a file that runs without this package, and measures what that changes.
+    """Writes a model into a file that runs without this package, and measures the differences.
 
     A model with quantum layers is first replaced by its surrogate, which computes the same without
     them. Keras's own `model.export` writes the file. Then the file runs in its own runtime, on the
@@ -50,17 +50,18 @@ def export_model(
     Args:
         model: A built Sequential or functional model.
         format: "saved_model", "onnx", "litert", "openvino", "torch", or a `Format`.
-        output: The file, or the folder of a SavedModel. It appears whole, when all has worked.
+        output: The file, or the folder of a SavedModel. It appears complete, after everything has
+            worked.
         data: Samples on which the file is compared with the model, of shape `(n, *features)`; for
             several inputs a list of arrays, or a mapping from the names of the inputs. By default
             random numbers between -1 and 1. The surrogate is held to its tolerance on them, and
             int8 is calibrated with the first 500.
         labels: The classes of `data`: whole numbers of shape `(n,)`, or one-hot rows. With them
             the report has accuracies.
-        quantize: None for float32, or "int8" for weights and activations of a byte each, which
-            LiteRT and ONNX can have.
+        quantize: None for float32, or "int8" for 8-bit weights and activations, which LiteRT and
+            ONNX can have.
         tolerance: The largest difference between the model and its surrogate.
-        overwrite: Whether to replace what is there.
+        overwrite: Whether to replace existing files.
 
     Returns:
         The differences, the accuracy, the size and the time for each sample.
@@ -88,7 +89,7 @@ def export_model(
         if not kind.int8:
             able = [name for name in FORMATS.names() if FORMATS.get(name).int8]
             raise ArgumentError(
-                "quantize", f"be None for {kind.title}", quantize, f"{' and '.join(able)} have it."
+                "quantize", f"be None for {kind.title}", quantize, f"{' and '.join(able)} can."
             )
     signature = Signature.of(model)
     samples = signature.random() if data is None else signature.samples(data)
@@ -148,14 +149,14 @@ def _surrogate(model: keras.Model, data: Any, tolerance: float) -> keras.Model:
 
 
 def _compared(model: keras.Model) -> keras.Model:
-    """Returns the model, or one that computes its exact mean where it would buy measurements."""
+    """Returns the model, or one with exact means if the model would buy measurements."""
     from qkeras_hybrid.surrogates.replacing import exact_model, is_remote
 
     return exact_model(model)[0] if is_remote(model) else model
 
 
 def _notes(layers: list[QuantumLayer]) -> tuple[str, ...]:
-    """Returns sentences about what the model's file can't be."""
+    """Returns sentences about how the file differs from the model."""
     if not layers:
         return ()
     from qkeras_hybrid.surrogates.replacing import is_remote
@@ -172,13 +173,13 @@ def _notes(layers: list[QuantumLayer]) -> tuple[str, ...]:
         return notes
     return (
         *notes,
-        f"The file has the mean of {' and '.join(noisy)}, without the scatter of finite shots; the "
-        "model that it is compared with is measured.",
+        f"The file has the mean of {' and '.join(noisy)}, without the statistical noise of finite "
+        "shots; the model it is compared with has that noise.",
     )
 
 
 def _measured(layers: list[QuantumLayer]) -> bool:
-    """Tells whether a layer's outputs scatter, or have noise that an engine may draw."""
+    """Tells whether a layer's outputs are random, by shots or by noise that an engine may draw."""
     return any(layer.all_shots is not None or layer.noise is not None for layer in layers)
 
 
@@ -189,7 +190,7 @@ def _classes(labels: Any, data: Any, samples: list[np.ndarray]) -> np.ndarray:
 
 
 def _check_place(kind: Format, path: Path, overwrite: bool) -> None:
-    """Refuses a place where the file can't go, before the work begins."""
+    """Refuses a path where the file can't be written, before the work begins."""
     if kind.companions and path.suffix != kind.ending:
         raise ArgumentError("output", f"end with {kind.ending} for {kind.title}", str(path))
     if not path.parent.is_dir():
@@ -206,7 +207,7 @@ def _check_place(kind: Format, path: Path, overwrite: bool) -> None:
 
 
 def _put(kind: Format, made: Path, path: Path) -> None:
-    """Moves a finished file to its place, in the place of what was there."""
+    """Moves a finished file to its path, and replaces existing files."""
     if kind.folder and path.is_dir() and not path.is_symlink():
         # A folder that is not empty can't be replaced in one step.
         old = made.with_name("old")
@@ -237,7 +238,7 @@ def _timing(model: keras.Model, run: Runner, arrays: list[np.ndarray]) -> Timing
 
 
 def _seconds(call: Callable[[], Any]) -> float:
-    """Returns the least time of a call, after one that compiles."""
+    """Returns the shortest time of a call, after one that compiles."""
     call()
     taken: list[float] = []
     start = time.perf_counter()

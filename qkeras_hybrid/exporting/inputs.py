@@ -1,4 +1,4 @@
-"""What a model takes and returns, and samples that fit it."""
+"""The inputs and outputs of a model, and samples that fit it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from qkeras_hybrid._errors import ArgumentError
 
 N_RANDOM = 256
-"""How many random samples stand in where no data are given."""
+"""The number of random samples if no data are given."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ class Signature:
             if None in one.shape:
                 raise ArgumentError(
                     "model",
-                    "have inputs of known shape, but for the batch",
+                    "have inputs of known shape, except for the batch",
                     {one.name: (None, *one.shape)},
                     "Build it again with `keras.Input` of the widths that it will get.",
                 )
@@ -175,7 +175,7 @@ def packed(model: keras.Model, arrays: list[np.ndarray]) -> Any:
 
 
 def _distinct(names: list[str]) -> tuple[str, ...]:
-    """Returns names with a number behind those that come again."""
+    """Returns names, with a number added to repeated ones."""
     found: list[str] = []
     for name in names:
         number, distinct = 1, name

@@ -14,7 +14,7 @@ from qkeras_hybrid.exporting.inputs import Signature, rows
 
 
 class LiteRTFormat(Format):
-    """LiteRT's `.tflite`, of LiteRT's built-in operations alone."""
+    """LiteRT's `.tflite`, with only LiteRT's built-in operations."""
 
     name = "litert"
     title = "LiteRT"

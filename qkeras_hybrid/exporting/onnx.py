@@ -19,7 +19,7 @@ _QUANTIZED = ("Conv", "Gemm", "MatMul")
 
 
 class ONNXFormat(Format):
-    """ONNX, of the operations of the standard alone."""
+    """ONNX, with only the standard's operations."""
 
     name = "onnx"
     title = "ONNX"

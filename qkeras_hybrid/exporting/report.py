@@ -1,4 +1,4 @@
-"""What an export has found: differences, accuracy, size, speed."""
+"""The results of an export: differences, accuracy, size, speed."""
 
 from __future__ import annotations
 
@@ -35,8 +35,7 @@ class Timing:
     Attributes:
         batch: The number of samples that go in at once.
         predict: By `model.predict`.
-        on_batch: By `model.predict_on_batch`, which does without what `predict` does around a
-            batch.
+        on_batch: By `model.predict_on_batch`, without the overhead of `predict` around a batch.
         file: By the file, in the format's runtime.
     """
 
@@ -48,7 +47,7 @@ class Timing:
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What an export has found.
+    """The results of an export.
 
     Attributes:
         format: The format's name.
@@ -59,9 +58,9 @@ class ExportReport:
         random: Whether these were random numbers.
         differences: For each output, how it differs from that of the model that was given.
         timings: Seconds for each sample, of each size of the batch.
-        accuracy: None, or the shares of right classes: of the model, of the file.
+        accuracy: None, or the shares of correct classes: of the model, and of the file.
         surrogate: None for a model without quantum layers, or the report of its surrogate.
-        notes: Sentences about what else should be known.
+        notes: Further notes.
     """
 
     format: str
@@ -102,7 +101,7 @@ class ExportReport:
 
 
 _OFF = 1e-2
-"""The part of the largest output by which a float32 file may differ, at the most."""
+"""The largest allowed difference of a float32 file, relative to the largest output."""
 
 
 def differences(
@@ -134,7 +133,7 @@ def _alike(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def check_same(found: Sequence[Difference], wanted: Sequence[np.ndarray], tolerance: float) -> None:
-    """Refuses a file that does not compute what its model computes.
+    """Refuses a file whose outputs differ from its model's.
 
     Args:
         found: The differences of a file of float32 numbers.

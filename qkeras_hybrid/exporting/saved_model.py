@@ -23,7 +23,7 @@ _TIED_TO_PYTHON = frozenset({"EagerPyFunc", "PyFunc", "PyFuncStateless"})
 
 
 class SavedModelFormat(Format):
-    """TensorFlow's SavedModel, with TensorFlow's own operations alone."""
+    """TensorFlow's SavedModel, with only TensorFlow's own operations."""
 
     name = "saved_model"
     title = "SavedModel"
@@ -58,7 +58,7 @@ class SavedModelFormat(Format):
 
 
 def custom_operations(path: Path) -> list[str]:
-    """Returns the operations of a SavedModel that TensorFlow alone does not have.
+    """Returns the operations of a SavedModel that TensorFlow itself does not have.
 
     Args:
         path: Its folder.

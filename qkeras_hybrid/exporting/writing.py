@@ -67,7 +67,7 @@ def _attempt(
 
 
 def _refused(kind: Format, model: keras.Model) -> Iterator[str]:
-    """Yields the layers of a model that can't be written alone."""
+    """Yields the layers of a model that can't be written by themselves."""
     # A Sequential model has layers alone, and no list of operations.
     for operation in getattr(model, "operations", None) or model.layers:
         if isinstance(operation, keras.layers.InputLayer):
@@ -81,6 +81,6 @@ def _refused(kind: Format, model: keras.Model) -> Iterator[str]:
 
 
 def _sentence(error: Exception, limit: int = 300) -> str:
-    """Returns the first lines of an error that say something."""
+    """Returns the first meaningful lines of an error."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= limit else text[: limit - 3] + "..."

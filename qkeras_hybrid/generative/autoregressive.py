@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._checks import check_fits, positive_int, seed_or_none
 from qkeras_hybrid.generative.base import Array, BitGenerator
 
 
@@ -29,7 +29,7 @@ class AutoregressiveBits(BitGenerator):
         `(batch, n_bits)`: bits 0 and 1.
 
     Output shape:
-        The same: the bits as they are. The loss, `-mean log p`, is added in training.
+        The same: the bits as they are. The loss, `-mean log p`, is added.
 
     Reference:
         B. J. Frey, Graphical Models for Machine Learning and Digital Communication, MIT Press,
@@ -57,6 +57,13 @@ class AutoregressiveBits(BitGenerator):
         self.couplings: Any = None
 
     def _make(self, n_bits: int) -> None:
+        # For each pair its place and its weight, and a whole matrix of them with its gradient.
+        check_fits(
+            "n_bits",
+            f"{n_bits} bits with a weight for each pair",
+            n_bits**2 * (16 / 2 + 3 * np.dtype(self.variable_dtype).itemsize),
+            "Take fewer bits.",
+        )
         # Places of the pairs (i, j) with i < j in a matrix of n x n, row by row.
         rows, columns = np.triu_indices(n_bits, 1)
         self._places = (rows * n_bits + columns)[:, None].astype("int32")
@@ -107,6 +114,7 @@ class AutoregressiveBits(BitGenerator):
             Bits of shape `(n, n_bits)`, int8.
         """
         positive_int("n", n)
+        seed = seed_or_none("seed", seed)
         self._rows(np.zeros((1, self.n_bits or 1)))
         assert self.n_bits is not None
         matrix = np.asarray(ops.convert_to_numpy(self._matrix()), "float64")

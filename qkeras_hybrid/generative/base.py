@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._checks import positive_int, seed_or_none
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.generative.kernels import checked_bits
 from qkeras_hybrid.layers.features import as_tensor, n_features_of
@@ -24,8 +25,11 @@ MOST_EXACT = 20
 class BitGenerator(keras.layers.Layer):
     """A layer that learns the distribution of bits, and hands the bits on.
 
-    In training it adds its loss, so that a model of the layer alone is trained by
-    `model.compile("adam")` and `model.fit(x)`.
+    It adds its loss, so that a model of the layer alone is trained by `model.compile("adam")` and
+    `model.fit(x)`, and `fit(x, validation_data=(x_test, None))` reports the loss of other bits.
+
+    What are no bits are refused; where a call is compiled, as in `fit`, values can't be looked at,
+    and the loss is NaN.
     """
 
     n_bits: int | None = None
@@ -44,6 +48,10 @@ class BitGenerator(keras.layers.Layer):
     def loss_of(self, bits: Any) -> Any:
         """Returns the loss of bits, a tensor of shape `(batch, n_bits)`: a scalar tensor."""
 
+    def validation_loss_of(self, bits: Any) -> Any:
+        """Returns the loss of bits outside of training: it draws nothing anew."""
+        return self.loss_of(bits)
+
     @abc.abstractmethod
     def sample(self, n: int, seed: int | None = None) -> Array:
         """Draws `n` bit strings, of shape `(n, n_bits)`, int8."""
@@ -53,11 +61,11 @@ class BitGenerator(keras.layers.Layer):
         """Returns `log p` of rows of bits, in nats."""
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Returns bits as they are, and adds the loss in training.
+        """Returns bits as they are, and adds the loss.
 
         Args:
             inputs: Bits of shape `(batch, n_bits)`.
-            training: Whether the loss is added.
+            training: Whether it is the loss of a training.
         """
         features = as_tensor(self.name, inputs, self.n_bits)
         if len(features.shape) != 2:
@@ -66,7 +74,15 @@ class BitGenerator(keras.layers.Layer):
                 f"{tuple(features.shape)}."
             )
         bits = ops.cast(features, self.compute_dtype)
-        self.add_loss(self.loss_of(bits) if training else ops.zeros((), self.compute_dtype))
+        right = ops.all(bits * (1 - bits) == 0)
+        if _can_be_seen(bits) and not bool(right):
+            values = ops.convert_to_numpy(bits)
+            raise ValueError(
+                f"Layer {self.name!r} must have bits 0 and 1, but got "
+                f"{values[~np.isin(values, (0, 1))][0]}. Make bits of the data first."
+            )
+        loss = self.loss_of(bits) if training else self.validation_loss_of(bits)
+        self.add_loss(ops.where(right, loss, ops.cast(math.nan, loss.dtype)))
         return bits
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
@@ -128,6 +144,7 @@ class ExactGenerator(BitGenerator):
             ValueError: If there are more than 20 bits.
         """
         positive_int("n", n)
+        seed = seed_or_none("seed", seed)
         probabilities = self.probabilities()
         drawn = np.random.default_rng(seed).choice(len(probabilities), n, p=probabilities)
         assert self.n_bits is not None
@@ -145,6 +162,21 @@ class ExactGenerator(BitGenerator):
                 self.n_bits,
                 "A quantum computer draws samples of more: run the layer's circuit().",
             )
+
+
+def _can_be_seen(tensor: Any) -> bool:
+    """Tells whether a tensor has values already: not while a call is compiled."""
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            return bool(tf.executing_eagerly())
+        case "jax":
+            import jax
+
+            return not isinstance(tensor, jax.core.Tracer)
+        case _:
+            return str(tensor.device.type) != "meta"
 
 
 def _places(rows: Array) -> Array:

@@ -41,7 +41,8 @@ class BornMachine(ExactGenerator):
         `(batch, n_bits)`: bits 0 and 1, at most 12.
 
     Output shape:
-        The same: the bits as they are. The loss is added in training.
+        The same: the bits as they are. The loss is added, in validation too: an engine that
+        measures does so there.
 
     Raises:
         ValueError: If an argument is not what it must be, or there are more than 12 bits.

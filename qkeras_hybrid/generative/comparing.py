@@ -12,8 +12,9 @@ import keras
 import numpy as np
 
 from qkeras_hybrid import ansatz
-from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._checks import finite_number, positive_int, seed_number
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid._seeds import kept_seeds
 from qkeras_hybrid.generative.autoregressive import AutoregressiveBits
 from qkeras_hybrid.generative.base import MOST_EXACT, Array
 from qkeras_hybrid.generative.born import MOST_QUBITS, BornMachine
@@ -136,25 +137,45 @@ def compare_generators(
         raise ArgumentError("n_samples", "be at least 2", n_samples)
     if finite_number("learning_rate", learning_rate) <= 0:
         raise ArgumentError("learning_rate", "be above 0", learning_rate)
+    seed = seed_number("seed", seed)
+    if generators is not None and not _are_generators(generators):
+        raise ArgumentError(
+            "generators",
+            "hold layers that draw samples, by name",
+            generators,
+            'E.g. {"logistic": AutoregressiveBits()}.',
+        )
     n_bits = train.shape[1]
     chosen = _equal(n_bits, seed) if generators is None else generators
     found = []
-    for name, layer in chosen.items():
-        keras.utils.set_random_seed(seed)
-        model = keras.Sequential([keras.Input((n_bits,)), layer])
-        if isinstance(layer, IQPGenerator):
-            layer.adapt(train)
-        model.compile(keras.optimizers.Adam(learning_rate))
-        start = time.perf_counter()
-        model.fit(train, epochs=epochs, batch_size=batch_size, verbose=0)
-        seconds = time.perf_counter() - start
-        distance = _distance(layer, test, n_samples, seed)
-        found.append(
-            Generated(name, model.count_params(), distance, _log_likelihood(layer, test), seconds)
-        )
+    with kept_seeds():
+        for name, layer in chosen.items():
+            keras.utils.set_random_seed(seed)
+            model = keras.Sequential([keras.Input((n_bits,)), layer])
+            if isinstance(layer, IQPGenerator):
+                layer.adapt(train)
+            model.compile(keras.optimizers.Adam(learning_rate))
+            start = time.perf_counter()
+            model.fit(train, epochs=epochs, batch_size=batch_size, verbose=0)
+            seconds = time.perf_counter() - start
+            distance = _distance(layer, test, n_samples, seed)
+            likelihood = _log_likelihood(layer, test)
+            found.append(Generated(name, model.count_params(), distance, likelihood, seconds))
     rng = np.random.default_rng(seed)
     alone = rng.random((n_samples, n_bits)) < train.mean(axis=0)
     return GeneratorComparison(tuple(found), mmd(train, test), mmd(alone, test), n_bits)
+
+
+def _are_generators(given: Any) -> bool:
+    """Tells whether these are generators by name, one at least."""
+    return (
+        isinstance(given, Mapping)
+        and len(given) > 0
+        and all(
+            isinstance(each, keras.layers.Layer) and hasattr(each, "sample")
+            for each in given.values()
+        )
+    )
 
 
 def _equal(n_bits: int, seed: int) -> dict[str, keras.layers.Layer]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import positive_int
+from qkeras_hybrid._checks import check_fits, positive_int, seed_or_none
 from qkeras_hybrid._double import cos
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq
@@ -53,11 +53,13 @@ class IQPGenerator(ExactGenerator):
         `(batch, n_bits)`: bits 0 and 1.
 
     Output shape:
-        The same: the bits as they are. The loss is added in training.
+        The same: the bits as they are. The loss is added; that of validation is estimated from the
+        same strings and bits `z` each time, so that it can be compared between epochs.
 
     Raises:
         ValueError: If an argument is not what it must be; when it is built: if a generator names a
-            qubit that is not there, or there are more than 2,000,000 gates.
+            qubit that is not there, there are more than 2,000,000 gates, or a step does not fit
+            into memory.
 
     Reference:
         E. Recio-Armengol, S. Ahmed and J. Bowles, Train on classical, deploy on quantum: scaling
@@ -94,7 +96,7 @@ class IQPGenerator(ExactGenerator):
         self.n_samples = positive_int("n_samples", n_samples)
         if self.n_samples < 2:
             raise ArgumentError("n_samples", "be at least 2, for an unbiased loss", n_samples)
-        self.seed = seed
+        self.seed = seed = seed_or_none("seed", seed)
         self._seed_generator = keras.random.SeedGenerator(seed)
         if isinstance(kernel_initializer, str) and kernel_initializer == "small":
             kernel_initializer = keras.initializers.RandomNormal(stddev=0.1, seed=seed)
@@ -108,6 +110,9 @@ class IQPGenerator(ExactGenerator):
             raise ArgumentError(
                 "n_operators", f"be at least {n_widths}, one for each bandwidth", self.n_operators
             )
+        self._check_memory(
+            "generators", _count(self.generators, n_bits), self.n_operators, self.n_samples
+        )
         self.sets = _sets(self.generators, n_bits)
         most = max(map(len, self.sets))
         # Each set as a row of places; n_bits, which stands for none, fills it up.
@@ -116,6 +121,20 @@ class IQPGenerator(ExactGenerator):
             row[: len(one)] = one
         self.angles = self.add_weight(
             name="angles", shape=(len(self.sets),), initializer=self.kernel_initializer
+        )
+
+    def _check_memory(self, argument: str, n_gates: int, n_operators: int, n_samples: int) -> None:
+        """Makes sure that strings and random bits fit into memory with all gates.
+
+        For each of both there is a number for each gate, as a sign, as a product of signs and as an
+        angle or a gradient; and for each pair of them a cosine.
+        """
+        check_fits(
+            argument,
+            f"{n_gates:,} gates with {n_operators:,} strings and {n_samples:,} random bits",
+            np.dtype(self.compute_dtype).itemsize
+            * (3 * n_gates * (n_operators + n_samples) + 2 * n_operators * n_samples),
+            "Take fewer gates, or lower `n_operators` and `n_samples`.",
         )
 
     def adapt(self, x: Any) -> None:
@@ -141,7 +160,13 @@ class IQPGenerator(ExactGenerator):
 
     def loss_of(self, bits: Any) -> Any:
         """Returns an unbiased estimate of the squared distance from bits, a scalar tensor."""
-        return self._estimate(bits, self._seed_generator)
+        return self._estimate(bits, lambda: self._seed_generator)
+
+    def validation_loss_of(self, bits: Any) -> Any:
+        """Returns such an estimate from the same strings and bits `z` each time."""
+        first = self.seed or 0
+        draws = iter((first, first ^ 1))
+        return self._estimate(bits, lambda: next(draws))
 
     def distance(self, x: Any, repeats: int = 20, seed: int | None = None) -> tuple[float, float]:
         """Estimates the squared maximum mean discrepancy of the circuit's bits from others.
@@ -160,13 +185,14 @@ class IQPGenerator(ExactGenerator):
         bits = ops.convert_to_tensor(self._rows(x), self.compute_dtype)
         if positive_int("repeats", repeats) < 2:
             raise ArgumentError("repeats", "be at least 2, for an error", repeats)
-        generator = keras.random.SeedGenerator(seed)
+        generator = keras.random.SeedGenerator(seed_or_none("seed", seed))
         found = [
-            float(ops.convert_to_numpy(self._estimate(bits, generator))) for _ in range(repeats)
+            float(ops.convert_to_numpy(self._estimate(bits, lambda: generator)))
+            for _ in range(repeats)
         ]
         return float(np.mean(found)), float(np.std(found, ddof=1) / math.sqrt(repeats))
 
-    def _estimate(self, bits: Any, seed: Any) -> Any:
+    def _estimate(self, bits: Any, seed: Callable[[], Any]) -> Any:
         assert self.n_bits is not None
         widths = self.bandwidths or default_bandwidths(self.n_bits)
         places = np.arange(self.n_operators) % len(widths)
@@ -174,14 +200,14 @@ class IQPGenerator(ExactGenerator):
         # Each bandwidth counts as much, though it has a string more or less than another.
         weights = 1 / (len(widths) * np.bincount(places)[places])
         chances = ops.convert_to_tensor(shares.astype(self.compute_dtype)[:, None])
-        drawn = keras.random.uniform((self.n_operators, self.n_bits), seed=seed)
+        drawn = keras.random.uniform((self.n_operators, self.n_bits), seed=seed())
         operators = ops.cast(ops.cast(drawn, self.compute_dtype) < chances, self.compute_dtype)
         odd = ops.mod(ops.matmul(operators, ops.transpose(bits)), 2)
         data = 1 - 2 * ops.mean(odd, axis=1)
         # The square of a mean of n signs is too large by (1 - mean^2) / (n - 1) in the mean.
         count = ops.cast(ops.shape(bits)[0], self.compute_dtype)
         spread = (1 - data**2) / ops.maximum(count - 1, 1)
-        cosines = self._cosines(operators, self.n_samples, seed)
+        cosines = self._cosines(operators, self.n_samples, seed())
         mean = ops.mean(cosines, axis=1)
         own = ops.sum((cosines - mean[:, None]) ** 2, axis=1)
         noise = own / (self.n_samples * (self.n_samples - 1))
@@ -202,12 +228,14 @@ class IQPGenerator(ExactGenerator):
             The estimates, and their standard errors, of shape `(n_operators,)` each.
 
         Raises:
-            ValueError: If these are no strings on the layer's qubits.
+            ValueError: If these are no strings on the layer's qubits, or they do not fit into
+                memory.
         """
         rows = self._rows(operators)
         if positive_int("n_samples", n_samples) < 2:
             raise ArgumentError("n_samples", "be at least 2, for an error", n_samples)
-        generator = keras.random.SeedGenerator(seed)
+        self._check_memory("n_samples", len(self.sets), len(rows), n_samples)
+        generator = keras.random.SeedGenerator(seed_or_none("seed", seed))
         strings = ops.convert_to_tensor(rows, self.compute_dtype)
         found = ops.convert_to_numpy(self._cosines(strings, n_samples, generator))
         errors = found.std(axis=1, ddof=1) / math.sqrt(n_samples)
@@ -249,14 +277,14 @@ class IQPGenerator(ExactGenerator):
     def _probabilities(self) -> Array:
         assert self.n_bits is not None
         angles = ops.convert_to_numpy(self.angles).astype("float64")
-        # The gates are diagonal between two layers of Hadamard gates.
+        # The gates are diagonal between two layers of Hadamard gates. Their phases at the bits z
+        # are sum_g theta_g (-1)^(g z), a Hadamard transform of the angles.
         size = 2**self.n_bits
-        numbers = np.arange(size)
-        signs = [1.0 - 2 * (numbers >> place & 1) for place in range(self.n_bits)[::-1]]
-        phases = np.zeros(size)
-        for angle, one in zip(angles, self.sets, strict=True):
-            phases += angle * math.prod(signs[place] for place in one)
-        found: Array = np.abs(transformed(np.exp(1j * phases)) / size) ** 2
+        by_set = np.zeros(size)
+        # A place that stands for none adds 0.
+        values = np.append(1 << np.arange(self.n_bits)[::-1], 0)
+        by_set[values[self._table].sum(axis=1)] = angles
+        found: Array = np.abs(transformed(np.exp(1j * transformed(by_set))) / size) ** 2
         return found
 
     def circuit(self) -> cirq.Circuit:
@@ -311,18 +339,29 @@ def _checked_generators(given: Any) -> Any:
     return sets
 
 
-def _sets(generators: Any, n_bits: int) -> list[tuple[int, ...]]:
+def _weight(generators: Any, n_bits: int) -> int:
+    return min(2 if generators == "pairs" else generators, n_bits)
+
+
+def _count(generators: Any, n_bits: int) -> int:
+    """Returns the number of gates, before they are listed."""
     if isinstance(generators, list):
         highest = max(map(max, generators))
         if highest >= n_bits:
             raise ArgumentError("generators", f"name qubits 0 to {n_bits - 1} only", highest)
-        return generators
-    weight = min(2 if generators == "pairs" else generators, n_bits)
-    count = sum(math.comb(n_bits, k) for k in range(1, weight + 1))
+        return len(generators)
+    count = sum(math.comb(n_bits, k) for k in range(1, _weight(generators, n_bits) + 1))
     if count > MOST_GATES:
         raise ArgumentError(
             "generators",
             f"make at most {MOST_GATES:,} gates of {n_bits} qubits",
             f"{generators!r}, which makes {count:,}",
         )
+    return count
+
+
+def _sets(generators: Any, n_bits: int) -> list[tuple[int, ...]]:
+    if isinstance(generators, list):
+        return generators
+    weight = _weight(generators, n_bits)
     return [s for k in range(1, weight + 1) for s in itertools.combinations(range(n_bits), k)]

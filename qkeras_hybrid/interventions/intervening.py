@@ -10,10 +10,17 @@ import keras
 import numpy as np
 from keras import ops
 
-from qkeras_hybrid._checks import finite_number, positive_int
+from qkeras_hybrid._checks import at_most, finite_number, positive_int, seed_number
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._model_copies import DoesNotApplyError, is_graph
-from qkeras_hybrid.interventions.retraining import Train, instead, trainer, untrained
+from qkeras_hybrid._seeds import kept_seeds
+from qkeras_hybrid.interventions.retraining import (
+    Train,
+    first_weights,
+    instead,
+    trainer,
+    untrained,
+)
 from qkeras_hybrid.interventions.scores import Score, score_of
 from qkeras_hybrid.interventions.stand_ins import (
     Changes,
@@ -35,6 +42,7 @@ Make = Callable[[QuantumLayer], keras.Layer]
 _BATCH = 256
 
 
+@kept_seeds()
 def intervention_test(
     model: keras.Model,
     x: Any,
@@ -46,6 +54,7 @@ def intervention_test(
     train: Train | None = None,
     epochs: int = 20,
     batch_size: int = 32,
+    learning_rate: float | None = None,
     runs: int = 5,
     initial_weights: Sequence[Any] | None = None,
     shuffles: int = 10,
@@ -74,11 +83,16 @@ def intervention_test(
             `fit`.
         epochs: Of that `fit`.
         batch_size: Of that `fit`.
+        learning_rate: That its optimizer begins with. None for a schedule as it was compiled, or
+            else the rate of the first epoch of the model's last `fit`, where a callback of Keras's
+            that changes it noted it, and the present one otherwise. So give it where something else
+            changed the rate, or the model was loaded from a file after its rate had fallen.
         runs: How often each network is retrained, each time from other first weights.
         initial_weights: The first weights of all runs, as `model.get_weights()` returned them
             before the training; None to draw new ones for each run.
         shuffles: How often the outputs are shuffled.
-        seed: Of first weights, batches, noise and shuffles.
+        seed: Of first weights, batches, noise and shuffles. The global seeds of Keras, NumPy and
+            Python are afterwards as they were.
 
     Returns:
         The scores, a verdict of each kind, and a sentence that explains where they differ.
@@ -120,7 +134,15 @@ def intervention_test(
     if train is None:
         positive_int("epochs", epochs)
         positive_int("batch_size", batch_size)
-    weights = None if initial_weights is None else _first_weights(model, initial_weights)
+        if learning_rate is not None and finite_number("learning_rate", learning_rate) <= 0:
+            raise ArgumentError("learning_rate", "be above 0", learning_rate)
+    elif learning_rate is not None:
+        raise ArgumentError(
+            "learning_rate", "be None beside `train`, which compiles", learning_rate
+        )
+    # A run's own seed is as much larger as its number.
+    seed = at_most("seed", seed_number("seed", seed), 2**32 - runs)
+    weights = None if initial_weights is None else first_weights(model, initial_weights)
     # Samples are exchanged within a batch, which may hold one class alone if they are in order.
     order = np.random.default_rng([seed, 1]).permutation(len(scored[1]))
     scored = ([array[order] for array in scored[0]], scored[1][order])
@@ -156,7 +178,13 @@ def intervention_test(
     for run in range(runs):
         own = seed + run
         fit = train or trainer(
-            model, inputs, targets, epochs=epochs, batch_size=batch_size, seed=own
+            model,
+            inputs,
+            targets,
+            epochs=epochs,
+            batch_size=batch_size,
+            seed=own,
+            learning_rate=learning_rate,
         )
         hybrid = untrained(model, weights, own)
         # All copies are made before the first of them trains.
@@ -217,19 +245,6 @@ def _checked(model: keras.Model, x: Any, y: Any, argument: str) -> tuple[list[Ar
     if not np.isfinite(targets.astype(float)).all():
         raise ArgumentError(argument, "hold finite targets", "NaN or infinity")
     return arrays, targets
-
-
-def _first_weights(model: keras.Model, given: Sequence[Any]) -> list[Array]:
-    weights = [np.asarray(each) for each in given]
-    shapes = [tuple(each.shape) for each in model.get_weights()]
-    if [each.shape for each in weights] != shapes:
-        raise ArgumentError(
-            "initial_weights",
-            f"have the shapes of the model's weights, {shapes}",
-            [each.shape for each in weights],
-            "Take model.get_weights() before the training.",
-        )
-    return weights
 
 
 # As trained.

@@ -9,6 +9,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from qkeras_hybrid._checks import seed_or_none
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._model_copies import Copies, DoesNotApplyError, fresh
 from qkeras_hybrid.layers.base import QuantumLayer
@@ -77,7 +78,7 @@ class NoiseOutput(keras.layers.Layer):
         super().__init__(**kwargs)
         self.mean = [float(value) for value in mean]
         self.deviation = [float(value) for value in deviation]
-        self.seed = seed
+        self.seed = seed = seed_or_none("seed", seed)
         self.supports_masking = True
         self._seed_generator = keras.random.SeedGenerator(seed)
 

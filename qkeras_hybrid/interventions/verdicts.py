@@ -19,6 +19,9 @@ When = Literal["as trained", "retrained"]
 
 CONFIDENCE = 0.95
 
+ROUNDING = 1e-9
+"""What rounding may make of a difference of scores, as a share of them and of 1: more is one."""
+
 Finding = Literal["leans", "idle", "needed", "not needed", "undecided", "too short"]
 """What a verdict comes to."""
 
@@ -69,16 +72,19 @@ class Outcome:
 
         A fall must be larger than the margin in the mean and, with several runs that were
         retrained, its interval must not reach 0. There is none where the mean is not below the
-        margin; with such runs, where the whole interval is not.
+        margin; with such runs, where the whole interval is not. Differences by rounding alone, as
+        of 0.92 and 0.9, are none.
         """
         if math.isnan(self.difference):
             return None
         low, high = self.interval
+        rounding = _rounding(self.score)
+        limit = -margin - rounding
         if self.when == "as trained" or len(self.differences) < 2:
-            return self.difference < -margin
-        if low >= -margin:
+            return self.difference < limit
+        if low >= limit:
             return False
-        return True if self.difference < -margin and high < 0 else None
+        return True if self.difference < limit and high < -rounding else None
 
 
 @dataclass(frozen=True)
@@ -129,7 +135,8 @@ class InterventionTest:
         circuits does not come near the given model's score again.
         """
         given, kept = self.outcome("as trained", "kept"), self.outcome("retrained", "kept")
-        if not kept.score >= given.score - max(self.margin, abs(given.score) / 10):
+        least = given.score - max(self.margin, abs(given.score) / 10) - _rounding(given.score)
+        if not kept.score >= least:
             return "too short"
         without = [self.outcome("retrained", name).falls(self.margin) for name in _NOTHING]
         if all(without):
@@ -287,6 +294,10 @@ class InterventionTest:
             }
             for each in self.outcomes
         ]
+
+
+def _rounding(score: float) -> float:
+    return ROUNDING * max(1.0, abs(score))
 
 
 _NOTHING = ("constant", "noise")

@@ -1,17 +1,17 @@
-"""Quantum kernels, and what tells whether one can help.
+"""Quantum kernels, and measures that tell whether one can help.
 
 - `FidelityKernel`, `ProjectedKernel`: kernel matrices from states that are prepared once.
-- `best_scale`: the bandwidth, without which a kernel concentrates.
-- `train_kernel`: weights of the circuit, and the bandwidth, by gradient.
+- `best_scale`: the bandwidth; with a bad one, a kernel concentrates.
+- `train_kernel`: trains the circuit's weights and the bandwidth by gradients.
 - `polarity`, `alignment`, `centred_alignment`: how well a kernel matrix agrees with labels.
-- `geometric_difference`, `model_complexity`, `training_error`: whether a classical kernel does as
-  well.
+- `geometric_difference`, `model_complexity`, `training_error`: whether a classical kernel can do as
+well.
 - `spectrum`, `task_alignment`, `participation_ratio`, `concentration`, `concentrations`,
-  `effective_dimension`: what a kernel matrix holds.
+  `effective_dimension`: properties of a kernel matrix.
 - `QSVC`, `QSVR`, `QKernelRidge`, `QGaussianProcessClassifier`, `QGaussianProcessRegressor`,
   `QuantumKernelTransformer`: for scikit-learn.
-- `study`, `verdict`, `reasons`: all of this on data, beside tuned RBF and Laplacian kernels.
-- `repaired`, `smallest_eigenvalue`: for kernel matrices that are not positive.
+- `study`, `verdict`, `reasons`: all of this on data, compared with tuned RBF and Laplacian kernels.
+- `repaired`, `smallest_eigenvalue`: for kernel matrices with negative eigenvalues.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     )
     from qkeras_hybrid.kernels.transformer import QuantumKernelTransformer
 
-# Their base classes are scikit-learn's, which loads when one of them is asked for.
+# Their base classes are scikit-learn's, which loads when one of them is first used.
 _OF_SKLEARN = {
     "QGaussianProcessClassifier": "gaussian_processes",
     "QGaussianProcessRegressor": "gaussian_processes",

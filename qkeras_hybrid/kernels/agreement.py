@@ -20,8 +20,8 @@ else:
 def polarity(kernel: Any, y: Any, *, rescale: bool = True) -> float:
     """Returns `sum_ij K_ij T_ij`, with `T` the ideal kernel of the labels.
 
-    For two classes `T_ij = y_i y_j` with labels -1 and +1, for `C` classes 1 within a class and
-    `-1/(C - 1)` between two, for a regression the product of the centred targets.
+    For two classes, `T_ij = y_i y_j` with labels -1 and +1; for `C` classes, 1 within a class and
+    `-1/(C - 1)` between two; for a regression, the product of the centred targets.
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
@@ -30,7 +30,7 @@ def polarity(kernel: Any, y: Any, *, rescale: bool = True) -> float:
             a small class counts as much as a large one.
 
     Raises:
-        ValueError: If the shapes don't fit, or there is one class only.
+        ValueError: If the shapes don't fit, or there is only one class.
 
     Reference:
         Hubregtsen et al.: Training quantum embedding kernels on near-term quantum computers,
@@ -73,8 +73,8 @@ def alignment(kernel: Any, y: Any, *, rescale: bool = True) -> float:
 def centred_alignment(kernel: Any, y: Any, *, task: str = "auto") -> float:
     """Returns the alignment of the centred matrices, which a constant kernel can't raise.
 
-    Both matrices are centred, `H K H` with `H = 1 - 1/n`. A kernel all of whose entries are alike
-    has an alignment that looks good where one class is large; its centred alignment is 0.
+    Both matrices are centred, `H K H` with `H = 1 - 1/n`. If one class is large, even a constant
+    kernel has a high alignment, but its centred alignment is 0.
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
@@ -103,7 +103,7 @@ def centred(matrix: np.ndarray) -> np.ndarray:
     """Returns `H K H`: rows and columns with mean 0."""
     rows = matrix - matrix.mean(axis=0)
     result: np.ndarray = rows - rows.mean(axis=1, keepdims=True)
-    # Centring leaves rounding errors of a constant matrix.
+    # Centring a constant matrix leaves rounding errors.
     constant = np.linalg.norm(result) <= 1e-12 * np.linalg.norm(matrix)
     return np.zeros_like(result) if constant else result
 
@@ -115,7 +115,7 @@ def label_vectors(
 
     Args:
         y: Labels or targets of shape `(n,)`; of a regression `(n, n_targets)` too.
-        n_samples: What `n` must be.
+        n_samples: The required `n`.
         rescale: Whether each vector is divided by the size of its class.
         task: "classification", "regression", or "auto": by the labels.
 
@@ -141,7 +141,7 @@ def label_vectors(
     if not len(labels) or (labels == labels[0]).all():
         raise ArgumentError(
             "y",
-            "have two classes at least, or targets that differ",
+            "have at least two classes, or targets that differ",
             f"{len(labels)} times {labels[0]}" if len(labels) else "none",
         )
     if task == "auto":
@@ -176,9 +176,9 @@ def _cosine(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def similarity(first: Any, second: Any) -> float:
-    """Returns how alike two kernel matrices are: the cosine of the centred matrices.
+    """Returns the similarity of two kernel matrices: the cosine of the centred matrices.
 
-    1 means that one is the other times a number, plus a constant: models of either predict alike.
+    1 means that one is a multiple of the other plus a constant, so that their models predict alike.
 
     Args:
         first: Kernel matrix of shape `(n, n)`.

@@ -1,8 +1,8 @@
 """The search for a kernel's bandwidth: the `scale` of the features.
 
-Without it a quantum kernel concentrates: all samples are orthogonal. With a scale that is too small
-all are the same (Shaydulin, Wild, Phys. Rev. A 106, 042407 (2022); Canatar et al., arXiv
-2206.06686).
+If the scale is too large, a quantum kernel concentrates: all samples are orthogonal. If it is too
+small, all samples are the same (Shaydulin, Wild, Phys. Rev. A 106, 042407 (2022); Canatar et al.,
+arXiv 2206.06686).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from qkeras_hybrid.kernels.agreement import centred_alignment
 from qkeras_hybrid.kernels.base import Kernel
 
 SCALES: tuple[float, ...] = tuple(float(s) for s in 2.0 ** np.arange(-6, 1.5, 0.5))
-"""What is tried: from 1/64 to 2, each the square root of 2 times the one before."""
+"""The scales to try: from 1/64 to 2, in steps of a factor of the square root of 2."""
 
 Score = Callable[[np.ndarray, Any], float]
 T = TypeVar("T")
@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Search(Generic[T]):
-    """What a search for a bandwidth found.
+    """The result of a search for a bandwidth.
 
     Attributes:
         best: The best value.
@@ -56,16 +56,16 @@ def best_scale(
         kernel: The kernel; its own scale is not used.
         x: Samples of shape `(n, n_features)`, best standardised.
         y: Labels or targets of shape `(n,)`; None if there are none.
-        scales: What to try.
-        score: A function of a kernel matrix and `y` that is to be large; by default the centred
-            alignment, or without labels the variance of the entries off the diagonal, which is
-            small at both ends: where all samples are orthogonal, and where all are the same.
-        n_samples: Try on so many samples, drawn at random, if there are more.
+        scales: The scales to try.
+        score: A function of a kernel matrix and `y` to maximise; by default the centred alignment,
+            or without labels the variance of the off-diagonal entries, which is small both if all
+            samples are orthogonal and if all are the same.
+        n_samples: The number of samples to try on, drawn at random if there are more.
         seed: The seed of the draw.
 
     Returns:
-        The best scale, and the score of each. Of several that are equal the smallest, the widest
-        kernel, is taken.
+        The best scale, and the score of each. Of equal scores, the smallest scale (the widest
+        kernel) wins.
 
     Raises:
         ValueError: If there is no scale, or an argument is invalid.
@@ -79,7 +79,7 @@ def best_scale(
     """
     samples = kernel.check("x", x)
     if len(samples) < 2:
-        raise ArgumentError("x", "hold two samples at least", len(samples))
+        raise ArgumentError("x", "hold at least two samples", len(samples))
     labels = None if y is None else np.asarray(y)
     if labels is not None and len(labels) != len(samples):
         raise ArgumentError("y", f"have shape ({len(samples)},)", labels.shape)
@@ -101,7 +101,7 @@ def search(values: Iterable[T], score: Callable[[T], float]) -> Search[T]:
     """
     tried = tuple(values)
     if not tried:
-        raise ArgumentError("scales", "hold one value at least", tried)
+        raise ArgumentError("scales", "hold at least one value", tried)
     scores = tuple(score(value) for value in tried)
     return Search(tried[int(np.argmax(scores))], tried, scores)
 
@@ -111,22 +111,23 @@ def _variance(matrix: np.ndarray, y: Any) -> float:
 
 
 def draw(count: int, labels: np.ndarray | None, size: int, seed: int, least: int = 1) -> np.ndarray:
-    """Draws samples without order, so that each class keeps some.
+    """Draws samples in random order, so that each class keeps some.
 
     Args:
         count: The number of samples.
         labels: Their classes; None if they have none.
         size: How many to draw.
         seed: The seed of the draw.
-        least: How many of each class are kept at least, as far as it has as many and all fit.
+        least: The least number of each class to keep, as far as the class has that many and all
+            fit.
 
     Returns:
-        Their numbers.
+        The indices of the samples.
     """
     order = np.random.default_rng(seed).permutation(count)
     if labels is None or labels.ndim != 1:
         return order[:size]
-    # The first of each class go to the front.
+    # The first samples of each class go to the front.
     drawn = labels[order]
     first = np.concatenate([np.flatnonzero(drawn == each)[:least] for each in np.unique(drawn)])
     if len(first) <= size:

@@ -1,4 +1,4 @@
-"""What all quantum kernels share: a feature map, and matrices computed block by block."""
+"""The base class of quantum kernels: a feature map, and matrices computed block by block."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from qkeras_hybrid.kernels.repair import REPAIRS, repaired
 from qkeras_hybrid.layers import QuantumKernel, QuantumLayer
 from qkeras_hybrid.readouts import Readout
 
-# Arguments on which the circuit does not depend, nor what runs it.
+# Arguments that affect neither the circuit nor its run.
 _OF_THE_MATRIX = frozenset({"scale", "seed", "dtype", "psd", "test", "kind", "gamma", "subsystem"})
 
 _DTYPES = ("float32", "float64")
@@ -38,25 +38,25 @@ _DTYPES = ("float32", "float64")
 class Kernel(Value, abc.ABC):
     """A quantum kernel: a positive function of two samples, computed from quantum states.
 
-    A kernel is a value: its constructor's arguments are all it knows. A subclass says which
-    function of the states it is.
+    A kernel is a value, defined by its constructor's arguments. A subclass defines the function of
+    the states.
 
     Args:
         encoding: The feature map: the name of an encoding, an `Encoding`, a `cirq.Circuit`, or a
-            quantum layer, whose circuit and, if it is built, weights are taken.
+            quantum layer, of which the circuit and, if it is built, the weights are used.
         n_qubits: The number of qubits of an encoding. By default one for each feature up to 8, or
             more where the encoding needs them.
-        scale: Multiplies all features before they enter: the kernel's bandwidth. Below 1 the
-            kernel gets wider. `best_scale` finds one.
+        scale: The factor of all features, which sets the kernel's bandwidth: below 1 the kernel
+            gets wider. `best_scale` finds a good one.
         inputs: For a circuit: the symbols, or their names, that take the features.
         weights: The values of the circuit's weights, in radians, in their order.
         engine: "auto", the name of an engine, or an engine.
         shots: None for exact values, or the number of measurements of each circuit.
         noise: None, a noise model of `qkeras_hybrid.noise`, or its spelling.
-        seed: Integer seed of the shots: a matrix asked for again is the same.
+        seed: Integer seed of the shots; with it, computing a matrix again gives the same result.
         dtype: "float32" or "float64"; by default float32 for features in float32 or less, and
             float64 for all others, as far as the Keras backend has it.
-        psd: What makes a Gram matrix with negative eigenvalues positive: None for nothing,
+        psd: How to make a Gram matrix with negative eigenvalues positive: None to leave it,
             "project" or "shrink", see `qkeras_hybrid.kernels.repaired`.
 
     Raises:
@@ -85,7 +85,7 @@ class Kernel(Value, abc.ABC):
             encoding = keras.saving.deserialize_keras_object(encoding)
         self.encoding = encodings.get(encoding) if isinstance(encoding, str) else encoding
         if not isinstance(self.encoding, encodings.Encoding | QuantumLayer):
-            # A circuit: the layer says what is wrong with it, now and not later.
+            # A circuit: building the layer now raises any error early.
             self.encoding = layer_of(self.encoding, inputs, None, 0)
         elif isinstance(self.encoding, QuantumKernel):
             raise ArgumentError(
@@ -95,7 +95,7 @@ class Kernel(Value, abc.ABC):
                 "Give the layer's encoding, and its scale as `scale`.",
             )
         elif inputs is not None:
-            raise ArgumentError("inputs", "be None but for a circuit", inputs)
+            raise ArgumentError("inputs", "be None unless `encoding` is a circuit", inputs)
         if n_qubits is not None and isinstance(self.encoding, QuantumLayer):
             raise ArgumentError(
                 "n_qubits", "be None for a circuit or a layer, which has its own", n_qubits
@@ -115,16 +115,16 @@ class Kernel(Value, abc.ABC):
         self.psd = None if psd is None else one_of("psd", psd, REPAIRS)
         self._maps: dict[tuple[int, str], FeatureMap] = {}
 
-    # What a subclass says.
+    # A subclass implements these.
 
     @abc.abstractmethod
     def features(self, x: Any, memory: int | None = None, seeds: Any = None) -> np.ndarray:
-        """Returns what of each sample enters the kernel, of shape `(n, width)`.
+        """Returns the features of each sample that enter the kernel, of shape `(n, width)`.
 
         Args:
             x: Samples of shape `(n, n_features)`.
-            memory: How many bytes it may take before it goes into a temporary file; by default half
-                of those that are available.
+            memory: How many bytes the result may take before it goes into a temporary file; by
+                default half of the available memory.
             seeds: A `keras.random.SeedGenerator` of shots; by default a new one of the kernel's
                 seed.
         """
@@ -132,22 +132,22 @@ class Kernel(Value, abc.ABC):
     @property
     @abc.abstractmethod
     def _rule(self) -> blocks.Rule:
-        """What an entry is, as a function of two rows of `features`."""
+        """The entry of the matrix, as a function of two rows of `features`."""
 
     @property
     @abc.abstractmethod
     def _diagonal(self) -> float | None:
-        """What stands on the diagonal of a Gram matrix, where it is known."""
+        """The value on the diagonal of a Gram matrix, if it is known."""
 
     @abc.abstractmethod
     def on_tensors(self, n_qubits: int) -> tuple[Readout, Callable[[Any], Any]]:
-        """Returns what is read of each sample, and how the Gram matrix follows, differentiably.
+        """Returns a readout of each sample, and a differentiable map from it to the Gram matrix.
 
         Args:
             n_qubits: The number of qubits.
         """
 
-    # What a user asks.
+    # The interface for users.
 
     def matrix(
         self,
@@ -162,31 +162,31 @@ class Kernel(Value, abc.ABC):
 
         Args:
             x: Samples of shape `(n, n_features)`.
-            y: Samples of shape `(m, n_features)`; None for those of `x`, whose (Gram) matrix is
-                symmetric.
-            out: A `.npy` file that takes the matrix, for one beyond memory. It is returned mapped
-                into memory.
+            y: Samples of shape `(m, n_features)`; None for `x` again, which gives the symmetric
+                Gram matrix.
+            out: A `.npy` file for a matrix that does not fit in memory. The result is
+                memory-mapped.
             progress: Whether to show a progress bar on the error stream.
             n_jobs: None computes in this process, on all cores. A number spreads the blocks with
-                joblib, also over machines: see `joblib.parallel_config`. A block whose process
-                ends is computed again. Not where each entry is measured.
+                joblib, also over machines: see `joblib.parallel_config`. A block whose process ends
+                is computed again. It must be None if each entry is measured.
 
         Returns:
             Real array of shape `(n, m)`.
 
         Raises:
-            ValueError: If the samples are no finite numbers, their widths differ, they don't fit
+            ValueError: If the samples are not finite numbers, their widths differ, they don't fit
                 the feature map, or the matrix does not fit in memory.
         """
         first = self.check("x", x)
         second = None if y is None else self.check("y", y)
         if second is not None and second.shape[1] != first.shape[1]:
             raise ArgumentError(
-                "y", f"have the {first.shape[1]} features of `x`", f"{second.shape[1]}"
+                "y", f"have {first.shape[1]} features, like `x`", f"{second.shape[1]}"
             )
         watch = _progress_bar if progress else None
         if second is None and self.psd is not None:
-            # It is mended as a whole, in float64.
+            # It is repaired as a whole, in float64.
             blocks.check_memory((len(first), len(first)), np.float64)
         found = self._matrix(first, second, out, n_jobs, watch)
         if second is None and self.psd is not None:
@@ -203,7 +203,7 @@ class Kernel(Value, abc.ABC):
     ) -> np.ndarray:
         shape = (len(first), len(first) if second is None else len(second))
         blocks.check_memory(shape, first.dtype, out)
-        # What the matrix takes is no room for features; half of that for each of the two.
+        # The features share the memory that the matrix leaves, half for each of the two.
         taken = shape[0] * shape[1] * first.itemsize if out is None else 0
         room = self._memory(taken) // (1 if second is None else 2)
         seeds = self._seeds()
@@ -227,7 +227,7 @@ class Kernel(Value, abc.ABC):
             Real array of shape `(n,)`.
 
         Raises:
-            ValueError: As `matrix`.
+            ValueError: Under the same conditions as `matrix`.
         """
         array = self.check("x", x)
         if self._diagonal is not None:
@@ -236,10 +236,10 @@ class Kernel(Value, abc.ABC):
 
     @abc.abstractmethod
     def _own(self, x: np.ndarray) -> np.ndarray:
-        """Computes the diagonal where it is not known."""
+        """Computes the diagonal if it is not known."""
 
     def __call__(self, x: Any, y: Any = None) -> np.ndarray:
-        """Returns `matrix(x, y)`: scikit-learn's estimators take kernels that can be called."""
+        """Returns `matrix(x, y)`: scikit-learn's estimators take callable kernels."""
         return self.matrix(x, y)
 
     def with_changes(self, **changes: Any) -> Self:
@@ -252,16 +252,16 @@ class Kernel(Value, abc.ABC):
         """
         changed = type(self)(**{**self._arguments(), **changes})
         if _OF_THE_MATRIX.issuperset(changes):
-            changed._maps = self._maps  # the circuit is the same, and compiled
+            changed._maps = self._maps  # the circuit is the same and already compiled
         return changed
 
     @property
     def layer(self) -> QuantumLayer | None:
-        """The layer whose circuit is the feature map; None where an encoding is it."""
+        """The layer whose circuit is the feature map; None if it is an encoding."""
         return self.encoding if isinstance(self.encoding, QuantumLayer) else None
 
     def _arguments(self) -> dict[str, Any]:
-        """Returns the arguments that make this kernel again, as they are."""
+        """Returns the arguments that make this kernel again, unchanged."""
         names = ("n_qubits", "scale", "weights", "engine", "shots", "noise", "seed", "dtype", "psd")
         return {"encoding": self.encoding, **{name: getattr(self, name) for name in names}}
 
@@ -286,11 +286,11 @@ class Kernel(Value, abc.ABC):
         return cls(**known_arguments(cls, config, more))
 
     def __reduce__(self) -> Any:
-        # What was compiled stays behind: engines hold what no other process can use.
+        # Compiled parts are left out: engines hold objects that no other process can use.
         return _restored, (type(self), self.get_config())
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self  # a value, whose circuit is compiled once for all who hold it
+        return self  # a value: its circuit is compiled once for all its users
 
     def check(self, argument: str, x: Any) -> np.ndarray:
         """Returns samples as a floating array of the kernel's precision.
@@ -300,7 +300,7 @@ class Kernel(Value, abc.ABC):
             x: Samples of shape `(n, n_features)`, dense or one of SciPy's sparse matrices.
 
         Raises:
-            ValueError: If they have another shape, or are no finite real numbers.
+            ValueError: If they have another shape, or are not finite real numbers.
         """
         if hasattr(x, "toarray"):
             x = x.toarray()
@@ -322,7 +322,7 @@ class Kernel(Value, abc.ABC):
                 argument,
                 "hold finite numbers",
                 f"{array[row, column]} in row {row}, column {column}",
-                "Fill in or remove such rows: a state can't be made of them.",
+                "Fill in or remove such rows: no state can be prepared from them.",
             )
         return array
 
@@ -370,7 +370,7 @@ class Kernel(Value, abc.ABC):
 
     @staticmethod
     def _memory(taken: int = 0) -> int:
-        # Half of what is left, so that the blocks have room beside the features.
+        # Half of the rest, so that the blocks also have room.
         return max(available_memory() - taken, 0) // 2
 
 

@@ -1,7 +1,7 @@
 """Kernel matrices block by block, from one row of features for each sample.
 
-A rule says what an entry is, as a function of two rows; it computes a block by products of real
-matrices. Of a symmetric matrix only the blocks on and above the diagonal are computed.
+A rule defines an entry as a function of two rows, and computes a block by products of real
+matrices. For a symmetric matrix, only the blocks on and above the diagonal are computed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ATTEMPTS = 3
 
 
 class Rule(abc.ABC):
-    """What an entry of a kernel matrix is."""
+    """The definition of a kernel matrix's entries."""
 
     @abc.abstractmethod
     def block(self, first: Array, second: Array) -> Array:
@@ -50,7 +50,7 @@ class Fidelity(Rule):
     """`|<a|b>|^2` of state vectors.
 
     `<a|b>` of complex vectors is computed as two real products, since `Re <a|b>` is the scalar
-    product of the vectors `(Re a_0, Im a_0, Re a_1, ...)`, as which complex numbers lie in memory,
+    product of the vectors `(Re a_0, Im a_0, Re a_1, ...)`, the memory layout of complex numbers,
     and `Im <a|b> = Re <a|-i b>`.
     """
 
@@ -71,7 +71,7 @@ class Gaussian(Rule):
     """`exp(-gamma |a - b|^2)` of real vectors.
 
     Args:
-        gamma: The width, positive.
+        gamma: The factor of the exponent, positive.
     """
 
     def __init__(self, gamma: float) -> None:
@@ -113,22 +113,22 @@ def matrix(
     """Computes a kernel matrix.
 
     Args:
-        rule: What an entry is.
+        rule: The definition of the entries.
         first: Features of shape `(n, width)`.
-        second: Features of shape `(m, width)`; None for those of `first` once more, whose matrix
-            is symmetric.
-        out: A file in NumPy's format (`.npy`) that takes the matrix, for one beyond memory.
-        diagonal: What stands on the diagonal of a symmetric matrix, where that is known.
+        second: Features of shape `(m, width)`; None for `first` again, which gives a symmetric
+            matrix.
+        out: A `.npy` file for a matrix that does not fit in memory.
+        diagonal: The value on the diagonal of a symmetric matrix, if it is known.
         n_jobs: None computes in this process, whose matrix products use all cores. A number
             spreads the blocks with joblib, over this machine or, with
             `joblib.parallel_config(backend=...)`, over others.
-        watch: Wraps the iteration over the blocks, to show how far it is.
+        watch: Wraps the iteration over the blocks, to show progress.
 
     Returns:
         Array of shape `(n, m)`, of the features' real dtype; in the file if there is one.
 
     Raises:
-        ValueError: If the matrix fits neither in memory nor is there a file.
+        ValueError: If the matrix does not fit in memory and there is no file.
         RuntimeError: If blocks are lost again and again because their processes end.
     """
     shape = (len(first), len(first) if second is None else len(second))
@@ -151,7 +151,7 @@ def matrix(
         if second is None and i != j:
             result[j, i] = values.T
         elif second is None:
-            # A matrix product may round `a.b` and `b.a` apart.
+            # A matrix product may round `a.b` and `b.a` differently.
             lower = np.tril_indices(len(values), -1)
             part = result[i, j]
             part[lower] = part.T[lower]
@@ -177,14 +177,14 @@ def output(shape: tuple[int, int], dtype: Any, out: str | os.PathLike[str] | Non
         out: The file, or None.
 
     Raises:
-        ValueError: If it fits neither in memory nor is there a file.
+        ValueError: If it does not fit in memory and there is no file.
     """
     if out is not None:
         path = Path(out)
         if path.suffix != ".npy":
             raise ArgumentError("out", "name a file that ends in .npy", str(out))
         with contextlib.suppress(FileNotFoundError):
-            path.unlink()  # others may have the old file mapped: theirs stays as it is
+            path.unlink()  # others may have mapped the old file, which stays unchanged
         mapped: Array = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]
             path, mode="w+", dtype=dtype, shape=shape
         )
@@ -199,7 +199,7 @@ def check_memory(
     """Makes sure that a matrix fits in memory, or has a file.
 
     Raises:
-        ValueError: If it does neither.
+        ValueError: If it does not fit and has no file.
     """
     if out is not None:
         return
@@ -224,7 +224,7 @@ def _block(rule: Rule, first: Array, second: Array, place: Place) -> tuple[Place
 def _spread(
     rule: Rule, first: Array, second: Array, places: list[Place], n_jobs: int
 ) -> Iterator[tuple[Place, Array]]:
-    """Yields blocks as joblib's workers finish them; those of a worker that died once more."""
+    """Yields blocks as joblib's workers finish them; repeats those of a worker that died."""
     missing = {(i.start, j.start): (i, j) for i, j in places}
     for attempt in range(_ATTEMPTS):
         work = [
@@ -246,5 +246,5 @@ def _parallel(n_jobs: int) -> Any:
     try:
         return joblib.Parallel(n_jobs=n_jobs, return_as="generator_unordered")
     except ValueError:
-        # A backend that gives all results at once: a worker that dies costs them all.
+        # A backend that returns all results at once: if a worker dies, all are lost.
         return joblib.Parallel(n_jobs=n_jobs)

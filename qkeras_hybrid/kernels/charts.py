@@ -41,7 +41,7 @@ def write(study: Study, path: Path) -> None:
 
     Args:
         study: What `study` returned.
-        path: The file; its folder is made if it isn't there.
+        path: The file; its folder is created if it does not exist.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = max(4, len(study.results))

@@ -16,7 +16,7 @@ from qkeras_hybrid.kernels.fitted import FLOATS, KernelEstimator
 
 
 class _Precomputed(KernelEstimator):
-    """An estimator of scikit-learn's that takes kernel matrices.
+    """One of scikit-learn's estimators that take kernel matrices.
 
     Attributes:
         estimator_: scikit-learn's estimator, fitted on the kernel matrix.
@@ -29,8 +29,8 @@ class _Precomputed(KernelEstimator):
             sample_weight = _check_sample_weight(sample_weight, x)
             kept = sample_weight > 0
             if kept.any() and not kept.all():
-                # libsvm leaves such samples out, and counts support vectors without them then:
-                # scikit-learn would read other columns of a precomputed matrix.
+                # libsvm leaves such samples out and renumbers the support vectors, so scikit-learn
+                # would read the wrong columns of a precomputed matrix.
                 x, y, sample_weight = x[kept], y[kept], sample_weight[kept]
         self.kernel_ = self._choose(x, y, task)
         self.X_fit_ = x
@@ -43,7 +43,7 @@ class _Precomputed(KernelEstimator):
         used = getattr(self.estimator_, "support_", None)
         if used is None:
             return self.kernel_.matrix(x, self.X_fit_)
-        # The columns of samples that are no support vectors are read by nobody.
+        # The columns of samples that are not support vectors are never read.
         rows = np.zeros((len(x), len(self.X_fit_)))
         if len(used):
             rows[:, used] = self.kernel_.matrix(x, self.X_fit_[used])
@@ -59,17 +59,17 @@ class QSVC(ClassifierMixin, _Precomputed):
         kernel: A kernel; by default `FidelityKernel()`.
         scale: The kernel's bandwidth: "auto" searches it by the centred alignment with the labels,
             a number sets it, None keeps the kernel's own.
-        C: As in `sklearn.svm.SVC`, as are all that follow.
+        C: As in `sklearn.svm.SVC`, like all the following arguments.
         shrinking: Whether to use the shrinking heuristic.
         tol: The tolerance for stopping.
-        cache_size: Of the solver, in MB.
+        cache_size: The solver's cache, in MB.
         class_weight: "balanced", or a weight for each class.
         max_iter: The most iterations, -1 for no limit.
         decision_function_shape: "ovr" or "ovo".
         break_ties: Whether ties are broken by the decision function.
 
     Raises:
-        ValueError: In `fit`, if an argument or the samples are not what they must be.
+        ValueError: In `fit`, if an argument or the samples are invalid.
 
     Example:
 
@@ -143,15 +143,15 @@ class QSVR(RegressorMixin, _Precomputed):
     Args:
         kernel: As in `QSVC`.
         scale: As in `QSVC`.
-        tol: As in `sklearn.svm.SVR`, as are all that follow.
+        tol: As in `sklearn.svm.SVR`, like all the following arguments.
         C: The penalty.
         epsilon: The width of the tube without penalty.
         shrinking: Whether to use the shrinking heuristic.
-        cache_size: Of the solver, in MB.
+        cache_size: The solver's cache, in MB.
         max_iter: The most iterations, -1 for no limit.
 
     Raises:
-        ValueError: In `fit`, if an argument or the samples are not what they must be.
+        ValueError: In `fit`, if an argument or the samples are invalid.
 
     Example:
 
@@ -209,10 +209,10 @@ class QKernelRidge(RegressorMixin, _Precomputed):
     Args:
         kernel: As in `QSVC`.
         scale: As in `QSVC`.
-        alpha: The regularization, as of `sklearn.kernel_ridge.KernelRidge`.
+        alpha: The regularization, as in `sklearn.kernel_ridge.KernelRidge`.
 
     Raises:
-        ValueError: In `fit`, if an argument or the samples are not what they must be.
+        ValueError: In `fit`, if an argument or the samples are invalid.
 
     Example:
 
@@ -257,6 +257,6 @@ class QKernelRidge(RegressorMixin, _Precomputed):
 
 
 def _arguments(estimator: Any) -> dict[str, Any]:
-    """Returns the arguments that are scikit-learn's."""
+    """Returns scikit-learn's own arguments."""
     given = estimator.get_params(deep=False)
     return {name: value for name, value in given.items() if name not in ("kernel", "scale")}

@@ -1,7 +1,7 @@
 """Feature maps: the circuit that puts a sample into a quantum state, run for many samples.
 
 Every feature map is the circuit of a layer: of a `QuantumEmbedding` for an encoding, of a `PQC`
-for a circuit, or of a layer that a user hands over. So what layers accept, kernels accept.
+for a circuit, or of a layer given by the user. So kernels accept whatever layers accept.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class FeatureMap:
     """A layer's circuit for features of one width, with its weights, shots and noise.
 
     Args:
-        layer: Has the circuit. It need not be built.
+        layer: The layer with the circuit. It need not be built.
         n_features: The number of features.
         weights: The values of the circuit's weights, in their order; None for none.
         engine: "auto", the name of an engine, or an engine.
@@ -90,7 +90,7 @@ class FeatureMap:
 
     @functools.cached_property
     def has_states(self) -> bool:
-        """Whether there is a state vector to be had: without shots and noise, on a simulator."""
+        """Whether state vectors are available: without shots and noise, on a simulator."""
         if self.shots is not None or self.noise is not None:
             return False
         job = self._job(self.compiled.reading(State()))
@@ -101,7 +101,8 @@ class FeatureMap:
 
         Args:
             x: Features of shape `(n, n_features)`.
-            memory: How many bytes the states may take; beyond, they lie in a temporary file.
+            memory: How many bytes the states may take in memory; larger ones go into a temporary
+                file.
 
         Returns:
             Complex array of shape `(n, 2**n_qubits)`.
@@ -121,9 +122,9 @@ class FeatureMap:
             first: Features of shape `(n, n_features)`.
             second: Features of the same shape.
             seed: A `keras.random.SeedGenerator`, for shots.
-            test: "inversion": the circuit of the one sample, then the inverse of the other's, and
-                the fidelity is the chance to find all qubits in 0. "swap", with shots: both
-                circuits side by side, and a Bell measurement.
+            test: "inversion": one sample's circuit, then the inverse of the other's; the fidelity
+                is the probability of finding all qubits in 0. "swap", with shots: both circuits
+                side by side, and a Bell measurement.
 
         Returns:
             Array of shape `(n,)`.
@@ -174,7 +175,7 @@ class FeatureMap:
 
 
 class _Batches:
-    """A job on its engine, run in batches, so that what a batch takes stays bounded."""
+    """A job on its engine, run in batches, so that memory stays bounded."""
 
     def __init__(self, job: Job, engine: Engine | None, weights: np.ndarray) -> None:
         self._run = engines.prepare(job, engines.choose(job, engine))
@@ -195,10 +196,10 @@ class _Batches:
         """Runs the job.
 
         Args:
-            inputs: Of the circuit, of shape `(n, n_inputs)`.
+            inputs: The circuit's inputs, of shape `(n, n_inputs)`.
             seed: For shots.
             memory: How many bytes the result may take before it goes into a file.
-            finish: Makes one number of each sample's readout; None keeps the readout.
+            finish: Reduces each sample's readout to one number; None keeps the readout.
             dtype: The dtype of the result; by default the readout's.
         """
         weights = ops.convert_to_tensor(self._weights)
@@ -217,7 +218,7 @@ def _array(shape: tuple[int, ...], dtype: str, memory: int | None) -> np.ndarray
     need = int(np.prod(shape)) * np.dtype(dtype).itemsize
     if memory is None or need <= memory:
         return np.empty(shape, dtype)
-    # Without a name: the file goes when the array does.
+    # Without a name: the file is deleted together with the array.
     with tempfile.TemporaryFile() as file:
         return np.memmap(file, dtype, "w+", shape=shape)
 

@@ -1,4 +1,4 @@
-"""The fidelity kernel: how alike two samples' states are."""
+"""The fidelity kernel: the overlap of two samples' states."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class FidelityKernel(Kernel):
     """`K(x, y) = |<x|y>|^2`, with `|x> = E(x)|0...0>` the state of a sample.
 
     On a simulator the state of each sample is prepared once, and the matrix is a matrix product.
-    With `shots` or `noise`, and on devices, each entry is the result of an inversion test: the
-    circuit of the one sample, then the inverse of the other's, and the fidelity is the chance to
-    find all qubits in 0. It takes no further qubits and no swap. With noise the diagonal is
+    With `shots` or `noise`, and on devices, each entry is measured by an inversion test: one
+    sample's circuit, then the inverse of the other's; the fidelity is the probability of finding
+    all qubits in 0. The test needs no further qubits and no swap. With noise the diagonal is
     measured as well, since it is no longer 1.
 
     Args:
-        encoding: As in `Kernel`, as are all others.
+        encoding: As in `Kernel`, like all other arguments.
         n_qubits: The number of qubits of an encoding.
         test: How devices compare two states: "inversion", or "swap" for both circuits side by side
             and a Bell measurement, which takes twice the qubits at half the depth.
@@ -98,7 +98,7 @@ class FidelityKernel(Kernel):
         feature_map = self._map_of(array)
         if not feature_map.has_states:
             raise ArgumentError(
-                "shots", "be None, and `noise` too, on a simulator, for states", self.shots
+                "shots", "be None, like `noise`, on a simulator, to have states", self.shots
             )
         room = self._memory() if memory is None else memory
         return feature_map.states(self._scaled(array), room)
@@ -117,7 +117,7 @@ class FidelityKernel(Kernel):
         if n_jobs is not None:
             raise ArgumentError(
                 "n_jobs",
-                "be None where each entry is measured",
+                "be None if each entry is measured",
                 n_jobs,
                 "The engine runs its circuits in batches.",
             )
@@ -150,11 +150,11 @@ class FidelityKernel(Kernel):
 
 
 class _Pairs:
-    """The entries of a matrix that are measured, some rows at a time.
+    """The measured entries of a matrix, some rows at a time.
 
     Args:
         shape: The shape of the matrix.
-        above: None for all entries; of a symmetric matrix, how far above the diagonal they begin.
+        above: None for all entries; for a symmetric matrix, how far above the diagonal they begin.
     """
 
     def __init__(self, shape: tuple[int, int], above: int | None) -> None:
@@ -165,7 +165,7 @@ class _Pairs:
         return -(-self._shape[0] // self._rows)
 
     def __iter__(self) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Yields row and column numbers."""
+        """Yields row and column indices."""
         for start in range(0, self._shape[0], self._rows):
             rows = np.arange(start, min(start + self._rows, self._shape[0]))
             i, j = np.repeat(rows, self._shape[1]), np.tile(np.arange(self._shape[1]), len(rows))

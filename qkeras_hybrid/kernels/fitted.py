@@ -1,4 +1,4 @@
-"""What all estimators with a quantum kernel share: they choose its bandwidth when they are fitted.
+"""The base of estimators with a quantum kernel: they choose its bandwidth in `fit`.
 
 This module and those that build on it load scikit-learn.
 """
@@ -66,6 +66,6 @@ class KernelEstimator(BaseEstimator):
         return kernel.with_changes(scale=found.best)
 
     def _samples(self, X: Any) -> np.ndarray:
-        """Returns samples to predict for, checked against those of the fit."""
+        """Returns samples for prediction, checked against those of the fit."""
         check_is_fitted(self)
         return np.asarray(validate_data(self, X, dtype=FLOATS, reset=False))

@@ -19,7 +19,7 @@ from qkeras_hybrid.kernels.fitted import FLOATS, KernelEstimator
 class QuantumCovariance(CovarianceFunction):
     """A quantum kernel as a covariance function of scikit-learn's, without hyperparameters.
 
-    It adds to others and is multiplied with them: `ConstantKernel() * QuantumCovariance(kernel)`.
+    It can be added to and multiplied with others: `ConstantKernel() * QuantumCovariance(kernel)`.
 
     Args:
         quantum_kernel: The kernel.
@@ -30,7 +30,7 @@ class QuantumCovariance(CovarianceFunction):
         self._last: tuple[Any, np.ndarray] | None = None
 
     def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:
-        """Returns the kernel matrix, and if asked its gradient in no hyperparameter."""
+        """Returns the kernel matrix, and if asked its (empty) gradient by hyperparameters."""
         if Y is not None:
             return self.quantum_kernel.matrix(X, Y)
         # While other hyperparameters are searched, the samples are the same.
@@ -68,15 +68,15 @@ class QGaussianProcessRegressor(RegressorMixin, _GaussianProcess):
     Args:
         kernel: As in `QSVC`.
         scale: As in `QSVC`.
-        alpha: The variance of the targets' noise, as of
-            `sklearn.gaussian_process.GaussianProcessRegressor`, as are all that follow.
-        optimizer: That of the constant; None for none.
-        n_restarts_optimizer: How often it starts anew.
+        alpha: The variance of the targets' noise, as in
+            `sklearn.gaussian_process.GaussianProcessRegressor`, like all the following arguments.
+        optimizer: The optimizer of the constant; None for none.
+        n_restarts_optimizer: The number of restarts.
         normalize_y: Whether targets are standardised.
         random_state: The seed of the restarts.
 
     Raises:
-        ValueError: In `fit`, if an argument or the samples are not what they must be.
+        ValueError: In `fit`, if an argument or the samples are invalid.
 
     Example:
 
@@ -145,15 +145,15 @@ class QGaussianProcessClassifier(ClassifierMixin, _GaussianProcess):
     Args:
         kernel: As in `QSVC`.
         scale: As in `QSVC`.
-        optimizer: As in `sklearn.gaussian_process.GaussianProcessClassifier`, as are all that
-            follow.
-        n_restarts_optimizer: How often it starts anew.
+        optimizer: As in `sklearn.gaussian_process.GaussianProcessClassifier`, like all the
+            following arguments.
+        n_restarts_optimizer: The number of restarts.
         max_iter_predict: The most steps of Newton's method.
         multi_class: "one_vs_rest" or "one_vs_one".
         random_state: The seed of the restarts.
 
     Raises:
-        ValueError: In `fit`, if an argument or the samples are not what they must be.
+        ValueError: In `fit`, if an argument or the samples are invalid.
 
     Example:
 

@@ -1,7 +1,7 @@
-"""What a quantum kernel can do that a classical one can't: geometric difference and complexity.
+"""The possible advantage of a quantum kernel: geometric difference and model complexity.
 
-Both are of Huang et al.: Power of data in quantum machine learning, Nature Communications 12, 2631
-(2021), arXiv 2011.01938. Kernel matrices are scaled to the trace `n` first.
+Both are from Huang et al.: Power of data in quantum machine learning, Nature Communications 12,
+2631 (2021), arXiv 2011.01938. Kernel matrices are scaled to the trace `n` first.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ def geometric_difference(classical: Any, quantum: Any, regularization: float = 0
 
     `g = sqrt(|sqrt(K_Q) K_C^-1 sqrt(K_Q)|)` with the largest eigenvalue as norm. For every
     labelling, `s_C <= g^2 s_Q` of the model complexities without regularization. If `g` is near 1,
-    the classical kernel predicts as well as the quantum kernel on whatever labels; if it is about
-    `sqrt(n)`, there are labels on which the quantum kernel is far ahead: not that these are yours.
+    the classical kernel predicts as well as the quantum kernel for any labels; if it is about
+    `sqrt(n)`, there are labels for which the quantum kernel is far ahead, but these need not be
+    yours.
 
     Args:
         classical: Kernel matrix `K_C` of shape `(n, n)`.

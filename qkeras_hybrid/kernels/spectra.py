@@ -126,7 +126,7 @@ def concentration(kernel: Any, n_qubits: int = 0) -> Concentration:
     """
     values = check_square("kernel", kernel)
     if len(values) < 2:
-        raise ArgumentError("kernel", "have two samples at least", values.shape)
+        raise ArgumentError("kernel", "have at least two samples", values.shape)
     entries = values[np.triu_indices(len(values), 1)]
     mean, deviation = float(entries.mean()), float(entries.std())
     noise = float(np.mean(np.clip(entries, 0, 1) * (1 - np.clip(entries, 0, 1))))

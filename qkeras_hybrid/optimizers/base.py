@@ -1,4 +1,4 @@
-"""What the optimizers of circuits share: their layers, what these saw, and what they cost."""
+"""The base of circuit optimizers: their layers, the layers' inputs, and their cost."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Seen:
         watch_runs(self)
 
     def restrict(self, layers: Iterable[QuantumLayer]) -> None:
-        """Forgets all but these layers."""
+        """Forgets all except these layers."""
         self._only = frozenset(map(id, layers))
         for layer in list(self._inputs):
             if id(layer) not in self._only:
@@ -69,8 +69,8 @@ class Part:
 
     Attributes:
         layer: The layer.
-        numbers: Which of the optimizer's variables are weights of its circuit.
-        columns: Which of the circuit's weights they hold, one variable after the other.
+        numbers: The indices of the optimizer's variables that are weights of its circuit.
+        columns: The indices of the circuit's weights that they hold, one variable after the other.
     """
 
     layer: QuantumLayer
@@ -84,12 +84,12 @@ class Part:
 
     @property
     def job(self) -> Job:
-        """What the layer asks of its engine, with its noise and shots."""
+        """The layer's job for its engine, with its noise and shots."""
         return self.layer.job(self.layer.compiled)
 
     @property
     def weights(self) -> Any:
-        """All weights of the circuit as they are now, of shape `(n_weights,)`."""
+        """The present weights of the circuit, of shape `(n_weights,)`."""
         assert self.layer._circuit_weights is not None
         return self.layer._circuit_weights.vector(self.precision)
 
@@ -110,11 +110,11 @@ class Part:
 
 @dataclass(frozen=True)
 class AtWeights:
-    """Computes what is read of a circuit at several weights, in one run.
+    """Computes a circuit's readout at several weights, in one run.
 
     Attributes:
-        angles: The way from inputs and weights to the angles.
-        run: Computes what is read from the angles.
+        angles: The map from inputs and weights to the angles.
+        run: Computes the readout from the angles.
     """
 
     angles: AngleMap
@@ -126,7 +126,7 @@ class AtWeights:
 
         Args:
             job: The job.
-            engine: What computes it; the fastest that can by default.
+            engine: The engine; by default the fastest that can.
 
         Raises:
             ValueError: If no engine, or not this one, can.
@@ -135,7 +135,7 @@ class AtWeights:
         return cls(job.angles, engines.prepare(bare, engines.choose(bare, engine)))
 
     def __call__(self, inputs: Any, weights: Sequence[Any], seed: Any = None) -> Any:
-        """Returns what is read, `(len(weights) * batch, ...)`: by weights, then by samples.
+        """Returns the readout, `(len(weights) * batch, ...)`: by weights, then by samples.
 
         Args:
             inputs: Tensor of shape `(batch, n_inputs)`.
@@ -148,13 +148,13 @@ class AtWeights:
 
 
 def first_samples(inputs: Any, samples: int | None) -> Any:
-    """Returns the inputs of the first samples, `(batch, n_inputs)`: those that a metric is of."""
+    """Returns the inputs of the first samples, `(batch, n_inputs)`, for a metric."""
     # Without inputs all samples have one state.
     return inputs[: samples if inputs.shape[1] else 1]
 
 
 def drawn_seeds(seed: int, iterations: Any) -> Seeds:
-    """Returns the seeds of a step: others in each step, and the same when it is done again.
+    """Returns the seeds of a step: different in each step, the same if it is repeated.
 
     Nothing is kept but the number of steps, which is saved with the optimizer.
 
@@ -169,7 +169,7 @@ def drawn_seeds(seed: int, iterations: Any) -> Seeds:
 
 
 class Untracked:
-    """A table that TensorFlow does not take for a part of what is saved."""
+    """A table that TensorFlow does not save as a part of the optimizer."""
 
     def __init__(self) -> None:
         self._entries: dict[int, Any] = {}
@@ -182,7 +182,7 @@ class Untracked:
 
 
 class _Parts:
-    """Holds the parts such that TensorFlow does not save their layers with the optimizer."""
+    """Holds the parts so that TensorFlow does not save their layers with the optimizer."""
 
     def __init__(self, parts: list[Part]) -> None:
         self.list = parts
@@ -203,11 +203,11 @@ def _parts(variables: Any) -> list[Part]:
 
 
 class CircuitOptimizer(keras.optimizers.Adam):
-    """Trains the weights of circuits in a way of its own, and all others as Adam does.
+    """Trains the weights of circuits by its own method, and all others by Adam.
 
     Args:
-        learning_rate: That of the circuits' weights.
-        classical_learning_rate: That of all others.
+        learning_rate: The learning rate of the circuits' weights.
+        classical_learning_rate: The learning rate of all others.
         **kwargs: Arguments of `keras.optimizers.Adam`.
 
     Attributes:
@@ -229,7 +229,7 @@ class CircuitOptimizer(keras.optimizers.Adam):
                     name,
                     f"be None for {type(self).__name__}",
                     kwargs[name],
-                    "It would change what is done to the weights of circuits.",
+                    "It would change the updates of circuit weights.",
                 )
         super().__init__(learning_rate=learning_rate, **kwargs)
         # From now on, since Keras may build an optimizer only after the first run.
@@ -243,7 +243,7 @@ class CircuitOptimizer(keras.optimizers.Adam):
     # What a subclass says.
 
     def direction(self, part: Part, gradient: Any, inputs: Any) -> tuple[Any, Any]:
-        """Returns what to subtract, times the learning rate, and how many circuits that took.
+        """Returns the step to subtract, times the learning rate, and how many circuits it took.
 
         Args:
             part: A quantum layer.
@@ -271,8 +271,8 @@ class CircuitOptimizer(keras.optimizers.Adam):
                     "optimizer",
                     "be one of Keras's for a model with circuits as inputs",
                     type(self).__name__,
-                    f"Layer {part.layer.name!r} takes some: there is no one circuit whose weights "
-                    "this optimizer could train.",
+                    f"Layer {part.layer.name!r} takes some: there is no single circuit whose "
+                    "weights this optimizer could train.",
                 )
             self.prepare(part)
         self._seen.restrict(part.layer for part in self._parts.list)
@@ -323,7 +323,7 @@ class CircuitOptimizer(keras.optimizers.Adam):
             start += size
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """Moves a variable: a circuit's weights against the direction, another as Adam does."""
+        """Updates a variable: a circuit's weights along the direction, others as Adam does."""
         if self._get_variable_index(variable) in self._parts.quantum:
             step = ops.cast(learning_rate, variable.dtype) * ops.cast(gradient, variable.dtype)
             self.assign_sub(variable, step)

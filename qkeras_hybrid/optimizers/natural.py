@@ -16,12 +16,12 @@ KINDS = ("full", "block", "diagonal")
 
 
 def solved(metric: Any, gradient: Any, damping: float, cutoff: float) -> Any:
-    """Returns `(g + damping)^+ v`: the least of the vectors that solve it best.
+    """Returns `(g + damping)^+ v`, the smallest of the least-squares solutions.
 
     Args:
         metric: Symmetric tensor of shape `(n, n)`, positive semidefinite.
         gradient: Tensor of shape `(n,)`.
-        damping: What is added to each eigenvalue.
+        damping: The number added to each eigenvalue.
         cutoff: Directions whose eigenvalues are below this part of the largest are left out.
     """
     values, vectors = ops.linalg.eigh(metric)
@@ -44,15 +44,15 @@ class QNG(CircuitOptimizer):
     The weights of circuits train so, each layer with its own metric; all others as Adam does.
 
     Args:
-        learning_rate: That of the circuits' weights, a float or a schedule.
+        learning_rate: The learning rate of the circuits' weights, a float or a schedule.
         metric: "full"; "block", for which angles that come one after the other in the circuit do
             not count as correlated; or "diagonal".
-        damping: What is added to the metric's diagonal.
+        damping: The number added to the metric's diagonal.
         cutoff: Directions in which the metric is below this part of its largest eigenvalue change
             the state hardly or not, and are left out.
         samples: Over how many samples of a batch the metric is averaged, the first ones; None for
             all. Each costs a state for each angle.
-        classical_learning_rate: That of all other weights.
+        classical_learning_rate: The learning rate of all other weights.
         **kwargs: Arguments of `keras.optimizers.Adam`, for those.
 
     Raises:

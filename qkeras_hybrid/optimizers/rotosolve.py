@@ -1,4 +1,4 @@
-"""Optimizers that put one weight after the other where the loss is lowest."""
+"""Optimizers that set one weight after the other to the minimum of the loss."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from qkeras_hybrid.readouts import Expectation
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class Rotosolve(CircuitOptimizer):
-    """Puts one weight after the other where the loss is lowest, exactly, without a learning rate.
+    """Sets one weight after the other to the exact minimum of the loss, without a learning rate.
 
     In a single weight a mean of observables is a sum of few waves: of one where the weight turns
     one gate, of up to `R` where it turns `R` gates. `2 R + 1` values determine it, and its lowest
@@ -37,9 +37,9 @@ class Rotosolve(CircuitOptimizer):
     Weights of classical layers before it train as by Adam.
 
     Args:
-        coefficients: By what each observable is multiplied in the loss; None for ones.
+        coefficients: The factor of each observable in the loss; None for ones.
         seed: The seed of the shots of layers that have some; None for any.
-        classical_learning_rate: That of all other weights.
+        classical_learning_rate: The learning rate of all other weights.
         **kwargs: Arguments of `keras.optimizers.Adam`, for those.
 
     Raises:
@@ -64,7 +64,7 @@ class Rotosolve(CircuitOptimizer):
     -1.0
     """
 
-    # Steps that are averaged lead nowhere: a move of half a turn has no sign.
+    # Averaging steps makes no sense: a move of half a turn has no sign.
     refused = ("gradient_accumulation_steps",)
 
     def __init__(
@@ -110,7 +110,7 @@ class Rotosolve(CircuitOptimizer):
         self._kept[id(part.layer)] = Sweep(values, np.array(factors), moves, part.layer._setup)
 
     def direction(self, part: Part, gradient: Any, inputs: Any) -> tuple[Any, Any]:
-        """Returns what takes the weights to their places after a sweep, and its circuits."""
+        """Returns the change of the weights in a sweep, and the number of its circuits."""
         if self._kept[id(part.layer)].setup is not part.layer._setup:
             self.prepare(part)  # the layer has another engine now
         sweep: Sweep = self._kept[id(part.layer)]
@@ -131,7 +131,7 @@ class Rotosolve(CircuitOptimizer):
     def _swept(
         self, part: Part, sweep: Sweep, inputs: Any, weights: Any, seeds: Seeds | None
     ) -> tuple[Any, Any, int]:
-        """Returns the weights after a sweep, the slope by the first, and how often it ran."""
+        """Returns the weights after a sweep, the first weight's slope, and the number of runs."""
         moves = sweep.moves
         (value,) = sweep.losses(inputs, [weights], seeds)
         first, runs = None, 1
@@ -207,7 +207,7 @@ class Rotoselect(Rotosolve):
             raise ArgumentError("choices", "have each symbol once", choices)
 
     def build(self, variables: Any) -> None:
-        """Finds the layers that the choices are of.
+        """Finds the layers that the choices belong to.
 
         Raises:
             ValueError: If no layer has the symbols of a choice.
@@ -222,7 +222,7 @@ class Rotoselect(Rotosolve):
     def _swept(
         self, part: Part, sweep: Sweep, inputs: Any, weights: Any, seeds: Seeds | None
     ) -> tuple[Any, Any, int]:
-        """Returns the weights after a sweep, no slope, and how often it ran."""
+        """Returns the weights after a sweep, no slope, and the number of runs."""
         found = [columns for choice in self.choices if (columns := _columns(part, choice))]
         chosen = {column: columns for columns in found for column in columns}
         move_of = {move.column: move for move in sweep.moves}

@@ -1,4 +1,4 @@
-"""Optimizers by random directions: a few circuits a step, however many weights there are."""
+"""Optimizers by random directions: a few circuits per step, for any number of weights."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ class SPSA(CircuitOptimizer):
     weights train as by Adam.
 
     Args:
-        learning_rate: That of the first step.
-        decay: How fast the steps decrease; 0 for steps that don't.
-        stability: `A`, in steps: about a tenth of those that are planned.
-        classical_learning_rate: That of all other weights.
+        learning_rate: The learning rate of the first step.
+        decay: How fast the steps decrease; 0 for constant steps.
+        stability: `A`, in steps: about a tenth of the planned number of steps.
+        classical_learning_rate: The learning rate of all other weights.
         **kwargs: Arguments of `keras.optimizers.Adam`, for those.
 
     Raises:
@@ -113,14 +113,14 @@ class QNSPSA(CircuitOptimizer):
     The fidelities are exact, of the ideal circuit, whatever noise and shots a layer has.
 
     Args:
-        learning_rate: That of the circuits' weights, a float or a schedule.
+        learning_rate: The learning rate of the circuits' weights, a float or a schedule.
         step: How far weights are perturbed, in radians.
         damping: How much of the identity is mixed into the metric.
         resamples: How many estimates of the metric a step makes.
         samples: Over how many samples of a batch the metric is averaged, the first ones; None for
             all.
         seed: The seed of the random directions; None for any.
-        classical_learning_rate: That of all other weights.
+        classical_learning_rate: The learning rate of all other weights.
         **kwargs: Arguments of `keras.optimizers.Adam`, for those.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A loss in a single weight: a sum of few waves, known from few values and minimised exactly."""
+"""A loss in a single weight: a sum of few waves, known from few values, minimised exactly."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkeras_hybrid.gradients import Seeds
 from qkeras_hybrid.optimizers.base import AtWeights, Part
 
 _NEWTON_STEPS = 6
-"""How often the lowest point of a grid is improved: the last digit of float64 takes five."""
+"""The number of refinements of a grid's lowest point: float64 precision takes five."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Waves:
 
     @property
     def points(self) -> np.ndarray:
-        """Where the function must be known: `2 order + 1` places over a turn, zero first."""
+        """The points where the function must be known: `2 order + 1` over a turn, zero first."""
         n = 2 * self.order + 1
         found: np.ndarray = 2 * np.pi * np.arange(n) / n
         return found
@@ -118,7 +118,8 @@ class Move:
     Attributes:
         column: Which of the circuit's weights it is.
         unit: The frequency of the slowest wave.
-        order: How many times as fast the fastest is; 0 if nothing that is read depends on it.
+        order: The ratio of the fastest wave's frequency to it; 0 if the readout does not depend on
+            the weight.
     """
 
     column: int
@@ -189,14 +190,14 @@ class Sweep:
     def lowest(
         self, move: Move, inputs: Any, weights: Any, value: Any, seeds: Seeds | None
     ) -> tuple[Any, Any, Any]:
-        """Returns by how much to change a weight, the loss then, and its slope before.
+        """Returns the change of a weight, the loss after it, and the slope before it.
 
         Args:
             move: The weight.
             inputs: The circuit's inputs.
             weights: All weights now.
             value: The loss now.
-            seeds: Of the shots.
+            seeds: The seeds of the shots.
         """
         waves = Waves(move.order, self.dtype(weights))
         axis = move.axis(weights)

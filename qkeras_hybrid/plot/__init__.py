@@ -14,7 +14,7 @@
 | `alt_text` | what such a picture shows, in words |
 
 Each returns a figure of Matplotlib's, or draws into the axes that it is given and returns these.
-A notebook shows the figure, with words for those who don't see it: `figure.alt_text`.
+A notebook shows the figure; `figure.alt_text` describes it for readers who can't see it.
 `figure.savefig` writes it; its background is transparent, and its lines and text are grey, for
 light and dark pages. The colours are Okabe and Ito's, which all kinds of colour vision tell apart.
 Nothing here needs a display.

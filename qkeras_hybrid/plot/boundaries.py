@@ -30,21 +30,21 @@ def decision_boundary(
     names: Sequence[str] = ("feature 0", "feature 1"),
     ax: Any = None,
 ) -> Any:
-    """Draws which class a model of two features predicts where, with the samples on top.
+    """Draws the regions in which a model of two features predicts each class, and the samples.
 
     The model predicts a grid that holds all samples with some room around them. Of one output, the
     second class is where it is above `threshold`; of several, the class is that of the largest. A
     region is the paler the nearer the output is to the boundary.
 
     Args:
-        model: A model of Keras's from `(batch, 2)` to `(batch, 1)` or `(batch, n_classes)`.
+        model: A Keras model from `(batch, 2)` to `(batch, 1)` or `(batch, n_classes)`.
         x: Samples of shape `(n, 2)`.
         y: Their labels, `(n,)` or `(n, 1)`, or one-hot. The sorted labels are the classes, unless
             they are whole numbers below the number of outputs, which then name the output.
-        threshold: Of one output: where the boundary lies; 0.0 for labels -1 and 1.
+        threshold: For one output, the boundary's value; 0.0 for labels -1 and 1.
         points: The number of points of the grid along each feature.
         names: The names of the features.
-        ax: Axes of Matplotlib's to draw into.
+        ax: Matplotlib axes to draw into.
 
     Returns:
         A figure of Matplotlib's with an alt text, or `ax`.
@@ -63,7 +63,9 @@ def decision_boundary(
     labels = labels_of(y, len(samples))
     threshold = finite_number("threshold", threshold)
     points = at_most("points", at_least_two("points", points), MOST_POINTS)
-    if len(names) != 2:
+    if not callable(getattr(model, "predict", None)):
+        raise ArgumentError("model", "be a model of Keras's that predicts", model)
+    if not isinstance(names, Sequence) or isinstance(names, str) or len(names) != 2:
         raise ArgumentError("names", "name two features", names)
     low, high = samples.min(axis=0), samples.max(axis=0)
     room = np.where(high > low, 0.12 * (high - low), 1.0)

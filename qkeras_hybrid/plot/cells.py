@@ -1,4 +1,4 @@
-"""A circuit as cells of a drawing: which gate stands in which column, on which wires."""
+"""A circuit as cells of a drawing: the column and the wires of each gate."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 @dataclass(frozen=True)
 class Cell:
-    """One gate, or what is read.
+    """One gate, or one readout.
 
     Attributes:
         column: Its column, from the left.
@@ -39,11 +39,11 @@ class Cell:
 
 
 def cells_of(compiled: Compiled, readouts: tuple[Readout, ...]) -> list[Cell]:
-    """Returns the cells of a circuit, then those of what is read.
+    """Returns the cells of a circuit, then those of its readouts.
 
     Args:
         compiled: The circuit. Identities and global phases are left out.
-        readouts: What is read of it.
+        readouts: Its readouts.
     """
     row_of = {qubit: row for row, qubit in enumerate(compiled.qubits)}
     inputs = {symbol.name for symbol in compiled.inputs}
@@ -105,7 +105,7 @@ def _shown(text: str) -> str:
 
 
 def _read(readouts: tuple[Readout, ...], n_qubits: int, first: int) -> list[Cell]:
-    """Returns the cells of what is read, from a column on."""
+    """Returns the cells of the readouts, from a column on."""
     everywhere = tuple(range(n_qubits))
     of_all = {Probabilities: "p", Samples: "0/1", State: "|ψ⟩"}
     columns: list[list[Cell]] = []

@@ -23,10 +23,10 @@ KINDS = {
     "fixed": (GREY, "is fixed"),
     "readout": (PALETTE[2], "is read"),
 }
-"""The colour of each kind of gate, and what the legend says of it."""
+"""The colour of each kind of gate, and its text in the legend."""
 
 WIDEST = 22.0
-"""The width of a line of gates, in distances of two wires; what is wider goes on below."""
+"""The width of a line of gates, in distances between wires; wider circuits continue below."""
 
 _INCHES = 0.5  # the distance of two wires
 _LETTER = 0.17  # the width of a letter, in these
@@ -34,11 +34,11 @@ _NAMED = 1.1  # the room for a wire's name
 
 
 def circuit(layer: Any, *, ax: Any = None) -> Any:
-    """Draws the circuit of a layer: its encoding, its trained gates, what it reads.
+    """Draws the circuit of a layer: its encoding, its trained gates, its readout.
 
     Args:
         layer: A built quantum layer, or what `compile_circuit` returned.
-        ax: Axes of Matplotlib's to draw into.
+        ax: Matplotlib axes to draw into.
 
     Returns:
         A figure of Matplotlib's with an alt text, or `ax`.

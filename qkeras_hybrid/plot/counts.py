@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from qkeras_hybrid import engines
-from qkeras_hybrid._checks import one_of, positive_int
+from qkeras_hybrid._checks import one_of, positive_int, seed_number
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid._states import best_precision
@@ -53,10 +53,10 @@ def probabilities(
         shots: None for exact probabilities, or the number of measurements.
         level: The level of the intervals.
         interval: "wilson", or "exact" for Clopper and Pearson's.
-        most: How many outcomes are drawn at most: the most probable ones.
+        most: The most outcomes to draw: the most probable ones.
         seed: The seed of the measurements.
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
-        ax: Axes of Matplotlib's to draw into.
+        ax: Matplotlib axes to draw into.
 
     Returns:
         A figure of Matplotlib's with an alt text, or `ax`.
@@ -78,6 +78,7 @@ def probabilities(
     level = confidence(level)
     one_of("interval", interval, INTERVALS)
     most = positive_int("most", most)
+    seed = seed_number("seed", seed)
     if x is not None and np.ndim(x) == 1:
         x = [x]
     compiled, inputs, values = values_of(layer, x, weights)

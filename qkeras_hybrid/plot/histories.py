@@ -26,7 +26,7 @@ def training(
     log: bool = False,
     ax: Any = None,
 ) -> Any:
-    """Draws training curves: of several runs their mean, with an interval.
+    """Draws training curves; for several runs, their mean with an interval.
 
     The band is Student's interval of the mean in each epoch, over the runs. Thin lines are the
     runs. If they have different lengths, the mean ends with the shortest. A validation metric is
@@ -38,7 +38,7 @@ def training(
         metric: Which metric; `val_` before it is drawn too if it is there.
         level: The level of the interval.
         log: Whether the vertical axis is logarithmic.
-        ax: Axes of Matplotlib's to draw into.
+        ax: Matplotlib axes to draw into.
 
     Returns:
         A figure of Matplotlib's with an alt text, or `ax`.
@@ -55,6 +55,8 @@ def training(
     dense 0.8 (1 run).
     """
     level = confidence(level)
+    if not isinstance(metric, str):
+        raise ArgumentError("metric", "be the name of a metric, such as 'loss'", metric)
     named = histories if _is_named(histories, metric) else {"": histories}
     if not named or len(named) > len(PALETTE):
         raise ArgumentError("histories", f"hold 1 to {len(PALETTE)} models", f"{len(named)}")

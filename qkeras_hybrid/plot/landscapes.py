@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from qkeras_hybrid._checks import at_most, finite_number
+from qkeras_hybrid._checks import at_most, finite_number, seed_number
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.diagnostics.base import at_least_two
 from qkeras_hybrid.plot.pictures import GREY, PALETTE, canvas, finished
@@ -72,6 +72,10 @@ def loss_landscape(
         raise ArgumentError("model", "be a built Keras model with trainable weights", model)
     if not getattr(model, "compiled", False):
         raise ArgumentError("model", "have a loss", model, "Call model.compile(loss=...) first.")
+    for argument, value in {"x": x, "y": y}.items():
+        if value is None:
+            raise ArgumentError(argument, "hold what the loss is computed of", None)
+    seed = seed_number("seed", seed)
     if finite_number("span", span) <= 0:
         raise ArgumentError("span", "be above 0", span)
     points = at_most("points", at_least_two("points", points), MOST_POINTS)

@@ -1,6 +1,6 @@
-"""Models without their circuits: what a trained circuit computes, made of Keras's own layers.
+"""Surrogates: Keras layers that compute what a trained circuit computes.
 
-`qkeras_hybrid.surrogate` is `surrogate` of this room.
+`qkeras_hybrid.surrogate` is the function `surrogate` of this subpackage.
 """
 
 from __future__ import annotations

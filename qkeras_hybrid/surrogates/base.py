@@ -1,4 +1,4 @@
-"""The contract of a method: how a part of a circuit becomes layers of Keras."""
+"""The contract of a method, which turns a part of a circuit into Keras layers."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class Question:
 
     Attributes:
         part: The part.
-        tolerance: The largest difference allowed of any value.
+        tolerance: The largest allowed difference of any value.
         samples: Inputs of the part on the user's data, of shape `(n, n_inputs)`; there may be none.
-        seed: The seed of what is drawn.
+        seed: The seed of all random draws.
     """
 
     part: Part
@@ -51,7 +51,7 @@ class Question:
 
         Args:
             count: The number of random inputs, and the most of the user's.
-            stream: Other random numbers for another stream.
+            stream: Each stream gives other random numbers.
         """
         rng = np.random.default_rng([self.seed, stream])
         width = self.part.slopes.shape[1]
@@ -71,7 +71,7 @@ class Question:
 
     @functools.cached_property
     def n_coefficients(self) -> int:
-        """How many coefficients there are, computed or not."""
+        """The number of coefficients, computed or not."""
         return phases(self.part).n_products * self.part.width
 
     @property
@@ -93,10 +93,10 @@ class Fit:
 
     Attributes:
         method: The name of the method.
-        numbers: How many numbers it stores.
-        says: What the circuit equals, for "the circuit equals ...".
-        bound: The most that a value can differ, but for rounding; 0 for an exact method, None where
-            the difference is measured.
+        numbers: The number of values that it stores.
+        says: A description for the sentence "the circuit equals ...".
+        bound: The largest possible difference of a value, apart from rounding; 0 for an exact
+            method, None if the difference is measured.
         build: Maps the part's inputs to its values: symbolic tensors of shapes
             `(batch, n_inputs)` and `(batch, width)`.
     """
@@ -127,7 +127,7 @@ class Method(abc.ABC):
 
 
 def plural(count: int, word: str) -> str:
-    """Returns a number with a word, e.g. "81 products"."""
+    """Returns a number with a noun, e.g. "81 products"."""
     return f"{count:,} {word}" + ("" if count == 1 else "s")
 
 

@@ -1,4 +1,4 @@
-"""Which method a part of a circuit gets: the smallest that keeps the tolerance."""
+"""Chooses the method for a part of a circuit: the smallest within the tolerance."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ METHODS: Registry[Method] = Registry(
 )
 
 _APPROXIMATE_FROM = 1e-3
-"""The smallest tolerance at which "auto" tries what is only approximate."""
+"""The smallest tolerance at which "auto" tries approximate methods."""
 
 
 _SMALL = 100_000
-"""Up to this size "auto" looks for nothing smaller that takes long to find."""
+"""Up to this size, "auto" does not search for smaller surrogates that take long to find."""
 
 
 class NothingKeepsError(ValueError):
-    """No method keeps the tolerance.
+    """No method stays within the tolerance.
 
     Attributes:
-        reasons: Why, for each method.
+        reasons: The reason for each method.
         best: The method that came closest, with the largest difference; None if none was made.
     """
 
@@ -51,7 +51,7 @@ class Choice:
         fit: The surrogate.
         worst: The largest difference from the circuit, at random inputs and the user's.
         mean: The mean difference.
-        others: Why not each other method.
+        others: Why each other method was not chosen.
     """
 
     fit: Fit
@@ -61,7 +61,7 @@ class Choice:
 
 
 def choose(question: Question, method: str, dtype: str) -> Choice:
-    """Makes surrogates of a part, and takes the smallest that keeps the tolerance.
+    """Makes surrogates of a part, and chooses the smallest within the tolerance.
 
     Args:
         question: The part and the tolerance.

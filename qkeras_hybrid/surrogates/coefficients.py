@@ -1,10 +1,10 @@
-"""What a circuit computes as a polynomial in the cosines and sines of its angles, exactly.
+"""A circuit's exact polynomial in the cosines and sines of its angles.
 
-A rotation by an angle `t` turns the density matrix by terms 1, `cos t` and `sin t`. So what is
-read of a circuit is a sum of products of these, one factor for each rotation by an input; angles
-that are multiples `k p` of the same `p` together make `1, cos p, sin p, cos 2p, ..., sin Kp`, with
-`K` the sum of the multiples (Schuld, Sweke, Meyer 2021, arXiv 2008.08605). A grid of `2K + 1`
-points for each `p` gives all coefficients.
+A rotation by an angle `t` turns the density matrix by terms 1, `cos t` and `sin t`. So a circuit's
+readout is a sum of products of these, one factor for each rotation by an input; angles that are
+multiples `k p` of the same `p` together make `1, cos p, sin p, cos 2p, ..., sin Kp`, with `K` the
+sum of the multiples (Schuld, Sweke, Meyer 2021, arXiv 2008.08605). A grid of `2K + 1` points for
+each `p` gives all coefficients.
 """
 
 from __future__ import annotations
@@ -22,21 +22,21 @@ from qkeras_hybrid.program import UNITARY
 from qkeras_hybrid.surrogates.parts import Part
 
 _MOST_WORK = 2**32
-"""The most amplitudes that are computed for the coefficients; seconds to a minute."""
+"""The most amplitudes computed for the coefficients, which takes seconds to a minute."""
 
 _MOST_VALUES = 2**26
 """The most coefficients that are computed."""
 
 
 _ROUNDING = 1e-6
-"""What coefficients of float32 values add up to by rounding."""
+"""The size of the rounding errors of coefficients from float32 values."""
 
 
 class RefusedError(ValueError):
     """A method can't make a surrogate of a part; the message says why.
 
     Attributes:
-        reached: The largest difference of what it made, if it made something.
+        reached: The largest difference of the surrogate that it made, if it made one.
     """
 
     def __init__(self, why: str, reached: float | None = None) -> None:
@@ -46,7 +46,7 @@ class RefusedError(ValueError):
 
 @dataclass(frozen=True)
 class Phases:
-    """The numbers `p` of whose multiples the angles are made.
+    """The phases `p`, whose multiples make up the angles.
 
     Attributes:
         directions: Array of shape `(n_phases, n_inputs)`: `p = directions @ inputs`, in radians.
@@ -111,7 +111,7 @@ class Coefficients:
         degrees: The largest multiple of each phase.
         tensor: Array of shape `(2 K_1 + 1, ..., 2 K_n + 1, width)`, of the coefficients of products
             of `1, cos p, sin p, cos 2p, ...`.
-        lost: The most that what was left out adds up to; 0 where it is rounding.
+        lost: The largest sum of the dropped terms; 0 if they are only rounding errors.
     """
 
     directions: np.ndarray
@@ -137,7 +137,7 @@ def coefficients(part: Part, tolerance: float) -> Coefficients:
 
     Args:
         part: The part.
-        tolerance: What is left out adds up to less than a thousandth of it.
+        tolerance: The dropped terms add up to less than a thousandth of it.
 
     Raises:
         RefusedError: If there are too many.

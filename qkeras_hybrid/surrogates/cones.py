@@ -20,7 +20,7 @@ from qkeras_hybrid.surrogates.parts import Part
 
 
 def split(part: Part) -> list[tuple[tuple[int, ...], Part]]:
-    """Splits a circuit among its observables, each cut to what reaches it.
+    """Splits a circuit among its observables, each with only the part that affects it.
 
     Observables whose parts would have more features in all than one part for them together stay
     together.
@@ -58,8 +58,8 @@ def cut(part: Part, numbers: Iterable[int]) -> Part:
     """Returns the part of a circuit that some of its observables depend on.
 
     Args:
-        part: What reads expectation values.
-        numbers: Which of them.
+        part: A part that reads expectation values.
+        numbers: The indices of these observables.
     """
     readout, program = part.job.readout, part.job.program
     assert isinstance(readout, Expectation)
@@ -102,7 +102,7 @@ def cut(part: Part, numbers: Iterable[int]) -> Part:
 def _cone(
     instructions: Sequence[Instruction], qubits: Iterable[int]
 ) -> tuple[list[Instruction], set[int]]:
-    """Returns the instructions that what is read of some qubits depends on, and all their qubits.
+    """Returns the instructions that affect the readout of some qubits, and all their qubits.
 
     Whatever comes after, on other qubits, preserves the trace and changes nothing.
     """

@@ -1,4 +1,4 @@
-"""Approximations of any circuit, fitted to what it computes: random waves, and a network."""
+"""Approximations of any circuit, fitted to its values: random waves, and a network."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BATCH = 256
 
 
 class RandomFeatures(Method):
-    """A linear layer on waves of which the circuit can have the frequencies; the lowest come most.
+    """A linear layer on random waves with possible frequencies of the circuit, mostly low ones.
 
     The coefficients are those of least squares.
 
@@ -64,7 +64,7 @@ class RandomFeatures(Method):
 
 
 class Distilled(Method):
-    """A small Dense network, trained on what the circuit computes."""
+    """A small Dense network, trained on the circuit's values."""
 
     name = "distilled"
 

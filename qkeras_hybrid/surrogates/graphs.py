@@ -1,4 +1,4 @@
-"""Pieces of Keras models that have given numbers: what a surrogate is built of."""
+"""Parts of Keras models with given weights, from which surrogates are built."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def dense_layer(
         use_bias=bias is not None,
         trainable=trainable,
         dtype=dtype,
-        # Ones cost less than random numbers, which are overwritten.
+        # Ones cost less than random numbers, and are overwritten anyway.
         kernel_initializer="ones",
     )
     layer.build((None, kernel.shape[0]))
@@ -61,7 +61,7 @@ def waves(inputs: Tensor, groups: Sequence[np.ndarray]) -> list[Tensor]:
         # All are cosines: of 0, of the phases, and of these less a quarter turn.
         kernels += [np.zeros((1, directions.shape[1])), np.repeat(directions, 2, axis=0)]
         turns += [0.0, *((0.0, -math.pi / 2) * len(directions))]
-    # In a small model the number of operations is the time: all waves are one layer.
+    # In a small model, the number of operations determines the time: all waves are one layer.
     kernel = np.concatenate(kernels).T
     found = ops.cos(dense(inputs, kernel, np.array(turns), trainable=False))
     if len(groups) == 1:
@@ -71,7 +71,7 @@ def waves(inputs: Tensor, groups: Sequence[np.ndarray]) -> list[Tensor]:
 
 
 def outer(first: Tensor, second: Tensor) -> Tensor:
-    """Returns all products of a value of the one tensor and a value of the other.
+    """Returns all products of a value of one tensor and a value of the other.
 
     Args:
         first: Symbolic tensor of shape `(batch, p)`.

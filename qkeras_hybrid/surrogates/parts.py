@@ -13,12 +13,12 @@ from qkeras_hybrid.engines import Run
 from qkeras_hybrid.program import Job, has_observable_angle
 
 _AT_ONCE = 2**24
-"""The most amplitudes that are computed at once."""
+"""The most amplitudes computed at once."""
 
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Some of the values that are read of a circuit with fixed weights.
+    """Some values of a circuit's readout, with fixed weights.
 
     The angles are `offsets + slopes @ inputs`, in radians.
 
@@ -26,7 +26,8 @@ class Part:
         job: An exact job: noise is in its program, and there are no shots.
         offsets: Array of shape `(n_angles,)`.
         slopes: Array of shape `(n_angles, n_inputs)`.
-        matrix: None, or what makes the values of what the job reads, of shape `(width, n_read)`.
+        matrix: None, or the matrix from the job's readout to the values, of shape
+            `(width, n_read)`.
         states: None, or states of shape `(width, 2**n_qubits)`: the values are the fidelities of
             the circuit's state with them.
     """
@@ -52,7 +53,7 @@ class Part:
 
     @functools.cached_property
     def rows(self) -> tuple[int, ...]:
-        """The angles by which the inputs change the values."""
+        """The angles through which the inputs change the values."""
         turned = (i.angle for i in self.job.program.instructions if has_observable_angle(i))
         return tuple(sorted(row for row in turned if self.slopes[row].any()))
 

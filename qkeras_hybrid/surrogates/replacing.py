@@ -46,19 +46,19 @@ def surrogate(
     It is made of Keras's own layers: it trains, is saved and loaded without this package, and is
     exported as any other model. What a trained circuit computes is a polynomial of cosines and
     sines of its angles, and at few qubits one unitary between the encoding and the readout. So most
-    circuits of up to about twelve qubits are replaced exactly, but for rounding. Shots are replaced
-    by their mean, noise by its exact effect.
+    circuits of up to about twelve qubits are replaced exactly, apart from rounding. Shots are
+    replaced by their mean, noise by its exact effect.
 
     Args:
         model: A built Sequential or functional model, nested too, with quantum layers.
-        data: Inputs of the model, on which it is compared with its surrogate: an array, or what the
-            model takes. Methods that approximate are fitted to them too.
+        data: Inputs of the model, on which it is compared with its surrogate: an array, or the
+            structure that the model takes. Approximate methods are also fitted to them.
         method: "auto" for the smallest that keeps the tolerance, or one of these for all circuits:
             "product_features", "fourier_series", "unitary" and "tensor_train", which are exact or
             cut to the tolerance; "random_features" and "distilled", which are approximate.
-        tolerance: The largest difference allowed of a value of a circuit and of an output of the
-            model, divided by the largest output where that is above 1.
-        seed: The seed of random inputs, and of what is drawn and trained.
+        tolerance: The largest allowed difference of a circuit's values and of the model's outputs,
+            divided by the largest output if that is above 1.
+        seed: The seed of random inputs, and of all draws and training.
 
     Returns:
         A new model with the model's weights, and an attribute `surrogate_report`: see
@@ -66,8 +66,8 @@ def surrogate(
 
     Raises:
         ValueError: If the model has no quantum layer, is not built, or reads states or circuits; if
-            data have other shapes or hold NaN; or if nothing keeps the tolerance, with the best
-            that was reached.
+            data have other shapes or hold NaN; or if no method stays within the tolerance; the
+            message has the best result.
 
     Warns:
         UserWarning: If the model has taken no training step.
@@ -111,7 +111,7 @@ def surrogate(
     def make(layer: QuantumLayer) -> keras.Model:
         watched = samples.get(runs_in.get(id(layer), id(layer)))
         made, report = _replaced(targets[id(layer)], watched, method, allowed, seed)
-        # A frozen circuit stays frozen; what else is fixed in a surrogate stays so too.
+        # A frozen circuit stays frozen, and so do other fixed weights of a surrogate.
         if not layer.trainable:
             made.trainable = False
         reports.append(report)
@@ -148,7 +148,7 @@ def surrogate(
     return found
 
 
-# What is checked first.
+# The first checks.
 
 
 def _check_model(model: Any) -> None:
@@ -159,8 +159,8 @@ def _check_model(model: Any) -> None:
             "model",
             "have circuits",
             "a surrogate",
-            "It is without circuits already, and they can't be made of it: many circuits compute "
-            "the same.",
+            "It has no circuits, and circuits can't be recovered from it, since many circuits "
+            "compute the same.",
         )
     if not is_graph(model):
         raise ArgumentError(
@@ -182,7 +182,7 @@ def _check_model(model: Any) -> None:
             "model",
             "have a quantum layer in it",
             ", ".join(type(layer).__name__ for layer in model.layers),
-            "Without one it is classical as it is.",
+            "Without one, the model is already classical.",
         )
 
 
@@ -192,7 +192,7 @@ def _warn_if_untrained(model: keras.Model) -> None:
     if not steps:
         warnings.warn(
             f"Model {model.name!r} has taken no training step with its optimizer: its surrogate "
-            "computes what its circuits compute with the weights that they have now.",
+            "replaces its circuits with their present weights.",
             stacklevel=3,
         )
 
@@ -251,7 +251,7 @@ def _as_array(data: Any) -> np.ndarray:
 def _random_inputs(
     model: keras.Model, given: list[np.ndarray] | None, seed: int
 ) -> list[np.ndarray] | None:
-    """Returns random inputs, spread as the data or standard normal; None for other than floats."""
+    """Returns random inputs, distributed like the data or standard normal; None unless floats."""
     rng, arrays = np.random.default_rng([seed, 9]), []
     for number, tensor in enumerate(keras.tree.flatten(model.inputs)):
         shape = tuple(tensor.shape)[1:]
@@ -286,7 +286,7 @@ def _samples(model: keras.Model, given: list[np.ndarray] | None) -> dict[int, np
 def _replaced(
     wanted: Target, samples: np.ndarray | None, method: str, tolerance: float, seed: int
 ) -> tuple[keras.Model, LayerReport]:
-    """Returns the surrogate of a layer, and what is to say of it."""
+    """Returns the surrogate of a layer, and its report."""
     layer = wanted.layer
     shape = tuple(layer.get_build_config()["input_shape"])
     dtype = "float64" if layer.compute_dtype == "float64" else "float32"
@@ -296,7 +296,7 @@ def _replaced(
         builds.append([])
         for _, part in each.parts:
             width = part.slopes.shape[1]
-            # Expressions of inputs are inputs of the part, which no one has watched.
+            # Expressions of inputs are inputs of the part, which have not been recorded.
             own = samples if samples is not None and samples.shape[1] == width else None
             question = Question(part, tolerance, np.zeros((0, width)) if own is None else own, seed)
             try:
@@ -312,10 +312,10 @@ def _replaced(
             model = keras.Model(inputs, _distributed(made, inputs, len(shape) - 2), name=layer.name)
         else:
             model = _assembled(wanted, builds, inputs, shape[1:-1])
-    except Exception as error:  # of an encoding or a readout of the user's
+    except Exception as error:  # from a user's encoding or readout
         raise DoesNotApplyError(
-            f"Layer {layer.name!r} has no surrogate: its encoding or its readout can't be made of "
-            f"layers of Keras. Write it with keras.ops alone. The reason: {error}"
+            f"Layer {layer.name!r} has no surrogate: its encoding or its readout can't be turned "
+            f"into Keras layers. Write it with keras.ops only. The reason: {error}"
         ) from error
     return model, _layer_report(layer, choices, model.count_params())
 
@@ -395,7 +395,7 @@ def _layer_report(
 
 
 def _spectrum(layer: QuantumLayer, question: Question) -> Spectrum | None:
-    """Returns the spectrum of a part, if there are not too many waves."""
+    """Returns the spectrum of a part, unless there are too many waves."""
     if question.n_coefficients > MANY:
         return None
     try:
@@ -418,7 +418,7 @@ def _spectrum(layer: QuantumLayer, question: Question) -> Spectrum | None:
 
 
 def exact_model(model: keras.Model) -> tuple[keras.Model, dict[int, int]]:
-    """Returns the model, or a copy without shots, mitigation and devices where it has these.
+    """Returns the model, or a copy without its shots, mitigation and devices.
 
     Returns:
         The model that computes exact values here; and the `id` of each quantum layer's copy, by
@@ -467,7 +467,7 @@ def _differences(
     """
     worst, total, count = 0.0, 0.0, 0
     largest, found = 1.0, []
-    # Where the model itself has no finite output, such as of log(-1), there is nothing to compare.
+    # Where the model itself has no finite output, as for log(-1), there is nothing to compare.
     for start in range(0, len(arrays[0]), _BATCH):
         batch = [array[start : start + _BATCH] for array in arrays]
         for a, b in zip(called(first, batch), called(second, batch), strict=True):
@@ -484,13 +484,13 @@ def _differences(
 
 
 def _seconds(model: keras.Model, arrays: list[np.ndarray]) -> float:
-    """Returns the seconds for a sample of a batch, the least of up to three runs."""
+    """Returns the seconds per sample of a batch, the shortest of up to three runs."""
     repeats = -(-_BATCH // len(arrays[0]))
     batch = [np.concatenate([array] * repeats)[:_BATCH] for array in arrays]
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     given = keras.tree.pack_sequence_as(structure, batch)
     times: list[float] = []
-    # The first run compiles. A simulated device takes seconds for each, and gets one more.
+    # The first run compiles. A simulated device takes seconds for each run, and gets one more.
     while len(times) < 2 or (len(times) < 4 and sum(times[1:]) < 1):
         start = time.perf_counter()
         model.predict_on_batch(given)

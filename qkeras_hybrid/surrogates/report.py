@@ -1,4 +1,4 @@
-"""What a surrogate is, how far it is from its model, and how fast."""
+"""Reports on surrogates: their methods, their differences from the model, and their speed."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from qkeras_hybrid._checks import bytes_text
 
 @dataclass(frozen=True)
 class LayerReport:
-    """What took the place of a quantum layer.
+    """The replacement of a quantum layer.
 
     Attributes:
         name: The layer's name.
         methods: The methods of its parts, each once, in order.
-        says: For each part what the circuit equals, with how many parts are alike.
-        numbers: How many numbers the surrogate of the layer stores.
+        says: For each part a description of what the circuit equals, with the number of similar
+            parts.
+        numbers: The number of values that the layer's surrogate stores.
         worst: The largest difference of a value from the circuit's, at random inputs and on the
             data; measured for each part of the circuit.
-        bound: The most that a value read of the circuit can differ, but for rounding; None where
-            that is not known.
-        others: For each method that was not taken, why not; of the largest part.
+        bound: The largest possible difference of a value, apart from rounding; None if unknown.
+        others: For the largest part, why each other method was not chosen.
         spectrum: The circuit's Fourier spectrum in its inputs, a
-            `qkeras_hybrid.diagnostics.Spectrum`; None where it is too large.
+            `qkeras_hybrid.diagnostics.Spectrum`; None if it is too large.
     """
 
     name: str
@@ -49,22 +49,22 @@ class LayerReport:
 
 @dataclass(frozen=True)
 class SurrogateReport:
-    """How a surrogate compares with the model that it was made of.
+    """A comparison of a surrogate with its model.
 
     A difference is that of an output, divided by the largest output where that is above 1.
 
     Attributes:
-        layers: What took the place of each quantum layer.
+        layers: The replacement of each quantum layer.
         worst_on_data: The largest difference on the data; None without data.
         mean_on_data: The mean difference on the data.
-        worst_on_random: The largest difference on random inputs; None where there can't be any.
+        worst_on_random: The largest difference on random inputs; None if there can't be any.
         mean_on_random: The mean difference on random inputs.
         parameters: The number of parameters of the surrogate.
-        original_parameters: That of the model.
+        original_parameters: The number of parameters of the model.
         seconds: Seconds for each sample of a batch of 256, of the surrogate.
-        original_seconds: Those of the model, measured in the same run; NaN of a model whose
-            circuits run on a device, where each run has a price.
-        notes: What a user should know, such as that shots are left out.
+        original_seconds: The same for the model, measured in the same run; NaN for a model whose
+            circuits run on a device, where each run costs money.
+        notes: Notes for the user, such as that shots are left out.
     """
 
     layers: tuple[LayerReport, ...]
@@ -85,7 +85,7 @@ class SurrogateReport:
 
     @property
     def size(self) -> int:
-        """How many numbers the surrogates of all layers store."""
+        """The number of values that the surrogates of all layers store."""
         return sum(layer.numbers for layer in self.layers)
 
     @property
@@ -94,7 +94,7 @@ class SurrogateReport:
         return max(v for v in (self.worst_on_data, self.worst_on_random, 0.0) if v is not None)
 
     def plot(self) -> Any:
-        """Returns a figure of Matplotlib's: the spectrum of the first circuit that has one.
+        """Returns a Matplotlib figure: the spectrum of the first circuit that has one.
 
         Raises:
             ValueError: If no circuit's spectrum was computed.
@@ -102,7 +102,7 @@ class SurrogateReport:
         for layer in self.layers:
             if layer.spectrum is not None:
                 return layer.spectrum.plot()
-        raise ValueError("The spectrum of no circuit was computed: it has too many waves.")
+        raise ValueError("No spectrum was computed: the circuits have too many waves.")
 
     def __str__(self) -> str:
         lines = [str(layer) for layer in self.layers]

@@ -12,19 +12,19 @@ from qkeras_hybrid.surrogates.coefficients import Phases, RefusedError, function
 from qkeras_hybrid.surrogates.parts import Part
 
 _MOST_WORK = 2**34
-"""The most amplitudes that are computed for one train; a minute or two."""
+"""The most amplitudes computed for one train, which takes a minute or two."""
 
 _FIRST = 12
-"""How many random points tell rows apart in the first round; twice as many in each that follows."""
+"""The number of random points that distinguish rows in the first round; it doubles each round."""
 
 _ROUNDING = 3e-6
-"""Below this, differences of float32 values are rounding, and would count as ranks."""
+"""Below this, differences of float32 values are rounding errors, which must not count as ranks."""
 
 
 def sampled_train(
     part: Part, phases: Phases, tolerance: float, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """Finds a train of what a circuit computes, from its values at points of a grid.
+    """Finds a tensor train for a circuit from its values at grid points.
 
     From the left, the values at all grid points of the phases so far are written by those at a few
     of them, which a pivoted QR decomposition chooses: an interpolative decomposition. The phases
@@ -33,8 +33,8 @@ def sampled_train(
     Args:
         part: The part.
         phases: Its phases.
-        tolerance: What is left out of the values at the sampled points.
-        rng: Of the random points.
+        tolerance: The largest error of the values at the sampled points.
+        rng: Draws the random points.
 
     Returns:
         Cores of shapes `(1, n_1, r_1), ..., (r_k-1, n_k, r_k), (r_k, width)`, for the functions

@@ -1,4 +1,4 @@
-"""A circuit as a linear layer on functions of its angles: products of waves, or their sums."""
+"""Circuits as linear layers on functions of their angles: products or sums of waves."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ MOST_PRODUCTS = 60_000
 """The most features."""
 
 MANY = 2**18
-"""More coefficients than these take seconds."""
+"""More coefficients than this take seconds."""
 
 
 class ProductFeatures(Method):
-    """A linear layer on all products of a wave of each angle: exact, for few angles."""
+    """A linear layer on all products of one wave per angle: exact, for few angles."""
 
     name = "product_features"
 
@@ -49,8 +49,8 @@ class ProductFeatures(Method):
             left, *right = waves(inputs, groups)
             if not right:
                 return dense(left, table)
-            # By the waves of one half of the angles, then by those of the other half: a batch
-            # never has all products at once.
+            # First the waves of one half of the angles, then those of the other half, so that a
+            # batch never holds all products at once.
             p, (other,) = left.shape[1], right
             sums = ops.reshape(dense(other, table), (-1, found.width, p))
             return ops.sum(ops.multiply(sums, ops.reshape(left, (-1, 1, p))), axis=2)
@@ -113,7 +113,7 @@ class FourierSeries(Method):
         return question.n_coefficients > MANY
 
     def fit(self, question: Question) -> Fit:
-        """Computes the spectrum, and leaves out what is small."""
+        """Computes the spectrum, and drops small terms."""
         found = question.coefficients
         frequencies, cosines, sines, constant = spectrum(found.tensor, found.degrees)
         kept, dropped = _kept(cosines, sines, question.tolerance / 4 - found.lost)
@@ -178,7 +178,7 @@ def _exponentials(degree: int) -> np.ndarray:
 
 
 def _kept(cosines: np.ndarray, sines: np.ndarray, allowed: float) -> tuple[np.ndarray, float]:
-    """Returns the waves that are kept, and the most that all others add up to."""
+    """Returns the waves to keep, and the largest sum of all others."""
     amplitudes = np.hypot(cosines, sines)
     order = np.argsort(amplitudes.max(axis=1, initial=0.0))
     lost = np.cumsum(amplitudes[order], axis=0).max(axis=1, initial=0.0)

@@ -1,4 +1,4 @@
-"""What a quantum layer computes, taken apart: its encoding, its circuit, what is made of that."""
+"""Splits a quantum layer into its encoding, its circuit and the rest."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class Wanted:
     """One tensor that a layer returns.
 
     Attributes:
-        parts: Parts of the circuit, with the numbers of the values that each computes.
-        finish: Makes the result of the values, of shape `(batch, width)`, on `keras.ops`.
+        parts: Parts of the circuit, with the indices of the values that each computes.
+        finish: Makes the result from the values, of shape `(batch, width)`, on `keras.ops`.
         shape: The shape of the result for one sample.
     """
 
@@ -54,7 +54,7 @@ class Target:
         layer: The layer.
         encode: Maps features `(batch, n_features)` to the inputs of the parts, on `keras.ops`.
         wanted: What the layer returns.
-        notes: What a user should know, such as that shots are left out.
+        notes: Notes for the user, such as that shots are left out.
     """
 
     layer: QuantumLayer
@@ -64,14 +64,14 @@ class Target:
 
 
 def target(layer: QuantumLayer) -> Target:
-    """Takes a built quantum layer apart.
+    """Splits a built quantum layer into its parts.
 
     Raises:
         DoesNotApplyError: If no classical layer returns what it returns.
     """
     if getattr(layer, "_takes_circuits", False):
         raise DoesNotApplyError(
-            f"Layer {layer.name!r} takes circuits as its input, which no classical layer does."
+            f"Layer {layer.name!r} takes circuits as its input, which no classical layer can."
         )
     for name, value in layer.symbol_values().items():
         if not math.isfinite(value):

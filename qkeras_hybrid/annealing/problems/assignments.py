@@ -1,4 +1,4 @@
-"""Problems that give each of several things one of several places."""
+"""Problems that assign each of several objects to one of several places."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def quadratic_assignment(flow: Any, distance: Any) -> Problem:
     `sum_{ijkl} flow_ij distance_kl x_ik x_jl` (Koopmans, Beckmann, Econometrica 25, 53, 1957).
 
     Args:
-        flow: Between facilities, of shape `(n, n)`.
-        distance: Between places, of shape `(n, n)`.
+        flow: The flow between facilities, of shape `(n, n)`.
+        distance: The distances between places, of shape `(n, n)`.
 
     Raises:
         ValueError: If these are no square matrices of one size, or not finite.

@@ -1,4 +1,4 @@
-"""Constrained quadratic models of dimod's."""
+"""Reads dimod's constrained quadratic models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkeras_hybrid.annealing.constraints import Constraint, slack_bits
 from qkeras_hybrid.annealing.models import Qubo
 from qkeras_hybrid.annealing.problem import Problem
 
-# An integer variable of more values than this is refused: its bits would drown the others.
+# An integer variable with more values than this is refused: its bits would dominate the others.
 _MOST_VALUES = 2**20
 
 

@@ -31,17 +31,18 @@ def portfolio(
 
     Args:
         mean: Expected returns, of shape `(n,)`.
-        covariance: Of the returns, of shape `(n, n)`, symmetric, without a negative eigenvalue.
-        risk_aversion: What a unit of variance costs in units of return; not negative.
-        n_assets: How many assets are bought; by default as many as are best.
-        prices: Of the assets; by default 1 each.
-        budget: The most that they may cost together; by default no limit.
-        names: Of the assets; by default their numbers.
+        covariance: The covariance of the returns, of shape `(n, n)`, symmetric, without a negative
+            eigenvalue.
+        risk_aversion: The cost of a unit of variance in units of return; not negative.
+        n_assets: The number of assets to buy; by default the optimal number.
+        prices: The prices of the assets; by default 1 each.
+        budget: The most that they may cost in total; by default no limit.
+        names: The names of the assets; by default their indices.
 
     Raises:
         ValueError: If there are fewer than two assets, shapes differ, a number is not finite, the
             covariance is not symmetric or has a negative eigenvalue, `n_assets` is not between 1
-            and their number, or no asset can be paid.
+            and their number, or the budget buys no asset.
 
     Example:
 
@@ -56,7 +57,7 @@ def portfolio(
         raise ArgumentError("mean", "have at least two assets to choose from", n)
     risks = square("covariance", covariance)
     if len(risks) != n:
-        raise ArgumentError("covariance", f"be of shape {(n, n)}, as `mean` has it", risks.shape)
+        raise ArgumentError("covariance", f"be of shape {(n, n)}, to match `mean`", risks.shape)
     if not np.allclose(risks, risks.T, rtol=1e-8, atol=1e-12):
         raise ArgumentError("covariance", "be symmetric", risks)
     risks = (risks + risks.T) / 2
@@ -99,7 +100,7 @@ def portfolio(
 def feature_selection(
     x: Any, y: Any, n_features: int, redundancy: float = 1.0, bins: int = 8
 ) -> Problem:
-    """Returns the choice of features that tell most of a target, and least of each other.
+    """Returns the choice of features that tell most about a target, and least about each other.
 
     The energy is `-sum_i I(x_i; y) + redundancy / (k - 1) sum_{i<j} I(x_i; x_j)` over the chosen
     features, with `k = n_features` and mutual information `I` in nats: minimum redundancy,
@@ -110,7 +111,7 @@ def feature_selection(
         y: The target, of shape `(n_samples,)`: classes, or numbers, which are put into bins if
             they are floats.
         n_features: How many features are chosen.
-        redundancy: The weight of what features tell of each other.
+        redundancy: The weight of the mutual information between features.
         bins: The number of bins, with equally many samples, for features and float targets.
 
     Raises:

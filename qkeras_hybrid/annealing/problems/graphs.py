@@ -53,7 +53,7 @@ def independent_set(graph: Any, weights: Mapping[Hashable, float] | None = None)
     Args:
         graph: A `networkx.Graph`, a mapping with pairs of nodes as keys, or a symmetric array,
             whose entries other than 0 are edges.
-        weights: Of the nodes; by default 1 each.
+        weights: The weights of the nodes; by default 1 each.
 
     Raises:
         ValueError: If the graph is directed, has no nodes, or a weight is missing, or not finite.
@@ -78,7 +78,7 @@ def independent_set(graph: Any, weights: Mapping[Hashable, float] | None = None)
 
 
 def graph_of(graph: Any) -> tuple[tuple[Hashable, ...], Weights]:
-    """Returns the nodes and the weighted edges of a graph in any of the forms that are taken."""
+    """Returns the nodes and the weighted edges of a graph in any accepted form."""
     if conversions.is_graph(graph):
         weights = conversions.weights_of(graph)
         loops = [pair for pair in weights if pair[0] == pair[1]]

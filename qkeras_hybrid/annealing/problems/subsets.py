@@ -40,8 +40,8 @@ def knapsack(values: Sequence[float], weights: Any, capacity: Any) -> Problem:
     The energy is minus the value of the items of value 1.
 
     Args:
-        values: Of the items, of shape `(n,)`.
-        weights: Of the items, of shape `(n,)`, or `(m, n)` for `m` capacities.
+        values: The values of the items, of shape `(n,)`.
+        weights: The weights of the items, of shape `(n,)`, or `(m, n)` for `m` capacities.
         capacity: The most weight: a number, or `m` of them.
 
     Raises:
@@ -84,7 +84,7 @@ def set_packing(
 
     Args:
         sets: The sets; a mapping names them.
-        weights: Of the sets in order; by default 1 each.
+        weights: The weights of the sets in order; by default 1 each.
 
     Raises:
         ValueError: If there is no set, or the weights are not one finite number for each.

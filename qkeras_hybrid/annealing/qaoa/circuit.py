@@ -17,12 +17,12 @@ from qkeras_hybrid.annealing.models import Quadratic
 from qkeras_hybrid.engines.base import memory_refusal
 
 BYTES_PER_AMPLITUDE = 64
-"""What one sample takes for each amplitude at most: its costs, and two states in float64."""
+"""The most bytes that one sample needs per amplitude: its costs, and two states in float64."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Circuit:
-    """All that runs, but for the angles and the fields.
+    """Everything that runs, except the angles and the fields.
 
     Attributes:
         n_qubits: The number of qubits.
@@ -47,7 +47,7 @@ def check_memory(argument: str, n_qubits: int) -> None:
     """Checks, before anything is allocated, that states fit in memory.
 
     Args:
-        argument: Whose name an error says.
+        argument: The argument's name in an error.
         n_qubits: The number of qubits.
 
     Raises:
@@ -57,7 +57,7 @@ def check_memory(argument: str, n_qubits: int) -> None:
     if reason is not None:
         raise ArgumentError(
             argument,
-            "have so few variables that the state of a qubit for each fits in memory",
+            "have so few variables that the state of as many qubits fits in memory",
             n_qubits,
             f"{reason[0].upper()}{reason[1:]}.",
         )
@@ -78,7 +78,7 @@ def diagonal(model: Quadratic) -> np.ndarray:
     matrix, signs = ising.matrix(), np.array([1.0, -1.0])
     costs = np.zeros(1)
     for k in range(ising.n_variables):
-        # What spin k feels in each state of the spins before it.
+        # The field on spin k in each state of the spins before it.
         field = np.array([ising.biases[k]])
         for j in range(k):
             field = np.add.outer(field, matrix[j, k] * signs).ravel()
@@ -89,7 +89,7 @@ def diagonal(model: Quadratic) -> np.ndarray:
 def cardinality_state(
     n_qubits: int, groups: Sequence[Sequence[int]], ones: Sequence[int]
 ) -> np.ndarray:
-    """Returns the uniform superposition of all states with so many bits of 1 in each group.
+    """Returns the uniform superposition of all states with the given number of ones per group.
 
     For one group it is the Dicke state. Qubits in no group are in |+>.
 
@@ -153,7 +153,7 @@ def checked_state(argument: str, given: Any, n_qubits: int) -> np.ndarray:
     """Returns a state as complex amplitudes of norm 1.
 
     Args:
-        argument: Whose name an error says.
+        argument: The argument's name in an error.
         given: Amplitudes of shape `(2**n_qubits,)`, or real and imaginary parts of shape
             `(2**n_qubits, 2)`.
         n_qubits: The number of qubits.

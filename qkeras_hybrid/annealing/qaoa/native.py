@@ -10,7 +10,7 @@ from qkeras_hybrid.engines.native import library
 # Below, the core keeps no states (`src/qaoa_view.h`); above, they would take too much memory.
 KEPT_QUBITS = 10
 MOST_KEPT_BYTES = 32 * 2**20
-# Where a graph is made for any number of samples.
+# For graphs that are traced for any number of samples.
 _USUAL_BATCH = 64
 
 

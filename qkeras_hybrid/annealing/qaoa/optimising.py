@@ -1,4 +1,4 @@
-"""Optimised angles of a model, and samples of the state that they make."""
+"""Optimises the angles for a model, and samples the resulting state."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def optimised_angles(
     Args:
         model: The model.
         n_layers: The number of layers.
-        angles: Names of starts (see `start_angles`); those that there are not for so many layers
-            are left out.
+        angles: Names of starts (see `start_angles`); those that don't exist for this number of
+            layers are left out.
         engine: "auto", "native" or "portable".
 
     Returns:
@@ -103,7 +103,7 @@ def qaoa_samples(
         n_layers: The number of layers, "p".
         reads: The number of samples.
         seed: The seed of the samples.
-        angles: Names of the starts (see `start_angles`); those that there are not for so many
+        angles: Names of the starts (see `start_angles`); those that don't exist for this number of
             layers are left out.
         engine: "auto", "native" or "portable".
 

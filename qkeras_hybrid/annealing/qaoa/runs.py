@@ -1,4 +1,4 @@
-"""Picks what runs a circuit, and makes it a differentiable function of tensors."""
+"""Picks the engine of a circuit, and makes it a differentiable function of tensors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def refusal(tilted: bool) -> str | None:
         return "it has no mixer for warm starts"
     backend, device = keras.backend.backend(), current_device()
     if backend != "tensorflow" and device != "cpu":
-        return f"it runs on the CPU, and {backend} computes on the {device}"
+        return f"it runs on the CPU, but {backend} computes on the {device}"
     return library.unavailable()
 
 
@@ -53,7 +53,7 @@ def chosen(engine: str, tilted: bool) -> str:
         return "native"
     if engine == "native":
         raise ArgumentError(
-            "engine", f"be another here: {reason}", engine, 'Take "auto" or "portable".'
+            "engine", f"be another engine here: {reason}", engine, 'Take "auto" or "portable".'
         )
     return "portable"
 

@@ -1,4 +1,4 @@
-"""Angles to start from, by name.
+"""Initial angles, by name.
 
 The layers apply `exp(-i gamma C)` and `exp(-i beta sum_q X_q)` to the state |+>, and `C` is to be
 minimal. Since |+> is the lowest state of `-sum_q X_q`, good angles have `gamma > 0` and `beta < 0`;
@@ -40,7 +40,7 @@ _RAMP_GAMMA, _RAMP_BETA = 0.8, 0.7
 
 
 def strength(model: Quadratic) -> float:
-    """Returns how strongly a spin is coupled, or 1 for a model without any coupling."""
+    """Returns how strongly a spin is coupled; 1 for a model without couplings."""
     ising = model.to_ising()
     squares = ising.biases**2 + (ising.matrix() ** 2).sum(axis=1)
     root = float(np.sqrt(squares.mean())) if len(squares) else 0.0
@@ -61,7 +61,8 @@ def start_angles(name: str, n_layers: int, model: Quadratic) -> tuple[np.ndarray
         model: The model that they are for.
 
     Raises:
-        ValueError: If the name is unknown, or there are none for so many layers or that graph.
+        ValueError: If the name is unknown, or there are no such angles for this number of layers or
+            graph.
     """
     one_of("angles", name, NAMES)
     if name == "ramp":
@@ -103,7 +104,7 @@ def _stored(n_layers: int, model: Quadratic) -> tuple[np.ndarray, np.ndarray]:
     if not uniform or ising.couplings[0] <= 0 or ising.biases.any():
         raise ArgumentError(
             "angles",
-            "be others for a model that is no MaxCut: stored ones are for equal, positive "
+            "be others for a model that is not MaxCut: stored ones are for equal, positive "
             "couplings without fields",
             "stored",
             'Take "ramp", "sk" or "fixed".',

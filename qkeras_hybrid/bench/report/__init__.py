@@ -1,4 +1,4 @@
-"""What stored rows come to: in the terminal, on a page, in Markdown, LaTeX and figures."""
+"""Reports on stored rows: in the terminal, on a page, in Markdown, LaTeX and figures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from qkeras_hybrid.bench.report.content import Content
 from qkeras_hybrid.bench.report.frontiers import notes as frontier_notes
 from qkeras_hybrid.bench.report.frontiers import overall, sentence
 from qkeras_hybrid.bench.report.frontiers import titles as frontier_titles
+from qkeras_hybrid.bench.report.interventions import interventions
 from qkeras_hybrid.bench.report.terminal import (
     executions,
     flags,
@@ -32,6 +33,7 @@ __all__ = [
     "frontier_notes",
     "frontier_table",
     "frontier_titles",
+    "interventions",
     "judge",
     "label",
     "notes",
@@ -45,24 +47,24 @@ __all__ = [
 
 
 def render(rows: Sequence[Row], folder: Path, margin: float = MARGIN) -> Content:
-    """Writes a report from rows alone: nothing is trained, loaded or asked of a network.
+    """Writes a report from rows alone: it trains nothing and needs no network.
 
     Args:
         rows: The rows of a results file.
         folder: Takes `report.html`, `report.md`, `tables.tex` and `figures/` with a PNG and an
-            SVG file for each figure. Files of these names are replaced, links too: what they
-            point to stays as it is.
-        margin: Up to which difference of test scores two contenders count as equivalent.
+            SVG file for each figure. Existing files are replaced. So are links; the files they
+            point to are not changed.
+        margin: The largest difference of test scores at which two contenders count as equivalent.
 
     Returns:
-        What the report holds.
+        The contents of the report.
 
     Raises:
         ValueError: If there are no rows, or they lack what a report needs.
         OSError: If a file can't be written.
     """
     made = content.build(rows, margin)
-    # All that can fail for the rows' sake does so before a file is touched.
+    # Everything that bad rows can break runs before a file is touched.
     page, tables = html.page(made), latex.tables(made)
     folder.mkdir(parents=True, exist_ok=True)
     drawn = figures.write(made, _files.not_a_link(folder / "figures"))

@@ -1,8 +1,8 @@
 """Draws the plots of the page as SVG, whose colours follow the page's light or dark style.
 
 They are drawn here and not in the browser, so that the page shows them without scripts and prints
-them sharp; the page's script adds what a pointer asks of a mark. A plotting library inlined for
-that would weigh more than all the rest of the page together many times over.
+them sharply; the page's script adds details when a pointer is over a mark. An inlined plotting
+library would be many times larger than the rest of the page.
 """
 
 from __future__ import annotations
@@ -189,7 +189,7 @@ def learning(comparison: Comparison, contenders: Sequence[str], *, by_time: bool
 
 
 def sweep(one: Sweep, contenders: Sequence[str]) -> str:
-    """Draws test scores along an axis; what is ideal, with no place on it, stands beside it."""
+    """Draws test scores along an axis, with the ideal value, which has no place on it, beside."""
     points = [(one.place(v), i) for series in one.series.values() for v, i in series]
     top, bottom, left = 14, 230, 52
     x = drawing.spanning(
@@ -230,7 +230,7 @@ def sweep(one: Sweep, contenders: Sequence[str]) -> str:
 
 
 def _hybrid_last(those: Sequence[_Named]) -> list[_Named]:
-    """Returns what is drawn in the order of drawing: the hybrid over all others."""
+    """Returns contenders in the order of drawing: the hybrid last, on top of all others."""
     return sorted(those, key=lambda one: one.contender == "hybrid")
 
 

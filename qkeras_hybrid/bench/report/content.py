@@ -1,4 +1,4 @@
-"""What a report holds, worked out once from the rows and then written in several ways."""
+"""The contents of a report, computed once from the rows and then written in several formats."""
 
 from __future__ import annotations
 
@@ -27,30 +27,31 @@ from qkeras_hybrid.bench.statistics import (
 
 @dataclasses.dataclass(frozen=True)
 class Comparison:
-    """One comparison, as the report shows it.
+    """One comparison in a report.
 
     Attributes:
         id: Its id.
-        anchor: Its name in links and file names.
-        title: Model and data in a line.
+        anchor: The comparison's name in links and file names.
+        title: Model and data in one line.
         model: The name of the model.
         data: The name of the data.
-        data_set: Which data set these are; see `qkeras_hybrid.bench.statistics.data_set`.
-        model_title: The model with what tells it apart.
-        data_title: The data with what tells it apart.
-        metric: What the scores are.
+        data_set: The data set; see `qkeras_hybrid.bench.statistics.data_set`.
+        model_title: The model with the arguments that distinguish it.
+        data_title: The data with the arguments that distinguish them.
+        metric: The metric of the scores.
         seeds: The number of seeds.
-        verdict: What it comes to.
+        verdict: The verdict.
         execution: A sentence on the noise and the shots of its scores; empty without any.
-        summaries: Of each contender.
+        summaries: The summary of each contender.
         contrasts: The hybrid against each other contender, by the other's name.
         curves: Learning curves.
-        target: The training score whose time is told; NaN if there is none.
-        times: How long contenders take to it.
-        in_frontier: Whether it is one size of a frontier, which has the picture and the verdict.
-        flags: Sentences on what makes it less than it seems.
+        target: The training score for which times are reported; NaN if there is none.
+        times: The times that contenders need to reach it.
+        in_frontier: Whether it is one size of a frontier; then the frontier has the picture and the
+            verdict.
+        flags: Sentences on its weaknesses.
         networks: A sentence on each contender's layers.
-        protocol: Terms and what they were here.
+        protocol: Settings by name, for this comparison.
     """
 
     id: str
@@ -83,21 +84,22 @@ class Comparison:
 
 @dataclasses.dataclass(frozen=True)
 class Content:
-    """All that a report holds.
+    """The contents of a report.
 
     Attributes:
         title: Its title.
-        frontiers: Those of models at several sizes, each with what model and data are called.
+        frontiers: The frontiers of models at several sizes, each with the names of model and data.
         comparisons: In the order of their first rows.
         aggregates: Hybrids against contenders over data sets, without the sizes of frontiers.
-        ranks: Over data sets, apart where tuning or circuits differ; none with too few.
+        ranks: Mean ranks over data sets, separate where tuning or circuits differ; none with too
+            few data sets.
         sweeps: Along axes, without frontiers.
-        to_decide: What contenders trained to decide gain over themselves trained in two stages,
-            each with what model and data are called.
+        to_decide: The gains of contenders that are trained to decide over the same ones trained in
+            two stages, each with the names of model and data.
         runs: The number of runs.
         failed: The number of runs that failed.
         margin: The margin of equivalence.
-        protocol: Terms and what they were in all rows.
+        protocol: Settings by name that are the same in all rows.
         contenders: All names, the hybrid first.
     """
 
@@ -116,7 +118,7 @@ class Content:
 
     @property
     def minus(self) -> str:
-        """What is subtracted from what in a difference, as the beginning of a sentence."""
+        """The direction of differences, as the beginning of a sentence."""
         said = words.minus(comparison.metric for comparison in self.comparisons)
         return said[0].upper() + said[1:]
 
@@ -131,29 +133,29 @@ class Content:
 
     @property
     def reading(self) -> tuple[str, ...]:
-        """Sentences on what the numbers mean and what they don't."""
+        """Sentences on what the numbers mean and don't mean."""
         return (
-            "Every contender of a comparison has the same splits, seeds and order of batches, so "
-            "that scores are compared pair by pair. The test set is touched once, at the end.",
+            "All contenders of a comparison have the same splits, seeds and order of batches, so "
+            "scores are compared pair by pair. The test set is used only once, at the end.",
             "Intervals of differences: percentile bootstrap over seeds, resampled within each "
-            "comparison, or within each data set. Such intervals are a little narrow with few "
-            "seeds, and since the splits of the seeds share samples, narrower than new data would "
-            "have them.",
+            "comparison, or within each data set. Such intervals are a little too narrow with few "
+            "seeds. Since the splits of different seeds share samples, they are also narrower "
+            "than intervals for new data.",
             "p: Wilcoxon's signed-rank test, two-sided, corrected after Holm for the number of "
             "contenders of the comparison, not for the number of comparisons. Effect size: "
             "matched-pairs rank-biserial correlation, from -1 to 1 (Kerby 2014).",
             f"Equivalent: two one-sided t tests against a margin of {100 * self.margin:g} points "
-            "at 5 % each, and the interval within the margin. Undecided is no equivalence: "
-            "the runs allow a difference and its absence.",
-            f"Fewer than {statistics.MIN_PAIRS} pairs prove nothing at 5 %, and more contenders "
-            "need more of them.",
-            "A data set is a generator, a bundled data set or a file. What differs in size, noise, "
-            "features or split is a variant of it, and does not count as another: over data sets, "
+            "at 5 % each, and the interval within the margin. Undecided does not mean equivalent: "
+            "the runs are compatible both with a difference and with none.",
+            f"Fewer than {statistics.MIN_PAIRS} pairs can't show a difference at 5 %, and more "
+            "contenders need more pairs.",
+            "A data set is a generator, a bundled data set or a file. Versions that differ in "
+            "size, noise, features or split are variants of the same data set: over data sets, "
             "the differences of its variants are averaged seed by seed. Tuned models are never "
             "pooled with untuned ones, nor circuits under other noise, shots or mitigation.",
-            "Times are medians over runs that had the machine to themselves. Cheaper and dearer "
-            "are said of the time of the whole fit. Times to a score are to the end of an epoch, "
-            "and the score is that in training.",
+            "Times are medians over runs that had the machine to themselves. Cheaper and more "
+            "expensive refer to the time of the whole fit. Times to a score are measured to the "
+            "end of an epoch, and the score is the training score.",
             "A flag marks contenders whose test score equals the train score in every seed.",
             *self._of_decisions(),
             *self._of_frontiers(),
@@ -163,33 +165,36 @@ class Content:
         if not self.frontiers:
             return []
         return [
-            "A frontier is one model at several sizes. A contender's front is the best mean test "
-            "score of all its sizes up to a cost, and its band is a percentile bootstrap over "
-            "seeds of that front itself. The best of several noisy means is a little too high, "
-            "for all contenders alike.",
+            "A frontier compares one model at several sizes. A contender's front is its best mean "
+            "test score of all sizes up to a cost, and the front's band is a percentile bootstrap "
+            "over seeds. The best of several noisy means is a little too high, for all contenders "
+            "alike.",
             "Parameters for 95 %: those of the smallest size whose mean score is at least 95 % of "
-            "the best mean score of all contenders that are compared (where less is better, at "
-            "most the best divided by 0.95). Nothing is read between sizes. In each resample the "
-            "best score is looked for anew, so that its uncertainty counts too.",
-            "Fewer or more is said where the bootstrap interval of the ratio excludes 1; as many "
-            f"where it lies within a factor of {NEAR:g} (then nothing else is said). What no size "
-            "reaches takes more than the largest that was run, and nobody knows how much more; "
-            "what the smallest reaches takes at most that, and nobody knows how much less (of two "
-            "smallest sizes, as many can be said). In the table, these intervals are corrected "
-            "after Bonferroni for the number of contenders. The "
-            "sentence speaks of the one classical contender that needs the fewest parameters, "
-            "which is looked for anew in each resample.",
+            "the best mean score of all compared contenders (where less is better, at most the "
+            "best divided by 0.95). There is no interpolation between sizes. Each resample "
+            "determines the best score again, so that its uncertainty is included, and it is "
+            "corrected for being the best of several.",
+            'The sentence says "as many" if the bootstrap interval of the ratio lies within a '
+            f'factor of {NEAR:g}, and "fewer" or "more" if it excludes 1. These intervals are '
+            "wider with few seeds, as Student's is. If no size reaches the "
+            "score, more parameters than those of the largest size are needed, by an unknown "
+            "amount; if the smallest size reaches it, at most that many are needed, and possibly "
+            'fewer ("as many" is possible for two smallest sizes). In the table, these intervals '
+            "are corrected after Bonferroni for the number of contenders. The sentence compares "
+            "with the classical contender that needs the fewest parameters: it says "
+            '"more" with that correction, and "fewer" only if each interval says so.',
         ]
 
     def _of_decisions(self) -> list[str]:
         if all(comparison.metric != "regret" for comparison in self.comparisons):
             return []
         return [
-            "Regret is what decisions that follow predicted costs cost more than the best ones, as "
-            "a share of what the best ones cost, over all samples: less is better. The best are "
-            "those for the costs as they came about, with noise: no model gets to 0.",
-            "Trained to decide (spo_plus, perturbed_fenchel_young), a model need not predict costs "
-            "well; in two stages (mean_squared_error), it learns the costs, and decisions follow.",
+            "Regret is the extra cost of decisions based on predicted costs, as a share of the "
+            "cost of the best decisions, over all samples: less is better. The best decisions are "
+            "those for the actual costs, noise included, so no model reaches 0.",
+            "A model that is trained to decide (spo_plus, perturbed_fenchel_young) need not "
+            "predict costs well; in two stages (mean_squared_error), a model learns the costs, "
+            "and the decisions follow from them.",
         ]
 
     @property
@@ -199,7 +204,7 @@ class Content:
 
 
 def cost_heads(comparison: Comparison) -> list[str]:
-    """Returns the names of the costs of which a comparison has any."""
+    """Returns the names of the costs that a comparison has values of."""
     return [
         name
         for name in words.COST_HEADS
@@ -208,11 +213,11 @@ def cost_heads(comparison: Comparison) -> list[str]:
 
 
 def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
-    """Works out what a report holds.
+    """Computes the contents of a report.
 
     Args:
-        rows: The rows of a results file. Where a task has several, its last one counts.
-        margin: Up to which difference of scores two contenders count as equivalent.
+        rows: The rows of a results file. If a task has several rows, the last one counts.
+        margin: The largest difference of scores at which two contenders count as equivalent.
 
     Raises:
         ValueError: If there are no rows.
@@ -289,7 +294,7 @@ def _comparison(
 
 
 def slug(text: str) -> str:
-    """Returns text as a file name and a link can hold it: "path/to.py:f" gives "path-to-py-f"."""
+    """Returns text in a form for file names and links: "path/to.py:f" gives "path-to-py-f"."""
     kept = "".join(c if c.isascii() and (c.isalnum() or c == "_") else "-" for c in text)
     return "-".join(filter(None, kept.split("-")))[:80]
 
@@ -353,9 +358,9 @@ def _protocol(rows: list[Row], suites: list[str]) -> list[tuple[str, str]]:
             "Timing",
             "every run had the machine to itself"
             if not beside
-            else f"{beside:,} of {len(rows):,} runs trained fast, for the scores, or had others "
-            "beside them: where a contender has timed runs, its times are theirs; else they don't "
-            "compare and no cost is claimed",
+            else f"{beside:,} of {len(rows):,} runs were trained in fast mode, which is not "
+            "timed, or shared the machine: a contender's times come from its timed runs, and "
+            "without any, its costs are not compared",
         )
     )
     for name in ("machine", "versions"):

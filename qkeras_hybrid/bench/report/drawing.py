@@ -1,4 +1,4 @@
-"""What plots of the page are made of: axes, ticks, marks and lines as SVG."""
+"""The parts of the page's plots: axes, ticks, marks and lines as SVG."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ else:
     ticker = lazy_module("matplotlib.ticker")
 
 WIDTH = 440
-"""The width of a plot in its own units: read well at half a desktop and at a whole phone."""
+"""The width of a plot in its own units: legible at half a desktop's and a whole phone's width."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def colour(contender: str, contenders: Sequence[str]) -> str:
 def svg(
     title: str, height: float, parts: Sequence[str], scales: Mapping[str, object] | None = None
 ) -> str:
-    """Returns a plot with a title for those who don't see it, and scales for the page's script."""
+    """Returns a plot with a title for readers who can't see it, and scales for scripts."""
     data = f' data-scales="{html.escape(json.dumps(scales))}"' if scales else ""
     return (
         f'<svg viewBox="0 0 {WIDTH} {number(height)}" role="img" '
@@ -98,7 +98,7 @@ def series(contender: str, contenders: Sequence[str], marks: Sequence[str]) -> s
 
 
 def mark(x: float, y: float, contender: str, tip: str) -> str:
-    """Draws a mark that tells what it is: a diamond for the hybrid, a disc for the others."""
+    """Draws a mark with a tooltip: a diamond for the hybrid, a disc for the others."""
     place = f'transform="translate({number(x)} {number(y)})"'
     shape = '<path d="M0-7 7 0 0 7-7 0Z"/>' if contender == "hybrid" else '<circle r="5"/>'
     said = f"<title>{html.escape(tip)}</title>"
@@ -125,7 +125,7 @@ def x_ticks(
     whole: bool = False,
     within: tuple[float, float] | None = None,
 ) -> list[str]:
-    """Returns grid lines and what stands below the axis."""
+    """Returns grid lines and the labels below the axis."""
     low, high = within or (-math.inf, math.inf)
     parts = []
     for value in axis.ticks(8, whole=whole):
@@ -137,7 +137,7 @@ def x_ticks(
 
 
 def y_ticks(axis: Axis, left: float, right: float, metric: str) -> list[str]:
-    """Returns grid lines and what stands beside the axis."""
+    """Returns grid lines and the labels beside the axis."""
     parts = []
     for value in axis.ticks():
         said = f"{100 * value:.4g} %" if metric_of(metric).percent else f"{value:.3g}"
@@ -168,5 +168,5 @@ def text(x: float, y: float, text: str, kind: str, anchor: str = "middle") -> st
 
 
 def number(value: float) -> str:
-    """Returns a place with one digit at most."""
+    """Returns a coordinate with at most one decimal."""
     return f"{value:.1f}".removesuffix(".0")

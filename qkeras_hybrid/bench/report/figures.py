@@ -49,7 +49,7 @@ COLOURS = (
 )
 """The colours of the contenders, in the order of the report: those of the page's light style."""
 
-# Text stays text in SVG, and the same rows give the same bytes.
+# In SVG, text stays text, and the same rows give the same bytes.
 _STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "qkeras_hybrid",
@@ -67,8 +67,8 @@ def write(content: Content, folder: Path) -> list[Path]:
     """Draws all figures of a report into a folder.
 
     Args:
-        content: What the report holds.
-        folder: Where to; it is made if it isn't there.
+        content: The contents of the report.
+        folder: The folder, created if it does not exist.
 
     Returns:
         The paths of the PNG files; an SVG file of the same name lies beside each.
@@ -123,7 +123,7 @@ def _apart(one: Aggregate | Ranks) -> str:
 
 
 def _new(width: float, height: float) -> tuple[Any, Any]:
-    # No pyplot: it would keep every figure alive and pick a window system.
+    # Without pyplot, which would keep every figure alive and choose a window system.
     figure = mpl_figure.Figure(figsize=(width, height))
     return figure, figure.subplots()
 
@@ -275,7 +275,7 @@ def along(sweep: Sweep, content: Content) -> Any:
 def frontier(title: str, one: Frontier, content: Content) -> Any:
     """Draws the Pareto fronts of a frontier, a plot for each cost.
 
-    Contenders differ in markers and dashes too, not in colour alone.
+    Contenders differ in markers and dashes, not only in colour.
     """
     figure = mpl_figure.Figure(figsize=(1.9 + 3.3 * len(one.fronts), 3.4))
     plots = figure.subplots(1, len(one.fronts), sharey=True, squeeze=False)[0]
@@ -305,7 +305,7 @@ def frontier(title: str, one: Frontier, content: Content) -> Any:
 
 
 def _draw_front(axes: Any, front: Front, scale: float, end: float, content: Content) -> Any:
-    """Draws a front with its band, and returns what stands for it in a legend."""
+    """Draws a front with its band, and returns its handle for a legend."""
     place = content.contenders.index(front.contender)
     colour = _colour(front.contender, content)
     hybrid = front.contender == "hybrid"
@@ -377,7 +377,7 @@ def ranks_svg(its: Ranks) -> str:
         figure = ranks(its)
         figure.savefig(file, format="svg", transparent=True, metadata={"Date": None})
     drawn = file.getvalue()
-    # Inlined, its style sheet would hold for the whole page; its metadata is for files.
+    # If inlined, its style sheet would apply to the whole page; its metadata is meant for files.
     drawn = re.sub(r"<(style|metadata).*?</\1>", "", drawn[drawn.index("<svg") :], flags=re.DOTALL)
     drawn = drawn.replace("#000000", "currentColor")
     said = "; ".join(f"{name} {rank:.2f}" for name, rank in its.mean.items())

@@ -1,4 +1,4 @@
-"""Says what frontiers come to: a sentence, a table, and what could not be compared."""
+"""The results of frontiers: a sentence, a table, and what could not be compared."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AXES: Mapping[str, str] = {
     "fit_seconds": "seconds of training",
     "circuit_evaluations_total": "circuit evaluations of the training",
 }
-"""What is written along the axes of fronts."""
+"""The labels of the axes of fronts."""
 
 _COUNTED = {
     "parameters": "parameters",
@@ -27,15 +27,15 @@ _COUNTED = {
 
 
 def titles(frontiers: Sequence[Frontier]) -> list[str]:
-    """Returns what model and data of each frontier are called, apart where they differ."""
+    """Returns the names of each frontier's model and data, and how they differ."""
     named = words.names({str(place): [one.like] for place, one in enumerate(frontiers)})
     return [" on ".join(named[str(place)]) for place in range(len(frontiers))]
 
 
 def sentence(one: Frontier) -> str:
-    """Says in a sentence whether the hybrid needs fewer parameters.
+    """States in a sentence whether the hybrid needs fewer parameters.
 
-    Against the classical contender that needs the fewest for `LEVEL` of the best score.
+    It is compared with the classical contender that needs the fewest for `LEVEL` of the best score.
     """
     contest = one.thriftiest
     if contest is None:
@@ -47,7 +47,7 @@ def sentence(one: Frontier) -> str:
         case "fewer" if math.isinf(other.cost):
             return (
                 f"The hybrid needs fewer parameters than any classical network of its sizes: "
-                f"{_cost(hybrid)} to reach {goal}, which no other reaches."
+                f"{_cost(hybrid)} to reach {goal}, which no classical network reaches."
             )
         case "fewer":
             return (
@@ -56,17 +56,16 @@ def sentence(one: Frontier) -> str:
             )
         case "more" if math.isinf(hybrid.cost):
             return (
-                f"The hybrid needs more parameters than it had: no size of it reaches {goal}; "
-                f"{name} does with {_cost(other)}."
+                f"No size of the hybrid that was run reaches {goal}; {name} does with "
+                f"{_cost(other)}."
             )
         case "more":
             return f"The hybrid needs more parameters than {name}: {against}"
         case "as many":
             return f"The hybrid needs as many parameters as {name}: {against}"
         case "too few seeds":
-            return (
-                f"Too few seeds to tell ({contest.seeds}, and {MIN_PAIRS} is the least): {against}"
-            )
+            need = f"{contest.seeds}, at least {MIN_PAIRS} are needed"
+            return f"Too few seeds to tell ({need}): {against}"
         case "not reached":
             return f"Neither the hybrid nor a classical network reaches {goal}."
         case _:
@@ -78,27 +77,24 @@ def sentence(one: Frontier) -> str:
 
 
 def _untried(at_smallest: Sequence[str]) -> str:
-    """Says whose smaller sizes should be run."""
+    """Says of which contenders smaller sizes should be run."""
     if not at_smallest:
         return ""
     whose = listed(["the hybrid" if name == "hybrid" else noun(name) for name in at_smallest])
     sizes, reach = ("size", "reaches") if len(at_smallest) == 1 else ("sizes", "reach")
-    return (
-        f" The smallest {sizes} of {whose} already {reach} it, so smaller ones should be run to "
-        "tell."
-    )
+    return f" The smallest {sizes} of {whose} already {reach} it: run smaller ones to decide."
 
 
 def _nothing(one: Frontier) -> str:
-    """Says why there is no contest."""
+    """Says why there is nothing to compare."""
     far = one.apart.get("parameters", ())
     known = set(one.reaches) or {one.best_contender}
     if "hybrid" not in known:
         return "There are no rows of the hybrid to compare with."
     if not one.reaches and not one.best > 0:
         return (
-            f"No contender has a {metric_of(one.metric).label} over 0: there is no share of the "
-            "best to reach."
+            f"No contender has a {metric_of(one.metric).label} over 0, so there is no share of "
+            "the best score to reach."
         )
     if far:
         return (
@@ -109,7 +105,7 @@ def _nothing(one: Frontier) -> str:
 
 
 def overall(named: Sequence[tuple[str, Frontier]]) -> str:
-    """Says in a sentence what several frontiers come to; empty for fewer than two.
+    """Sums up several frontiers in a sentence; empty for fewer than two.
 
     Args:
         named: The frontiers with their titles.
@@ -134,10 +130,10 @@ _TOLD: tuple[Need, ...] = ("fewer", "as many", "more")
 
 
 def notes(one: Frontier) -> list[str]:
-    """Returns what could not be compared, failed or is not comparable, a sentence each."""
+    """Returns a sentence each on what could not be compared and on failed runs."""
     said = []
     for axis, far in one.apart.items():
-        # Times are other by orders of magnitude as a rule, and of circuits only circuits have any.
+        # Times usually differ by orders of magnitude, and only circuits have circuit evaluations.
         if far and axis in ("parameters", "n_train", "fit_seconds"):
             said.append(
                 f"Not compared by {AXES[axis]}, because their range overlaps too little with the "
@@ -145,10 +141,12 @@ def notes(one: Frontier) -> list[str]:
             )
     if one.failed:
         is_are = "is" if one.failed == 1 else "are"
-        said.append(f"{words.counted(one.failed, 'run')} failed and {is_are} in no mean.")
+        said.append(
+            f"{words.counted(one.failed, 'run')} failed and {is_are} left out of all means."
+        )
     if not one.timed:
         said.append(
-            "Nothing is said of seconds of training: for that, each size needs a run that was "
+            "Seconds of training are not compared: that needs, for each size, a run that was "
             "trained by fit and had the machine to itself (option --timing)."
         )
     return said
@@ -181,7 +179,7 @@ _SAID: Mapping[Need, str] = {"not reached": "neither reaches it"}
 
 
 def described(front: Front, axis: str, metric: str) -> str:
-    """Returns a front in words, for those who don't see it: "Hybrid 60.0 % at 20 parameters"."""
+    """Returns a front in words, for readers who can't see it: "Hybrid 60.0 % at 20 parameters"."""
     first, last = (
         f"{words.level(front.best[place], metric)} at {cost(axis, front.costs[place])}"
         for place in (0, -1)
@@ -211,7 +209,7 @@ def _cost(reach: Reach) -> str:
 
 
 def _ends(reach: Reach) -> str:
-    """Returns the interval: "[20, 40]", "[20, never]"; empty where there is none."""
+    """Returns the interval: "[20, 40]", "[20, never]"; empty if there is none."""
     if math.isnan(reach.low):
         return ""
     ends = ("never" if math.isinf(end) else words.count(end) for end in (reach.low, reach.high))

@@ -1,4 +1,4 @@
-"""Draws the Pareto fronts of the page: contenders differ in shape and dashes, too."""
+"""Draws the page's Pareto fronts; contenders differ in shape and dashes, not only in colour."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from qkeras_hybrid.bench.statistics import Frontier
 
 
 def frontier(title: str, one: Frontier, axis: str, contenders: Sequence[str]) -> str:
-    """Draws the Pareto fronts of a frontier against one cost, each a step up to its best.
+    """Draws the Pareto fronts of a frontier against one cost, as step functions.
 
-    Contenders differ in shape and dashes too, not in colour alone.
+    Contenders differ in shape and dashes, not only in colour.
     """
     shown = one.fronts.get(axis, ())
     if not shown:
@@ -96,12 +96,12 @@ def key(contender: str, contenders: Sequence[str]) -> str:
 
 
 def drawn(place: int) -> str:
-    """Returns the shape of a contender by its place: of the eighth on, a disc."""
+    """Returns the shape of a contender by its place; from the eighth on, a disc."""
     return f'<path d="{_SHAPES[place]}"/>' if place < len(_SHAPES) else '<circle r="4"/>'
 
 
 def shape(x: float, y: float, place: int, tip: str) -> str:
-    """Draws a mark of a contender's shape that tells what it is."""
+    """Draws a mark of a contender's shape with a tooltip."""
     said = f"<title>{html.escape(tip)}</title>"
     where = f'transform="translate({drawing.number(x)} {drawing.number(y)})"'
     return f'<g class="mark" tabindex="0" role="img" {where}>{said}{drawn(place)}</g>'

@@ -23,7 +23,7 @@ def page(content: Content) -> str:
     """Returns the page as HTML.
 
     Args:
-        content: What the report holds.
+        content: The contents of the report.
     """
     here = importlib.resources.files("qkeras_hybrid.bench.report")
     texts = {
@@ -55,5 +55,5 @@ def page(content: Content) -> str:
 
 
 def _value(number: float | None) -> str:
-    """Returns what a column is sorted by; empty where there is no number, which sorts last."""
+    """Returns the sort key of a cell; empty if it has no number, which sorts last."""
     return "" if number is None or math.isnan(number) else repr(float(number))

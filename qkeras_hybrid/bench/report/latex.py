@@ -25,7 +25,7 @@ def tables(content: Content) -> str:
     """Returns a table of results and one of costs for each comparison, and one over data sets.
 
     Args:
-        content: What the report holds.
+        content: The contents of the report.
     """
     parts = ["% \\usepackage{booktabs} in the preamble. Every number comes from results.jsonl."]
     if content.aggregates:
@@ -77,7 +77,7 @@ def tables(content: Content) -> str:
 
 
 def escaped(text: str) -> str:
-    """Returns text in which LaTeX sees no commands."""
+    """Returns text with LaTeX's special characters escaped."""
     return "".join(_ESCAPES.get(character, character) for character in text)
 
 

@@ -1,4 +1,4 @@
-"""Writes the summary in Markdown, as a repository shows it."""
+"""Writes the summary in Markdown, for display in a repository."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def page(content: Content, figures: Sequence[Path] = ()) -> str:
     """Returns the summary as Markdown.
 
     Args:
-        content: What the report holds.
-        figures: Pictures in the folder `figures` beside the file, which it shows.
+        content: The contents of the report.
+        figures: The pictures to show, in the folder `figures` beside the file.
     """
     failed = f", {content.failed} failed" if content.failed else ""
     parts = [
@@ -64,7 +64,7 @@ def _frontiers(content: Content, figures: dict[str, Path]) -> list[str]:
 
 
 def frontier_text(title: str, one: Frontier) -> str:
-    """Returns what the picture of a frontier shows, for those who don't see it."""
+    """Returns a text for the picture of a frontier, for readers who can't see it."""
     fronts = one.fronts.get("parameters") or next(iter(one.fronts.values()))
     axis = next(axis for axis, those in one.fronts.items() if those is fronts)
     shown = "; ".join(frontiers.described(front, axis, one.metric) for front in fronts)
@@ -76,8 +76,9 @@ def _to_decide(content: Content) -> list[str]:
         return []
     return [
         "## Trained to decide, or in two stages",
-        "Each contender trained by a loss of decisions, against itself trained to predict costs "
-        "(mean squared error): two stages minus trained to decide, in hundredths, by seed.",
+        "Each contender trained with a decision loss, against the same contender trained to "
+        "predict costs (mean squared error): two stages minus trained to decide, in hundredths, "
+        "by seed.",
         table(*decided(content), left=3),
     ]
 
@@ -191,14 +192,14 @@ def interval(estimate: Estimate) -> str:
 
 
 def table(heads: Sequence[str], lines: Iterable[Sequence[str]], left: int = 1) -> str:
-    """Returns a table whose first columns stand left and the others right."""
+    """Returns a table with the first columns aligned left and the others right."""
     rules = ["---" if n < left else "---:" for n in range(len(heads))]
     rows = [heads, rules, *([escaped(cell) for cell in line] for line in lines)]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def escaped(text: str) -> str:
-    """Returns text without what Markdown would take for a mark."""
+    """Returns text with Markdown's special characters escaped."""
     for mark in "\\`*_|<>[]":
         text = text.replace(mark, f"\\{mark}")
     return " ".join(text.split())

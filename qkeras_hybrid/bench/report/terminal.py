@@ -1,4 +1,4 @@
-"""Shows one comparison as a table in the terminal and says in words what it means."""
+"""Shows one comparison as a table in the terminal, and states its meaning in words."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ else:
     rich_text = lazy_module("rich.text")
 
 STILL_FALLING = 0.05
-"""From which fall of the training loss in the last epoch a reader is told of it."""
+"""The fall of the training loss in the last epoch from which the reader is warned."""
 
 
 def table(rows: Sequence[Row], called: str = "") -> rich_table.Table:
-    """Makes the table of a comparison: one line a contender.
+    """Makes the table of a comparison: one line for each contender.
 
     Args:
         rows: The rows of one comparison.
@@ -82,7 +82,7 @@ def table(rows: Sequence[Row], called: str = "") -> rich_table.Table:
 
 
 def titles(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, str]:
-    """Returns what model and data of each comparison are called, apart where they differ.
+    """Returns the title of each comparison, with the arguments that tell it apart from others.
 
     Args:
         comparisons: Rows by comparison id.
@@ -91,12 +91,11 @@ def titles(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, str]:
 
 
 def frontier_table(one: Frontier, called: str = "") -> rich_table.Table:
-    """Makes the table of a frontier: one line a contender.
+    """Makes the table of a frontier: one line for each contender.
 
     Args:
         one: The frontier.
-        called: What tells it apart from others, see `frontiers.titles`; if empty, what it is called
-            by itself.
+        called: A title that tells it apart from others, see `frontiers.titles`; if empty, its own.
     """
     heads, lines = frontiers.table(one)
     made = rich_table.Table(
@@ -105,7 +104,7 @@ def frontier_table(one: Frontier, called: str = "") -> rich_table.Table:
             f"{counted(len(one.comparisons), 'comparison')}, {counted(one.seeds, 'seed')}",
             "table.title",
         ),
-        caption="Of the best mean score up to a size: mean and 95 % bootstrap interval over seeds",
+        caption="The best mean score up to a size: mean and 95 % bootstrap interval over seeds",
         box=rich_box.SIMPLE_HEAD,
         show_edge=False,
         pad_edge=False,
@@ -121,7 +120,7 @@ def frontier_table(one: Frontier, called: str = "") -> rich_table.Table:
 
 
 def notes(rows: Sequence[Row]) -> list[str]:
-    """Returns what a reader of the table has to know besides: networks, mismatches, failures.
+    """Returns notes on the table: networks, mismatches, failures.
 
     Args:
         rows: The rows of one comparison.
@@ -159,7 +158,7 @@ def executions(rows: Sequence[Row]) -> list[str]:
 
 
 def flags(rows: Sequence[Row]) -> list[str]:
-    """Returns what makes a comparison less than it seems: twins, mismatches, failures, leaks.
+    """Returns a comparison's weaknesses: identical networks, mismatches, failures, leaks.
 
     Args:
         rows: The rows of one comparison.
@@ -167,7 +166,7 @@ def flags(rows: Sequence[Row]) -> list[str]:
     summaries = summarize(rows)
     views = views_sentence(rows[0].data)
     said = [views] if views else []
-    # An empty search space, as where the references alone are tuned, leaves sizes as they are.
+    # An empty search space, as when only the references are tuned, leaves sizes unchanged.
     tuned = any((row.tuning or {}).get("trials") for row in rows if row.contender == "hybrid")
     twins: dict[str, str] = {}
     for summary in summaries:
@@ -175,15 +174,14 @@ def flags(rows: Sequence[Row]) -> list[str]:
         if summary.network and twin != summary.contender and twin != "hybrid":
             said.append(
                 f"{label(twin)} and {label(summary.contender)} are the same network here; they "
-                "differ in their first weights only."
+                "differ only in their initial weights."
             )
         mismatch = summary.parameter_mismatch
         if "same_parameters" in summary.contender and mismatch is not None and abs(mismatch) > 0.05:
             share = f"{100 * abs(mismatch):.1f} % {'more' if mismatch > 0 else 'fewer'}"
             said.append(
-                f"Tuning chose sizes that are not within 5 % of each other: "
-                f"{label(summary.contender)} has {share} parameters than the hybrid in the seed "
-                "in which they differ most."
+                f"Tuning chose sizes that differ by more than 5 %: {label(summary.contender)} has "
+                f"up to {share} parameters than the hybrid, depending on the seed."
                 if tuned
                 else f"No Dense network with one or two hidden layers comes within 5 % of the "
                 f"hybrid's parameters: {label(summary.contender)} has {share}."
@@ -191,7 +189,7 @@ def flags(rows: Sequence[Row]) -> list[str]:
         if summary.suspicious:
             said.append(
                 f"{label(summary.contender)}: the test score equals the train score in every "
-                "seed. Either the task is solved outright, or test samples leak into training."
+                "seed. Either the task is solved completely, or test samples leak into training."
             )
     failed = [row for row in latest(rows).values() if not succeeded(row)]
     if failed:
@@ -216,15 +214,15 @@ def flags(rows: Sequence[Row]) -> list[str]:
     if beside:
         said.append(
             f"{counted(beside, 'run')} of {len(latest(rows))} had other runs beside "
-            f"{'it' if beside == 1 else 'them'}: their seconds don't compare."
+            f"{'it' if beside == 1 else 'them'}: their seconds are not comparable."
         )
     return said
 
 
 def unfinished(rows: Sequence[Row]) -> str:
-    """Returns a sentence on contenders whose loss still fell at the end; empty if none did.
+    """Returns a sentence on contenders whose loss was still falling at the end; empty if none.
 
-    Where validation ended the training, that the training loss fell says nothing.
+    If validation ended the training, a falling training loss means nothing.
 
     Args:
         rows: The rows of one comparison.
@@ -239,16 +237,16 @@ def unfinished(rows: Sequence[Row]) -> str:
     if not falling:
         return ""
     return (
-        f"Training losses still fell in the last epoch ({falling}): more epochs may change "
-        "the picture."
+        f"Training losses still fell in the last epoch ({falling}): more epochs may change the "
+        "result."
     )
 
 
 def verdict(rows: Sequence[Row]) -> str:
-    """Says in plain words what the rows show of the hybrid, and what they leave open.
+    """States in plain words what the rows show about the hybrid, and what they leave open.
 
-    The first line is the sentence of `qkeras_hybrid.bench.report.verdicts.judge`, as `run` and
-    `report` say it too.
+    The first line is the sentence of `qkeras_hybrid.bench.report.verdicts.judge`, the same as in
+    `run` and `report`; its details follow, a line for each contender.
 
     Args:
         rows: The rows of one comparison.
@@ -261,4 +259,5 @@ def verdict(rows: Sequence[Row]) -> str:
         "nothing about other circuits, sizes or data, and since the splits of the seeds share "
         "samples, the intervals are too narrow for new data."
     )
-    return "\n".join(filter(None, [judged.sentence, unfinished(rows), caveat]))
+    details = [f"- {line}" for line in judged.details]
+    return "\n".join(filter(None, [judged.sentence, *details, unfinished(rows), caveat]))

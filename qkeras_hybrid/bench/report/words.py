@@ -1,4 +1,4 @@
-"""How names and numbers read, the same in the terminal, the page and the tables."""
+"""Names and numbers in words, the same in the terminal, the page and the tables."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ COST_HEADS = {
     "inference_seconds_1": "inference, batch 1",
     "inference_seconds_256": "inference, batch 256",
     "peak_memory_bytes": "peak memory",
-    "circuit_evaluations_per_step": "circuit evaluations a step",
-    "circuit_evaluations_total": "circuit evaluations in all",
-    "shots_total": "shots in all",
+    "circuit_evaluations_per_step": "circuit evaluations per step",
+    "circuit_evaluations_total": "circuit evaluations in total",
+    "shots_total": "shots in total",
 }
-"""What the columns of a table of costs are called."""
+"""The column heads of a table of costs."""
 
 _LABELS = {"mlp": "MLP", "rbf_svc": "RBF-SVC", "qsvc": "QSVC"}
 
 
 def label(contender: str) -> str:
-    """Returns a contender's name as people read it: `"dense_same_width"`, "Dense same width"."""
+    """Returns a contender's name for readers: `"dense_same_width"`, "Dense same width"."""
     return _LABELS.get(contender, contender.replace("_", " ").capitalize())
 
 
 def measured(
     model: str, metric: str, *, tuned: bool = False, execution: str = "", loss: str = ""
 ) -> str:
-    """Returns a model's name with what sets its scores apart: "pqc_dense, R², tuned".
+    """Returns a model's name with what distinguishes its scores: "pqc_dense, R², tuned".
 
-    Accuracy, fixed settings and circuits without shots and noise go unsaid.
+    Accuracy, fixed settings and circuits without shots and noise are not mentioned.
     """
     said = [model, *([] if metric == "accuracy" else [metric_of(metric).label])]
     apart = [loss, "tuned" if tuned else "", execution]
@@ -47,15 +47,15 @@ def measured(
 
 
 def measured_of(one: Aggregate) -> str:
-    """Returns the same of what is said over data sets."""
+    """Returns the same for an aggregate over data sets."""
     return measured(one.model, one.metric, tuned=one.tuned, execution=one.execution, loss=one.loss)
 
 
 def minus(metrics: Iterable[str]) -> str:
-    """Returns what is subtracted from what in a difference, so that the hybrid is better above 0.
+    """Returns the direction of differences in words; above 0 the hybrid is better.
 
     Args:
-        metrics: What the scores are of all that is spoken of.
+        metrics: The metrics of all scores in question.
     """
     kinds = [metric_of(name) for name in dict.fromkeys(metrics)]
     lower = [kind.label for kind in kinds if kind.lower_is_better]
@@ -67,7 +67,7 @@ def minus(metrics: Iterable[str]) -> str:
 
 
 def execution_sentence(table: Mapping[str, Any] | None) -> str:
-    """Returns a sentence on the noise and the shots of scores; empty where there is nothing to say.
+    """Returns a sentence on the noise and shots of scores; empty if there are none.
 
     Args:
         table: See `qkeras_hybrid.bench.execution.normalized`; None for nothing.
@@ -86,11 +86,11 @@ def execution_sentence(table: Mapping[str, Any] | None) -> str:
         return f"The circuits were trained and scored{on}."
     if table.get("noisy_training"):
         return f"The circuits were trained and scored{on} {', '.join(how)}."
-    return f"The circuits were scored{on} {', '.join(how)}; they were trained{on} without that."
+    return f"The circuits were scored{on} {', '.join(how)}; they were trained{on} without these."
 
 
 def views_sentence(data: Mapping[str, Any]) -> str:
-    """Returns a sentence on data of which contenders have two views; empty for other data.
+    """Returns a sentence on data of which contenders got two views; empty for other data.
 
     Args:
         data: The table of the data, as in a row.
@@ -99,8 +99,8 @@ def views_sentence(data: Mapping[str, Any]) -> str:
         return ""
     copies = f", from {data['shots']} copies of each" if data.get("shots") else ""
     return (
-        "Contenders that compute circuits took states; all others took what a lab reports of the "
-        f"same samples ({data['lab']}{copies})."
+        "Contenders that compute circuits took states; all others took a lab's report of the same "
+        f"samples ({data['lab']}{copies})."
     )
 
 
@@ -192,17 +192,17 @@ def _digits(value: float) -> str:
 def names(
     comparisons: Mapping[str, Sequence[Row]], *, losses: bool = True
 ) -> dict[str, tuple[str, str]]:
-    """Returns what the model and the data of each comparison are called.
+    """Returns the names of each comparison's model and data.
 
     Args:
         comparisons: Rows by comparison id.
-        losses: Whether the loss is said too.
+        losses: Whether to add the loss.
 
     Returns:
-        Such as `("pqc_dense", "iris")`; with the arguments in which models or data of the same
-        name differ, as in `("pqc_dense (n_qubits 4)", "iris")`. What else tells comparisons
-        apart (training, Keras backend) stands after the data, and "tuned" where only some are. How
-        circuits were computed and the loss always stand there, if anything was said of them.
+        Names such as `("pqc_dense", "iris")`, or with the arguments in which models or data of the
+        same name differ, `("pqc_dense (n_qubits 4)", "iris")`. Other differences (training, Keras
+        backend) come after the data, as does "tuned" if only some are. The way circuits were
+        computed and the loss are always added, if the rows name them.
     """
     ones = {name: rows[0] for name, rows in comparisons.items()}
     models = _named((name, one.model) for name, one in ones.items())

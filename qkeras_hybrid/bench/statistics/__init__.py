@@ -18,6 +18,7 @@ References:
 from __future__ import annotations
 
 from qkeras_hybrid.bench.statistics.axes import Sweep, sweeps
+from qkeras_hybrid.bench.statistics.contests import LEVEL, LEVELS, Contest, Need, Reach
 from qkeras_hybrid.bench.statistics.curves import (
     Curve,
     TimeToScore,
@@ -25,15 +26,7 @@ from qkeras_hybrid.bench.statistics.curves import (
     learning_curves,
     time_to_score,
 )
-from qkeras_hybrid.bench.statistics.frontiers import (
-    LEVEL,
-    LEVELS,
-    Contest,
-    Frontier,
-    Need,
-    Reach,
-    frontiers,
-)
+from qkeras_hybrid.bench.statistics.frontiers import Frontier, frontiers
 from qkeras_hybrid.bench.statistics.fronts import NEAR, Front, Point
 from qkeras_hybrid.bench.statistics.inference import (
     ALPHA,

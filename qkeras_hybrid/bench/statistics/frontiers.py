@@ -12,23 +12,15 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Literal
 
 import numpy as np
 
-from qkeras_hybrid.bench.execution import WITH_CIRCUITS
 from qkeras_hybrid.bench.metrics import metric_of
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import fronts
-from qkeras_hybrid.bench.statistics.fronts import Array, Front, Needed, Scores
-from qkeras_hybrid.bench.statistics.inference import ALPHA, MIN_PAIRS
+from qkeras_hybrid.bench.statistics.contests import ONE_SIZE, Contest, Reach, needs
+from qkeras_hybrid.bench.statistics.fronts import Front, Scores
 from qkeras_hybrid.bench.statistics.rows import by_contender, comparisons, is_tuned, succeeded
-
-LEVELS = (0.9, 0.95, 0.99)
-"""The shares of the best score whose cost is told."""
-
-LEVEL = 0.95
-"""The one of them by which contenders are judged."""
 
 AXES: Mapping[str, Callable[[Row], float | None]] = {
     "parameters": lambda row: row.parameters,
@@ -37,55 +29,6 @@ AXES: Mapping[str, Callable[[Row], float | None]] = {
     "circuit_evaluations_total": lambda row: row.cost.get("circuit_evaluations_total"),
 }
 """What scores are held against, by name, and where a row has it."""
-
-ONE_SIZE = frozenset({"linear_model"})
-"""The contenders that can have no other size: they are compared wherever that lies."""
-
-Need = Literal["fewer", "as many", "more", "can't be told", "too few seeds", "not reached"]
-"""Which parameters the hybrid needs, against another contender."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Reach:
-    """The least number of parameters with which a contender reaches a share of the best score.
-
-    Attributes:
-        level: The share.
-        target: The score.
-        cost: The parameters of the smallest size that reaches it; infinite if none does.
-        low: The lower end of the bootstrap interval; NaN of fewer than two seeds.
-        high: The upper end; infinite where too many resamples don't reach it.
-    """
-
-    level: float
-    target: float
-    cost: float
-    low: float
-    high: float
-
-
-@dataclasses.dataclass(frozen=True)
-class Contest:
-    """The parameters that the hybrid needs against those of another, at `LEVEL` of the best score.
-
-    Attributes:
-        contender: The other.
-        ratio: The hybrid's parameters over the other's; NaN if neither reaches it.
-        low: The lower end of the bootstrap interval; 0 where smaller sizes of the hybrid may do.
-        high: The upper end; infinite where smaller sizes of the other may do.
-        need: What it comes to.
-        seeds: The least number of seeds that a size of the hybrid or the other has a score of.
-        at_smallest: Of the hybrid and those it is held against, whose smallest size that was run
-            already reaches it, so that nobody knows whether a smaller one would.
-    """
-
-    contender: str
-    ratio: float
-    low: float
-    high: float
-    need: Need
-    seeds: int
-    at_smallest: tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -110,8 +53,8 @@ class Frontier:
         reaches: For each of these the parameters to reach each of `LEVELS`; empty if the best
             score is not over 0.
         contests: The hybrid against each of these.
-        thriftiest: The hybrid against the classical one that needs the fewest parameters, which is
-            looked for anew in each resample; None without a classical one.
+        thriftiest: The hybrid against the classical one that needs the fewest parameters; None
+            without a classical one.
         timed: Whether each contender has a run at each size whose seconds compare; else nothing
             is held against seconds.
         failed: How many runs failed.
@@ -195,7 +138,7 @@ def _frontier(ids: Sequence[str], rows: list[Row]) -> Frontier:
             drawn_fronts[axis] = tuple(
                 fronts.front(name, its, drawn, sign) for name, its in found.items()
             )
-    best_contender, best, reaches, contests, thriftiest = _needs(compared, drawn, sign)
+    best_contender, best, reaches, contests, thriftiest = needs(compared, drawn, sign)
     return Frontier(
         like=_like(good[0]),
         comparisons=tuple(ids),
@@ -272,78 +215,3 @@ def _comparable(
         else:
             apart.append((name, float(its.costs.min()), float(its.costs.max())))
     return kept, tuple(apart)
-
-
-def _needs(
-    compared: Mapping[str, Scores], drawn: Array, sign: int
-) -> tuple[str, float, dict[str, tuple[Reach, ...]], dict[str, Contest], Contest | None]:
-    if not compared:
-        return "", math.nan, {}, {}, None
-    resampled = {name: fronts.means(its.values, drawn) for name, its in compared.items()}
-    best_contender, best = fronts.best_of(resampled, sign)
-    if not best[0] > 0:
-        return best_contender, float(best[0]), {}, {}, None
-
-    def costs(level: float) -> dict[str, Array]:
-        target = best * level**sign
-        return {
-            name: fronts.reached(its, resampled[name], target, sign)
-            for name, its in compared.items()
-        }
-
-    reaches: dict[str, tuple[Reach, ...]] = {name: () for name in compared}
-    for level in LEVELS:
-        for name, cost in costs(level).items():
-            ends = [math.nan, math.nan]
-            if _n_seeds([compared[name]]) > 1:
-                ends = [float(fronts.quantile(cost[1:], q)) for q in (ALPHA / 2, 1 - ALPHA / 2)]
-            reach = Reach(level, float(best[0] * level**sign), float(cost[0]), *ends)
-            reaches[name] = (*reaches[name], reach)
-    at = {
-        name: Needed.of(cost, None if name in ONE_SIZE else compared[name].costs)
-        for name, cost in costs(LEVEL).items()
-    }
-    if "hybrid" not in at:
-        return best_contender, float(best[0]), reaches, {}, None
-
-    def contest(name: str, against: Sequence[str], alpha: float) -> Contest:
-        ours, theirs = at["hybrid"], Needed.any_of([at[one] for one in against])
-        both = ["hybrid", *against]
-        n_seeds = _n_seeds([compared[one] for one in both])
-        need, ratio, low, high = _need(ours, theirs, n_seeds, alpha)
-        at_smallest = tuple(one for one in both if at[one].smallest[0])
-        return Contest(name, ratio, low, high, need, n_seeds, at_smallest)
-
-    others = [name for name in at if name != "hybrid"]
-    contests = {name: contest(name, [name], ALPHA / len(others)) for name in others}
-    classical = [name for name in others if name not in WITH_CIRCUITS]
-    thriftiest = None
-    if classical:
-        # Of several that need as many, the first.
-        name = min(classical, key=lambda one: at[one].costs[0])
-        thriftiest = contest(name, classical, ALPHA)
-    return best_contender, float(best[0]), reaches, contests, thriftiest
-
-
-def _n_seeds(several: Iterable[Scores]) -> int:
-    """Returns the least number of seeds that a size has a score of."""
-    return min(int(np.isfinite(its.values).sum(axis=1).min()) for its in several)
-
-
-def _need(
-    ours: Needed, theirs: Needed, n_seeds: int, alpha: float
-) -> tuple[Need, float, float, float]:
-    """Returns which it needs, with the ratio and its interval."""
-    ratio, low, high = fronts.ratio_interval(ours, theirs, alpha)
-    need: Need = "can't be told"
-    if n_seeds < MIN_PAIRS:
-        need = "too few seeds"
-    elif math.isnan(ratio):
-        need = "not reached"
-    elif fronts.as_many(ours, theirs, alpha):
-        need = "as many"
-    elif high < 1:
-        need = "fewer"
-    elif low > 1:
-        need = "more"
-    return need, ratio, low, high

@@ -1,0 +1,67 @@
+"""The global state of random numbers, put back after it was set for a while."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import random
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import keras
+import numpy as np
+
+_OF_KERAS = ("global_random_seed", "global_seed_generator")
+
+
+@contextlib.contextmanager
+def kept_seeds() -> Iterator[None]:
+    """Keeps the global state of random numbers: what is drawn and seeded inside changes none of it.
+
+    That is what `keras.utils.set_random_seed` sets: the states of Python, NumPy, Keras, PyTorch if
+    it is the backend, and TensorFlow if it is loaded.
+    """
+    state = _keras_state()
+    kept = {name: state.get_global_attribute(name) for name in _OF_KERAS}
+    of_python, of_numpy = random.getstate(), np.random.get_state()
+    of_tensorflow = _tensorflow_state()
+    try:
+        with _torch_state():
+            yield
+    finally:
+        random.setstate(of_python)
+        np.random.set_state(of_numpy)
+        for name, value in kept.items():
+            state.set_global_attribute(name, value)
+        if of_tensorflow is not None:
+            context, seed, generator = of_tensorflow
+            context._set_global_seed(seed)
+            if generator is not None:
+                context._rng = generator
+
+
+def _keras_state() -> Any:
+    return importlib.import_module("keras.src.backend.common.global_state")
+
+
+def _torch_state() -> contextlib.AbstractContextManager[None]:
+    if keras.backend.backend() != "torch":
+        return contextlib.nullcontext()
+    import torch
+
+    forked: contextlib.AbstractContextManager[None] = torch.random.fork_rng()
+    return forked
+
+
+def _tensorflow_state() -> tuple[Any, Any, Any] | None:
+    """Returns TensorFlow's context, its global seed and what draws the seeds of operations.
+
+    TensorFlow's public interface sets a seed and does not tell it.
+    """
+    if "tensorflow" not in sys.modules:
+        return None
+    context = importlib.import_module("tensorflow.python.eager.context").context()
+    if not hasattr(context, "_set_global_seed"):
+        return None
+    return context, context._seed, getattr(context, "_rng", None)

@@ -1,0 +1,80 @@
+"""Says what an intervention test comes to beside the comparison of the same hybrid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from qkeras_hybrid.bench.report import words
+from qkeras_hybrid.bench.report.verdicts import judge
+from qkeras_hybrid.bench.row import Row
+from qkeras_hybrid.bench.statistics import Contrast
+from qkeras_hybrid.interventions import InterventionTest
+
+Gain = Literal["a gain", "no gain", "nothing yet"]
+"""What a comparison sees of a hybrid, against networks without circuits."""
+
+
+def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> str:
+    """Returns the scores and all verdicts, and explains where they differ.
+
+    Args:
+        found: The test.
+        rows: The rows of the comparison.
+        seed: Of the hybrid that was tested.
+    """
+    verdict = judge(rows)
+    gain = _gain(verdict.contrasts, verdict.margin)
+    runs = words.counted(len(found.outcome("retrained", "kept").scores), "time")
+    as_trained, retrained, together = found.sentences
+    noise = " The test scores without shots and noise." if rows[0].execution else ""
+    return "\n".join(
+        [
+            f"Interventions in the hybrid of seed {seed}, retrained {runs} each:",
+            "",
+            found.table(),
+            "",
+            f"Side by side: the comparison sees {gain}; as trained, the circuits are "
+            f"{_SAID.get(found.as_trained, found.as_trained)}; retrained, they are "
+            f"{_SAID.get(found.retrained, found.retrained)}.{noise}",
+            f"Comparison: {verdict.sentence}",
+            as_trained,
+            retrained,
+            f"As trained and retrained: {together}",
+            f"Comparison and retrained: {_explained(gain, found.retrained)}",
+        ]
+    )
+
+
+_SAID = {"leans": "used", "idle": "not used", "too short": "not known (too short a training)"}
+
+
+def _gain(contrasts: Sequence[Contrast], margin: float) -> Gain:
+    outcomes = [contrast.outcome for contrast in contrasts]
+    # A difference that is sure, and too small to count.
+    small = [one.outcome == "better" and one.difference.within(margin) for one in contrasts]
+    if "worse" in outcomes or "equivalent" in outcomes or any(small):
+        return "no gain"
+    return "a gain" if outcomes and set(outcomes) == {"better"} else "nothing yet"
+
+
+def _explained(gain: Gain, retrained: str) -> str:
+    match (gain, retrained):
+        case ("a gain", "needed"):
+            return "Both agree: the hybrid is ahead, and falls back without its circuits."
+        case ("no gain", "not needed"):
+            return "Both agree: nothing is lost without circuits."
+        case ("a gain", "not needed"):
+            return (
+                "They disagree: the hybrid is ahead of the other networks, but as good with a "
+                "constant in place of its circuits. The gain is that of its other layers."
+            )
+        case ("no gain", "needed"):
+            return (
+                "They disagree: this network is worse without its circuits, and another network "
+                "without any does as well or better. It was built around its circuits and needs "
+                "them; the task does not."
+            )
+    if gain == "nothing yet":
+        return "How they compare can't be told: the comparison is undecided or has too few seeds."
+    return "How they compare can't be told: the retrained networks don't tell."
