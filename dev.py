@@ -1,16 +1,21 @@
 #!/usr/bin/env python3
-"""Sets everything up, then runs the main job or the tests.
+"""Sets everything up, then runs the main job or the tests; or begins something new.
 
     python3 dev.py compare [options of qkeras-hybrid compare]
     python3 dev.py test [--slow] [options of pytest]
     python3 dev.py test --newest [options of pytest]
+    python3 dev.py new encoding|ansatz|engine|layer|dataset NAME
 
-Works with the virtual environment that is active, else with `.venv` beside this file, which it
-makes. Installs the package there, editable, unless what it was installed from is unchanged.
+Uses the active virtual environment, or else `.venv` beside this file, which it creates if needed.
+Installs the package there in editable mode, unless nothing has changed since the last installation.
 
 With `--newest`, the contracts of layers and engines are tested in an environment of their own,
-`.venv-newest`: the newest supported Python that is found, the newest TensorFlow, Cirq, Keras and
-JAX, no TensorFlow Quantum, and the package as a user gets it, as a wheel.
+`.venv-newest`: with the newest supported Python on this machine, the newest TensorFlow, Cirq, Keras
+and JAX, without TensorFlow Quantum, and with the package installed from a wheel, as users get it.
+
+`new` needs no environment. It writes a small working module, its test and its documentation page,
+and adds its name to the registry, tables and lists; all checks pass then. NAME is in lower case,
+with underscores.
 """
 
 from __future__ import annotations
@@ -31,7 +36,7 @@ VENV = ROOT / ".venv"
 VENV_NEWEST = ROOT / ".venv-newest"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 
-# What each job needs beside the package: names of its extras in setup.cfg.
+# What each job needs in addition to the package: names of its extras in setup.cfg.
 JOBS: dict[str, frozenset[str]] = {
     "compare": frozenset({"tensorflow", "tfq"}),
     "test": frozenset({"docs", "export", "jax", "openvino", "tensorflow", "test", "tfq", "torch"}),
@@ -48,27 +53,27 @@ CONTRACTS = (
     *("tests/test_optional_packages.py", "tests/test_security.py", "tests/test_exporting.py"),
 )
 
-# An installation depends on these; Python modules are used where they lie.
+# An editable installation depends on these files; Python modules are used in place.
 INSTALLED_FROM = (
     *("setup.cfg", "pyproject.toml", "setup.py", "dev.py"),
     *("qkeras_hybrid/**/*.cc", "qkeras_hybrid/**/*.h"),
 )
-# A wheel, on these too.
+# A wheel depends on these too.
 PACKAGED = (
     *("qkeras_hybrid_launcher.py", "qkeras_hybrid/**/*.py", "qkeras_hybrid/cli/*.json"),
     *("qkeras_hybrid/annealing/qaoa/*.json", "qkeras_hybrid/datasets/*.csv"),
     *(f"qkeras_hybrid/bench/**/*.{ending}" for ending in ("css", "html", "js", "toml")),
 )
 
-# What TensorFlow Quantum asks of the others, where it is built for. Said at once, because pip finds
-# it out by trying one version after the other, for many minutes.
+# What TensorFlow Quantum requires of other packages, where a build of it exists. Stated up front,
+# because pip would spend many minutes trying one version after the other.
 TFQ_IS_BUILT = (
     'platform_system == "Linux" and platform_machine == "x86_64" and python_version < "3.13"'
 )
 TFQ_NEEDS = {
     "tensorflow": ("tensorflow==2.18.*", "cirq-core==1.5.*"),
     "jax": ("jax<0.6",),
-    # Later ones need a newer protobuf than TensorFlow 2.18 takes.
+    # Later versions need a newer protobuf than TensorFlow 2.18 allows.
     "export": ("onnx<1.23",),
     "test": ("cirq-google==1.5.*", "cirq-ionq==1.5.*"),
 }
@@ -82,8 +87,11 @@ MOST_TEST_PROCESSES = 4
 
 
 def main(arguments: list[str]) -> int:
-    """Runs the job that the first argument names with the rest, and returns its exit status."""
-    if not arguments or arguments[0] not in JOBS:
+    """Runs the job that the first argument names on the rest, and returns its exit status."""
+    if arguments[:1] in (["--help"], ["-h"]):
+        print((__doc__ or "").rstrip())
+        return 0
+    if not arguments or arguments[0] not in {*JOBS, "new"}:
         return _refuse(__doc__ or "")
     if sys.version_info[:2] not in SUPPORTED:
         return _refuse(
@@ -91,6 +99,10 @@ def main(arguments: list[str]) -> int:
             f"{platform.python_version()} ({sys.executable}); run dev.py with one of those."
         )
     job, *rest = arguments
+    if job == "new":
+        import dev_new  # not at the top: an older Python shall come as far as the lines above
+
+        return dev_new.main(rest)
     newest = job == "test" and "--newest" in rest
     try:
         if newest:
@@ -100,7 +112,7 @@ def main(arguments: list[str]) -> int:
             python = find_environment()
             set_up(python, JOBS[job])
     except subprocess.CalledProcessError as error:
-        # Whether pip failed, with the reason above, or was killed, with none.
+        # Either pip failed, and printed the reason above, or it was killed, and printed none.
         return _refuse(f"Setting up failed. {error}")
     if newest:
         return test_newest(python, [word for word in rest if word != "--newest"])
@@ -108,7 +120,7 @@ def main(arguments: list[str]) -> int:
 
 
 def find_environment() -> Path:
-    """Returns the Python of the active virtual environment, else of `.venv`, made if missing."""
+    """Returns the Python of the active virtual environment, or of `.venv`, created if missing."""
     if sys.prefix != sys.base_prefix:
         return Path(sys.executable)
     active = os.environ.get("VIRTUAL_ENV")
@@ -120,14 +132,14 @@ def find_environment() -> Path:
 
 
 def find_newest_environment() -> Path:
-    """Returns the Python of `.venv-newest`, made if missing with the newest Python there is."""
+    """Returns the Python of `.venv-newest`, created with the newest Python if missing."""
     if not _python_in(VENV_NEWEST).exists():
         _make(VENV_NEWEST, newest_python())
     return _python_in(VENV_NEWEST)
 
 
 def newest_python() -> Path:
-    """Returns a Python of the newest supported version, or else the one that runs this."""
+    """Returns a Python of the newest supported version, or else the running one."""
     version = ".".join(map(str, SUPPORTED[-1]))
     pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     named = shutil.which(f"python{version}")
@@ -141,7 +153,7 @@ def newest_python() -> Path:
 def version_of(python: Path) -> str | None:
     """Returns the minor version of a Python, or None if it does not run.
 
-    The commands that pyenv puts on PATH are there for versions that are not chosen, too.
+    pyenv puts commands on PATH also for versions that are not selected.
     """
     code = "import ensurepip, sys, venv; print('{}.{}'.format(*sys.version_info))"
     try:
@@ -156,19 +168,19 @@ def _python_in(environment: Path) -> Path:
 
 
 def _make(environment: Path, python: str | Path) -> None:
-    _say(f"Making the virtual environment {environment} ...")
-    # --clear: one that a Ctrl-C left half made is made anew.
+    _say(f"Creating the virtual environment {environment} ...")
+    # --clear: recreate an environment that a Ctrl-C left incomplete.
     _run(python, "-m", "venv", "--clear", environment)
 
 
 def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None:
-    """Installs the package and what the extras name, unless an earlier call has done just that.
+    """Installs the package and the extras, unless an earlier call already did.
 
     Args:
         python: The Python of the environment.
         extras: Names of extras in setup.cfg.
-        wheel: Whether to install a wheel, with the newest of all that it needs, in place of an
-            editable package.
+        wheel: Whether to install a wheel with the newest dependencies, instead of an editable
+            package.
     """
     scripts = python.parent
     stamp = scripts.parent / "qkeras_hybrid_setup.json"
@@ -181,14 +193,14 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
     if installed and before["fingerprint"] == digest and extras.issubset(before["extras"]):
         return
     extras = extras.union(before["extras"])
-    _say("Installing qkeras_hybrid and what it needs (once; takes a few minutes) ...")
+    _say("Installing qkeras_hybrid and its dependencies (once; takes a few minutes) ...")
     stamp.unlink(missing_ok=True)
     if (
         _status(python, "-c", "import pip", stderr=subprocess.DEVNULL) != 0
     ):  # as in environments that uv made
         _run(python, "-m", "ensurepip")
     pip = (python, "-m", "pip", "--disable-pip-version-check", "install")
-    # The build's needs go into the environment itself, where TensorFlow is wanted anyway: an
+    # The build requirements go into the environment itself, which needs TensorFlow anyway: an
     # isolated build would install it a second time.
     _install(*pip, *build_requirements())
     if "torch" in extras:
@@ -196,7 +208,7 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
     names = ",".join(sorted(extras))
     how = ("--upgrade", "--upgrade-strategy", "eager") if wheel else ("--editable",)
     if wheel:
-        # Modules that are gone would come back from there.
+        # Deleted modules would come back from there.
         shutil.rmtree(ROOT / "build", ignore_errors=True)
     needs = TFQ_NEEDS if "tfq" in extras else {}
     versions = [
@@ -208,7 +220,7 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
     _install(*pip, "--no-build-isolation", *how, f".[{names}]" if names else ".", *versions)
     if "tfq" in extras and _status(python, "-c", HAS_TFQ) != 0:
         _say(
-            "TensorFlow Quantum is not built for this Python and machine (only for Python 3.11 "
+            "TensorFlow Quantum has no build for this Python and machine (only for Python 3.11 "
             "and 3.12 on Linux x86-64): the tfq engine is left out."
         )
     stamp.write_text(
@@ -217,8 +229,8 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
 
 
 def fingerprint(python: Path, root: Path = ROOT, patterns: Iterable[str] = INSTALLED_FROM) -> str:
-    """Returns a digest of all that an installation depends on."""
-    # The compiler too: the native engine is left out where there is none, and not for good.
+    """Returns a digest of everything that an installation depends on."""
+    # The compiler too: without one the native engine is left out, until there is one.
     compilers = [os.environ.get("CXX"), shutil.which("g++"), shutil.which("clang++")]
     digest = hashlib.sha256(f"{root}\n{python}\n{compilers}\n".encode())
     for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
@@ -230,7 +242,8 @@ def fingerprint(python: Path, root: Path = ROOT, patterns: Iterable[str] = INSTA
 
 def build_requirements() -> list[str]:
     """Returns the requirements of the build, as pyproject.toml lists them."""
-    import tomllib  # not at the top: an older Python shall come as far as the line that says so
+    # not at the top, so that an older Python gets as far as the error about its version
+    import tomllib
 
     with open(ROOT / "pyproject.toml", "rb") as file:
         requirements: list[str] = tomllib.load(file)["build-system"]["requires"]
@@ -238,22 +251,22 @@ def build_requirements() -> list[str]:
 
 
 def _install_torch_for_cpu(pip: Iterable[str | Path]) -> None:
-    """Installs the build of PyTorch without CUDA, where there is one to be had."""
+    """Installs the build of PyTorch without CUDA, where one is available."""
     import configparser
 
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        return  # PyPI's build has no CUDA here, and the extra installs that.
+        return  # PyPI's build has no CUDA on this system, and the extra installs that one.
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     torch = setup["options.extras_require"]["torch"].strip() + "+cpu"
-    # Wherever pip is set to look. If it is not there, the extra brings the build with CUDA:
-    # larger, as good for the tests.
+    # pip looks wherever it is configured to. If it finds no such build, the extra installs the one
+    # with CUDA, which is larger but works as well for the tests.
     if _status(*pip, torch, stderr=subprocess.DEVNULL) != 0:
-        _say("No build of PyTorch for the CPU alone was found; installing the one with CUDA.")
+        _say("Found no CPU-only build of PyTorch; installing the one with CUDA.")
 
 
 def _install(*command: str | Path) -> None:
-    """Runs pip, and says every few seconds how far it is; shows all that it printed if it fails."""
+    """Runs pip and reports progress every few seconds; shows pip's whole output if it fails."""
     said, printed, packages = time.monotonic(), list[str](), 0
     with subprocess.Popen(
         [str(part) for part in command],
@@ -285,7 +298,7 @@ def compare(python: Path, arguments: list[str]) -> int:
 
 
 def test(python: Path, arguments: list[str]) -> int:
-    """Runs lint, format and type checks, then the tests; all of them, whichever fails."""
+    """Runs lint, format and type checks, then the tests, even if a check fails."""
     failed = [
         " ".join(check)
         for check in (("ruff", "check"), ("ruff", "format", "--check"), ("mypy",))
@@ -298,8 +311,8 @@ def test(python: Path, arguments: list[str]) -> int:
 
 
 def test_newest(python: Path, arguments: list[str]) -> int:
-    """Runs the contracts, or the tests that the arguments name, on the installed package."""
-    # Else Python would find the sources, in the current folder, before the wheel.
+    """Runs the contract tests, or the tests that the arguments name, on the installed package."""
+    # Otherwise Python would find the sources in the current folder before the wheel.
     os.environ.pop("PYTHONPATH", None)
     os.environ["PYTHONSAFEPATH"] = "1"
     named = any(word.startswith("tests/") for word in arguments)
@@ -307,7 +320,7 @@ def test_newest(python: Path, arguments: list[str]) -> int:
 
 
 def _pytest(python: Path, *arguments: str) -> int:
-    # One more than there are cores, because some tests wait for processes of their own.
+    # One more than there are cores, because some tests wait for subprocesses.
     processes = min((os.cpu_count() or 1) + 1, MOST_TEST_PROCESSES)
     return _status(python, "-m", "pytest", "-n", str(processes), *arguments)
 

@@ -1,8 +1,8 @@
-"""Starts the command line, at once and without TensorFlow's start-up messages.
+"""Starts the command line quickly and without TensorFlow's start-up messages.
 
-A module beside the package, because importing anything of the package imports Keras, and with it
-TensorFlow, which takes seconds and must find its log level set. Here the package stands for itself
-until a command uses it: `--help`, `--version` and `list` never do.
+This module is beside the package because importing any part of the package imports Keras and
+TensorFlow, which takes seconds and needs the log level to be set before. A placeholder stands for
+the package until a command uses it: `--help`, `--version` and `list` never do.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ PACKAGE = "qkeras_hybrid"
 
 
 class _Postponed(types.ModuleType):
-    """The package before it is imported: its modules can be imported past it.
+    """A placeholder for the package: its modules can be imported without running the package.
 
-    The first name that is asked of it imports it.
+    The first access to a name imports the package.
     """
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # what the import system looks for, such as `__wrapped__`
+        if name.startswith("__"):  # names that the import system looks up, such as `__wrapped__`
             raise AttributeError(name)
         self.__class__ = types.ModuleType  # type: ignore[assignment]
         spec = self.__spec__
@@ -40,7 +40,7 @@ class _Postponed(types.ModuleType):
 
 
 def postpone() -> None:
-    """Puts the package into `sys.modules` without running it, if it is not there."""
+    """Puts the package into `sys.modules` without running it, unless it is there already."""
     if PACKAGE in sys.modules:
         return
     spec = importlib.util.find_spec(PACKAGE)
@@ -55,8 +55,8 @@ def postpone() -> None:
 def stderr_muted() -> Iterator[None]:
     """Hides what C++ libraries write to the error stream while they load.
 
-    TensorFlow's log level does not reach what it says before its log is set up. Python's own
-    errors are not lost: they are raised.
+    TensorFlow's log level does not apply to messages before its log is set up. Python's own errors
+    are not lost: they are raised.
     """
     sys.stderr.flush()
     kept = os.dup(2)
@@ -70,7 +70,7 @@ def stderr_muted() -> Iterator[None]:
 
 
 def start_worker() -> None:
-    """Starts a process that trains for another: it says nothing while it loads the package."""
+    """Starts a worker process for training, which prints nothing while it loads the package."""
     with stderr_muted():
         workers = importlib.import_module(f"{PACKAGE}.bench.workers")
     workers.start_worker()
@@ -79,8 +79,8 @@ def start_worker() -> None:
 def serve_timings(connection: Any, names: Any) -> None:
     """Serves `qkeras-hybrid perf` in a process that has a Keras backend of its own.
 
-    It says nothing on the error stream, ever: Keras loads TensorFlow under every backend, at the
-    first `fit`. What goes wrong is an answer.
+    It never writes to the error stream, because Keras loads TensorFlow under every backend at the
+    first `fit`. Errors are sent back as answers.
 
     Args:
         connection: The process's end of a pipe; see `perf.workers`.
@@ -91,7 +91,7 @@ def serve_timings(connection: Any, names: Any) -> None:
             start_worker()
             workers = importlib.import_module(f"{PACKAGE}.perf.workers")
         except Exception as error:
-            # Such as a backend that is installed and does not load.
+            # For example a backend that is installed but does not load.
             connection.send((False, f"{type(error).__name__}: {error}"))
             return
         workers.serve(connection, names)

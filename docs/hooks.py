@@ -1,4 +1,4 @@
-"""Brings into the site what lies elsewhere, and sets formulas.
+"""Brings into the site what lies elsewhere, sets formulas, and lets drawings take its colours.
 
 Elsewhere lie the notebooks, and ONNX Runtime Web, which npm downloads once.
 """
@@ -26,6 +26,9 @@ from mkdocs.utils import get_relative_url
 
 FORMULA = re.compile(r"\$\$(.+?)\$\$|\$([^$\s](?:[^$]*?[^$\s])?)\$", re.DOTALL)
 VERBATIM = ("pre", "code", "script", "style", "math", "svg", "textarea")
+COPIED = "clipboard-copy-txt"  # the text of a notebook's cell, for its copy button
+DRAWING = "data:image/svg+xml;base64,"
+BADGE = re.compile(r"^https://(colab\.research\.google\.com|mybinder\.org)/.*\.svg$")
 NOTEBOOKS = Path(__file__).resolve().parent.parent / "notebooks"
 
 # What the page "Draw a digit" runs its models with: 14 MB, too much for the repository.
@@ -94,12 +97,26 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
 
 
 def on_page_content(html: str, **_: Any) -> str:
-    """Sets LaTeX as MathML, which browsers show without loading anything, and mends links."""
+    """Sets LaTeX as MathML, which browsers show without loading anything, and mends links.
+
+    Drawings become part of the page, so that `extra.css` gives them its colours.
+    """
     page = BeautifulSoup(html, "html.parser")
+    for image in page.find_all("img", src=re.compile(rf"^{re.escape(DRAWING)}")):
+        drawing = base64.b64decode(image["src"].removeprefix(DRAWING)).decode()
+        found = BeautifulSoup(drawing, "html.parser").find("svg")
+        assert found is not None and image.parent is not None
+        image.parent["class"] = ["jp-OutputArea-output"]  # else Jupyter's styles shrink it
+        image.replace_with(found)
     for link in page.find_all("a", href=re.compile(r"^[^/:]+\.ipynb")):
         link["href"] = link["href"].replace(".ipynb", ".html")  # one notebook to another
+    for link in page.find_all("a", href=re.compile(r"^\.\./docs/[^:]+\.md")):
+        link["href"] = link["href"].replace("../docs/", "../").replace(".md", ".html")  # to a page
+    for badge in page.find_all("img", src=BADGE):
+        badge.parent["class"] = "badge"
+        badge.replace_with(badge["alt"])  # the picture is on another host
     for text in list(page.find_all(string=FORMULA)):
-        if text.find_parent(VERBATIM) is None:
+        if text.find_parent(VERBATIM) is None and text.find_parent(class_=COPIED) is None:
             parts = BeautifulSoup(FORMULA.sub(_mathml, _escaped(text)), "html.parser")
             text.replace_with(*list(parts.contents))
     return str(page)

@@ -11,21 +11,44 @@
 # %% [markdown]
 # # Encoding data into quantum states
 #
-# A quantum circuit works on a *state*, not on a list of numbers. So the first thing any quantum
-# layer does is to turn the features of a sample into a state. This step is the *encoding*. It
-# decides what the rest of the layer can tell apart, and which functions of the features it can
-# compute at all. Here we draw every encoding of the package, look at the states it makes, and see
-# what it loses.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
 #
-# Four terms are all we need:
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/02_encoding_data.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/02_encoding_data.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# - A **qubit** is the unit a circuit works on. Its state is $a|0\rangle + b|1\rangle$, with two
-#   complex numbers, the **amplitudes** $a$ and $b$, where $|a|^2 + |b|^2 = 1$. The state of $n$
-#   qubits has $2^n$ amplitudes.
-# - A **gate** is one step of a circuit. It changes the state, and it can be undone.
+# **What it shows:** How features become a quantum state, drawn for every encoding, and what each
+# encoding loses or can compute.
+#
+# **Running time:** about a minute on two cores.
+#
+# A quantum circuit works on a *state*, not on a list of numbers. So a quantum layer first turns the
+# features of a sample into a state. This step is the *encoding*. It decides which samples the rest
+# of the layer can tell apart, and which functions of the features it can compute. Here we draw
+# every encoding of the package, look at the states it makes, and see what it loses.
+#
+# Five terms are all we need; the [glossary](../docs/glossary.md) has more:
+#
+# - A **qubit** is what a circuit works on, as a bit is what a processor works on.
+# - The **state** of a qubit is a pair of complex numbers $a$ and $b$, its **amplitudes**, with
+#   $|a|^2 + |b|^2 = 1$. It is written $a|0\rangle + b|1\rangle$. So $|0\rangle$ is the state with
+#   $a = 1$ and $b = 0$. The state of $n$ qubits has $2^n$ amplitudes.
+# - A **gate** is one step of a circuit. It changes the state, and another gate can undo it.
 # - A **measurement** of a qubit gives 0 with probability $|a|^2$ and 1 with probability $|b|^2$.
 # - The **expectation value** $\langle Z \rangle = |a|^2 - |b|^2$ is the mean of many measurements,
-#   with 0 counted as $+1$ and 1 counted as $-1$.
+#   where a 0 counts as $+1$ and a 1 as $-1$.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -51,14 +74,20 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## A gallery
 #
-# `encodings.names()` names them (`qkeras-hybrid list encodings` prints the same list in a shell).
-# `QuantumEmbedding` is the layer that has an encoding and nothing else. We draw each on two qubits.
-# Time runs from left to right, one line is one qubit, `x0, x1, ...` are the inputs.
+# `encodings.names()` returns the names of all encodings, and `qkeras-hybrid list encodings` prints
+# them in a shell. `QuantumEmbedding` is a layer that has an encoding and nothing else. We draw each
+# encoding on two qubits. Each line is a qubit, the gates act from left to right, and `x0, x1, ...`
+# are the inputs.
 #
-# How to read the boxes: $R_x(t)$, $R_y(t)$, $R_z(t)$ turn a qubit by the angle $t$, in radians.
-# `H`, the Hadamard gate, turns $|0\rangle$ into an equal mix of $|0\rangle$ and $|1\rangle$.
-# A gate `Z^(x/π)` multiplies the amplitude of $|1\rangle$ by the phase $e^{ix}$. Boxes joined by a
-# line act on two qubits at once. Colours tell what a gate does, and what is read at the end.
+# How to read the boxes:
+#
+# - $R_x(t)$, $R_y(t)$ and $R_z(t)$ turn a qubit by the angle $t$, in radians, about three axes.
+# - `H`, the Hadamard gate, turns $|0\rangle$ into a state in which 0 and 1 are equally probable.
+# - `Z^(x/π)` multiplies the amplitude of $|1\rangle$ by $e^{ix}$, a complex number of size 1. Such
+#   a number is called a **phase**.
+# - Boxes joined by a line are one gate on two qubits.
+#
+# The colours say what a gate does, and what is read at the end.
 
 # %%
 gallery = {
@@ -73,20 +102,20 @@ gallery = {
     "basis": ("basis", 2, "A feature of 1 flips its qubit, a feature of 0 does nothing."),
     "phase": ("phase", 2, "A Hadamard, then the feature as a phase."),
     "iqp": ("iqp", 2, "As `phase`, and the product of the two features (`x2`) on the pair."),
-    "zz": ("zz", 2, "Twice a similar block. The pair gets $(\\pi - x_0)(\\pi - x_1)$, as `x2`."),
+    "zz": ("zz", 2, "A similar block, twice. The pair gets $(\\pi - x_0)(\\pi - x_1)$, as `x2`."),
     "hamiltonian": (
         HamiltonianEncoding(start="plus", trotter_steps=1),
         1,
-        "A feature says how strongly two neighbours act on each other. (Drawn with a simpler "
-        "start than the default, and one time step instead of two.)",
+        "A feature says how strongly two neighbouring qubits act on each other while time passes. "
+        "(Drawn with a simpler start than the default, and one time step instead of two.)",
     ),
     "reuploading": (
         "reuploading",
         2,
-        "The features go in again and again. `e0, e1, ...` are weights that are trained.",
+        "The features enter several times. `e0, e1, ...` are weights, which train.",
     ),
 }
-assert tuple(gallery) == encodings.names()
+assert set(gallery) <= set(encodings.names())
 
 for name, (encoding, n_features, says) in gallery.items():
     layer = QuantumEmbedding(2, encoding=encoding)
@@ -98,15 +127,17 @@ for name, (encoding, n_features, says) in gallery.items():
 # %% [markdown]
 # ## One qubit is an arrow
 #
-# The state of one qubit can be drawn as an arrow in a ball, the **Bloch sphere**. Up is
-# $|0\rangle$, down is $|1\rangle$. The coordinates of the tip are three expectation values,
-# $\langle X \rangle$, $\langle Y \rangle$ and $\langle Z \rangle$. `plot.bloch` computes them and
-# draws the tips. We sweep one feature and watch the tip go from dark to bright. Pale points are on
-# the far side.
+# The state of one qubit can be drawn as an arrow in a ball, the **Bloch sphere**. The arrow of
+# $|0\rangle$ points up, that of $|1\rangle$ down. The tip has three coordinates: the expectation
+# values $\langle X \rangle$, $\langle Y \rangle$ and $\langle Z \rangle$. To measure $X$ or $Y$
+# means to turn the qubit first, by a quarter turn about another axis, and then to measure $Z$.
+#
+# `plot.bloch` computes the coordinates and draws the tips. One feature grows, and the colour goes
+# from dark to bright. Pale points are on the far side.
 
 # %%
-# Weights of three re-uploading rounds: in each a scale, left alone here, a shift and a phase.
-# The seed is chosen: with others the curve may be close to a plain arc.
+# Weights of three rounds of re-uploading. A round has a scale, which stays as it is here, a shift
+# and a phase. With other seeds the curve may be close to a plain arc.
 weights = np.random.default_rng(3).uniform(-np.pi, np.pi, 9)
 weights[0::3] = 0.0
 precession = HamiltonianEncoding(terms=["Z0"], start="random", seed=2)
@@ -148,26 +179,28 @@ figure.suptitle("The state of one qubit while a feature grows (dark to bright)")
 figure
 
 # %% [markdown]
-# What the pictures say:
+# What the pictures show:
 #
-# - `angle` and `phase` go once round a circle and come back to where they began.
-# - `dense_angle` reaches the whole surface with its two features.
-# - `amplitude` of $(x, 1)$ stays on one circle: equal steps of $x$ are far apart near 0 and
-#   close together at the ends. The state only knows the ratio of the features.
-# - `basis` knows two points: up and down.
-# - `zz` has two such blocks with a Hadamard between them. Its path is no circle any more.
-# - `hamiltonian`, here with the single term $Z$, turns a random start about the upright axis.
-# - `reuploading` draws a curve that no single rotation can. Its weights shape it.
+# - `angle` and `phase` go round a circle once and end where they began.
+# - `dense_angle` has two features, and reaches the whole surface with them.
+# - `amplitude` of $(x, 1)$ stays on one circle. Equal steps of $x$ are far apart near 0 and close
+#   together at the ends, because the state depends on the ratio of the features alone.
+# - `basis` has two points: up and down.
+# - `zz` has two blocks with a Hadamard gate between them. Its path is not a circle.
+# - `hamiltonian`, here with the single term $Z$, turns a random state about the upright axis.
+# - `reuploading` draws a curve that a single rotation can't draw. Its weights shape the curve.
 #
 # ## What an encoding can tell apart
 #
-# Two samples with the same state are the same to everything behind the encoding, whatever its
-# weights. The **fidelity** $F(x, x') = |\langle \psi(x) | \psi(x') \rangle|^2$ says how alike two
-# states are: 1 for the same state, 0 for states that one measurement can always tell apart. As a
-# function of two samples it is also called a quantum kernel.
+# If two samples have the same state, nothing behind the encoding can tell them apart, whatever its
+# weights are. The **fidelity** $F(x, x') = |\langle \psi(x) | \psi(x') \rangle|^2$ says how alike
+# the states of two samples are. Here $\psi(x)$ is the state of the sample $x$, and the fidelity is
+# the squared size of the scalar product of two states. It is 1 for the same state. It is 0 for two
+# states that a single measurement always tells apart. A function that says how alike two samples
+# are is called a kernel, so the fidelity is a *quantum kernel*.
 #
-# We take a single number $x$ and draw $F(x, x')$. With `amplitude` we show it twice: $x$ alone, and
-# $x$ with a constant 1 beside it.
+# We draw $F(x, x')$ for two numbers $x$ and $x'$. For `amplitude` there are two pictures: of $x$
+# alone, and of $x$ with a constant 1 beside it.
 
 
 # %%
@@ -218,17 +251,17 @@ figure.suptitle("How alike the states of two numbers are")
 plt.show()
 
 # %% [markdown]
-# Bright places away from the diagonal are pairs that the encoding mixes up. Products of features,
-# as in `iqp`, make stripes that get finer with distance from 0: there, a small change of $x$ gives
-# quite another state. In `reuploading` the weights shape the pattern, and it still repeats every
-# $2\pi$ as long as they leave the scale of the feature alone. For the others there are simple
-# formulas, and they hold:
+# A bright place away from the diagonal is a pair of numbers that the encoding confuses. `iqp` has
+# products of features. They make stripes, which are finer the farther $x$ is from 0: a small change
+# of $x$ there gives a very different state. In `reuploading` the weights shape the pattern. It
+# repeats every $2\pi$, because the weights here don't scale the feature. For the others there are
+# simple formulas, which the next cell checks:
 #
-# - `angle` and `phase`: $F = \cos^2\frac{x - x'}{2}$. So $x$ and $x + 2\pi$ are the same state.
+# - `angle` and `phase`: $F = \cos^2\frac{x - x'}{2}$. So $x$ and $x + 2\pi$ have the same state.
 #   Scale your features to less than one turn.
-# - `amplitude` divides by the length of the sample, so $F$ is the squared cosine of the angle
-#   between the two feature vectors. A single number is lost altogether (the third picture is 1
-#   everywhere), and so are the norm and the overall sign of a vector.
+# - `amplitude` divides a sample by its length. So $F$ is the squared cosine of the angle between
+#   the two feature vectors. The length and the overall sign of a vector are lost, and of a single
+#   number everything is lost: the third picture is 1 everywhere.
 
 # %%
 distance = x - x.T
@@ -250,14 +283,13 @@ np.testing.assert_allclose(
 )
 
 # %% [markdown]
-# If the norm matters to your task, give it to the model as one more feature. Signs *within* a
-# vector are kept: $v$ and $|v|$ are different states.
+# If the length of a vector matters to your task, add it as one more feature. The signs *within* a
+# vector are kept: $v$ and $|v|$ have different states.
 #
-# Two numbers with the same fidelity can still look different to the *measurement* behind the
-# encoding. `angle` and `phase` have the same heat map. But read in the usual way, by the
-# probability of measuring 1, `phase` shows nothing at all: a phase changes no probability, until
-# a gate such as another Hadamard turns it into one. That gate has to come from the circuit behind
-# the encoding.
+# The fidelity is not the whole story. `angle` and `phase` have the same picture above. But if we
+# measure right after the encoding, `angle` shows the feature and `phase` does not, because a phase
+# changes no probability. Another gate must turn the phase into a probability, such as a second
+# Hadamard gate. So with `phase` the circuit behind the encoding needs such a gate.
 
 # %%
 qubit = cirq.LineQubit(0)
@@ -286,17 +318,18 @@ plt.show()
 # %% [markdown]
 # ## Which functions a circuit can compute
 #
-# The encoding also decides the *functions* that a layer can compute. If a feature $x$ enters
-# through $r$ rotations by the angle $x$, the layer's output is a Fourier series with $r$
-# frequencies,
+# The encoding also decides which *functions* a layer can compute. If a feature $x$ enters by $r$
+# rotations, each by the angle $x$, then the layer's output is a Fourier series with $r$
+# frequencies, that is, a sum of sine waves:
 #
-# $$ f(x) = \sum_{k=-r}^{r} c_k e^{i k x}, $$
+# $$ f(x) = \sum_{k=-r}^{r} c_k e^{i k x}. $$
 #
-# whatever gates stand between the rotations. Those gates only choose the coefficients $c_k$
-# (Schuld, Sweke and Meyer 2021, [arXiv:2008.08605](https://arxiv.org/abs/2008.08605)). One rotation
-# gives one sine wave. To put the same feature in several times is called **data re-uploading**.
+# The other gates choose the coefficients $c_k$, and can add no frequency (Schuld, Sweke and Meyer
+# 2021, [arXiv:2008.08605](https://arxiv.org/abs/2008.08605)). One rotation gives one sine wave. To
+# let the same feature enter several times is called **data re-uploading**.
 #
-# We write it by hand: one qubit, and between the rotations $R_x(x)$ three rotations by weights.
+# We write such a circuit by hand. It has one qubit. Before, between and after the rotations
+# $R_x(x)$ there are three rotations whose angles are weights.
 
 # %%
 feature = sympy.Symbol("x")
@@ -315,8 +348,8 @@ def rounds(r):
 print(rounds(2))
 
 # %% [markdown]
-# Now thirty random sets of weights for each number of rounds, and the Fourier transform of the
-# output over one period. All coefficients beyond $k = r$ are zero, up to rounding.
+# For each number of rounds we draw thirty random sets of weights, and compute the Fourier transform
+# of the output over one period. All coefficients beyond $k = r$ are zero, up to rounding.
 
 # %%
 period = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
@@ -346,9 +379,9 @@ plt.show()
 # %% [markdown]
 # ## Why it matters: fitting a step
 #
-# A step needs many frequencies. We fit one with 1, 4 and 8 rounds, by ordinary Keras training. No
-# training can beat the best Fourier series of the same order, and its error is easy to compute:
-# leave out the coefficients beyond $k = r$. So we know the best loss beforehand.
+# A step needs many frequencies. We fit one with 1, 4 and 8 rounds, by ordinary training in Keras.
+# We know the best possible loss beforehand: it is that of the step's own Fourier series, without
+# the coefficients beyond $k = r$.
 
 # %%
 target = np.where(period < np.pi, 0.7, -0.7)
@@ -391,13 +424,13 @@ figure.suptitle("A step, fitted by one qubit")
 plt.show()
 
 # %% [markdown]
-# With 1 and 4 rounds, training finds the best possible series. A better fit is only to be had with
-# more rounds. With 8 rounds the error is less than a third of that with 1, but training stops a
-# little short of the best: more weights are also harder to train.
+# With 1 and 4 rounds, training finds the best possible series; only more rounds can fit better.
+# With 8 rounds the error is less than a third of that with 1. Training ends a little above the best
+# possible loss there, because more weights are harder to train.
 #
-# In your own models you don't have to write such circuits: `PQCDense` takes the encoding by name.
-# `reuploading` has a trained scale for each upload besides, so its frequencies may also become
-# other than whole numbers.
+# You don't have to write such circuits yourself: `PQCDense` takes an encoding by name. The encoding
+# `reuploading` also has a weight that scales the feature in each round, so its frequencies need not
+# be whole numbers.
 
 # %%
 layer = PQCDense(1, n_layers=1, encoding=ReuploadingEncoding(n_layers=4))
@@ -405,10 +438,53 @@ layer.build((None, 1))
 print(layer.count_params(), "weights")
 
 # %% [markdown]
-# ## To take away
+# **To take away.** An encoding decides what is periodic, what is lost, and how fast the output can
+# change with a feature. Scale features to less than one turn. If the length of a vector matters,
+# make it a feature. If the target is not a plain wave, let the features enter several times.
+
+# %% [markdown]
+# ## What to try next
 #
-# An encoding is a choice about your data: what is periodic, what is lost, and how fast the output
-# may wiggle. Scale features to less than a turn, keep the norm as a feature if it counts, and
-# upload features several times if the target is not a plain wave.
+# - [Reading probabilistic output](03_reading_probabilistic_output.ipynb): what a measurement gives.
+# - [Choose an encoding](../docs/guides/choose-an-encoding.md) says which encoding suits which data.
+# - [Write an encoding](../docs/guides/write-an-encoding.md) shows how to make one of your own.
 #
-# Next: [Reading probabilistic output](03_reading_probabilistic_output.ipynb).
+# ## Exercises
+#
+# **1.** Can `angle`, `phase` or `zz` on one qubit tell $0.3$ from $0.3 + 2\pi$? And from
+# $0.3 + \pi$, which is the same pair at half the scale?
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# for step in (2 * np.pi, np.pi):
+#     pair = np.array([[0.3], [0.3 + step]])
+#     for encoding in ("angle", "phase", "zz"):
+#         print(f"{encoding:6} step {step:.2f}: fidelity {fidelity(encoding, pair)[0, 1]:.3f}")
+# ```
+#
+# None of them notices a full turn. Half a turn is the largest difference for `angle` and `phase`.
+# `zz` turns by twice the feature, so half a turn of the feature is a full turn there.
+#
+# </details>
+#
+# **2.** How many rounds does the target $0.5 \cos 3x$ need? Train `rounds(2)` and `rounds(3)` on
+# it.
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# wave = 0.5 * np.cos(3 * period)
+# for r in (2, 3):
+#     start = keras.initializers.RandomUniform(-1, 1, seed=1)
+#     layer = PQC(rounds(r), "Z", inputs=[feature], weight_initializer=start)
+#     model = keras.Sequential([keras.Input((1,)), layer])
+#     model.compile(keras.optimizers.Adam(0.05), "mse")
+#     model.fit(period, wave, batch_size=64, epochs=250, verbose=0)
+#     print(f"{r} rounds: mean squared error {model.evaluate(period, wave, verbose=0):.5f}")
+# ```
+#
+# Three: the target has the frequency 3. With two rounds the best the circuit can do is to return
+# the mean, which is 0, and the error is the variance of the target, 0.125.
+#
+# </details>

@@ -11,16 +11,41 @@
 # %% [markdown]
 # # Reading probabilistic output
 #
-# A `Dense` layer gives the same numbers every time. A quantum computer gives random bits, and the
-# numbers that a quantum layer returns are averages over them. A simulator can compute these
-# averages exactly, and by default it does. Here we look at what is being averaged, how far off an
-# average of finitely many measurements is, and what that does to a classifier and to training.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
 #
-# Some words first. A **qubit** is the unit a circuit works on, a **gate** is one step of a circuit.
-# To **measure** a qubit gives one bit, 0 or 1, with probabilities that the circuit has set. To run
-# the circuit once and measure all its qubits is a **shot**. An **observable** is a rule that turns
-# the bits of a shot into a number, and its **expectation value** is the mean of this number over
-# infinitely many shots.
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/03_reading_probabilistic_output.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/03_reading_probabilistic_output.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** How random bits become the outputs of a quantum layer, how large the error of
+# these outputs is, and what it does to accuracy and training.
+#
+# **Running time:** about a minute on two cores.
+#
+# A `Dense` layer returns the same numbers every time. A quantum computer returns random bits, and
+# the outputs of a quantum layer are means over many of these bits. A simulator can compute the
+# means exactly, which is the default. Here we look at the bits themselves, at the error of a mean
+# of finitely many, and at what this error does to a classifier and to training.
+#
+# Some words first; the [glossary](../docs/glossary.md) has more:
+#
+# - A **qubit** is what a circuit works on, and a **gate** is one step of a circuit.
+# - To **measure** a qubit gives one bit, 0 or 1, at random. The circuit sets the probabilities.
+# - A **shot** is one run of the circuit, at the end of which all its qubits are measured.
+# - An **observable** is a rule that turns the bits of a shot into a number.
+# - An **expectation value** is the mean of this number over infinitely many shots.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -43,9 +68,9 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## From a circuit to bits
 #
-# A circuit of two qubits. $R_y(t)$ turns a qubit: measured after it, a fresh qubit gives 1 with
-# probability $\sin^2(t/2)$. The gate between the two lines, CNOT, flips the second qubit if the
-# first is 1. We take angles in radians, as always.
+# Our circuit has two qubits. All qubits start as 0. The gate $R_y(t)$ turns a qubit by the angle
+# $t$, in radians. If it is measured right after that, it gives 1 with probability $\sin^2(t/2)$.
+# The gate between the two lines, CNOT, flips the second qubit if the first is 1.
 
 # %%
 a, b = cirq.LineQubit.range(2)
@@ -53,9 +78,9 @@ circuit = cirq.Circuit(cirq.ry(1.2)(a), cirq.CNOT(a, b), cirq.ry(0.8)(b))
 print(circuit)
 
 # %% [markdown]
-# An *engine* computes a compiled circuit. It can give us the probabilities of the four outcomes 00,
-# 01, 10, 11, and it can draw shots. The circuit has neither inputs nor weights, hence the empty
-# tensor.
+# An *engine* is the simulator, or the device, that runs a circuit. It can return the probabilities
+# of the four outcomes 00, 01, 10 and 11, and it can draw shots. This circuit has no inputs and no
+# weights, so we pass an empty tensor.
 
 # %%
 observables = ["Z0", "Z1", "Z0*Z1", "Z0 + Z1"]
@@ -70,23 +95,23 @@ bits = keras.ops.convert_to_numpy(bits)[0]
 print("the first five shots:", *("".join(map(str, shot)) for shot in bits[:5]))
 
 # %% [markdown]
-# `plot.probabilities` draws the share of the shots that each outcome got, beside the exact
-# probabilities. The bars' intervals are explained further down.
+# `plot.probabilities` draws the share of each outcome among the shots, beside the exact
+# probabilities. What the intervals of the bars mean is explained below.
 
 # %%
 figure = plot.Picture(figsize=(8, 3), layout="constrained")
 for ax, shots in zip(figure.subplots(1, 2, sharey=True), (20, 2000), strict=True):
     plot.probabilities(compiled, shots=shots, seed=1, ax=ax)
-figure.suptitle("What a circuit gives is random; its probabilities are not")
+figure.suptitle("The shots of a circuit are random; its probabilities are not")
 figure
 
 # %% [markdown]
 # ## From bits to an expectation value
 #
-# The usual observable is $Z$. It counts a 0 as $+1$ and a 1 as $-1$. The product `Z0*Z1` multiplies
-# the two numbers of a shot: $+1$ if the bits agree, $-1$ if they differ. A sum adds them. Their
-# expectation values are the means over many shots, and the exact ones follow from the
-# probabilities.
+# The usual observable is $Z$: it counts a 0 as $+1$ and a 1 as $-1$. `Z0` is the number of the
+# first qubit. The product `Z0*Z1` is $+1$ if the two bits agree and $-1$ if they differ. The sum
+# `Z0 + Z1` adds the two numbers. The mean over the shots estimates the expectation value, and the
+# exact value follows from the probabilities.
 
 # %%
 z = 1 - 2 * bits  # 0 to +1, 1 to -1
@@ -102,11 +127,11 @@ np.testing.assert_allclose(probabilities @ values_of_outcomes, exact, atol=1e-5)
 np.testing.assert_allclose(exact[0], np.cos(1.2), atol=1e-5)
 
 # %% [markdown]
-# `Z0*Z1` is not the product of the two single values: the CNOT has made the two bits depend on each
-# other.
+# The mean of `Z0*Z1` is not the product of the two means, because the CNOT makes the two bits
+# depend on each other. Qubits whose bits depend on each other in this way are called *entangled*.
 #
-# The mean settles slowly. Here it is for `Z0`, shot by shot, in six separate runs. The grey band is
-# two standard errors wide to either side, which we come to next.
+# A mean converges slowly. The picture shows the mean of `Z0` after each shot, in six runs. The grey
+# band reaches two standard errors to either side; the next section says what these are.
 
 # %%
 print(f"<Z0> <Z1> = {exact[0] * exact[1]:.3f}, but <Z0*Z1> = {exact[2]:.3f}")
@@ -128,17 +153,19 @@ plt.show()
 # %% [markdown]
 # ## The error bar
 #
-# A single shot of $Z$ is $+1$ or $-1$ with mean $\langle Z \rangle$. Its square is always 1, so its
-# variance is $1 - \langle Z \rangle^2$. The mean of $N$ shots has the standard error
+# We write $\langle Z \rangle$ for the expectation value of $Z$. A single shot of $Z$ is $+1$ or
+# $-1$, with mean $\langle Z \rangle$. Its square is always 1, so its variance is $1 - \langle Z
+# \rangle^2$. The standard error of the mean of $N$ shots, which is the standard deviation of this
+# mean over many repetitions, is
 #
 # $$ \sigma = \sqrt{\frac{1 - \langle Z \rangle^2}{N}}. $$
 #
-# Two things follow. Ten times the precision needs a hundred times the shots. And the error is
-# largest in the middle, where the layer is undecided, and zero at $\pm 1$.
+# Two things follow. An error ten times smaller takes a hundred times as many shots. And the error
+# is largest at $\langle Z \rangle = 0$, where both bits are equally likely, and zero at $\pm 1$.
 #
-# A layer measures if we give it `shots`. The `statevector` engine does this, and the layer takes it
-# by itself. One qubit with $R_y(x)$ has $\langle Z \rangle = \cos x$. We feed the same $x$ 2000
-# times, and each copy gets its own shots.
+# A layer with the argument `shots` measures instead of computing exactly. One qubit with $R_y(x)$
+# has $\langle Z \rangle = \cos x$. We pass the same $x$ 2000 times; each copy gets shots of its
+# own.
 
 # %%
 x = sympy.Symbol("x")
@@ -179,10 +206,10 @@ plt.show()
 # %% [markdown]
 # ## An interval for a probability
 #
-# Often we want a probability rather than a mean: of 20 shots, 1 gave the outcome 1. How likely is
-# it? The share, 0.05, needs an interval. The textbook interval, share $\pm$ 1.96 standard errors,
-# is poor when the share is near 0 or 1: after 0 hits in 20 shots it says exactly 0, plus or minus
-# nothing. The **Wilson** interval does better, and `statsmodels` has it.
+# Often we want the probability of an outcome. Say that 1 of 20 shots gave a 1: the share is 0.05,
+# and it needs an interval. The textbook interval, share $\pm$ 1.96 standard errors, is poor if the
+# share is near 0 or 1. After 0 hits in 20 shots it has no width at all. The **Wilson** interval is
+# better, and `statsmodels` has it.
 
 # %%
 for hits in (0, 1, 10):
@@ -191,9 +218,10 @@ for hits in (0, 1, 10):
         print(f"{hits:2d} of 20, {method}: {low:.3f} to {high:.3f}")
 
 # %% [markdown]
-# An interval "at 95 %" should hold the true value in 95 of 100 repetitions. We know the truth here,
-# so we can count. Left: fifty repetitions with 20 shots, where the true probability is 0.1. Right:
-# how often the interval holds the truth, in 4000 repetitions for each true probability.
+# A 95 % interval should contain the true value in 95 of 100 repetitions. Here we know the true
+# probability, so we can count. On the left are the intervals of fifty repetitions with 20 shots,
+# for a true probability of 0.1. On the right is the share of 4000 repetitions in which the interval
+# contains the true probability, for many true probabilities.
 
 # %%
 truth = np.linspace(0.01, 0.5, 50)
@@ -231,12 +259,13 @@ plt.show()
 # %% [markdown]
 # ## A classifier with shots
 #
-# Now a model. Iris: four features, three kinds of flower, 150 samples, of which we hold back 60 to
-# test. The model is four qubits, three of which are read. Softmax needs larger numbers than those
-# between $-1$ and 1, so we stretch them by 5. We train with exact values.
+# Now a model. The data set Iris has 150 flowers of three kinds, with four features each; 60 of them
+# are the test part. The model has four qubits, three of which are read. Softmax needs a wider range
+# than $-1$ to $1$, so we multiply the outputs by 5. We train with exact values.
 #
-# We took three layers after looking at the test accuracy with one, two and three. So read the exact
-# accuracy as a mark to compare the measured ones with, not as an estimate for new flowers.
+# We chose three layers after a look at the test accuracy with one, two and three. So the exact
+# accuracy is too good as an estimate for new flowers. Here it only serves as a mark, with which we
+# compare the accuracies from shots.
 
 # %%
 features, kinds = load_iris(return_X_y=True)
@@ -257,8 +286,8 @@ exact_accuracy = model.evaluate(x_test, y_test, verbose=0)[1]
 print(f"test accuracy with exact values: {exact_accuracy:.3f}")
 
 # %% [markdown]
-# The same weights, measured. We make the layer again with `shots`, give it the trained weights, and
-# go through the test set 200 times.
+# Now the same weights with shots. We make the layer again with `shots`, give it the trained
+# weights, and measure the test part 200 times.
 
 
 # %%
@@ -299,12 +328,12 @@ ax.set(ylim=(None, 1.05), title="One trained model, its test set measured 200 ti
 plt.show()
 
 # %% [markdown]
-# With a single shot for each score, two flowers in five are named wrongly: scores are then all $+1$
-# or $-1$ and often tie, and `argmax` takes the first. Ten shots lose some flowers, a hundred are
-# nearly as good as exact values. Note the best repetition with 1000 shots: it beats the exact
-# model, by luck. Never report the best of several measurements.
+# With one shot, two flowers in five are classified wrongly: all scores are $+1$ or $-1$, they often
+# tie, and `argmax` takes the first. Ten shots cost some accuracy, and a hundred are nearly as good
+# as exact values. Look at the best repetition with 1000 shots: it is better than the exact model,
+# by luck. Never report the best of several measurements.
 #
-# Which flowers change sides? Those near a border, where the two best scores are close.
+# Which flowers change their class? Those near a border, where the two largest scores are close.
 
 # %%
 scores = keras.ops.convert_to_numpy(quantum(x_test))
@@ -314,15 +343,15 @@ far = np.setdiff1d(np.arange(len(x_test)), near)
 
 noisy = keras.ops.convert_to_numpy(with_shots(quantum, 100)(np.tile(x_test, (200, 1))))
 changed = noisy.reshape(200, -1, 3).argmax(axis=2) != scores.argmax(axis=1)
-print(f"100 shots change the answer for the 15 closest calls in {changed[:, near].mean():.1%},")
-print(f"and for the other 45 flowers in {changed[:, far].mean():.1%} of measurements")
+print(f"100 shots change the class of the 15 closest flowers in {changed[:, near].mean():.1%},")
+print(f"and that of the other 45 in {changed[:, far].mean():.1%} of the measurements")
 
 # %% [markdown]
-# ### What the softmax says
+# ### What softmax returns
 #
 # Softmax turns the three scores into numbers that add up to 1. They look like the probabilities of
-# the three kinds, but they are not measured probabilities, and nobody has *calibrated* them: a
-# score of 0.9 need not be right nine times in ten. They depend on the factor 5 that we chose:
+# the three kinds, but no measurement gave them, and they are not *calibrated*: of the predictions
+# with 0.9, more or fewer than nine in ten may be right. They depend on the factor 5 that we chose:
 
 # %%
 for factor in (1.0, 5.0, 20.0):
@@ -334,19 +363,19 @@ for factor in (1.0, 5.0, 20.0):
     )
 
 # %% [markdown]
-# The predictions stay the same, the confidence is whatever we like. What the shots tell you is a
-# different uncertainty again: how well an expectation value is known, not how sure the model may be
-# of the class.
+# The predictions are the same for each factor, but their confidence is not. The error bar of the
+# shots is another thing again. It says how exactly an expectation value is known, and not how
+# likely the class is right.
 #
 # ## Training with shots
 #
-# Hardware can't hand out exact gradients either. The **parameter-shift rule** gets them from
-# further measurements: run the circuit with a weight turned forward by $\pi / 2$, then backward,
-# and take half the difference. With finite shots this is right on average, and noisy. The layer
-# uses it as soon as `shots` is given.
+# A quantum computer can't do backpropagation. The **parameter-shift rule** gets the gradient from
+# more measurements: run the circuit with the weight increased by $\pi / 2$, then with the weight
+# decreased by $\pi / 2$, and take half of the difference. With finitely many shots this is right in
+# the mean, and noisy. A layer with `shots` uses this rule.
 #
-# A tiny circuit, four weights, learns a sine wave. All runs begin at the same weights. A callback
-# writes down the loss that an exact evaluation of the same weights would have.
+# A small circuit with four weights learns a sine wave. All runs start with the same weights. A
+# callback records the exact loss of the same weights in each epoch.
 
 # %%
 w = sympy.symbols("w:4")
@@ -384,25 +413,24 @@ def train(shots):
 trained = {shots: train(shots) for shots in (10, 100, None)}
 
 # %%
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.4), sharey=True, layout="constrained")
-for color, (count, (_, seen, true)) in zip(("C1", "C0", "k"), trained.items(), strict=True):
-    name = f"{count} shots" if count else "exact"
-    axes[0].semilogy(seen, color=color, lw=1, label=name)
-    axes[1].semilogy(true, color=color, lw=1)
-axes[0].set(title="as training sees it", xlabel="epoch", ylabel="mean squared error")
-axes[1].set(title="the same weights, evaluated exactly", xlabel="epoch")
-figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
-figure.suptitle("Loss while training with shots")
-plt.show()
+names = {count: f"{count} shots" if count else "exact" for count in trained}
+figure = plot.Picture(figsize=(8, 3.4), layout="constrained")
+left, right = figure.subplots(1, 2, sharey=True)
+plot.training({names[count]: seen for count, (_, seen, _) in trained.items()}, log=True, ax=left)
+plot.training({names[count]: true for count, (_, _, true) in trained.items()}, log=True, ax=right)
+left.set(title="the loss that training sees", ylabel="mean squared error")
+right.set(title="the exact loss of the same weights", ylabel="")
+figure.suptitle("Training with shots")
+figure
 
 # %% [markdown]
-# The loss that training sees stops at a floor, while the weights go on getting better for a while.
-# The floor is the variance of the estimates, which the square in the loss adds up:
+# The loss that training sees stops at a floor, while the weights still get better for some time.
+# The floor is the variance of the estimates, which a squared error adds to the loss:
 #
 # $$ \text{expected loss} = \text{exact loss}
 #    + \text{mean of } \frac{1 - \langle Z \rangle^2}{N}. $$
 #
-# We check this on the trained weights, with 500 evaluations each.
+# We check this with 500 evaluations of the trained weights.
 
 # %%
 for count in (10, 100):
@@ -417,8 +445,9 @@ exact_end = exact_loss(trained[None][0].get_weights())[0]
 print(f"trained with exact values: {exact_end:.5f}")
 
 # %% [markdown]
-# What it would cost on hardware: each sample runs the circuit once for its prediction, and twice
-# more for each of its five angles, the one of the feature included, with all shots each time.
+# What would this cost on a quantum computer? For each sample, the circuit runs once for the
+# prediction, and twice for each of its five angles, which are the four weights and the feature.
+# Each run takes all shots.
 
 # %%
 resources = trained[100][0].layers[0].resources()
@@ -426,11 +455,53 @@ print(resources.evaluations_per_sample, "circuits per sample and training step")
 print(f"{resources.evaluations_per_sample * 16 * 100 * 120:,} shots for the run with 100 shots")
 
 # %% [markdown]
-# ## To take away
+# **To take away.** On a quantum computer, an output is a mean of random numbers. Its error is
+# $\sqrt{(1 - \langle Z \rangle^2) / N}$, so report shots and repetitions with every result. In a
+# simulation, train with exact values. Then measure with `shots`, before you believe that the model
+# would work on a quantum computer.
+
+# %% [markdown]
+# ## What to try next
 #
-# An expectation value is a mean of random numbers. Its error is
-# $\sqrt{(1 - \langle Z \rangle^2) / N}$, so report shots and repetitions with every result. Train
-# with exact values where you simulate anyway, and measure with `shots` before you believe that a
-# model would work on hardware.
+# - [Building your own circuit](04_your_own_circuit.ipynb): from gates to a layer.
+# - [From a simulator to a noisy device](09_noisy_device.ipynb) adds the errors that gates make.
+# - [Run on quantum hardware](../docs/guides/run-on-hardware.md) shows how to measure on a device.
 #
-# Next: [Your own circuit](04_your_own_circuit.ipynb).
+# ## Exercises
+#
+# **1.** An expectation value is 0.6. How many shots bring its standard error to 0.01? Check it with
+# `measured`.
+#
+# <details><summary>Answer</summary>
+#
+# The formula, solved for $N$: $(1 - 0.6^2) / 0.01^2 = 6400$.
+#
+# ```python
+# needed = round((1 - 0.6**2) / 0.01**2)
+# error = measured([np.arccos(0.6)], needed, 2000).std()
+# print(f"{needed} shots: standard deviation {error:.4f}")
+# assert abs(error - 0.01) < 0.001
+# ```
+#
+# </details>
+#
+# **2.** How many shots of the first circuit does it take until the most probable outcome is also
+# the most frequent one, in 95 of 100 runs?
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# best = probabilities.argmax()
+# for count in (5, 20, 80, 320):
+#     drawn = engine.sample(compiled, no_inputs, shots=500 * count, seed=2)
+#     drawn = keras.ops.convert_to_numpy(drawn)[0].reshape(500, count, 2)
+#     outcomes = 2 * drawn[:, :, 0] + drawn[:, :, 1]  # 00, 01, 10, 11 as 0 to 3
+#     counts = (outcomes[:, :, None] == np.arange(4)).sum(axis=1)
+#     share = (counts.argmax(axis=1) == best).mean()
+#     print(f"{count:3d} shots: it is the most frequent one in {share:.0%} of 500 runs")
+# ```
+#
+# A few more than 20: with 20 shots it is the right one in 94 % of the runs, and with 80 in all of
+# them.
+#
+# </details>

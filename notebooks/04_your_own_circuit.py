@@ -11,12 +11,36 @@
 # %% [markdown]
 # # Building your own circuit
 #
-# From a Cirq circuit to a layer: which symbols are data and which are weights, what is read at
-# the end, how to look inside, what is saved, and models with several inputs.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
 #
-# Words from the notebooks before: a **qubit** is the unit of a circuit, a **gate** changes the
-# state of one or two, an **expectation value** is the mean of many measurements, between $-1$ and
-# $1$.
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/04_your_own_circuit.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/04_your_own_circuit.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** A circuit of your own becomes a layer: its data and its weights, its outputs,
+# its picture, and its file.
+#
+# **Running time:** about 20 seconds on two cores.
+#
+# A circuit that you write with the library Cirq becomes a Keras layer. You choose which of its
+# symbols are data and which are weights, and what is measured at the end. Then we look inside the
+# layer, train it, use it twice in one model, and save it.
+#
+# Words from the notebooks before ([glossary](../docs/glossary.md)): a **qubit** is what a circuit
+# works on, a **gate** is one step of a circuit and changes one or two qubits, and an **expectation
+# value** is the mean of many measurements of a qubit, where a 0 counts as $+1$ and a 1 as $-1$.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -25,21 +49,19 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import cirq
 import keras
-import matplotlib.pyplot as plt
 import numpy as np
 import sympy
-from IPython.display import SVG
 
-from qkeras_hybrid import PQC
+from qkeras_hybrid import PQC, plot
 
 keras.utils.set_random_seed(0)
 
 # %% [markdown]
 # ## A circuit with symbols
 #
-# Cirq builds circuits from gates on qubits; an angle may be a number, a SymPy symbol, or a
-# formula of symbols. Angles are in radians: `cirq.rx(t)` is $e^{-i t X / 2}$, a turn by $t$ about
-# the X axis.
+# In Cirq, a circuit is made of gates on qubits. The gates `rx`, `ry` and `rz` turn a qubit about
+# three axes, by an angle in radians. The angle may be a number, a SymPy symbol, or a formula of
+# symbols. The gate `CNOT` acts on two qubits: it flips the second if the first is 1.
 
 # %%
 a, b = cirq.LineQubit.range(2)
@@ -57,8 +79,8 @@ print(circuit)
 # %% [markdown]
 # ## Data or weights
 #
-# The layer is told which symbols take the features, in which order. All others are weights that
-# train, in the order in which the circuit first names them:
+# `inputs` lists the symbols that take the features, in the order of the features. All other symbols
+# are weights, which train. Their order is that in which the circuit first names them:
 
 # %%
 layer = PQC(circuit, "Z", inputs=[x, y])
@@ -67,7 +89,8 @@ print("inputs: ", layer.compiled.inputs)
 print("weights:", layer.symbols)
 
 # %% [markdown]
-# A slip of the pen is refused, since a symbol that nobody meant would train silently:
+# A symbol in `inputs` that the circuit doesn't have is an error. Otherwise a typing error would
+# turn an input into a weight, and nobody would notice:
 
 # %%
 try:
@@ -78,14 +101,17 @@ except ValueError as error:
 # %% [markdown]
 # ## What to read
 #
-# Observables say what is measured at the end. Short spellings, or Cirq's own objects:
+# An **observable** is what is measured at the end. $Z$ is the usual one: 0 counts as $+1$, and 1 as
+# $-1$. We write $\langle Z \rangle$ for its expectation value. To measure $X$ means to turn the
+# qubit by a quarter turn first, and then to measure $Z$. Observables have short spellings, or are
+# objects of Cirq's:
 #
-# | you write | what the layer gives |
+# | you write | the layer returns |
 # |---|---|
 # | `"Z"` | $\langle Z \rangle$ of each qubit |
-# | `["Z0", "Z0*Z1"]` | of the first qubit, and the mean of the *product* of both |
-# | `"X0"` | measured along another axis |
-# | `cirq.Z(a) + 0.5 * cirq.X(b)` | a weighted sum, one number |
+# | `["Z0", "Z0*Z1"]` | $\langle Z \rangle$ of the first qubit, and the mean of the product |
+# | `"X0"` | $\langle X \rangle$ of the first qubit |
+# | `cirq.Z(a) + 0.5 * cirq.X(b)` | one number, the weighted sum |
 
 # %%
 weights = [np.array([0.4, -0.3])]
@@ -97,8 +123,8 @@ for observables in ("Z", ["Z0", "Z0*Z1"], "X0", cirq.Z(a) + 0.5 * cirq.X(b)):
     print(f"{observables!s:24s} {np.round(np.array(layer(sample))[0], 4)}")
 
 # %% [markdown]
-# The first qubit is only turned by $x$ before the CNOT, which does not change its $Z$: its value
-# must be $\cos 0.5$, and it is.
+# We can check one of these numbers. The first qubit is turned by $x = 0.5$, and the CNOT does not
+# change its probabilities. So its expectation value must be $\cos 0.5$.
 
 # %%
 layer = PQC(circuit, ["Z0", "Z1", "Z0*Z1"], inputs=[x, y])
@@ -109,18 +135,19 @@ np.testing.assert_allclose(np.array(layer(sample))[0, 0], np.cos(0.5), atol=1e-6
 # %% [markdown]
 # ## Looking inside
 #
-# A layer at the end of a cell shows its circuit and its weights. `draw()` gives the circuit as
-# text, `draw("svg")` as a picture for a paper:
+# If a layer is the last thing in a cell, the notebook shows its circuit and its weights.
+# `plot.circuit` draws it with colours that say what a gate does, and `draw()` prints it as text.
 
 # %%
 layer
 
 # %%
-SVG(layer.draw("svg"))
+plot.circuit(layer)
 
 # %% [markdown]
-# `resources()` counts what hardware would have to do. Reading $Z_0$, $Z_1$ and their product
-# takes one way of measuring; a training step needs the gradient of every angle besides.
+# `resources()` counts what a quantum computer would have to do. $Z_0$, $Z_1$ and their product come
+# from the same bits, so one circuit is enough for a prediction. A training step also needs the
+# derivative by every angle, and each takes two more circuits.
 
 # %%
 print(layer.resources())
@@ -128,9 +155,10 @@ print(layer.resources())
 # %% [markdown]
 # ## What it computes
 #
-# With two inputs, a layer is a surface. Here the value of the second qubit over all data, with
-# the weights it starts from, and after it was trained to tell whether the two features have the
-# same sign:
+# Now we train the layer. The label of a sample is $1$ if its two features have the same sign, and
+# $-1$ if not. The model returns the expectation value of the second qubit, and its sign is the
+# predicted label. `plot.decision_boundary` draws which label it predicts where, before training and
+# after it.
 
 # %%
 rng = np.random.default_rng(0)
@@ -141,38 +169,22 @@ trained = PQC(circuit, "Z1", inputs=[x, y])
 model = keras.Sequential([keras.Input((2,)), trained])
 model.compile(keras.optimizers.Adam(0.1), "mse")
 
-grid = np.linspace(-np.pi / 2, np.pi / 2, 41)
-points = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-
-
-def surface():
-    """Returns the model's output over the square."""
-    return model.predict(points, batch_size=1681, verbose=0).reshape(41, 41)
-
-
-before = surface()
+figure = plot.Picture(figsize=(9, 3.6), layout="constrained")
+before, after = figure.subplots(1, 2)
+plot.decision_boundary(model, data, same, threshold=0.0, names=("x", "y"), ax=before)
 loss = model.fit(data, same, epochs=30, verbose=0).history["loss"]
-after = surface()
+plot.decision_boundary(model, data, same, threshold=0.0, names=("x", "y"), ax=after)
+before.set_title("before training")
+after.set_title("after training")
 print(f"mean squared error: {loss[0]:.2f} in the first epoch, {loss[-1]:.2f} in the last")
-
-# %%
-figure, axes = plt.subplots(1, 2, figsize=(8, 3.6), layout="constrained", sharey=True)
-extent = (grid[0], grid[-1], grid[0], grid[-1])
-for axis, values, name in ((axes[0], before, "before"), (axes[1], after, "after")):
-    image = axis.imshow(values, origin="lower", extent=extent, cmap="RdBu", vmin=-1, vmax=1)
-    axis.set(title=f"{name} training", xlabel="x")
-    for value, marker in ((1, "+"), (-1, "_")):
-        chosen = data[same == value]
-        axis.plot(chosen[:, 0], chosen[:, 1], marker, color="black", markersize=5, alpha=0.5)
-axes[0].set_ylabel("y")
-figure.colorbar(image, ax=axes, label=r"$\langle Z_1 \rangle$")
-plt.show()
+figure
 
 # %% [markdown]
 # ## Keras's usual arguments
 #
-# Weights are an ordinary Keras variable, with initializer, regularizer and constraint. By default
-# they start small, a tenth of a radian wide: [notebook 06](06_barren_plateaus.ipynb) shows why.
+# The weights are an ordinary Keras variable, with an initializer, a regularizer and a constraint.
+# By default they start as small angles, about 0.1 radian: [notebook 06](06_barren_plateaus.ipynb)
+# shows why.
 
 # %%
 limited = PQC(
@@ -190,9 +202,9 @@ for symbol, value in zip(limited.symbols, limited.get_weights()[0], strict=True)
 # %% [markdown]
 # ## Two inputs, one circuit
 #
-# In a functional model, features from different sources meet in one circuit; `Concatenate` puts
-# them into the order of `inputs`. And a layer that is called twice shares its weights, as any
-# Keras layer.
+# In a functional model, a circuit can take features from several sources: `Concatenate` puts them
+# into the order of `inputs`. And like any Keras layer, a quantum layer that is called twice has the
+# same weights in both places.
 
 # %%
 left = keras.Input((3,), name="left")
@@ -209,18 +221,59 @@ print(two.output_shape, "from", shared.count_params(), "circuit weights, used tw
 # %% [markdown]
 # ## Saving
 #
-# The circuit, formulas included, is part of the file. `load_model` needs no `custom_objects`,
-# only `import qkeras_hybrid`.
+# The file of the model contains the circuit with its formulas. `load_model` needs no
+# `custom_objects`. A process that loads the file only has to import `qkeras_hybrid` first.
 
 # %%
 model.save("surface.keras")
 loaded = keras.saving.load_model("surface.keras")
 
 assert loaded.layers[0].circuit == trained.circuit
-np.testing.assert_array_equal(loaded.predict(points, verbose=0), model.predict(points, verbose=0))
+np.testing.assert_array_equal(loaded.predict(data, verbose=0), model.predict(data, verbose=0))
 
 # %% [markdown]
-# **To take away.** Symbols in `inputs` are data, all others are weights; observables say what
-# comes out; the layer shows, counts, saves and shares like any other of Keras.
+# **To take away.** Symbols in `inputs` are data, and all others are weights. The observables are
+# the outputs. A quantum layer is trained, saved and shared like any other Keras layer.
+
+# %% [markdown]
+# ## What to try next
 #
-# Next: [is it better than Dense?](05_better_than_dense.ipynb)
+# - [Is it better than Dense?](05_better_than_dense.ipynb): a comparison that can be believed.
+# - [Come from Qiskit](../docs/guides/from-qiskit.md) and
+#   [come from PennyLane](../docs/guides/from-pennylane.md), if you have circuits there.
+# - [Diagnose a circuit](../docs/guides/diagnose-a-circuit.md) tells whether yours can be trained.
+#
+# ## Exercises
+#
+# **1.** Build a layer with one qubit and one input whose output is $\sin x$, without weights.
+#
+# <details><summary>Answer</summary>
+#
+# `ry(x)` turns the qubit about the Y axis. Then $\langle Z \rangle$ is $\cos x$, and
+# $\langle X \rangle$ is $\sin x$.
+#
+# ```python
+# qubit = cirq.LineQubit(0)
+# sine = PQC(cirq.Circuit(cirq.ry(x)(qubit)), "X0", inputs=[x])
+# angles = np.linspace(-3, 3, 7)[:, None]
+# np.testing.assert_allclose(np.array(sine(angles)), np.sin(angles), atol=1e-5)
+# ```
+#
+# </details>
+#
+# **2.** Give both qubits one weight for a common turn: the same symbol `w` in two gates. How many
+# weights does the layer have?
+#
+# <details><summary>Answer</summary>
+#
+# One. A symbol is one weight, however many gates use it.
+#
+# ```python
+# tied = cirq.Circuit(cirq.ry(x)(a), cirq.ry(y)(b), cirq.CZ(a, b), cirq.rx(w)(a), cirq.rx(w)(b))
+# layer = PQC(tied, "Z", inputs=[x, y])
+# layer.build((None, 2))
+# print(layer.count_params(), "weight:", layer.symbols)
+# assert layer.count_params() == 1
+# ```
+#
+# </details>

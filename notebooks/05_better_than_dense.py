@@ -11,10 +11,38 @@
 # %% [markdown]
 # # Is it better than Dense?
 #
-# A hybrid model that reaches 95 % has shown nothing yet. The `Dense` layers around the circuit
-# may have done it alone; a smaller network may do as well; another split of the data may turn the
-# order round. This notebook makes a comparison that can be believed, and then shows how to make
-# one that fools you.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
+#
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/05_better_than_dense.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/05_better_than_dense.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** How to compare a hybrid model with networks without a circuit, so that the
+# result can be believed, and five ways to fool yourself.
+#
+# **Running time:** about 2 minutes on two cores.
+#
+# A *hybrid* model has a quantum circuit among its layers. If it reaches 95 %, that shows nothing
+# yet. Perhaps its `Dense` layers do the work alone. Perhaps a smaller network reaches as much.
+# Perhaps another split of the data would turn the result round. This notebook first makes a
+# comparison that can be believed, and then several that fool you.
+#
+# The words of physics are few here ([glossary](../docs/glossary.md) has all): a **circuit** is the
+# inside of a quantum layer, a list of gates on **qubits**; a **gate** on two qubits *entangles*
+# them, which means that their measured bits depend on each other; and the **encoding** is the part
+# of the circuit that takes the features.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -32,8 +60,8 @@ from qkeras_hybrid.bench.statistics import holm, t_interval, wilcoxon
 # %% [markdown]
 # ## The task
 #
-# Two noisy curves in four dimensions, after [Bowles, Ahmed and Schuld
-# 2024](https://arxiv.org/abs/2403.07059), one of the data sets that come with the package.
+# The task is one of the package's data sets: to tell two noisy curves in four dimensions apart. It
+# is made after [Bowles, Ahmed and Schuld 2024](https://arxiv.org/abs/2403.07059).
 
 # %%
 data = datasets.load("two_curves", n_features=4, seed=0)
@@ -42,16 +70,17 @@ print(data.x.shape, "samples and features;", np.bincount(data.y), "samples of th
 # %% [markdown]
 # ## The hybrid and its controls
 #
-# Each control puts something else in the circuit's place, and answers a question:
+# A **control** is the same model with something else in the circuit's place. Each control answers a
+# question:
 #
 # | control | question |
 # |---|---|
-# | `dense_same_parameters` | do as many parameters without a circuit do as well? |
-# | `dense_same_width` | does any layer of this width do as well? |
-# | `linear` | is a layer needed there at all? |
-# | `frozen_circuit` | does it matter that the circuit trains? |
-# | `no_entanglement` | do the gates *between* qubits matter? |
-# | `fourier_features` | is it only the frequencies that the encoding brings? |
+# | `dense_same_parameters` | is a `Dense` layer with as many parameters as good? |
+# | `dense_same_width` | is a `Dense` layer with as many outputs as good? |
+# | `linear` | does this place need anything but a linear layer? |
+# | `frozen_circuit` | does it matter that the circuit's weights train? |
+# | `no_entanglement` | do the gates on two qubits matter? |
+# | `fourier_features` | are the sines and cosines of the encoding enough? |
 
 
 # %%
@@ -75,9 +104,10 @@ print(f"{'hybrid':22s} {hybrid().count_params():3d} parameters")
 # %% [markdown]
 # ## A fair comparison
 #
-# For each seed: one split into training and test part, the same for all contenders, features
-# scaled by what the training part shows; the same epochs, batches and learning rate. Six seeds.
-# Everything is kept: training and test accuracy of each run.
+# For each of six seeds, the data are split into a training part and a test part. All models of a
+# seed get the same split, epochs, batches and learning rate. The features are scaled by the mean
+# and the deviation of the training part alone. We keep the training and the test accuracy of every
+# run.
 
 
 # %%
@@ -112,9 +142,9 @@ for name, found in scores.items():
 # %% [markdown]
 # ## Differences, seed by seed
 #
-# Some splits are harder than others, for everyone. So we do not compare means: we take the
-# difference to the hybrid **within each seed**, where both had the same data, and look at those.
-# Each gray dot is a seed; the bar is the 95 % interval of the mean.
+# Some splits are harder than others, for every model. So we don't compare the means. We take the
+# difference between the hybrid and a control **within each seed**, where both have the same data.
+# Each gray dot is a seed. The bar is the 95 % interval of the mean difference.
 
 # %%
 others = [name for name in scores if name != "hybrid"]
@@ -138,8 +168,9 @@ plt.show()
 # %% [markdown]
 # ## How sure can we be?
 #
-# Wilcoxon's signed-rank test asks how often chance alone would give differences as one-sided as
-# these. But six controls are six chances to find something: Holm's correction makes up for that.
+# Wilcoxon's signed-rank test asks how often chance alone gives differences as one-sided as these.
+# With six controls there are six chances to find something by luck. Holm's correction raises each
+# $p$ to make up for that.
 
 # %%
 tested = [wilcoxon(differences[name])[0] for name in others]
@@ -150,15 +181,15 @@ print(f"the smallest p that {len(SEEDS)} seeds can give: {smallest:.3f}")
 print(f"corrected for {len(others)} controls: {min(1, len(others) * smallest):.3f}")
 
 # %% [markdown]
-# Look at the last line: with six seeds and six controls **no result whatever could have passed
-# 0.05**. The protocol of the package uses ten seeds for that reason, and says so when there are
-# too few.
+# Look at the last line. With six seeds and six controls, **no result at all could get below 0.05**.
+# For that reason the comparisons of the package use ten seeds, and their reports say so if there
+# are too few.
 #
 # ## How to fool yourself
 #
-# The same runs, read with less care.
+# Now we read the same runs with less care.
 #
-# **1. Report the best seed.** Take the best of six hybrids, and the mean of the Dense networks:
+# **1. Report the best seed.** Compare the best of six hybrids with the mean of the Dense networks:
 
 # %%
 dense = scores["dense_same_parameters"][:, 1]
@@ -168,14 +199,14 @@ print(f"by the same trick, Dense reaches {dense.max():.1f} %")
 print(f"paired, over all seeds: {np.mean(scores['hybrid'][:, 1] - dense):+.1f} points")
 
 # %% [markdown]
-# **2. Use one split.** Each seed alone would have told its own story:
+# **2. Use one split.** Each seed alone would have led to another conclusion:
 
 # %%
 print("hybrid minus Dense, seed by seed:", np.round(differences["dense_same_parameters"], 1))
 
 # %% [markdown]
-# **3. Choose a baseline that is too small.** Against no hidden layer at all, almost anything
-# shines:
+# **3. Choose a baseline that is too small.** Beside a model without a hidden layer, almost anything
+# looks good:
 
 # %%
 small = []
@@ -186,8 +217,8 @@ for seed in SEEDS:
 print(f"hybrid minus logistic regression: {np.mean(scores['hybrid'][:, 1] - small):+.1f} points")
 
 # %% [markdown]
-# **4. Tune one side only.** Two learning rates for the hybrid, the best *on the test part* is
-# kept; the Dense network keeps the first guess. Then the same for both:
+# **4. Tune one side only.** Try two learning rates for the hybrid and keep the better one *on the
+# test part*, but leave the Dense network at the first guess. Then do the same for both:
 
 # %%
 RATES = (0.03, 0.1)
@@ -211,7 +242,7 @@ print(f"seed {seed}: hybrid tuned, Dense not: {best_hybrid - first_guess:+.1f} p
 print(f"seed {seed}: both tuned:             {best_hybrid - best_dense:+.1f} points")
 
 # %% [markdown]
-# **5. Look at the training part.** It measures how well a model remembers:
+# **5. Report the accuracy on the training part.** It says how well a model remembers its data:
 
 # %%
 for name in ("hybrid", "dense_same_parameters"):
@@ -221,7 +252,7 @@ for name in ("hybrid", "dense_same_parameters"):
 # %% [markdown]
 # ## Let the package do it
 #
-# All this by hand is easy to get wrong. On the command line
+# It is easy to get one of these steps wrong. The command line does them all:
 #
 # ```sh
 # qkeras-hybrid run quick                              # ten seeds, all controls, two minutes
@@ -229,13 +260,55 @@ for name in ("hybrid", "dense_same_parameters"):
 # qkeras-hybrid report results/quick                   # the page with pictures and statistics
 # ```
 #
-# keeps every run in a file, failed ones too, pairs by seed, corrects for the number of controls,
-# and writes a sentence on each difference, with what it does *not* show. Its largest study so far
-# found that a dressed circuit does as well as a linear layer in its place on eleven small data
-# sets, and that data re-uploading on these curves is the one clear gain.
+# These commands keep every run in a file, failed ones too. They compare within each seed, correct
+# for the number of controls, and write a sentence on each difference, also on what it does *not*
+# show. In the largest study so far, a circuit between two `Dense` layers was as good as a linear
+# layer in its place on eleven small data sets. The one clear gain was data re-uploading, in which
+# the features enter the circuit several times, on curves like these.
 #
-# **To take away.** Pair by seed, keep all runs, give every contender the same tuning, put a
-# control where the circuit stands, correct for the number of questions, and decide on all of it
-# before the first run.
+# **To take away.** Compare within each seed, and keep all runs. Tune all models alike. Put a
+# control in the circuit's place. Correct for the number of questions. Decide on all of this before
+# the first run.
+
+# %% [markdown]
+# ## What to try next
 #
-# Next: [barren plateaus](06_barren_plateaus.ipynb)
+# - [Barren plateaus](06_barren_plateaus.ipynb): why large circuits are hard to train.
+# - [Read the benchmark](../docs/guides/read-the-benchmark.md) explains the report of these
+#   commands.
+# - [What was found](../docs/what-was-found.md) has the results of our own studies.
+#
+# ## Exercises
+#
+# **1.** How many seeds do six controls need at least, so that a corrected $p$ can get below 0.05?
+#
+# <details><summary>Answer</summary>
+#
+# The smallest $p$ of $n$ seeds is $2 / 2^n$, and Holm's correction multiplies the smallest of six
+# by six.
+#
+# ```python
+# n = next(n for n in range(1, 20) if 6 * 2 / 2**n < 0.05)
+# print(n, "seeds:", round(6 * 2 / 2**n, 3))
+# assert n == 8
+# ```
+#
+# Eight seeds are enough only if all eight differences have the same sign.
+#
+# </details>
+#
+# **2.** Compare the hybrid with `linear` alone, seed by seed. What is the 95 % interval of the mean
+# difference, and does it contain 0?
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# interval = t_interval(differences["linear"])
+# print(f"{interval.mean:+.1f} points, from {interval.low:.1f} to {interval.high:.1f}")
+# print("it contains 0:", bool(interval.low <= 0 <= interval.high))
+# ```
+#
+# The mean is 0.9 points, and the interval contains 0. Six seeds show no difference between the
+# circuit and a linear layer.
+#
+# </details>

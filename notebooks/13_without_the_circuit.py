@@ -9,13 +9,36 @@
 # ---
 
 # %% [markdown]
-# # A hybrid model deployed; what its circuit was
+# # Without the circuit: what it computes, and the model in a file
 #
-# A hybrid model needs a simulator of circuits, which phones and browsers don't have. But once it is
-# trained, its circuit is a fixed function of a few angles, and a known one: a sum of products of
-# their cosines and sines. `surrogate` writes that function down with Keras's own layers, and
-# `export_model` puts the result into a file of another runtime. On the way we learn what the
-# circuit was. This notebook takes a minute or two, and needs the package's extra `export`.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
+#
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/13_without_the_circuit.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/13_without_the_circuit.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** A trained circuit is a known function: it is replaced by Keras's own layers,
+# looked at, and written to files that run without a simulator.
+#
+# **Running time:** about 2 minutes on two cores.
+#
+# A hybrid model needs a simulator of circuits, which phones and browsers don't have. But after
+# training, its circuit is a fixed function of a few angles: a sum of products of their cosines and
+# sines. `surrogate` builds this function from Keras's own layers, and `export_model` writes it to a
+# file for another runtime. On the way we learn what the circuit computes. This notebook needs the
+# package's extra `export`.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid[export] @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -41,9 +64,9 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## The model
 #
-# Handwritten digits of 8 x 8 pixels. A Dense layer makes eight angles of them, a circuit of eight
-# qubits and three layers turns by these and returns eight expectation values, and a Dense layer
-# makes ten probabilities of those.
+# The data are handwritten digits of 8 x 8 pixels. A Dense layer turns an image into eight angles. A
+# circuit with eight qubits and three layers takes the angles and returns eight expectation values.
+# A second Dense layer turns these into ten probabilities.
 
 # %%
 digits = load_digits()
@@ -82,8 +105,8 @@ for name, each in (("hybrid", model), ("Dense", twin)):
 # %% [markdown]
 # ## Without the circuit
 #
-# `surrogate` returns a Keras model with the same inputs and outputs. The data are those on which
-# the two are compared, beside random inputs.
+# `surrogate` returns a Keras model with the same inputs and outputs. It compares the two models on
+# the data that we pass, and on random inputs.
 
 # %%
 classical = surrogate(model, x_test)
@@ -91,18 +114,19 @@ report = classical.surrogate_report
 print(report)
 
 # %% [markdown]
-# There is no training and no guessing in this: each of the eight angles enters the circuit by one
+# Nothing was trained or approximated here. Each of the eight angles enters the circuit by one
 # rotation, so each expectation value is exactly
 #
 # $$f(\theta) = \sum_{k} c_k \prod_{j=1}^{8} g_{k_j}(\theta_j), \qquad
 # g \in \{1, \cos, \sin\},$$
 #
-# with $3^8 = 6561$ products. The coefficients $c_k$ were computed from values of the circuit, and
-# what differs is the rounding of float32. The report says how many numbers each other method would
-# need; `method="auto"` took the fewest.
+# with $3^8 = 6561$ products. The coefficients $c_k$ are computed from values of the circuit. The
+# remaining difference is rounding in float32. The report says how many numbers each other method
+# would store; `method="auto"` takes the method with the fewest.
 #
-# It also says what a sample costs in Keras. On a processor with a fast simulator the circuit may be
-# the cheaper one: what is gained is a model that runs where there is no simulator.
+# The report also has the time for a sample in Keras. With a fast simulator the circuit may be
+# faster than its surrogate. The advantage of the surrogate is that it runs where there is no
+# simulator.
 
 # %%
 print([type(layer).__name__ for layer in classical.layers])
@@ -110,10 +134,11 @@ inside = {type(layer).__name__ for layer in classical.get_layer("circuit").layer
 print("the circuit's place is taken by:", ", ".join(sorted(inside)))
 
 # %% [markdown]
-# ## What the circuit was
+# ## What the circuit computes
 #
-# The report has the circuit's Fourier spectrum. Each point is a wave of the eight angles. Here
-# frequencies are -1, 0 or 1 in each angle, so a wave with norm $\sqrt{m}$ is one of $m$ angles.
+# The report has the circuit's Fourier spectrum. Each point is a wave in the eight angles. Here the
+# frequency in each angle is -1, 0 or 1, so a wave whose frequencies have the norm $\sqrt{m}$
+# depends on $m$ angles.
 
 # %%
 report.plot()
@@ -131,17 +156,18 @@ plt.show()
 print(f"Share of waves of one angle: {shares[1]:.1%}, of six and more: {shares[6:].sum():.1%}")
 
 # %% [markdown]
-# So the circuit is a layer of products of three and more angles; next to nothing in it depends on
-# one angle alone. The Dense twin above has no such products, and is the better model of these
-# digits. Whether products help depends on the data, and notebook 05 has the controls that tell; the
-# surrogate says what these controls are about.
+# So the circuit mostly computes products of three and more angles. Almost no part of it depends on
+# one angle alone. The Dense model above has no such products, and is the better model for these
+# digits. Whether products help depends on the data. The controls of [notebook
+# 05](05_better_than_dense.ipynb) tell whether they do.
 
 # %% [markdown]
 # ## Fewer waves
 #
-# `method="fourier_series"` stores single waves, and leaves out the smallest ones as long as their
-# amplitudes add up to less than the tolerance allows. That bound holds for all inputs. With all
-# waves it stores more numbers than the products, because each wave has its eight frequencies.
+# `method="fourier_series"` stores single waves. It leaves out the smallest ones, as long as the sum
+# of their amplitudes stays below the tolerance. So the tolerance is a bound for all inputs. With
+# all waves, this method stores more numbers than the products, because each wave has eight
+# frequencies.
 
 # %%
 tolerances = (1e-5, 1e-3, 1e-2, 1e-1)
@@ -168,9 +194,9 @@ plt.show()
 # %% [markdown]
 # ## A shallow circuit falls into small parts
 #
-# An observable depends only on the gates that reach its qubit: its light cone. Here is a circuit of
-# twelve qubits with two rounds of gates between neighbours. It has $3^{12}$ products of waves, but
-# no value depends on more than four angles.
+# An expectation value depends only on the gates that can reach its qubit. These gates are called
+# its light cone. The next circuit has twelve qubits and two rounds of gates on neighbours. It has
+# $3^{12}$ products of waves, but no expectation value depends on more than four angles.
 
 # %%
 qubits = cirq.LineQubit.range(12)
@@ -189,14 +215,15 @@ for says in parts.says:
     print("  ", says)
 
 # %% [markdown]
-# Each further round widens every cone. The circuit of the digits has three rounds that go around a
-# ring of eight qubits, and its cones reach all of them.
+# Each further round makes the cones wider. The circuit for the digits has three rounds on a ring of
+# eight qubits, and there each cone contains all qubits.
 
 # %% [markdown]
 # ## In a file
 #
-# `export_model` makes the surrogate, writes the file through Keras's own `model.export`, runs it in
-# the format's own runtime and compares it with the model. Here is the same from the command line:
+# `export_model` makes the surrogate, writes the file with Keras's own `model.export`, runs the file
+# in the runtime of its format, and compares the result with the model. The command line does the
+# same:
 #
 # ```sh
 # qkeras-hybrid export digits.keras --format onnx --data x_test.npy --labels y_test.npy \
@@ -223,11 +250,11 @@ export("digits.keras", "onnx", "digits.onnx")
 export("digits.keras", "litert", "digits.tflite")
 
 # %% [markdown]
-# At a batch of one sample, most of the time of `predict` is what Keras does around each call:
-# compare the file with `predict_on_batch`.
+# With one sample in a batch, Keras's `predict` spends most of its time around the call. So compare
+# the time of the file with that of `predict_on_batch`.
 #
-# With numbers of a byte the file is smaller and less exact. The report has what that costs on your
-# data, and the ranges of the numbers come from the data, too.
+# With `--int8` each number takes one byte. The file is smaller and less exact. The report says how
+# much accuracy that costs on your data, from which the ranges of the numbers are taken, too.
 
 # %%
 export("digits.keras", "onnx", "small.onnx", "--int8")
@@ -235,8 +262,8 @@ export("digits.keras", "onnx", "small.onnx", "--int8")
 # %% [markdown]
 # ## Shots
 #
-# A model that measures has another output each time. Its file has the mean, and the report says so;
-# the difference is then the scatter of the measurements.
+# A model with shots returns another output each time. The file computes the mean, and the report
+# says so. The difference in the report is then the random error of the measurements.
 
 # %%
 set_engine(model, "auto", shots=200)
@@ -247,8 +274,8 @@ export("measured.keras", "onnx", "mean.onnx")
 # %% [markdown]
 # ## Where there is no simulator
 #
-# Another process loads both ONNX files with ONNX Runtime and NumPy. Neither this package nor Keras
-# is there. Both files compute what the exact model does.
+# A second process runs two of the ONNX files with ONNX Runtime and NumPy alone. It loads neither
+# this package nor Keras. Both files compute the same as the exact model.
 
 # %%
 np.save("expected.npy", model.predict(x_test, verbose=0))
@@ -267,14 +294,16 @@ done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=Tr
 print(done.stdout)
 
 # %% [markdown]
-# The surrogate itself is an ordinary Keras model: `classical.save` writes it, and
-# `keras.models.load_model` loads it where Keras is and this package is not. It trains on, too.
+# The surrogate is an ordinary Keras model. `classical.save` writes it, and
+# `keras.models.load_model` loads it on a machine that has Keras but not this package. It can also
+# be trained further.
 
 # %% [markdown]
 # ## Noise
 #
-# Noise changes the mean, and the surrogate of a noisy circuit has its exact effect. Two-qubit gates
-# that depolarize by 2 % make the circuit's waves smaller.
+# Noise changes the expectation values, and the surrogate of a noisy circuit computes the changed
+# values exactly. Here each gate on two qubits loses their state with a probability of 2 %
+# (depolarizing noise), which makes the waves of the circuit smaller.
 
 # %%
 set_engine(model, "auto", noise="depolarizing:0.02@2q")
@@ -287,8 +316,58 @@ print(f"The noise leaves {noisy_power / power.sum():.0%} of the power.")
 # %% [markdown]
 # ## What has no surrogate
 #
-# The number of products grows by a factor of three with each angle. Up to about twenty qubits a
-# tensor train can be small enough; beyond, there is an exact surrogate only where light cones are
-# small, and else an approximation by a network, labelled as such. The error says what was tried.
-# That is as it should be: a circuit of which we could always do this would be no reason to build a
-# quantum computer. The guide "Take the circuit out" lists all methods.
+# Each further angle multiplies the number of products by three. Up to about twenty qubits, a tensor
+# train may be small enough. For more, there is an exact surrogate only if the light cones are
+# small. Otherwise a network can approximate the circuit, and the report calls it an approximation.
+# If no method works, the error says which ones were tried. This is no surprise: if every circuit
+# had a small surrogate, nobody would need a quantum computer.
+
+# %% [markdown]
+# **To take away.** A trained circuit with few angles is a known function. You can look at it, store
+# it as ordinary layers, and run it where there is no simulator.
+
+# %% [markdown]
+# ## What to try next
+#
+# - [Molecules](14_molecules.ipynb): circuits whose loss is an energy.
+# - [Take the circuit out](../docs/guides/take-the-circuit-out.md) lists all methods and their
+#   sizes.
+# - [Export a model](../docs/guides/export-a-model.md) lists all formats.
+#
+# ## Exercises
+#
+# **1.** Make the surrogate of one qubit with one rotation by a feature. Which function of the
+# feature does it compute, and what does the report say of it?
+#
+# <details><summary>Answer</summary>
+#
+# `ry(x)` on a qubit in 0 gives $\langle Z \rangle = \cos x$. The report says that the circuit
+# equals a Fourier series of one wave.
+#
+# ```python
+# one = sympy.Symbol("one")
+# turn = PQC(cirq.Circuit(cirq.ry(one)(cirq.LineQubit(0))), "Z", inputs=[one])
+# small = keras.Sequential([keras.Input((1,)), turn])
+# with warnings.catch_warnings():
+#     warnings.simplefilter("ignore")  # it has nothing to train
+#     known = surrogate(small)
+# points = np.linspace(-3, 3, 13, dtype="float32")[:, None]
+# np.testing.assert_allclose(known.predict(points, verbose=0), np.cos(points), atol=1e-5)
+# print(known.surrogate_report.layers[0])
+# ```
+#
+# </details>
+#
+# **2.** How many products have eight angles, if each enters the circuit twice?
+#
+# <details><summary>Answer</summary>
+#
+# With two rotations by an angle there are the frequencies 0, 1 and 2, so five functions of each
+# angle: 1, and a cosine and a sine for each of the other two.
+#
+# ```python
+# print(f"{5**8:,} products, and {3**8:,} if each angle enters once")
+# assert 5**8 == 390_625
+# ```
+#
+# </details>

@@ -11,16 +11,39 @@
 # %% [markdown]
 # # Molecules
 #
-# The energy of a molecule is the lowest eigenvalue of its Hamiltonian. A circuit prepares a state
-# of its electrons, the mean energy of that state is never below the lowest one, and so the
-# circuit's weights can be trained: the energy itself is the loss. That is the variational quantum
-# eigensolver, and here it is a Keras model without features, trained with `fit`.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
 #
-# To say it first: **every molecule here is solved exactly by a classical program in less time**.
-# What the circuits tell is which of them come how far, and what shots and noise leave of it.
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/14_molecules.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/14_molecules.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# This needs OpenFermion and PySCF: `pip install "qkeras-hybrid[chemistry]"`. The notebook takes
-# about a minute.
+# **What it shows:** The energy of a molecule is the loss of a model that is a circuit, with shots
+# and noise as arguments, beside the exact energy.
+#
+# **Running time:** about a minute on two cores.
+#
+# A molecule has a matrix that describes its energies, the *Hamiltonian*. Its lowest eigenvalue is
+# the energy of the molecule at rest, in its *ground state*. A circuit prepares a state of the
+# electrons. The mean energy of any state is at least the lowest energy, so the energy itself can be
+# the loss that trains the circuit's weights. This is the variational quantum eigensolver. Here it
+# is a Keras model without features, trained by `fit`.
+#
+# The result in short: **a classical program solves every molecule here exactly, in less time**.
+# What we learn is how close each circuit comes, and how much shots and noise change the result.
+#
+# This notebook needs OpenFermion and PySCF: `pip install "qkeras-hybrid[chemistry]"`.
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid[chemistry] @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import logging
@@ -33,7 +56,7 @@ import numpy as np
 import pandas as pd
 
 import qkeras_hybrid as qh
-from qkeras_hybrid import chemistry
+from qkeras_hybrid import chemistry, plot
 
 # TensorFlow warns when many small models are trained one after the other.
 logging.getLogger("tensorflow").setLevel("ERROR")
@@ -41,8 +64,11 @@ logging.getLogger("tensorflow").setLevel("ERROR")
 # %% [markdown]
 # ## The Hamiltonian
 #
-# Hartree-Fock finds orbitals. A spin orbital is full or empty, which is a qubit: H2 has two
-# orbitals in the smallest basis, so four qubits. The Hamiltonian is a sum of Pauli strings.
+# *Hartree-Fock* is a fast approximation that finds the orbitals, the places of the electrons. Each
+# orbital has two spins, and each of these spin orbitals is full or empty, which makes it a qubit.
+# H2 has two orbitals in the smallest basis, so it has four qubits. The Hamiltonian is a sum of
+# products of X, Y and Z on these qubits, called Pauli strings. Energies are in *hartree*, the unit
+# of chemistry. *FCI* is the exact energy in this basis.
 
 # %%
 hydrogen = chemistry.electrons("H2", bond_length=0.7414)
@@ -51,8 +77,9 @@ print(f"Hartree-Fock  {hydrogen.hf_energy:.10f} hartree")
 print(f"exact (FCI)   {hydrogen.fci_energy:.10f} hartree")
 
 # %% [markdown]
-# The numbers of electrons of each spin do not change, and the molecule has mirrors. Each of these
-# symmetries makes one qubit constant, so that it can be left out. For H2 a single qubit is left.
+# The number of electrons of each spin does not change, and the molecule has mirror symmetries. For
+# each of these symmetries one qubit is constant and can be left out, which is called tapering. For
+# H2 one qubit is left.
 
 # %%
 rows = []
@@ -66,8 +93,8 @@ pd.DataFrame(rows).pivot(index="molecule", columns="tapered", values=["qubits", 
 # %% [markdown]
 # ## The ground state
 #
-# UCCSD starts from the Hartree-Fock state and moves one or two electrons at a time, each move by
-# a weight. LiH has 92 of them on 12 qubits.
+# The circuit UCCSD starts from the Hartree-Fock state and moves one or two electrons at a time.
+# Each move has a weight. LiH has 12 qubits and 92 such weights.
 
 # %%
 lithium = chemistry.ground_state("LiH", bond_length=1.45, ansatz="uccsd")
@@ -75,23 +102,23 @@ print(lithium)
 lithium.model.summary()
 
 # %%
-plt.figure(figsize=(6, 3.2))
-plt.semilogy(lithium.history - lithium.fci_energy)
-plt.axhline(chemistry.CHEMICAL_ACCURACY, color="gray", linestyle="--")
-plt.text(60, 1.9e-3, "chemical accuracy", color="gray")
-plt.xlabel("step")
-plt.ylabel("energy above FCI, hartree")
-plt.title("LiH, UCCSD, 12 qubits")
-plt.tight_layout()
+figure = plot.Picture(figsize=(6, 3.2), layout="constrained")
+axis = figure.subplots()
+plot.training(lithium.history - lithium.fci_energy, log=True, ax=axis)
+axis.axhline(chemistry.CHEMICAL_ACCURACY, color="gray", linestyle="--")
+axis.text(60, 1.9e-3, "chemical accuracy", color="gray")
+axis.set(xlabel="step", ylabel="energy above FCI, hartree", title="LiH, UCCSD, 12 qubits")
+figure
 
 # %% [markdown]
-# Adam stops when thirty steps have gained nothing. The little that is left is the ansatz's: its
-# excitations come one after the other, and there are no triple ones.
+# Training stops when thirty steps have brought nothing. The small error that is left comes from the
+# circuit: it makes its moves one after the other, and never moves three electrons at once.
+# *Chemical accuracy*, 0.0016 hartree, is the error that chemists aim for.
 #
 # ## Which circuit?
 #
-# A chain of four hydrogen atoms, near its best distance and pulled apart, where all four
-# electrons are needed at once.
+# We compare circuits on a chain of four hydrogen atoms. At one distance the chain is near its best
+# shape. At the other it is pulled apart, and its four electrons depend on each other most.
 
 # %%
 rows = []
@@ -110,14 +137,15 @@ for length in (0.9, 2.0):
 pd.DataFrame(rows).pivot(index=["ansatz", "weights"], columns="distance", values="above FCI")
 
 # %% [markdown]
-# UCCSD is below chemical accuracy, 0.0016 hartree, near the best distance, and above it where the
-# chain is pulled apart. The template that knows nothing of electrons has more than twice as many
-# weights, and comes less than half of the way from Hartree-Fock.
+# UCCSD reaches chemical accuracy near the best distance, and misses it where the chain is pulled
+# apart. `hardware_efficient` is a circuit that was not made for electrons. It has more than twice
+# as many weights, and it removes less than half of the error of Hartree-Fock.
 #
-# ## On another coprocessor
+# ## With shots and noise
 #
-# Shots, noise and the engine are arguments. The exact weights, read by 1,000 measurements of each
-# group of strings; and with a depolarizing channel after each gate:
+# Shots, noise and the engine are arguments. We take the trained weights, and estimate the energy
+# from 100 to 10,000 shots for each group of Pauli strings. Then we compute it with depolarizing
+# noise after each gate, which loses the state of its qubits with a small probability:
 
 # %%
 exact = chemistry.ground_state("H2", bond_length=0.7414)
@@ -139,7 +167,7 @@ for rate in (0.0001, 0.001, 0.01):
 pd.Series(rows, name="energy").to_frame().assign(off=lambda table: table.energy - exact.fci_energy)
 
 # %% [markdown]
-# With symmetries tapered off, one qubit and one rotation are left. The same noise does less harm:
+# After tapering, one qubit and one rotation are left. The same noise does less harm there:
 
 # %%
 small = chemistry.ground_state(
@@ -159,7 +187,8 @@ print(f"with noise 0.01: {noisy.history[0] - exact.fci_energy:+.4f} hartree")
 # %% [markdown]
 # ## Excited states
 #
-# The next state is the lowest that overlaps with none before it.
+# An excited state has a higher energy than the ground state. `excited_states` looks for the lowest
+# energy among the states that have no overlap with the states found before.
 
 # %%
 states = chemistry.excited_states("H2", bond_length=0.7414, k=3)
@@ -168,9 +197,10 @@ pd.DataFrame({"found": states.energies, "exact": states.exact_energies})
 # %% [markdown]
 # ## Angles from geometry
 #
-# A training for each bond length repeats itself. A small Dense network can predict the circuit's
-# angles from the bond length instead, trained on the mean energy of a few geometries. It sees no
-# exact energy; the fits beside it see nothing else.
+# So far, each bond length needs a training of its own. Instead, a small Dense network can predict
+# the circuit's angles from the bond length. Its loss is the mean energy of a few bond lengths, so
+# it never sees an exact energy. We compare it with fits to the exact energies at the same bond
+# lengths.
 
 # %%
 TRAIN = [0.5, 0.8, 1.1, 1.5, 2.0]
@@ -180,12 +210,12 @@ table = chemistry.curve_study("H2", TRAIN, between=BETWEEN, beyond=BEYOND, seeds
 table.groupby("contender", sort=False)[["train", "between", "beyond"]].mean() * 1000
 
 # %% [markdown]
-# In thousandths of a hartree, mean absolute errors. Between the points and beyond them the
-# circuit's are the smallest. The reason is no secret: at each new bond length Hartree-Fock was
-# solved, and the circuit has its Hamiltonian. The spline of the correlation energy knows nearly
-# as much, and is the fit to compare with. For LiH in an active space, whose rows are in
-# `benchmarks/chemistry`, the circuit is ahead between the points, and a plain cubic spline does
-# as well as the circuit beyond them.
+# The numbers are mean absolute errors in thousandths of a hartree. The circuit has the smallest
+# errors between the trained bond lengths and beyond them. The reason is that it knows more: at each
+# new bond length, Hartree-Fock is solved first, and the circuit gets the Hamiltonian. The spline of
+# the correlation energy also uses Hartree-Fock, so it is the fit to compare with. For LiH
+# (`benchmarks/chemistry`), the circuit is best between the trained bond lengths, and beyond them a
+# cubic spline is as good.
 
 # %%
 curve = chemistry.energy_curve("H2", np.arange(4, 26) / 10)
@@ -203,3 +233,48 @@ plt.xlabel("bond length, Å")
 plt.ylabel("energy, hartree")
 plt.legend()
 plt.tight_layout()
+
+# %% [markdown]
+# **To take away.** A circuit that is made for electrons comes close to the exact energy, and the
+# same model runs with shots and noise. On these molecules the classical program is exact and
+# faster.
+
+# %% [markdown]
+# ## What to try next
+#
+# - [Quantum data](15_quantum_data_and_frontiers.ipynb): tasks in which the samples are states.
+# - [Molecules](../docs/guides/molecules.md): all molecules, circuits and mappings.
+# - [What was found](../docs/what-was-found.md#molecules): the results of our studies.
+#
+# ## Exercises
+#
+# **1.** Find the bond length of H2 with the lowest energy, to 0.01 ångström, by the exact energies.
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# lengths = np.round(np.arange(0.70, 0.80, 0.01), 2)
+# energies = [chemistry.electrons("H2", bond_length=length).fci_energy for length in lengths]
+# best = lengths[np.argmin(energies)]
+# print(f"{best} Å, {min(energies):.6f} hartree")
+# assert best == 0.73 or best == 0.74
+# ```
+#
+# </details>
+#
+# **2.** Hartree-Fock is exact for one electron. Which share of the energy of H2 does it miss at
+# 0.74 and at 2.0 ångström?
+#
+# <details><summary>Answer</summary>
+#
+# ```python
+# for length in (0.74, 2.0):
+#     found = chemistry.electrons("H2", bond_length=length)
+#     missed = found.hf_energy - found.fci_energy
+#     print(f"{length} Å: {missed:.4f} hartree, {missed / -found.fci_energy:.1%}")
+# ```
+#
+# It misses 1.8 % at 0.74 ångström, and 17.4 % at 2.0. When the atoms are far apart, each electron
+# stays at one atom, and Hartree-Fock can't describe that.
+#
+# </details>

@@ -11,9 +11,32 @@
 # %% [markdown]
 # # Quantum data: a circuit on states beside networks on measurements
 #
-# On data that were never quantum, a circuit has to earn its place. Here the data are quantum by
-# birth: a sample is a state. A circuit can take it as it is; a network gets what a lab measured. Is
-# that an edge, and how large? This notebook takes a minute or two.
+# [![Open in Colab][colab-badge]][colab] [![Open in Binder][binder-badge]][binder]
+#
+# [colab]: https://colab.research.google.com/github/your_account/qkeras-hybrid/blob/main/notebooks/15_quantum_data_and_frontiers.ipynb
+# [colab-badge]: https://colab.research.google.com/assets/colab-badge.svg
+# [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/15_quantum_data_and_frontiers.ipynb
+# [binder-badge]: https://mybinder.org/badge_logo.svg
+#
+# **What it shows:** How well a circuit that works on quantum states does beside networks that get
+# measurements of the same states.
+#
+# **Running time:** about 2 minutes on two cores.
+#
+# On ordinary data, a circuit has no advantage to start with. Here the data are quantum: a sample is
+# the state of several qubits. A circuit can take the state as it is. A network gets what a
+# laboratory measured of the state. Does the circuit do better, and by how much?
+
+# %%
+# Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
+from importlib.util import find_spec
+
+from IPython import get_ipython
+
+if find_spec("qkeras_hybrid") is None:
+    PACKAGE = '"qkeras-hybrid @ git+https://github.com/your_account/qkeras-hybrid@main"'
+    get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
+    get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
 # %%
 import os
@@ -35,9 +58,11 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## Ground states
 #
-# A chain of spins has a Hamiltonian, and its state of lowest energy changes its character with the
-# field: a phase transition. `ground_states` diagonalises exactly. For the Ising ring the energy is
-# known as a sum over free fermions, so that we can look whether it is right.
+# Our states come from chains of *spins*, which are qubits whose neighbours act on each other. The
+# *Hamiltonian* is the matrix of the chain's energies, and the *ground state* is the state with the
+# lowest energy. It depends on a magnetic field. At a certain field its properties change quickly,
+# which is called a phase transition. `ground_states` computes the states exactly. For the Ising
+# ring there is a formula for the energy, with which we check them.
 
 # %%
 fields = np.linspace(0.1, 2, 20)
@@ -56,9 +81,10 @@ plt.show()
 # %% [markdown]
 # ## What a lab sees
 #
-# A lab has copies of the state, and every copy can be measured once. In a classical shadow each
-# copy is measured in random bases, and one record serves all local observables. The estimates
-# are unbiased, and their error falls with the root of the number of copies.
+# A laboratory has a number of copies of a state, and can measure each copy once. For a *classical
+# shadow*, each qubit of each copy is measured along a random axis: X, Y or Z. From this one record
+# all observables of a few qubits can be estimated. The estimates are right in the mean, and their
+# error falls with the square root of the number of copies.
 
 # %%
 rng = np.random.default_rng(0)
@@ -77,10 +103,11 @@ plt.show()
 # %% [markdown]
 # ## A network that knows its phase
 #
-# The cluster-Ising chain has a topological phase, which no local observable marks. Cong, Choi and
-# Lukin (2019) wrote down a quantum convolutional network that recognises it, without training.
-# `exact_qcnn` is that network. With nine sites it is what physicists call a string order parameter.
-# The red lines are the phase boundaries of an endless chain.
+# The cluster-Ising chain has two parameters, $h_1$ and $h_2$. For some of their values it is in a
+# *topological phase*, which no observable of a few neighbouring qubits shows. Cong, Choi and Lukin
+# (2019) found a quantum convolutional network that recognises this phase without training.
+# `exact_qcnn` is that network. With nine sites it measures what physicists call a string order
+# parameter. The red lines are the boundaries of the phase in an infinitely long chain.
 
 # %%
 h1, h2 = np.linspace(0.02, 1.6, 17), np.linspace(-1.6, 1.6, 33)
@@ -101,12 +128,13 @@ plt.show()
 # %% [markdown]
 # ## A circuit on states beside networks on shadows
 #
-# The same question, learned from labelled samples: topological or not? The hybrid has two trained
-# layers on eight qubits, begins with the state, and reads its answer from as many copies as the
-# lab measured. The others get the lab's shadow of the same samples, all Pauli strings on three
-# neighbouring sites: a Dense network, and gradient boosting.
+# Now models learn from labelled samples whether a state is in the topological phase. The hybrid
+# model starts with the state, and has two layers with weights on eight qubits. It estimates its
+# answer from as many copies as the laboratory measured. A Dense network and gradient boosting get
+# the classical shadow of the same samples: estimates of all products of X, Y and Z on up to three
+# neighbouring qubits.
 #
-# Features from shadows are standardised by `split`; amplitudes are left as they are.
+# `split` standardises the features from shadows, and leaves the amplitudes of states as they are.
 
 
 # %%
@@ -170,18 +198,21 @@ plt.legend()
 plt.show()
 
 # %% [markdown]
-# Read it with care. The copies are equal for an answer, not for training: the hybrid was trained on
-# exact values, and on hardware each step of its training would take copies again. It was trained
-# for this question; a shadow is measured before anybody asks. And one split of one data set is
-# no result: the suite `quantum_data` (`qkeras-hybrid run quantum_data`) has eight splits of all
-# six data sets, tuned references, and intervals.
+# Read this picture with care. The models use the same number of copies for an answer, but not for
+# training: the hybrid was trained on exact values, and on a quantum computer each training step
+# would need more copies. Also, the hybrid can answer only this question, while a shadow can answer
+# questions that come later. And one split of one data set proves nothing. The suite `quantum_data`
+# (`qkeras-hybrid run quantum_data`) has eight splits of all six data sets, tuned references, and
+# intervals.
 
 # %% [markdown]
 # ## Two copies at once
 #
-# Here is a question that one copy answers badly: are the two halves of a state entangled? In
-# `entangled_pairs` both classes are the same in the mean, so that no observable of a single copy
-# tells them apart. Two copies have one that does: the swap of a half, whose mean is its purity.
+# Some questions are hard to answer from single copies: are the two halves of a state entangled? In
+# `entangled_pairs` the two classes have the same mean state, so no observable of a single copy
+# tells them apart. With two copies there is such an observable: swap one half of the first copy
+# with that of the second. Its mean is called the *purity* of the half. It is 1 if the halves are
+# not entangled, and smaller if they are.
 
 # %%
 pairs = datasets.load("entangled_pairs", n_samples=200)
@@ -192,3 +223,47 @@ for label, name in enumerate(("product", "entangled")):
 plt.xlabel("purity of a half, from the test on two copies")
 plt.legend()
 plt.show()
+
+# %% [markdown]
+# ## What to try next
+#
+# - [One GPU, several processes](16_many_devices.ipynb): the same training on many devices.
+# - [Learn from quantum data](../docs/guides/quantum-data.md): all data sets, views and models.
+# - [What was found](../docs/what-was-found.md#on-quantum-data-the-circuit-can-have-an-edge): the
+#   results with intervals.
+#
+# ## Exercises
+#
+# **1.** In the Ising ring, what is $\langle Z_0 Z_1 \rangle$ with no field and with a very large
+# one?
+#
+# <details><summary>Answer</summary>
+#
+# Without a field all neighbours agree, and the mean is 1. A large field along X makes each Z
+# random, and the mean goes to 0.
+#
+# ```python
+# limits, _ = quantum.ground_states("ising", np.array([[1.0, 1e-3], [1.0, 100.0]]), 8)
+# means = quantum.expectation_values(limits, None)[1][:, names.index("Z0*Z1")]
+# print(means.round(3))
+# assert means[0] > 0.99 and abs(means[1]) < 0.01
+# ```
+#
+# </details>
+#
+# **2.** How many copies does a shadow need for the same error as direct measurements of
+# $\langle Z_0 Z_1 \rangle$?
+#
+# <details><summary>Answer</summary>
+#
+# Nine times as many, if $\langle Z_0 Z_1 \rangle$ is near 0. Both qubits are measured along Z in
+# one of nine copies, and only these copies count.
+#
+# ```python
+# bases = rng.integers(3, size=(1, 9000, 2))
+# hits = (bases == 2).all(axis=2).mean()
+# print(f"both along Z in {hits:.3f} of the copies, 1/9 = {1 / 9:.3f}")
+# assert abs(hits - 1 / 9) < 0.02
+# ```
+#
+# </details>

@@ -4,7 +4,7 @@ import importlib
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
-# First, so that a missing backend of Keras is said in a sentence.
+# First, so that a missing Keras backend gives a one-sentence error.
 from qkeras_hybrid import _keras  # noqa: F401
 
 # isort: split

@@ -1,4 +1,4 @@
-"""Argument checks and the sentences they raise, said in one way everywhere."""
+"""Argument checks, with error messages worded the same everywhere."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 
 from qkeras_hybrid._errors import ArgumentError
 
-# What a saved layer may ask for, far above what can be simulated: a config of one line must not
-# keep a machine busy for days.
+# Limits on what a saved layer may ask for, far above what can be simulated: a config of one line
+# must not keep a machine busy for days.
 MOST_QUBITS = 1_000
 """The most qubits of a layer that builds its own circuit."""
 
@@ -23,7 +23,7 @@ MOST_PARAMETERS = 100_000
 """The most inputs, weights or outputs of a layer that builds its own circuit."""
 
 MOST_TEMPLATE_OPERATIONS = 2_000_000
-"""The most operations of a template, counted as a gate on each pair of qubits, repeated."""
+"""The most operations of a template: one gate on each pair of qubits, times the repetitions."""
 
 
 def positive_int(argument: str, value: Any, most: int | None = None) -> int:
@@ -127,9 +127,9 @@ def known_arguments(
 
 
 def bytes_text(size: float) -> str:
-    """Returns a size in bytes in a unit that a person reads, e.g. `"3.0 GiB"`."""
+    """Returns a size in bytes as text in a readable unit, e.g. `"3.0 GiB"`."""
     if size >= 2**80:
-        # No unit's name helps here, and a float might not hold it.
+        # No unit is large enough here, and a float might not hold the number.
         return f"over 2**{int(size).bit_length() - 1} bytes"
     units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB")
     k = max(0, (int(size).bit_length() - 1) // 10)

@@ -1,9 +1,9 @@
-"""What a circuit may hold before Cirq and SymPy work on it: nothing they run, no endless work.
+"""Checks a circuit before Cirq and SymPy work on it: no code to run, no endless work.
 
 SymPy evaluates text as Python code: `sympy.sin("...")`, `expression.subs(symbol, "...")`,
-`parse_expr("...")`. Cirq hands text on to it. And a few words can ask for endless work:
-`10**10**9`, sub-circuits repeated 10^8 times. So a circuit is looked through first, in the form of
-Cirq's JSON: the decoded text of a file, where only the types of `_circuit_types` may stand, or a
+`parse_expr("...")`. Cirq passes text on to SymPy. A short text can also ask for endless work:
+`10**10**9`, or sub-circuits repeated 10^8 times. So a circuit is checked first, in one of two
+forms: the decoded JSON of a file, which may hold only the types in `_circuit_types`, or the
 circuit's own objects.
 """
 
@@ -43,9 +43,9 @@ from qkeras_hybrid._expression_size import (
 from qkeras_hybrid._lazy import cirq, sympy
 
 MOST_OPERATIONS = 50_000
-"""The most operations of a circuit's sub-circuits, unrolled. Others have a text each: no bound."""
+"""The most operations of a circuit's sub-circuits, unrolled. Others are bounded by their text."""
 
-# How many visits of parts of sub-circuits are worth it, for the bound on operations to be known.
+# The most visits to parts of sub-circuits that counting their operations may take.
 _MOST_VISITS = 20 * MOST_OPERATIONS
 
 
@@ -56,8 +56,8 @@ def check_text(tree: Any) -> None:
         tree: What `json.loads` returned.
 
     Raises:
-        ValueError: If it holds another type than those in `_circuit_types`, text where Cirq or
-            SymPy would evaluate it, or asks for more work than the bounds there and here.
+        ValueError: If it holds a type that is not in `_circuit_types`, holds text where Cirq or
+            SymPy would evaluate it, or asks for more work than the bounds there and here allow.
     """
     _guarded(_Walk(of_text=True).visit, tree)
 
@@ -66,7 +66,7 @@ def check_circuit(circuit: Any) -> None:
     """Makes sure that a circuit's parameters hold no text, and that it unrolls within the bounds.
 
     Args:
-        circuit: A `cirq.Circuit`; operations and gates of other packages are taken as they are.
+        circuit: A `cirq.Circuit`; operations and gates of other packages are not checked.
 
     Raises:
         ValueError: As `check_text`.
@@ -102,14 +102,14 @@ class _Walk:
         depth: int = 0,
         n_qubits: int = 0,
     ) -> None:
-        """Looks through a value and all its parts.
+        """Checks a value and all its parts.
 
         Args:
             value: Decoded JSON or an object.
-            times: How many times it is unrolled.
-            sizes: What the parameters of the sub-circuits around it are replaced by.
+            times: How many times the value is unrolled.
+            sizes: The sizes of what replaces the parameters of the enclosing sub-circuits.
             text: Whether text may stand here.
-            depth: How many lists and tables it lies in.
+            depth: How many lists and tables enclose the value.
             n_qubits: How many qubits the operation around it acts on, controls included.
         """
         if depth > MOST_DEPTH:
@@ -125,7 +125,8 @@ class _Walk:
                     f"one holds the text {shown(value, 80)}. For a symbol give sympy.Symbol(...)."
                 )
         elif isinstance(value, (list, tuple)) or (isinstance(value, dict) and not kind_of(value)):
-            # The values of a table first, so that its depth is known before its keys are looked at.
+            # The values of a table come first, so that its depth is known before its keys are
+            # checked.
             parts = value if not isinstance(value, dict) else [*value.values(), *value]
             for part in parts:
                 self.visit(part, times, sizes, text, depth + 1, n_qubits)
@@ -187,7 +188,7 @@ class _Walk:
             for spelling in fields["boolean_strs"]:
                 check_formula(spelling)
         for name, part in fields.items():
-            # Tags mean nothing to a layer; on a circuit's own objects they may be any.
+            # Tags mean nothing to a layer; on a circuit's own objects any tag is allowed.
             if name == "tags" and not self.of_text:
                 continue
             # `_entered` has looked at a sub-circuit's parameters.
@@ -198,7 +199,7 @@ class _Walk:
             self.visit(part, times, sizes, text, depth + 1, n_qubits)
 
     def _opened(self, value: Any) -> tuple[str | None, Mapping[str, Any]]:
-        """Returns a value's JSON type and fields; no type for what needs no look."""
+        """Returns a value's JSON type and fields; no type for a value that needs no check."""
         kind = kind_of(value)
         if kind is not None:
             if kind not in TEXT:
@@ -209,7 +210,7 @@ class _Walk:
             return kind, {name: part for name, part in value.items() if name != "cirq_type"}
         if isinstance(value, (cirq.Qid, float, complex, np.ndarray)) or value is None:
             return None, {}
-        # Without Cirq's look at each operation, which may be of a user's own gates.
+        # This skips Cirq's check of each operation, which would call a user's own gates.
         if isinstance(value, cirq.AbstractCircuit):
             return "Circuit", {"moments": list(value)}
         if isinstance(value, cirq.Moment):
@@ -218,7 +219,7 @@ class _Walk:
             fields = value._json_dict_()
             return cirq.json_cirq_type(type(value)), fields
         except (AttributeError, TypeError, ValueError):
-            # A type of another package, which no file can bring.
+            # A type of another package, which cannot come from a file.
             return None, {}
 
     def _share(self, fields: Mapping[str, Any]) -> None:
@@ -272,8 +273,8 @@ class _Walk:
 
 
 def _own_qubits(kind: str, fields: Mapping[str, Any]) -> int:
-    """Returns how many qubits an operation adds to those of the controls around it."""
-    # A measurement by itself, of any number of qubits, is never written as Kraus operators.
+    """Returns how many qubits an operation adds to those of the enclosing controls."""
+    # A measurement alone, of any number of qubits, is never expanded into Kraus operators.
     if kind == "GateOperation" and _kind(fields.get("gate")) == "MeasurementGate":
         return 0
     named = {"GateOperation": "qubits", "ControlledOperation": "controls"}.get(kind)
@@ -302,7 +303,7 @@ def _pairs(resolver: Any) -> Iterable[tuple[Any, Any]]:
         isinstance(pair, list) and len(pair) == 2 for pair in given
     ):
         raise ValueError(
-            f"A sub-circuit's parameters must be a ParamResolver, but are {shown(resolver, 80)}."
+            f"A sub-circuit's parameters must be a ParamResolver, but got {shown(resolver, 80)}."
         )
     return [(key, new) for key, new in given]
 

@@ -1,8 +1,8 @@
 """Circuits, qubits and observables as text, for saved layers.
 
-Cirq's JSON, and in it also the SymPy functions that Cirq does not write but that circuits here may
-have as parameters: `sin`, `Max` and the like, by name. No code is stored, and none runs on reading:
-`_circuit_check` looks through a text before Cirq sees it.
+The text is Cirq's JSON, extended by SymPy functions that Cirq does not write but that circuits here
+may have in their parameters: `sin`, `Max` and the like are stored by name. No code is stored, and
+reading runs none: `_circuit_check` checks a text before Cirq sees it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from qkeras_hybrid._lazy import cirq, sympy
 
 
 def write(value: Any) -> str:
-    """Returns a circuit, or whatever else Cirq writes as JSON, as text.
+    """Returns a circuit, or another object that Cirq writes as JSON, as text.
 
     Raises:
         TypeError: If it holds something that neither Cirq nor `_expressions` knows.
-        ValueError: Likewise, for objects that look like Cirq's, and if `read` would refuse it.
+        ValueError: Likewise, for objects that look like Cirq's; or if `read` would refuse the text.
     """
     text: str = cirq.to_json(value, cls=_encoder())
     _circuit_check.check_text(json.loads(text))
@@ -33,30 +33,30 @@ def read(text: str) -> Any:
     """Returns what `write` wrote.
 
     Raises:
-        ValueError: If it is no such text, or one that is unsafe: see `_circuit_check`.
+        ValueError: If the text is not of this form, or is unsafe: see `_circuit_check`.
     """
     resolvers = cirq.protocols.json_serialization.DEFAULT_RESOLVERS
     try:
         tree = json.loads(text)
         _circuit_check.check_text(tree)
-        # Written again from what was looked through: of a key that stands twice in a table,
-        # Cirq's reader would make both values, and a look sees the last.
+        # Written again from the checked tree: if a table holds a key twice, Cirq's reader would use
+        # both values, but the check sees only the last.
         return cirq.read_json(json_text=json.dumps(tree), resolvers=[_resolve, *resolvers])
     except RecursionError as error:
         raise ValueError(too_deep()) from error
     except ValueError:
         raise
     except Exception as error:
-        # Cirq's constructors take values as they come: what a wrong one leads to is any error.
+        # Cirq's constructors don't check their values: a wrong one can raise any error.
         raise ValueError(
-            f"It is no circuit: {shown(str(error) or type(error).__name__)}"
+            f"The text is not a circuit: {shown(str(error) or type(error).__name__)}"
         ) from error
 
 
 @functools.cache
 def _encoder() -> type:
     class Encoder(cirq.protocols.json_serialization.CirqEncoder):
-        """Cirq's, which knows SymPy's arithmetic, and SymPy's functions besides."""
+        """Cirq's encoder, which knows SymPy's arithmetic, extended by SymPy's functions."""
 
         def default(self, o: Any) -> Any:
             if o is sympy.I:
@@ -74,7 +74,8 @@ def _resolve(cirq_type: str) -> Any:
 
 
 def _function(name: str, args: list[Any]) -> Any:
-    # SymPy evaluates text as code. No text comes so far; whoever changes that, stops here.
+    # SymPy evaluates text as code. No text reaches this line today; if a change lets it through, it
+    # stops here.
     if name not in _expressions.FUNCTION_NAMES or not all(
         isinstance(argument, (int, float, sympy.Basic)) for argument in args
     ):

@@ -1,8 +1,8 @@
 """The types that a circuit's JSON may be made of, and what each of them may hold.
 
 Circuits, operations, qubits and tags; gates, channels and measurements; projectors, which are
-observables; and the forms that earlier versions of Cirq wrote. Whoever adds one says which of its
-fields hold text, and bounds what a few words of it could ask for.
+observables; and the forms that earlier versions of Cirq wrote. A type that is added here must name
+its fields that hold text, and bound the work that a short text can ask for.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ from qkeras_hybrid._expression_size import kind_of
 from qkeras_hybrid._lazy import cirq
 
 MOST_GATE_QUBITS = 1_000
-"""The most qubits of one gate that says how many it has in a number."""
+"""The most qubits of a gate whose number of qubits is one of its fields."""
 
 MOST_CHANNEL_QUBITS = 5
 """The most qubits of a channel, controls included: it may have 4**n operators of 4**n entries."""
 
 MOST_KRAUS_ENTRIES = 10_000_000
-"""The most entries of all Kraus operators of a circuit, about 40 bytes each when it is compiled."""
+"""The most entries of all Kraus operators of a circuit: each takes about 40 bytes when compiled."""
 
 _TYPES = """
 Circuit FrozenCircuit Moment GateOperation TaggedOperation ControlledOperation CircuitOperation
@@ -43,8 +43,8 @@ GlobalPhaseOperation IdentityOperation ParallelGateOperation SingleQubitMatrixGa
 TwoQubitMatrixGate
 """
 
-# Where Cirq may write Kraus operators out, which grow with 4**n. A measurement alone is none of
-# these: only within another gate would Cirq make operators of it.
+# Types that Cirq may expand into Kraus operators, which grow with 4**n. Cirq expands a measurement
+# only inside another gate.
 _CHANNELS = """
 AmplitudeDampingChannel AsymmetricDepolarizingChannel BitFlipChannel DepolarizingChannel
 GeneralizedAmplitudeDampingChannel KrausChannel MeasurementGate MixedUnitaryChannel
@@ -52,8 +52,8 @@ PhaseDampingChannel PhaseFlipChannel RandomGateChannel ResetChannel StatePrepara
 """
 CHANNELS = frozenset(_CHANNELS.split())
 
-# Which fields hold text. Nothing evaluates that text, except `boolean_strs`, which SymPy does:
-# `products` reads it first.
+# Which fields hold text. Nothing evaluates that text, except `boolean_strs`, which SymPy evaluates:
+# `products` checks it first.
 TEXT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys([*_TYPES.split(), *CHANNELS], ()),
     "NamedQubit": ("name",),
@@ -71,7 +71,7 @@ TEXT: dict[str, tuple[str, ...]] = {
     "StatePreparationChannel": ("name",),
 }
 
-# The types that are one operation; those that hold operations are not counted themselves.
+# The types that count as one operation; those that hold operations are not counted themselves.
 COUNTED = (
     "GateOperation",
     "CircuitOperation",
@@ -85,7 +85,7 @@ COUNTED = (
 
 
 def check_size_of_gate(kind: str, fields: Mapping[str, Any], *, of_text: bool) -> None:
-    """Makes sure that a gate's numbers don't make it huge.
+    """Makes sure that a gate's numeric fields don't make it huge.
 
     Raises:
         ValueError: If they do.
@@ -99,7 +99,7 @@ def check_size_of_gate(kind: str, fields: Mapping[str, Any], *, of_text: bool) -
     if of_text and kind.endswith("CliffordGate"):
         signs, n = fields.get("rs"), fields.get("n")
         if not isinstance(signs, list) or n != len(signs) / 2:
-            raise ValueError(f"A {kind} must have 2 n signs, but has n = {shown(n, 40)}.")
+            raise ValueError(f"A {kind} must have 2 n signs, but got n = {shown(n, 40)}.")
     if kind == "DepolarizingChannel":
         # Its constructor lists all 4**n Pauli strings.
         n = fields.get("n_qubits", 1)
@@ -110,7 +110,7 @@ def check_channel_qubits(kind: str, n_qubits: int) -> None:
     """Makes sure that the Kraus operators of a channel can be written out.
 
     Raises:
-        ValueError: If it has too many qubits for that.
+        ValueError: If it acts on too many qubits for that.
     """
     if n_qubits > MOST_CHANNEL_QUBITS:
         raise ValueError(
@@ -120,7 +120,7 @@ def check_channel_qubits(kind: str, n_qubits: int) -> None:
 
 
 def kraus_entries(kind: str, fields: Mapping[str, Any], n_qubits: int) -> float:
-    """Returns at most how many entries the Kraus operators of a channel have."""
+    """Returns an upper bound on the number of entries of a channel's Kraus operators."""
     listed = fields.get("_kraus_ops", fields.get("_mixture", ()))
     count = len(listed) if isinstance(listed, (list, tuple)) else 0
     return float(4**n_qubits * max(count, 4**n_qubits))
@@ -145,7 +145,7 @@ def pauli_probabilities(given: Any) -> list[Any]:
 
 
 def alternatives(values: Any) -> float:
-    """Returns how many assignments of control values there are, each of which runs by itself."""
+    """Returns how many assignments of control values there are; Cirq handles each separately."""
     kind = kind_of(values)
     if isinstance(values, cirq.ProductOfSums):
         sums: Any = values._qubit_sums
@@ -165,15 +165,15 @@ def alternatives(values: Any) -> float:
 
 _LONGEST_SPELLING = 1_000
 
-# Cirq multiplies the sums of Pauli strings that formulas are: of k names 2**k strings, at about
-# 30 microseconds for two of them.
+# Cirq turns a formula of k names into a sum of 2**k Pauli strings and multiplies these sums, at
+# about 30 microseconds for a product of two strings.
 MOST_PRODUCTS = 200_000
 
 _TOKEN = re.compile(r"\s*(?:(?P<name>[^\W\d]\w*)|(?P<sign>[&|^~()]))")
 
 
 def products(fields: Mapping[str, Any]) -> int:
-    """Returns how many products of Pauli strings the formulas of a BooleanHamiltonianGate take.
+    """Returns how many products of Pauli strings a BooleanHamiltonianGate's formulas need.
 
     Raises:
         ValueError: If SymPy, which evaluates them as code, would find anything but formulas.
@@ -200,7 +200,7 @@ def products(fields: Mapping[str, Any]) -> int:
 def check_formula(spelling: Any) -> set[str]:
     """Returns the names in a formula of `&`, `|`, `^`, `~`, brackets and names.
 
-    A name before a bracket would be a call, so that two operands in a row are refused.
+    A name before a bracket would be a call, so two operands in a row are refused.
     """
     names: set[str] = set()
     ended = False

@@ -1,4 +1,4 @@
-"""Commuting Pauli strings: grouped, and made diagonal by one Clifford circuit.
+"""Commuting Pauli strings: grouped, and diagonalised by one Clifford circuit.
 
 Symplectic elimination (Crawford, van Straaten, Wang, Parks, Campbell, Brierley: Efficient quantum
 measurement of Pauli operators in the presence of finite sampling error, Quantum 5, 385 (2021),
@@ -20,12 +20,12 @@ Gate = tuple[str, tuple[int, ...]]
 
 
 def commute(one: Letters, other: Letters) -> bool:
-    """Tells whether two Pauli strings commute: if they differ on an even number of qubits."""
+    """Tells whether two Pauli strings commute, i.e. differ on an even number of qubits."""
     return sum(other.get(qubit, pauli) != pauli for qubit, pauli in one.items()) % 2 == 0
 
 
 def groups(strings: Sequence[Letters]) -> list[list[Letters]]:
-    """Returns the strings in groups that commute, each in the first group that takes it."""
+    """Returns the strings in commuting groups, each in the first group that it commutes with."""
     found: list[list[Letters]] = []
     for string in strings:
         for group in found:
@@ -43,8 +43,8 @@ class Diagonal:
 
     Attributes:
         gates: The circuit, in order.
-        signs: For each string its sign after it.
-        qubits: For each string the qubits on which it is Z then.
+        signs: The sign of each string after the circuit.
+        qubits: For each string, the qubits on which it is Z after the circuit.
     """
 
     gates: tuple[Gate, ...]
@@ -53,10 +53,10 @@ class Diagonal:
 
 
 def diagonalised(strings: Sequence[Letters]) -> Diagonal:
-    """Returns a circuit that makes strings diagonal.
+    """Returns a circuit that diagonalises strings.
 
-    Each string in turn is made a Z on a qubit of its own, by gates on qubits that none before it
-    has. What commutes with those before has I or Z on theirs.
+    Each string in turn becomes a Z on a qubit of its own, by gates on qubits that no earlier string
+    took. A string that commutes with the earlier ones has I or Z on their qubits.
 
     Args:
         strings: Pauli strings that commute with each other.
@@ -74,7 +74,7 @@ def diagonalised(strings: Sequence[Letters]) -> Diagonal:
                 rows.apply("s_dagger", (qubit,))
             if letter != "Z":
                 rows.apply("h", (qubit,))
-        # Where two strings could share gates, the pivot is the last qubit.
+        # The pivot is the last qubit, so that strings can share gates.
         for qubit in rest[:-1]:
             rows.apply("cx", (qubit, rest[-1]))
         del free[rest[-1]]
@@ -100,7 +100,7 @@ class _Rows:
         return ("", "Z", "X", "Y")[2 * self.x[row, column] + self.z[row, column]]
 
     def apply(self, name: str, qubits: tuple[int, ...]) -> None:
-        """Takes `P` to `U P U†` (Aaronson, Gottesman (2004), arXiv quant-ph/0406196)."""
+        """Maps `P` to `U P U†` (Aaronson, Gottesman (2004), arXiv quant-ph/0406196)."""
         self.gates.append((name, qubits))
         columns = [self._column[qubit] for qubit in qubits]
         x, z = self.x, self.z

@@ -1,4 +1,4 @@
-"""What the Keras backend computes on."""
+"""The device that the Keras backend computes on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from keras import ops
 
 
 def current_device() -> str:
-    """Returns the kind of device: "cpu", or another's name, such as "gpu", "tpu" or "cuda".
+    """Returns the kind of device, such as "cpu", "gpu", "tpu" or "cuda".
 
     "several devices" if a `keras.distribution` spreads each batch over several.
     """
@@ -35,9 +35,9 @@ def current_device() -> str:
 
 
 def _torch_default() -> str:
-    """Returns the device that Keras takes outside of the one that has shapes alone.
+    """Returns PyTorch's default device, also while Keras computes shapes on the device "meta".
 
-    Keras calls layers there to learn what shape they return, and a layer may be built meanwhile.
+    Keras calls layers there to learn their output shapes, and may build a layer while it does.
     """
     import torch
 
@@ -49,7 +49,7 @@ def _torch_default() -> str:
 
 
 def has_float64() -> bool:
-    """Tells whether the Keras backend computes in float64, which JAX does only if it is told to."""
+    """Tells whether the Keras backend computes in float64; JAX does only if it is told to."""
     if keras.backend.backend() != "jax":
         return True
     import jax

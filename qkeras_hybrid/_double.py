@@ -17,7 +17,7 @@ _NATIVE = {"jax": "jax.numpy", "torch": "torch"}
 
 
 def elementwise(name: str) -> Callable[..., Any]:
-    """Returns the function `keras.ops.<name>`, but one that maps float64 to float64.
+    """Returns a version of `keras.ops.<name>` that maps float64 to float64.
 
     Args:
         name: A name that `keras.ops`, `jax.numpy` and `torch` share, such as `"arctan2"`.

@@ -1,4 +1,4 @@
-"""Which pairs of qubits a layer couples, by the names that Qiskit gives the patterns."""
+"""Which pairs of qubits a layer couples. The patterns have Qiskit's names."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def entanglement_pairs(pattern: Any, n: int, block: int = 0) -> list[tuple[int, 
     | `circular`, `ring` | (3,0) (0,1) (1,2) (2,3); linear on 2 qubits |
     | `pairwise` | (0,1) (2,3) (1,2) |
     | `full` | (0,1) (0,2) (0,3) (1,2) (1,3) (2,3) |
-    | `sca` | the ring, in each block begun one pair earlier and in every second turned round |
+    | `sca` | the ring; each block starts one pair earlier, and every second one is reversed |
 
     Args:
         pattern: One of these, or a sequence of pairs.
         n: Number of qubits.
-        block: Number of the repetition, from 0.
+        block: Index of the repetition, from 0.
 
     Raises:
-        ValueError: If a pair names a qubit that is not there.
+        ValueError: If a pair names a qubit that does not exist.
     """
     if not isinstance(pattern, str):
         outside = [pair for pair in pattern if max(pair) >= n]

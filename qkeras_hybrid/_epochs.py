@@ -2,7 +2,7 @@
 
 Keras's `fit` starts a data pipeline in every epoch and goes back to Python after each batch, which
 takes far longer than the arithmetic of small models. Under TensorFlow an epoch is one compiled
-loop over the batches instead. In the loop stands Keras's own `train_step`, so that loss, gradients,
+loop over the batches instead. The loop calls Keras's own `train_step`, so loss, gradients,
 optimizer and metrics are those of `fit`.
 """
 
@@ -22,16 +22,16 @@ Inputs = Any
 """An array, or arrays in the structure that `fit` takes."""
 
 Epoch = Callable[[Array], tuple[dict[str, float], float]]
-"""Trains once on all samples, in the order of the given places.
+"""Trains once on all samples, in the order of the given indices.
 
 Returns the loss and the metrics by name, and the seconds from the first batch to the last."""
 
 EpochOn = Callable[[Inputs, Array, int], Epoch]
-"""Given samples, targets and the number of samples in a batch, returns what trains on them."""
+"""Maps samples, targets and the batch size to a function that trains on them."""
 
 
 class EpochClock(keras.callbacks.Callback):
-    """Times an epoch from its first batch to its last, without what `fit` does around it."""
+    """Times an epoch from its first batch to its last, without `fit`'s work around it."""
 
     seconds = 0.0
 
@@ -43,11 +43,11 @@ class EpochClock(keras.callbacks.Callback):
 
 
 def epochs_of(model: keras.Model, x: Inputs, y: Array) -> EpochOn:
-    """Returns what trains a compiled model fastest on this backend; nothing is trained yet.
+    """Returns the fastest trainer of a compiled model on this backend; nothing is trained yet.
 
     Args:
         model: A built and compiled model.
-        x: Samples, of which the first is computed where the backend is TensorFlow.
+        x: Samples. Under TensorFlow the model is called on the first one.
         y: Their targets, as `fit` takes them.
     """
     if keras.backend.backend() != "tensorflow" or model.run_eagerly:
@@ -58,7 +58,7 @@ def epochs_of(model: keras.Model, x: Inputs, y: Array) -> EpochOn:
 
 
 def fitted_epochs(model: keras.Model) -> EpochOn:
-    """Returns what trains a compiled model by Keras's `fit`, on every backend."""
+    """Returns a trainer of a compiled model that uses Keras's `fit`, on every backend."""
     clock = EpochClock()
 
     def on(x: Inputs, y: Array, batch_size: int) -> Epoch:
@@ -81,13 +81,14 @@ def fitted_epochs(model: keras.Model) -> EpochOn:
 
 
 def compiled_epochs(model: keras.Model) -> EpochOn:
-    """Returns what trains a compiled model by whole epochs under TensorFlow.
+    """Returns a trainer of a compiled model that runs whole epochs under TensorFlow.
 
-    The batches are those of `fit(shuffle=False)`: the samples in the given order, and a last batch
-    that is as small as it comes. XLA compiles a step where it would in `fit`.
+    The batches are those of `fit(shuffle=False)`: the samples in the given order, with a last batch
+    that may be smaller. XLA compiles a step where `fit` would.
 
     Args:
-        model: A compiled model whose optimizer and metrics have their variables: see `prepared`.
+        model: A compiled model whose optimizer and metrics already have their variables: see
+            `prepared`.
     """
     import tensorflow as tf
 
@@ -137,15 +138,15 @@ def _as_fit_takes_it(values: Array) -> Array:
 
 
 def prepared(model: keras.Model, x: Inputs, y: Array) -> None:
-    """Gives the optimizer and the metrics of a compiled model their variables; nothing is trained.
+    """Creates the variables of a compiled model's optimizer and metrics; nothing is trained.
 
     Args:
         model: A built and compiled model.
-        x: Samples, of which the first is computed.
+        x: Samples. The model is called on the first one.
         y: Their targets, as `fit` takes them.
     """
     model.optimizer.build(model.trainable_variables)
-    # What draws in a call draws from seeds that are such variables.
+    # Layers that draw random numbers keep their seeds in such variables.
     kept = list(model.non_trainable_variables)
     values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in kept]
     first = keras.tree.map_structure(lambda values: _as_fit_takes_it(values[:1]), (x, y))

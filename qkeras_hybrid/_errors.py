@@ -1,4 +1,4 @@
-"""The error of an argument that is wrong, as an object whose parts can be read."""
+"""The error of a wrong argument, an object whose parts can be read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ def shown(value: Any, limit: int = 200) -> str:
 class ArgumentError(ValueError):
     """An argument is not what it must be.
 
-    Whoever knows more of where the argument comes from, such as the line of a file or an option of
-    the command line, reads these attributes, not the text.
+    Code that knows where the argument comes from, such as a line of a file or a command-line
+    option, reads these attributes to write its own message.
 
     Attributes:
         argument: The argument's name.
-        requirement: What it must be, as in "Argument `x` must ...".
-        got: What came.
-        fix: Sentences that say what to do; empty if that is clear.
+        requirement: The requirement, as in "Argument `x` must ...".
+        got: The value that was given.
+        fix: Sentences that say what to do; empty if that is obvious.
     """
 
     def __init__(self, argument: str, requirement: str, got: Any, fix: str = "") -> None:

@@ -1,7 +1,7 @@
-"""How large a SymPy expression becomes, known before SymPy works it out.
+"""Bounds how large a SymPy expression becomes, before SymPy evaluates it.
 
-SymPy computes powers of whole numbers exactly: `10**10**9` takes all memory there is. So the size
-is added up first, on a SymPy expression or on the JSON of one that is yet to be made.
+SymPy computes powers of whole numbers exactly: `10**10**9` fills all memory. So the size is
+computed first, from a SymPy expression or from the JSON of one.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ FUNCTION_TYPE = "qkeras_hybrid.function"
 """The JSON type of a SymPy function, which Cirq's JSON has no form for."""
 
 MOST_BITS = 20_000
-"""The most bits of whole numbers and fractions that SymPy may make of one expression."""
+"""The most bits of the whole numbers and fractions that SymPy may create in one expression."""
 
 MOST_NODES = 10_000
-"""The most parts of one expression, with the parameters of sub-circuits in their places."""
+"""The most parts of one expression, after the parameters of sub-circuits are replaced."""
 
 MOST_COMPARISONS = 20_000
-"""What the arguments of all `Max` and `Min` of a circuit may take to compare, about 1 ms each."""
+"""The most comparisons, about 1 ms each, of the arguments of all `Max` and `Min` of a circuit."""
 
 MOST_DEPTH = 200
-"""How deep lists and tables may lie in each other; each level of an expression takes two."""
+"""How deep lists and tables may be nested; each level of an expression takes two."""
 
-# An integer that a float can hold, or the denominator of a float, is shorter.
+# Any integer that a float can hold, and the denominator of any float, is shorter.
 _LONGEST_INTEGER = 1_100
 
-# The fields of SymPy's types; all must be there, and no others.
+# The fields of SymPy's types; all must be present, and no others.
 _FIELDS = {
     "sympy.Symbol": {"name"},
     "sympy.Integer": {"i"},
@@ -56,15 +56,16 @@ _ANY_ARITY = ("Add", "Mul", "Max", "Min")
 
 @dataclass(frozen=True)
 class Size:
-    """How large an expression becomes where SymPy works it out exactly.
+    """How large an expression becomes when SymPy evaluates it exactly.
 
     Attributes:
-        bits: Of the whole numbers and fractions in it, which SymPy keeps exact.
-        factor: A bound of its constants: by so much they multiply what they are an exponent of.
+        bits: Bits of its whole numbers and fractions, which SymPy keeps exact.
+        factor: A bound on its constants; as exponents, they multiply the bits of their base by at
+            most this.
         logarithms: Bits of the numbers under logarithms, which `exp` turns back into powers.
         nodes: The number of its parts.
         extremes: The number of arguments of `Max` and `Min` that are compared with each other.
-        comparisons: What their comparisons take, the size of the arguments counted.
+        comparisons: The cost of comparing them, weighted by the size of the arguments.
         constant: Whether it holds no symbol.
     """
 
@@ -121,7 +122,7 @@ def check_size(size: Size, value: Any) -> None:
         and size.comparisons <= MOST_COMPARISONS
         and (size.factor < math.inf or not size.constant)
     ):
-        # Not shown where SymPy has it: writing it out can be what takes forever.
+        # A SymPy expression is not shown: writing it out could take forever.
         said = shown(value, 80) if isinstance(value, dict) else "one of its expressions"
         raise ValueError(
             "A circuit's parameters must be numbers that a float can hold, and expressions of at "
@@ -135,7 +136,7 @@ def size(value: Any, sizes: Mapping[str, Size], depth: int) -> Size:
 
     Args:
         value: A number, a SymPy expression, or the JSON of one.
-        sizes: The sizes of what its symbols are replaced by, by name.
+        sizes: The sizes of the expressions that replace its symbols, by name.
         depth: How many lists and tables it lies in.
 
     Raises:
@@ -176,7 +177,7 @@ def size(value: Any, sizes: Mapping[str, Size], depth: int) -> Size:
     comparisons = sum(part.comparisons for part in parts)
     extremes = 0
     if kind in ("Max", "Min"):
-        # SymPy compares each with each, those of a `Max` in a `Max` too.
+        # SymPy compares each pair, also the arguments of a `Max` inside a `Max`.
         extremes = sum(max(1, part.extremes) for part in parts)
         comparisons += extremes * nodes
     found = Size(
@@ -209,7 +210,7 @@ def _number(*parts: float) -> Size:
         value = math.inf
     except ZeroDivisionError as error:
         raise ValueError("A circuit must hold no fraction with the denominator 0.") from error
-    # NaN and infinity are refused later, with their place in the circuit.
+    # NaN and infinity are refused later, by an error that names their place in the circuit.
     finite = isinstance(parts[0], int) or math.isfinite(value)
     return Size(max(1, bits), max(1.0, value) if finite else 1.0)
 

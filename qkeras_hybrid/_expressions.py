@@ -14,8 +14,8 @@ from keras import ops
 from qkeras_hybrid._double import arctan2, cos, elementwise, maximum, minimum, sin
 from qkeras_hybrid._lazy import sympy
 
-# SymPy's functions of one argument, by class name. Everything here has a derivative almost
-# everywhere, so that an angle made of them trains.
+# SymPy's functions of one argument, by class name. All have a derivative almost everywhere, so an
+# angle made of them can be trained.
 _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
     "sin": sin,
     "cos": cos,
@@ -36,7 +36,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-# Those, and SymPy's functions of several arguments.
+# These, and SymPy's functions of several arguments.
 FUNCTION_NAMES = frozenset({"Max", "Min", "atan2", *_FUNCTIONS})
 
 
@@ -79,14 +79,14 @@ def affine(expression: Any) -> tuple[float, dict[sympy.Symbol, float]] | None:
     return offset, coefficients
 
 
-# Sums and their powers, multiplied out, can have more terms than there is memory.
+# Sums and their powers, multiplied out, can have more terms than fit in memory.
 _MOST_TERMS = 1_000
 
 
 def _expanded(expression: Any) -> float:
-    """Returns a bound of the terms of `sympy.expand(expression)`: infinity if there are too many.
+    """Returns a bound on the number of terms of `sympy.expand(expression)`; infinity if too large.
 
-    The expression's parts count too: functions have their arguments multiplied out in their places.
+    The expression's parts count too: SymPy also multiplies out the arguments of functions.
     """
     parts = [_expanded(part) for part in expression.args]
     if isinstance(expression, sympy.Add):
@@ -98,7 +98,8 @@ def _expanded(expression: Any) -> float:
         if len(sums) < 2:
             return terms
     elif isinstance(expression, sympy.Pow) and parts[0] > 1:
-        # A sum of k terms to the power n has as many terms as there are ways to share n among k.
+        # A sum of k terms to the power n has as many terms as there are ways to split n into k
+        # parts.
         wholes = [abs(int(number)) for number in expression.exp.atoms(sympy.Rational)]
         power = sum(min(whole, _MOST_TERMS) for whole in wholes)
         terms = math.comb(int(min(parts[0], _MOST_TERMS)) + power - 1, power)
@@ -117,11 +118,11 @@ def _real(number: Any, expression: Any) -> float:
 def phase_angle(expression: sympy.Expr) -> Any:
     """Returns the angle `t` of an expression that is `exp(i t)` for all values of its symbols.
 
-    Read are numbers, `exp(I*t)` and powers `c**t` of numbers, products and whole powers of those,
+    It reads numbers, `exp(I*t)` and powers `c**t` of numbers, products and whole powers of those,
     and sums such as `cos(t) + I*sin(t)` whose modulus SymPy simplifies to 1.
 
     Raises:
-        ValueError: If its modulus is not 1, or can't be seen to be.
+        ValueError: If its modulus is not 1, or SymPy can't show that it is.
     """
     real = {symbol: sympy.Symbol(symbol.name, real=True) for symbol in expression.free_symbols}
     angle = _phase_angle(expression.xreplace(real))
@@ -139,7 +140,7 @@ def _phase_angle(expression: sympy.Expr) -> Any:
         value = complex(expression)
         return cmath.phase(value) if abs(abs(value) - 1) < 1e-8 else None
     if isinstance(expression, sympy.Mul):
-        # The numbers together: sqrt(2)/2 * (1 + I) has modulus 1, its factors haven't.
+        # All numbers together: sqrt(2)/2 * (1 + I) has modulus 1, but its factors do not.
         number, _ = expression.as_independent(*expression.free_symbols, as_Add=False)
         factors = [a for a in expression.args if a.free_symbols]
         angles = [_phase_angle(factor) for factor in (number, *factors)]
@@ -163,7 +164,7 @@ def check_evaluable(expression: sympy.Expr) -> None:
     """Makes sure that `evaluate` knows every part of an expression.
 
     Raises:
-        ValueError: If it holds a function that is not known here; the message lists those known.
+        ValueError: If it holds an unknown function; the message lists the known ones.
     """
     for node in sympy.preorder_traversal(expression):
         kind = type(node).__name__
@@ -175,7 +176,7 @@ def check_evaluable(expression: sympy.Expr) -> None:
         ):
             raise ValueError(
                 f"The circuit parameter `{expression}` holds `{kind}`, which can't be evaluated "
-                "on tensors. Known are sums, products, powers, Max, Min, atan2, "
+                "on tensors. Use sums, products, powers, Max, Min, atan2, "
                 f"{', '.join(_FUNCTIONS)}."
             )
     numbers = [node for node in expression.atoms(sympy.Number, sympy.NumberSymbol)]
@@ -231,8 +232,8 @@ def evaluate(
 
 
 def _power(base: Any, exponent: Any, node: Any) -> Any:
-    # Small whole powers are products: exact, defined at negative bases, and cheap to
-    # differentiate. Their reciprocals serve SymPy's way of writing division.
+    # Small whole powers are products: exact, defined at negative bases, and cheap to differentiate.
+    # Negative powers are their reciprocals, because SymPy writes division so.
     if node.exp.is_Integer and 1 <= abs(int(node.exp)) <= 4:
         result = base
         for _ in range(abs(int(node.exp)) - 1):
@@ -241,7 +242,7 @@ def _power(base: Any, exponent: Any, node: Any) -> Any:
     if node.exp == sympy.Rational(1, 2):
         return ops.sqrt(base)
     if not isinstance(base, float):
-        # As a tensor: Keras would round a number to float32.
+        # As a tensor: Keras would round a Python number to float32.
         as_tensor = ops.full_like(base, exponent) if isinstance(exponent, float) else exponent
         return ops.power(base, as_tensor)
     return ops.exp(exponent * math.log(base)) if base > 0 else ops.power(base, exponent)

@@ -1,4 +1,4 @@
-"""Files written whole or not at all."""
+"""Writes files completely or not at all."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from pathlib import Path
 
 
 def write(path: Path, content: str | bytes) -> None:
-    """Writes a file, all of it or nothing, in the place of a file of that name.
+    """Writes a file completely or not at all, and replaces an existing one.
 
-    A link of that name is replaced too; what it points to stays as it is.
+    A link of that name is replaced too; the file it points to is not changed.
 
     Args:
-        path: The file; its folder must be there.
+        path: The file; its folder must exist.
         content: Bytes, or text, which is written as UTF-8.
 
     Raises:
-        OSError: If the file can't be written; an existing one is then as before.
+        OSError: If the file can't be written; an existing file is then unchanged.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -29,23 +29,23 @@ def write(path: Path, content: str | bytes) -> None:
             try:
                 file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
-                # A temporary file is its owner's alone; this one is a result like any other.
+                # Only its owner can read a temporary file; the result gets the usual permissions.
                 os.chmod(file.name, 0o644)
                 os.replace(file.name, path)
             except BaseException:
                 os.unlink(file.name)
                 raise
     except OSError as error:
-        # With the name that the caller knows.
+        # The error names the path that the caller gave.
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
 def not_a_link(path: Path) -> Path:
-    """Returns a path.
+    """Returns the path, if it is not a link.
 
     Raises:
-        OSError: If it is a link, so that what is written into it would land elsewhere.
+        OSError: If it is a link: files written into it would land elsewhere.
     """
     if path.is_symlink():
-        raise OSError(errno.ELOOP, "it is a link; give the place itself, or remove it", str(path))
+        raise OSError(errno.ELOOP, "it is a link; give its target, or remove it", str(path))
     return path

@@ -1,4 +1,4 @@
-"""Values and gradients of a function of tensors, on whichever Keras backend is set."""
+"""Values and gradients of a function of tensors, on any Keras backend."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from keras import ops
 def differentiated(
     function: Callable[..., Any],
 ) -> Callable[..., tuple[np.ndarray, list[np.ndarray]]]:
-    """Returns what differentiates a function of tensors, compiled once where that pays.
+    """Returns a function that differentiates a function of tensors, compiled once where that pays.
 
     Args:
         function: Maps tensors to a tensor.
 
     Returns:
-        A function of arrays, which returns the value, and the gradient of the sum of its entries
-        with respect to each argument.
+        A function of arrays that returns the value, and the gradient of the sum of its entries with
+        respect to each argument.
     """
     calls = {"tensorflow": _by_tensorflow, "jax": _by_jax, "torch": _by_torch}
     call = calls[keras.backend.backend()](function)
@@ -36,7 +36,7 @@ def differentiated(
 def value_and_gradients(
     function: Callable[..., Any], *arrays: np.ndarray
 ) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Differentiates a function of tensors on whichever Keras backend is set.
+    """Differentiates a function of tensors on any Keras backend.
 
     Args:
         function: Maps tensors to a tensor.
@@ -89,7 +89,7 @@ def _by_torch(function: Callable[..., Any]) -> _Call:
     def call(tensors: list[Any]) -> tuple[Any, Sequence[Any]]:
         leaves = [tensor.detach().clone().requires_grad_() for tensor in tensors]
         value = function(*leaves)
-        # A result that no argument enters has no graph to walk back through.
+        # A result that depends on no argument has no graph to differentiate.
         found = (
             torch.autograd.grad(value.sum(), leaves, allow_unused=True)
             if value.requires_grad
@@ -106,13 +106,13 @@ def _by_torch(function: Callable[..., Any]) -> _Call:
 def loss_and_gradients(
     model: Any, x: Any, y: Any, variables: Sequence[Any]
 ) -> tuple[float, list[np.ndarray]]:
-    """Differentiates a compiled model's loss, with its regularizers, as outside of training.
+    """Differentiates a compiled model's loss, regularizers included, in inference mode.
 
     Args:
         model: A compiled Keras model.
         x: Inputs.
         y: Their targets.
-        variables: The variables by which it is differentiated.
+        variables: The variables to differentiate by.
 
     Returns:
         The loss, and its gradient with respect to each variable.

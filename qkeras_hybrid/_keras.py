@@ -1,7 +1,7 @@
 """Keras, imported in half the time, or an error that says which backend to install.
 
-Keras imports its backend with itself: TensorFlow, if nothing chooses another. Where that is not
-installed, it fails with an error from deep inside. Importing this module imports Keras.
+Keras imports its backend when it is imported itself: TensorFlow by default. Where that is not
+installed, it fails with an obscure error. Importing this module imports Keras.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from types import ModuleType
 
 BACKENDS = ("tensorflow", "jax", "torch")
 
-# What of Keras brings scikit-learn and Matplotlib along, which take as long to import as all else.
+# The parts of Keras that import scikit-learn and Matplotlib, which take as long as all the rest.
 POSTPONED = frozenset(
     ("keras.visualization", "keras.wrappers", "keras.src.visualization", "keras.src.wrappers")
 )
 
 
 class _Postponing:
-    """Finds some of Keras's modules such that they load at their first use."""
+    """Finds some of Keras's modules and makes them load at their first use."""
 
     @staticmethod
     def find_spec(
@@ -45,7 +45,7 @@ def _postponed() -> Iterator[None]:
 
 
 def _missing(backend: str) -> str:
-    """Returns what to say of a backend that is not installed."""
+    """Returns the error message for a backend that is not installed."""
     chosen = "by KERAS_BACKEND" if os.environ.get("KERAS_BACKEND") else "KERAS_BACKEND is not set"
     installed = [name for name in BACKENDS if importlib.util.find_spec(name) is not None]
     others = installed or [name for name in BACKENDS if name != backend]
@@ -65,7 +65,7 @@ except ModuleNotFoundError as error:
     if name not in BACKENDS:
         raise
     raise ImportError(_missing(name)) from error
-except ValueError as error:  # of a name that is no backend's
+except ValueError as error:  # the name is not a backend's
     raise ImportError(
         f"Keras can't start: {error} (KERAS_BACKEND is {os.environ.get('KERAS_BACKEND')}). "
         f"Its backends are {', '.join(BACKENDS[:-1])} and {BACKENDS[-1]}."

@@ -5,7 +5,7 @@ should not wait for them before its first circuit. Write, at the top of a module
 
     from qkeras_hybrid._lazy import cirq, sympy
 
-and for a package that one module alone needs::
+and for a package that only one module needs::
 
     if TYPE_CHECKING:
         import jinja2
@@ -24,7 +24,7 @@ class _LazyModule(types.ModuleType):
     """Stands for a module and imports it when an attribute is asked for."""
 
     def __getattr__(self, attribute: str) -> Any:
-        if attribute == "__wrapped__":  # what `inspect` looks for in all that it is shown
+        if attribute == "__wrapped__":  # `inspect` looks for these in every object
             raise AttributeError(attribute)
         value = getattr(importlib.import_module(self.__name__), attribute)
         # Kept here, so that the next access is a plain attribute look-up.

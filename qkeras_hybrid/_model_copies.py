@@ -1,4 +1,4 @@
-"""Models taken apart and put together again: copies of layers, some replaced by others."""
+"""Copies of models in which some layers are replaced by others."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from qkeras_hybrid.layers.switching import quantum_layers
 
 
 class DoesNotApplyError(ValueError):
-    """Something can't be made of a model, or would be the model itself; the message says why."""
+    """A variant of a model can't be made, or would equal the model; the message says why."""
 
 
 def fresh(layer: keras.Layer, **changes: Any) -> keras.Layer:
-    """Returns a new, unbuilt layer of the same class and arguments, but for the changes.
+    """Returns a new, unbuilt layer of the same class and arguments, except for the changes.
 
     Raises:
-        DoesNotApplyError: If the layer can't say its arguments, e.g. Cirq can't write a
-            circuit with a function such as `sin` in it.
+        DoesNotApplyError: If the layer can't return its arguments, e.g. because Cirq can't write
+            its circuit.
     """
     if type(layer) is keras.layers.Lambda:
-        # Keras refuses to read functions from a config, which may come from elsewhere: this one is
+        # Keras refuses to read functions from a config, which could come from anywhere: this one is
         # here already.
         known = {
             "output_shape": layer._output_shape,
@@ -41,7 +41,7 @@ def fresh(layer: keras.Layer, **changes: Any) -> keras.Layer:
 
 
 class Copies:
-    """Copies layers, with other layers in the place of quantum layers."""
+    """Copies layers, and puts other layers in the place of quantum layers."""
 
     def __init__(self, make: Callable[[QuantumLayer], keras.Layer]) -> None:
         self.make = make
@@ -66,13 +66,13 @@ class Copies:
             del config["layer"]
             return type(layer)(self(layer.layer), **config)
         raise DoesNotApplyError(
-            f"The quantum layer in layer {layer.name!r} ({type(layer).__name__}) is out of reach: "
-            "it can be replaced in Sequential and functional models, nested too, and in wrappers "
-            "such as TimeDistributed. Build the model of these."
+            f"The quantum layer inside layer {layer.name!r} ({type(layer).__name__}) can't be "
+            "replaced: that works only in Sequential and functional models, also nested, and in "
+            "wrappers such as TimeDistributed. Build the model from these."
         )
 
     def carry_weights(self) -> None:
-        """Gives the copies, once they are built, the weights of what they are copies of."""
+        """Gives the built copies the weights of the originals."""
         for layer, copy in self.pairs:
             if layer.weights:
                 copy.set_weights(layer.get_weights())

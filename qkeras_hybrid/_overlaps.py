@@ -1,6 +1,6 @@
-"""How alike quantum states are: on tensors, and as a circuit that a device runs.
+"""Overlaps of quantum states: computed on tensors, or measured by a circuit on a device.
 
-Kernels and the layers that compute them share it.
+Kernels and kernel layers share this module.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def gaussians(first: Any, second: Any, gamma: float) -> Any:
     Args:
         first: Tensor of shape `(n, width)`.
         second: Tensor of shape `(m, width)`.
-        gamma: The width, positive.
+        gamma: The factor of the exponent, positive.
 
     Returns:
         Tensor of shape `(n, m)`.
@@ -57,7 +57,7 @@ def gaussians(first: Any, second: Any, gamma: float) -> Any:
 
 
 def single_paulis(n_qubits: int) -> Expectation:
-    """Returns the readout of X, Y and Z of each qubit, which give the states of single qubits.
+    """Returns the readout of X, Y and Z of each qubit: they determine each qubit's state.
 
     The distance of two qubits' states is `|rho - rho'|_F^2 = sum_P (<P> - <P>')^2 / 2`.
     """
@@ -77,11 +77,11 @@ def inversion_test(compiled: Compiled) -> Compiled:
         compiled: The circuit of a sample.
 
     Returns:
-        A circuit with twice the inputs, first those of the one sample, and the same weights. It
-        reads the probabilities of the basis states, of which the first is the fidelity.
+        A circuit with twice the inputs (those of the first sample come first) and the same weights.
+        It reads the probabilities of the basis states; the first is the fidelity.
 
     Raises:
-        ValueError: If the circuit has no inverse, such as after a measurement.
+        ValueError: If the circuit has no inverse, e.g. because it measures.
 
     Reference:
         Havlíček et al., Nature 567, 209 (2019), arXiv 1804.11326, figure 2c.
@@ -114,7 +114,7 @@ def swap_test(compiled: Compiled) -> Compiled:
     Returns:
         A circuit on `2 n` qubits with twice the inputs and the same weights. It reads samples:
         with `a` the bits of the first half and `b` those of the other, the fidelity is the mean of
-        `(-1)**sum_i(a_i b_i)`, since a swap changes the sign of the singlet alone, which is read as
+        `(-1)**sum_i(a_i b_i)`, since a swap changes the sign of the singlet only, which is read as
         `a_i = b_i = 1`.
 
     Reference:

@@ -1,4 +1,4 @@
-"""The period of a sum of waves whose frequencies are made of some factors."""
+"""The period of a sum of waves whose frequencies are sums of given factors."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ _MOST_UNITS = 50  # of a factor, on average
 
 
 def common_unit(factors: Sequence[float]) -> tuple[float, int] | None:
-    """Returns the largest number of which all factors are multiples, and the sum of those.
+    """Returns the largest number that divides all factors, and the sum of the multiples.
 
-    A circuit in which a parameter turns by these factors is a sum of waves in it, whose frequencies
-    are at most so many units.
+    If a parameter enters a circuit with these factors, the circuit's output is a sum of waves in
+    it, with frequencies up to this sum of units.
 
     Args:
         factors: Numbers above 0, at least one.
 
     Returns:
-        The unit, and the sum of the factors in units; None if there is no such number, or one so
-        small that the sum is over 50 times the number of factors.
+        The unit, and the sum of the factors in units; None if there is no such unit, or if it is so
+        small that the sum exceeds 50 times the number of factors.
 
     Example:
 
     >>> common_unit([0.5, 0.75])
     (0.25, 5)
     """
-    # In units of the smallest, since a factor may be that of a degree, or of pi.
+    # Relative to the smallest factor, since factors may contain pi, or convert degrees.
     smallest = min(factors)
     ratios = [Fraction(f / smallest).limit_denominator(_LARGEST_DENOMINATOR) for f in factors]
     if any(abs(float(r) * smallest - f) > 1e-9 * f for r, f in zip(ratios, factors, strict=True)):

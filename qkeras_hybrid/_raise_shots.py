@@ -17,24 +17,23 @@ from qkeras_hybrid.layers.switching import quantum_layers
 
 
 class RaiseShots(keras.callbacks.Callback):
-    """Raises the shots of a model's quantum layers when the gradient drowns in their noise.
+    """Raises the shots of a model's quantum layers when shot noise hides the gradient.
 
-    After each epoch the loss's gradient is estimated several times on the same data, so that the
-    estimates differ by the shots alone. With `g` their mean, `v` the sum of their variances and
-    `n` their number, the squared norm of the true gradient is about `|g|**2 - v / n`. Where that is
-    below `threshold * v`, a step is mostly noise, and all layers get `factor` times as many shots.
-
-    `History` holds the number of shots, or of several layers the largest, as "shots".
+    After each epoch it estimates the loss's gradient several times on the same data, so the
+    estimates differ only by the shots. With `g` their mean, `v` the sum of their variances and `n`
+    their number, the squared norm of the true gradient is about `|g|**2 - v / n`. If that is below
+    `threshold * v`, a step is mostly noise, and all layers get `factor` times as many shots.
+    `History` holds the number of shots (the largest, if layers differ) as "shots".
 
     Args:
-        x: Some inputs, a batch of the training data for example.
+        x: Some inputs, for example a batch of the training data.
         y: Their targets.
-        factor: By how much the shots grow, above 1.
+        factor: The factor by which the shots grow, above 1.
         most: The most shots.
         threshold: The least ratio of signal to noise.
         repeats: How often the gradient is estimated, at least 2. Each costs the circuits of one
             training step on `x`.
-        every: After how many epochs it is looked at.
+        every: The number of epochs between checks.
 
     Raises:
         ValueError: If a number is not what it must be; in `fit`, if no layer has shots.
@@ -92,7 +91,7 @@ class RaiseShots(keras.callbacks.Callback):
             )
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Looks at the gradient, and raises the shots if it is mostly noise."""
+        """Measures the gradient, and raises the shots if it is mostly noise."""
         layers = self._layers()
         if logs is not None:
             logs["shots"] = max(_shots(layer) for layer in layers)
@@ -104,20 +103,20 @@ class RaiseShots(keras.callbacks.Callback):
         for layer in layers:
             raised = min(self.most, math.ceil(self.factor * _shots(layer)))
             set_engine(layer, layer.engine_given, shots=max(raised, _shots(layer)))
-        # Keras holds the functions that it compiled for this training.
+        # Keras keeps the functions that it compiled for this training.
         model: Any = self.model
         model.make_train_function(force=True)
         model.test_function = model.predict_function = None
 
     def measured(self) -> tuple[float, float]:
-        """Returns the squared norm of the gradient, without noise, and the noise's variance."""
+        """Returns the gradient's squared norm, corrected for noise, and the noise's variance."""
         model: Any = self.model
         variables = [variable for layer in self._layers() for variable in layer.trainable_variables]
-        if not variables:  # an encoding alone: what comes before it trains
+        if not variables:  # an encoding without weights: layers before it train
             variables = list(model.trainable_variables)
         estimates = []
         for _ in range(self.repeats):
-            # What a scope draws is forgotten after it: the seeds go on here.
+            # A stateless scope discards the seeds' progress: advance them here.
             for layer in self._layers():
                 layer.draw_seed()
             _, gradients = loss_and_gradients(model, self.x, self.y, variables)

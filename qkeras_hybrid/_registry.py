@@ -1,4 +1,4 @@
-"""Kinds of values by name: what an argument such as `encoding="angle"` is looked up in."""
+"""Registries: they look up the value of an argument such as `encoding="angle"` by its name."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Registry(Generic[T]):
     """Values of one kind, by name.
 
     Args:
-        argument: The name of the argument that takes such a value, for errors.
+        argument: The name of the argument that takes such a value, for error messages.
         kind: The class of the values.
-        known: For each name, what makes the value: a class, or a function without arguments.
+        known: For each name, a class or a function without arguments that makes the value.
     """
 
     def __init__(

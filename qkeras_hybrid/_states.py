@@ -1,8 +1,8 @@
-"""States of a circuit at many weights, and their exact derivatives by its angles.
+"""States of a circuit at many weights, and their exact derivatives with respect to its angles.
 
 `exp(-i a/2 P)` at `a + pi` is `-i P` times itself, so a Pauli rotation has the derivative
-`d psi/d a = psi(a + pi) / 2`. A phase on a projector has `i (psi(a) - psi(a + pi)) / 2`. So
-states at shifted angles are all that is needed, and any engine that returns states computes them.
+`d psi/d a = psi(a + pi) / 2`. A phase on a projector has `i (psi(a) - psi(a + pi)) / 2`. So states
+at shifted angles are enough, and any engine that returns states can compute them.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from qkeras_hybrid.program import (
 from qkeras_hybrid.readouts import State
 
 _LARGEST = 2**28
-"""The most bytes of the states that are computed at once."""
+"""The most bytes of states computed at once."""
 
 
 def best_precision() -> str:
-    """Returns "float64" where the Keras backend has it: JAX does if its process asked for it."""
+    """Returns "float64" if the Keras backend has it (JAX must be told to), else "float32"."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # JAX's, of what is asked here
+        warnings.simplefilter("ignore")  # JAX warns that it rounds what is asked for here
         tensor = ops.convert_to_tensor(np.zeros(1), dtype="float64")
     return str(keras.backend.standardize_dtype(tensor.dtype))
 
@@ -58,14 +58,14 @@ def check_pure(program: Program) -> None:
             "circuit",
             "have a state vector at its end",
             "one with channels, measurements or resets",
-            "Leave the noise out: these numbers are those of the ideal circuit.",
+            "Leave the noise out: this computes properties of the ideal circuit.",
         )
 
 
 def with_all_as_inputs(compiled: Compiled) -> AngleMap:
-    """Returns the map to the angles whose inputs are the circuit's inputs, then its weights.
+    """Returns an angle map whose inputs are the circuit's inputs followed by its weights.
 
-    So each row of a batch has weights of its own.
+    Each row of a batch then has weights of its own.
     """
     angles = compiled.angles
     first = len(angles.inputs)
@@ -79,15 +79,15 @@ def with_all_as_inputs(compiled: Compiled) -> AngleMap:
 
 
 def batches_of_states(compiled: Compiled, values: np.ndarray) -> Iterator[np.ndarray]:
-    """Computes the final states of a circuit, some at a time, so that memory stays bounded.
+    """Computes the final states of a circuit in batches, so that memory stays bounded.
 
     Args:
         compiled: The circuit.
         values: Array of shape `(batch, n_inputs + n_weights)`: the inputs, then the weights.
 
     Yields:
-        Complex arrays of shape `(n, 2**n_qubits)`. An even number of rows of `values` comes in
-        arrays of even length.
+        Complex arrays of shape `(n, 2**n_qubits)`. If `values` has an even number of rows, so has
+        each array.
 
     Raises:
         ValueError: If the circuit has no state vector at its end, or no engine computes it.
@@ -112,12 +112,12 @@ class Metric:
     information (Stokes, Izaac, Killoran, Carleo 2020, arXiv 1909.02108).
 
     Attributes:
-        angles: The way from inputs and weights to the angles.
+        angles: The map from inputs and weights to the angles.
         run: Computes states from angles.
         rows: The angles that depend on the weights.
-        paulis: For each of these 1.0 if it turns a Pauli string, 0.0 if it is a phase.
-        depths: For each of these how many such angles come one after the other up to it.
-        columns: The weights by which the state is differentiated.
+        paulis: For each row, 1.0 if the angle turns a Pauli string, 0.0 if it is a phase.
+        depths: For each row, its depth in the sequence of such angles.
+        columns: The weights to differentiate the state by.
         n_qubits: The number of qubits.
     """
 
@@ -156,17 +156,17 @@ class Metric:
 
     @property
     def evaluations(self) -> int:
-        """How many states are computed for each sample."""
+        """The number of states computed for each sample."""
         return len(self.rows) + 1
 
     def mean(self, inputs: Any, weights: Any, kind: str = "full", samples: int = 32) -> Any:
-        """Computes the mean metric over samples, one after the other if their states are many.
+        """Computes the mean metric over samples, one by one if their states need much memory.
 
         Args:
-            inputs: As of the metric itself, as are `weights` and `kind`.
+            inputs: Tensor of shape `(batch, n_inputs)`.
             weights: Tensor of shape `(n_weights,)`.
             kind: "full", "block" or "diagonal".
-            samples: How many samples there are at most.
+            samples: The most samples that may come.
 
         Returns:
             Tensor of shape `(n_columns, n_columns)`.
@@ -182,8 +182,8 @@ class Metric:
         Args:
             inputs: Tensor of shape `(batch, n_inputs)`.
             weights: Tensor of shape `(n_weights,)`, of the same dtype.
-            kind: "full"; "block" for zeros between angles that come one after the other;
-                "diagonal" for zeros off the diagonal.
+            kind: "full"; "block" for zeros between angles of different depth; "diagonal" for zeros
+                off the diagonal.
 
         Returns:
             Tensor of shape `(batch, n_columns, n_columns)`.

@@ -13,17 +13,17 @@ from qkeras_hybrid.engines.services import BudgetError
 
 
 class StopAtBudget(keras.callbacks.Callback):
-    """Ends a training when the engine's budget is used up, as `EarlyStopping` ends one.
+    """Ends training when the engine's budget is used up, just as `EarlyStopping` ends it.
 
-    `fit` returns its history then. The model has the weights, and the optimizer the state, of the
-    last complete step: the step that could not be paid for leaves no trace.
+    `fit` then returns its history. The model and the optimizer are in the state of the last
+    complete step: the step that could not be paid for leaves no trace.
 
-    Any other error of a service is raised as ever, and with the weights of the last complete step.
-    Under JAX, with an engine that has `jit=True`, this callback is what keeps them: without it, JAX
-    has given their memory to the step that failed.
+    Any other error of a service is raised as usual; the weights are then those of the last complete
+    step. Under JAX, with an engine that has `jit=True`, only this callback keeps them: without it,
+    JAX has handed their memory to the failed step.
 
     Args:
-        verbose: 0 for silence, 1 to print the sentence that says what was spent.
+        verbose: 0 for silence, 1 to print a sentence that says what was spent.
 
     Attributes:
         message: The sentence; None if the budget was enough.
@@ -49,17 +49,17 @@ class StopAtBudget(keras.callbacks.Callback):
         self._logs: Any = {}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Puts a guard around Keras's step and around validation."""
+        """Guards Keras's training step and validation."""
         self.message = None
         self._logs = {}
-        # The attribute, since the property fetches JAX's state, which is not there yet.
+        # Reads the attribute: the property fetches JAX's state, which does not exist yet.
         model = self._model
         self._functions = {"train_function": model.train_function, "evaluate": model.evaluate}
         model.train_function = self._guarded_step(model.train_function)
         model.evaluate = self._guarded_evaluation(model.evaluate)
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Takes the guards away, and prints the sentence."""
+        """Removes the guards, and prints the sentence."""
         self._unguard()
         if self.message is not None and self.verbose:
             print(self.message)
@@ -67,7 +67,7 @@ class StopAtBudget(keras.callbacks.Callback):
     def _unguard(self) -> None:
         if self._functions:
             self._model.train_function = self._functions["train_function"]
-            # The method of the class is seen again.
+            # The method of the class is visible again.
             del self._model.evaluate
             self._functions = {}
 
@@ -78,7 +78,7 @@ class StopAtBudget(keras.callbacks.Callback):
                 kept = [[ops.copy(value) for value in values] for values in state]
                 try:
                     self._logs, state = step(state, iterator)
-                    # What is computed later fails later.
+                    # Under asynchronous execution, errors surface when the values are read.
                     for value in keras.tree.flatten(state):
                         value.block_until_ready()
                 except BaseException as error:
@@ -115,7 +115,7 @@ class StopAtBudget(keras.callbacks.Callback):
             except BaseException as error:
                 for variable, value in zip(variables, kept, strict=True):
                     variable.assign(value)
-                # Else JAX's state of the evaluation would be put back.
+                # Otherwise Keras would restore JAX's state of the evaluation.
                 self._model._jax_state = None
                 if not self._stopped(error):
                     raise
@@ -128,7 +128,7 @@ class StopAtBudget(keras.callbacks.Callback):
         return [*model.variables, *model.optimizer.variables, *model.metrics_variables]
 
     def _put_back(self, state: Any) -> None:
-        """Gives the model's variables the values of a state of JAX."""
+        """Assigns the values of a JAX state to the model's variables."""
         model = self._model
         groups = (
             model.trainable_variables,
@@ -139,11 +139,11 @@ class StopAtBudget(keras.callbacks.Callback):
         for variables, values in zip(groups, state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        # Else the state of the step that failed is what Keras puts back.
+        # Otherwise Keras would restore the state of the failed step.
         model._jax_state = None
 
     def _stopped(self, error: BaseException) -> bool:
-        """Ends the training if an error says that the budget is used up; tells whether it did."""
+        """Ends training if an error says that the budget is used up; returns whether it did."""
         sentence = budget_sentence(error)
         if sentence is None:
             self._unguard()
@@ -154,10 +154,9 @@ class StopAtBudget(keras.callbacks.Callback):
 
 
 def budget_sentence(error: BaseException) -> str | None:
-    """Returns what an error says about a budget that is used up; None if it is another error.
+    """Returns the sentence in an error about a used-up budget; None for any other error.
 
-    TensorFlow and JAX raise errors of their own, in whose text the engine's stands, and Keras adds
-    words to it.
+    TensorFlow and JAX raise errors of their own that quote the engine's, and Keras adds text.
     """
     found = re.search(r"The budget of [^\n]* is used up: [^\n]* to go on\.", str(error))
     if found is not None and (isinstance(error, BudgetError) or "BudgetError" in str(error)):

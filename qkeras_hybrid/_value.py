@@ -1,7 +1,7 @@
-"""What a configurable value is: an object that its constructor's arguments say all about.
+"""Values: objects that are fully described by their constructor's arguments.
 
 Encodings, ansätze, engines, readouts and differentiators are values. They hold no weights, compare
-by what they were made with, and come back from Keras's serialization as they were.
+by their arguments, and survive Keras's serialization unchanged.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Value:
     of a layer that is saved.
 
     Attributes:
-        renamed: Arguments that had another name, by that name. A config that was saved with it is
-            read as ever; who passes it gets a `DeprecationWarning`.
+        renamed: Maps old names of arguments to new ones. Saved configs may use an old name; code
+            that passes one gets a `DeprecationWarning`.
     """
 
     renamed: ClassVar[Mapping[str, str]] = {}
@@ -40,7 +40,7 @@ class Value:
                 for old, new in cls.renamed.items():
                     if old in given:
                         warnings.warn(
-                            f"Argument `{old}` of {cls.__name__} is called `{new}` now.",
+                            f"Argument `{old}` of {cls.__name__} is now called `{new}`.",
                             DeprecationWarning,
                             stacklevel=2,
                         )
@@ -75,16 +75,16 @@ class Value:
 
 
 def new_names(renamed: Mapping[str, str], arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns arguments by the names that they have now.
+    """Returns arguments under their current names.
 
     Args:
         renamed: The new names by the old ones.
-        arguments: By names of any version.
+        arguments: By name, old or new.
 
     Raises:
-        ValueError: If one comes by both names.
+        ValueError: If an argument comes under both names.
     """
     for old, new in renamed.items():
         if old in arguments and new in arguments:
-            raise ArgumentError(new, f"come once, without its old name `{old}`", arguments[old])
+            raise ArgumentError(new, f"be given once, without its old name `{old}`", arguments[old])
     return {renamed.get(name, name): value for name, value in arguments.items()}

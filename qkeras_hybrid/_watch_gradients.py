@@ -16,28 +16,29 @@ from qkeras_hybrid.diagnostics.figures import new_figure, style
 from qkeras_hybrid.layers.base import QuantumLayer
 
 _FALLEN = 0.01
-"""By which part of its first value the loss must have fallen for a training that gets anywhere."""
+"""The fraction of its first value by which the loss must fall to count as progress."""
 
 
 class WatchGradients(keras.callbacks.Callback):
-    """Watches the norm of the gradient by each layer's weights, and warns of a barren plateau.
+    """Watches the gradient norm of each layer's weights, and warns of a barren plateau.
 
-    `History` holds each norm as "gradient_norm/NAME of the layer". A layer that computes a circuit
-    is on a barren plateau where its gradient is small and the loss has not fallen: a small gradient
-    after a successful training is no cause for a warning. A training that begins where another
-    ended looks the same as a plateau.
+    `History` holds each norm as "gradient_norm/NAME", with the layer's name. A quantum layer is on
+    a barren plateau if its gradient is small and the loss has not fallen: a small gradient after
+    successful training is no cause for a warning. Training that resumes from a trained model looks
+    the same as a plateau.
 
     Args:
-        x: Some inputs, a batch of the training data for example.
+        x: Some inputs, for example a batch of the training data.
         y: Their targets.
-        threshold: A gradient is small if the root mean square of a circuit's derivatives is below.
-        patience: After how many small gradients in a row it warns.
-        stop: Whether it ends the training too.
-        every: After how many epochs it looks. Each time costs a training step on `x`.
+        threshold: A gradient is small if the root mean square of the circuit's derivatives is below
+            this.
+        patience: The number of small gradients in a row before it warns.
+        stop: Whether to end training too.
+        every: The number of epochs between checks. Each costs a training step on `x`.
 
     Attributes:
         message: The warning; None if there was no cause for one.
-        norms: By the name of the layer the norms of the last training.
+        norms: The norms of the last training, by the layer's name.
 
     Raises:
         ValueError: If a number is not what it must be.
@@ -82,7 +83,7 @@ class WatchGradients(keras.callbacks.Callback):
         self._small: dict[str, int] = {}
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Forgets what was seen in another training."""
+        """Forgets the norms of an earlier training."""
         self.message, self._first, self._small, self.norms = None, None, {}, {}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
@@ -91,7 +92,7 @@ class WatchGradients(keras.callbacks.Callback):
             self._first = self.measured()[0]
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Looks at the gradients."""
+        """Measures the gradients."""
         if (epoch + 1) % self.every:
             return
         loss, norms = self.measured()
@@ -108,7 +109,7 @@ class WatchGradients(keras.callbacks.Callback):
                 self._judge(layer, norm / math.sqrt(_size(layer)), stuck)
 
     def plot(self) -> Any:
-        """Returns a figure of Matplotlib's: the norms of the last training by epoch."""
+        """Returns a Matplotlib figure: the norms of the last training by epoch."""
         figure, axes = new_figure("Gradient of each layer", "epoch", "norm of the gradient")
         for number, (name, norms) in enumerate(self.norms.items()):
             epochs = self.every * np.arange(1, len(norms) + 1)
@@ -119,7 +120,7 @@ class WatchGradients(keras.callbacks.Callback):
         return figure
 
     def measured(self) -> tuple[float, list[tuple[Any, float]]]:
-        """Returns the loss, and each layer with the norm of the gradient by its own weights."""
+        """Returns the loss, and for each layer the gradient norm of its own weights."""
         model: Any = self.model
         layers = [
             layer
@@ -139,14 +140,15 @@ class WatchGradients(keras.callbacks.Callback):
         if self._small[layer.name] < self.patience:
             return
         self._say(
-            f"Layer {layer.name!r} is on a barren plateau: the derivatives by its weights have "
-            f"the root mean square {size:.1e}, and the loss has not fallen. Take fewer layers "
+            f"Layer {layer.name!r} is on a barren plateau: the derivatives with respect to its "
+            f"weights have the root mean square {size:.1e}, and the loss has not fallen. Take "
+            "fewer layers "
             "or qubits, observables of single qubits, or weights that start near zero "
             "(SmallAngles). qkeras_hybrid.diagnostics.gradient_sweep shows what helps."
         )
 
     def _say(self, message: str) -> None:
-        """Warns, once in a training, and ends it if that was asked for."""
+        """Warns once per training, and ends it if `stop` is set."""
         if self.message is None:
             self.message = message
             warnings.warn(message, stacklevel=2)
@@ -156,7 +158,7 @@ class WatchGradients(keras.callbacks.Callback):
 
 
 def _own(layer: Any) -> list[Any]:
-    """Returns the variables that a layer itself has and trains."""
+    """Returns a layer's own trainable variables."""
     return [v for v in layer._trainable_variables if v.trainable] if layer.trainable else []
 
 

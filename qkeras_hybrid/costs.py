@@ -1,4 +1,4 @@
-"""What a training would ask of a device, and cost, before it starts."""
+"""What training on a device would need and cost, computed before it starts."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from qkeras_hybrid.program import Job
 
 @dataclass(frozen=True)
 class ModelCost:
-    """What a training asks of a device.
+    """What training needs from a device.
 
     Attributes:
         circuits: Circuits that run.
-        shots: Measurements of all of them.
-        jobs: Jobs that they are sent in.
-        money: What that costs, by the engine's prices.
+        shots: Measurements, over all circuits.
+        jobs: Jobs in which the circuits are sent.
+        money: The cost, by the engine's prices.
         currency: The currency of the money.
-        seconds: How long it takes, by the engine's prices, one job after the other.
+        seconds: How long the jobs take one after the other, by the engine's prices.
     """
 
     circuits: int
@@ -60,23 +60,25 @@ def model_cost(
     batch_size: int = 32,
     validation_data: Any = None,
 ) -> ModelCost:
-    """Returns what `model.fit` would ask of a device, without asking it.
+    """Returns what `model.fit` would need from a device, without sending it anything.
 
-    The forward pass and the gradient of every quantum layer are counted, by the layer's
-    differentiator (parameter shift if it has none), in each measurement setting, for each time that
-    the layer is called on a sample. Failed jobs that are paid for come on top.
+    The count covers the forward pass and the gradient of every quantum layer, by the layer's
+    differentiator (parameter shift if it has none), in each measurement setting, for each call of
+    the layer on a sample. Failed jobs that must be paid for are not included.
 
     Args:
         model: A built model with quantum layers, on any engine.
-        data: What `fit` gets: samples, a pair of samples and targets, or an iterable of batches.
+        data: The data for `fit`: samples, a pair of samples and targets, or an iterable of batches.
         epochs: The number of epochs.
         engine: The engine to train on, with its `prices`.
-        batch_size: That of `fit`, where the data have none. The number of jobs depends on it.
-        validation_data: That of `fit`: each epoch computes it once, without a gradient.
+        batch_size: The batch size for `fit`, unless the data come in batches. The number of jobs
+            depends on it.
+        validation_data: The validation data for `fit`: each epoch evaluates them once, without a
+            gradient.
 
     Raises:
-        ValueError: If the model is not built or has no quantum layer, the engine buys nothing, or
-            it can't compute the model.
+        ValueError: If the model is not built or has no quantum layer, or if the engine buys no
+            results or can't compute the model.
 
     Example:
 
@@ -93,8 +95,8 @@ def model_cost(
             "engine",
             "be one that buys its results, such as SamplerEngine",
             engine,
-            "Of a mitigation method, give the engine that it runs on, and multiply what that costs "
-            "by the number of `programs` of the method's `report`.",
+            "For a mitigation method, give the engine that it runs on, and multiply the cost by "
+            "the number of `programs` in the method's `report`.",
         )
     if not isinstance(model, keras.Model) or not model.built:
         raise ArgumentError("model", "be a built Keras model", model)
@@ -127,9 +129,9 @@ class _Counts:
 
         Args:
             layer: The layer.
-            rows: For how many rows of inputs a call computes it.
+            rows: The number of rows of inputs in a call.
             times: The number of calls.
-            gradient: Whether each is differentiated.
+            gradient: Whether each call is differentiated.
         """
         for number in range(len(layer.asked(_setup(layer, self._engine), layer.compiled))):
             shots, limit, evaluations = self._of(layer, number)
@@ -151,7 +153,7 @@ class _Counts:
     def _purchase(self, shots: tuple[int, ...], limit: int | None, rows: int, times: int) -> None:
         self.circuits += len(shots) * rows * times
         self.shots += sum(shots) * rows * times
-        # A job has circuits of one number of shots.
+        # All circuits of a job have the same number of shots.
         for settings in Counter(shots).values():
             circuits = settings * rows
             self.jobs += times * (math.ceil(circuits / limit) if limit else min(1, circuits))
@@ -174,7 +176,7 @@ def _setup(layer: QuantumLayer, engine: RemoteEngine) -> Setup:
 
 
 def _evaluations(layer: QuantumLayer, job: Job) -> int:
-    """Returns how many circuits the gradient of one row of inputs takes."""
+    """Returns how many circuits the gradient needs for one row of inputs."""
     if not (job.gradient and job.readout.linear and job.angles.rows):
         return 0
     differentiator = layer.differentiator
@@ -184,9 +186,9 @@ def _evaluations(layer: QuantumLayer, job: Job) -> int:
 
 
 def _differentiated(model: Any) -> dict[QuantumLayer, bool]:
-    """Returns for each quantum layer whether a training step differentiates it.
+    """Returns, for each quantum layer, whether a training step differentiates it.
 
-    It does if the layer trains, or one that comes before it.
+    It does if the layer or one before it trains.
     """
     found: dict[QuantumLayer, bool] = {}
     trains = False
@@ -198,9 +200,9 @@ def _differentiated(model: Any) -> dict[QuantumLayer, bool]:
 
 
 def _calls(model: Any, first: Any, engine: RemoteEngine) -> list[tuple[QuantumLayer, int, int]]:
-    """Returns each call of a quantum layer: its rows of inputs, those of any batch and a sample's.
+    """Returns each call of a quantum layer with its rows of inputs: per batch, and per sample.
 
-    Landmarks are rows of any batch.
+    The rows per batch are landmarks.
     """
     one, two = (_rows(model, first, count, engine) for count in (1, 2))
     return [(layer, 2 * a - b, b - a) for (layer, a), (_, b) in zip(one, two, strict=True)]
@@ -209,7 +211,7 @@ def _calls(model: Any, first: Any, engine: RemoteEngine) -> list[tuple[QuantumLa
 def _rows(
     model: Any, first: Any, count: int, engine: RemoteEngine
 ) -> list[tuple[QuantumLayer, int]]:
-    """Returns each call of a quantum layer on a batch of a sample, with its rows of inputs."""
+    """Returns each call of a quantum layer on a batch of one sample, with its rows of inputs."""
     calls: list[tuple[QuantumLayer, int]] = []
     with (
         _without_runs(model, engine),
@@ -221,7 +223,7 @@ def _rows(
 
 @contextlib.contextmanager
 def _without_runs(model: Any, engine: RemoteEngine) -> Iterator[None]:
-    """Lets quantum layers ask as they would of an engine, and get zeros."""
+    """Makes quantum layers return zeros in place of an engine's results."""
     layers = [
         layer
         for layer in model._flatten_layers(include_self=False, recursive=True)

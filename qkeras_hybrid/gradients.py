@@ -1,10 +1,10 @@
-"""How an expectation value is differentiated, where the engine's own gradient is not wanted.
+"""Differentiators: ways to differentiate expectation values other than the engine's own gradient.
 
-A differentiator is a value: it holds what a method needs, and writes the method once for all
-engines. It works on single angles of the program's angle table; from there to inputs and
-weights the backend's chain rule is exact. Every angle's generator has two eigenvalues one
-apart (see `qkeras_hybrid.program`), so that the same two-term rule holds for all of them,
-controlled rotations included.
+A differentiator is a value that holds a method's settings; the method is written once for all
+engines. It differentiates with respect to the angles of the program; from there to inputs and
+weights the backend's chain rule is exact. Every angle's generator has two eigenvalues that differ
+by one (see `qkeras_hybrid.program`), so the same two-term rule holds for all of them, controlled
+rotations included.
 
 | differentiator | evaluations for `A` angles | error |
 |---|---|---|
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Differentiator(Value, abc.ABC):
-    """A way to differentiate what is linear in the density matrix, such as expectation values."""
+    """A way to differentiate readouts that are linear in the density matrix, e.g. expectations."""
 
     def prepare(self, engine: Engine, job: Job) -> Run:
         """Returns a run whose gradient is this differentiator's.
@@ -45,7 +45,7 @@ class Differentiator(Value, abc.ABC):
         backend's chain rule is exact.
 
         Args:
-            engine: The engine that evaluates, and does not refuse the job.
+            engine: The engine that evaluates; it must not refuse the job.
             job: A job whose readout is linear in the density matrix.
 
         Raises:
@@ -54,7 +54,7 @@ class Differentiator(Value, abc.ABC):
         if not job.readout.linear:
             raise ArgumentError(
                 "differentiator",
-                f"be None for the readout {job.readout.name!r}, which shift rules don't hold for",
+                f"be None for the readout {job.readout.name!r}, for which shift rules don't hold",
                 self,
             )
         bare = job.bare()
@@ -65,19 +65,20 @@ class Differentiator(Value, abc.ABC):
 
         def differentiated(inputs: Any, weights: Any, seed: Any = None) -> Any:
             if isinstance(seed, keras.random.SeedGenerator):
-                # Drawn here: inside of the function with a gradient of its own, JAX could not
-                # update the generator.
+                # Drawn here: JAX could not update the generator inside the custom-gradient
+                # function.
                 seed = seed.next()
             failures: list[Exception] = []
 
             def forward(angles: Any) -> Any:
-                # Under PyTorch, Keras calls a function that failed once more, and takes what that
-                # call returns for something else.
+                # Under PyTorch, Keras calls a failed function again, and misreads what that call
+                # returns.
                 if failures:
                     raise failures[0]
 
                 def backward(*args: Any, upstream: Any = None) -> Any:
-                    # Backends differ in what they pass: the upstream gradient comes last.
+                    # Backends pass different arguments, but the upstream gradient always comes
+                    # last.
                     gradient = args[-1] if upstream is None else upstream
                     shifted = Evaluations(run, rows, Seeds(seed, 1))
                     return self.gradient(shifted, angles, gradient)
@@ -111,11 +112,11 @@ class Differentiator(Value, abc.ABC):
 
 
 class Seeds:
-    """Independent seeds, all from the one that a call was given.
+    """Independent seeds, all derived from the seed of one call.
 
     Args:
-        seed: An integer, what a `keras.random.SeedGenerator` has drawn, or None.
-        stream: 0 or 1. The values of one stream never come in the other.
+        seed: An integer, a seed drawn by a `keras.random.SeedGenerator`, or None.
+        stream: 0 or 1. The two streams never share a value.
     """
 
     def __init__(self, seed: Any, stream: int = 0) -> None:
@@ -123,7 +124,7 @@ class Seeds:
         self._number = stream
 
     def next(self) -> Any:
-        """Returns a seed for one evaluation: another one at each call; None without a seed."""
+        """Returns a new seed for one evaluation at each call; None without a seed."""
         self._number += 2
         if self._seed is None:
             return None
@@ -136,25 +137,25 @@ class Seeds:
 
 
 class _DrawnSeeds(keras.random.SeedGenerator):
-    """A generator of seeds that starts from one that is drawn already, and keeps no variable."""
+    """A generator that starts from a given seed and keeps no variable."""
 
     def __init__(self, drawn: Any) -> None:
         self._drawn = drawn
         self._count = 0
 
     def next(self, ordered: bool = True) -> Any:
-        """Returns a seed that none before was."""
+        """Returns a seed that it has not returned before."""
         self._count += 1
         return self._drawn + 69069 * (self._count - 1)
 
 
 @dataclass(frozen=True)
 class Evaluations:
-    """What is read, as a function of the angles alone; each call has noise of its own.
+    """The readout as a function of the angles alone; each call has independent noise.
 
     Attributes:
         run: The engine's run of the bare job.
-        rows: The angles that vary, and that the result can depend on.
+        rows: The angles that vary and that can affect the result.
         seeds: For jobs with shots.
     """
 
@@ -202,7 +203,7 @@ class Adjoint(Differentiator):
             why = (
                 "an estimate from shots has no adjoint gradient"
                 if job.shots is not None
-                else f"it has no gradient of the {job.readout.name} of its own"
+                else f"it has no gradient of its own for the readout {job.readout.name}"
             )
             raise ArgumentError(
                 "differentiator",
@@ -213,11 +214,11 @@ class Adjoint(Differentiator):
         return engine.prepare(job)
 
     def gradient(self, evaluations: Evaluations, angles: Any, upstream: Any) -> Any:
-        """Not used: the engine's run differentiates itself."""
-        raise NotImplementedError("Adjoint has the engine's own gradient.")
+        """Not used: the engine's run has its own gradient."""
+        raise NotImplementedError("Adjoint uses the engine's own gradient.")
 
     def evaluations(self, n_angles: int) -> int:
-        """Returns 0: on hardware there is no adjoint; a simulator's reverse pass runs nothing."""
+        """Returns 0: a simulator's reverse pass runs no circuit, and hardware has no adjoint."""
         return 0
 
 
@@ -271,7 +272,7 @@ class SPSA(Differentiator):
     Args:
         samples: Number of directions.
         step: The step in radians.
-        seed: An integer for directions that repeat from call to call; None for new ones.
+        seed: An integer to repeat the same directions in every call; None to draw new ones.
 
     Raises:
         ValueError: If `samples` is not a whole number of at least 1, or `step` not positive.
@@ -317,7 +318,7 @@ def _along_axes(
     """Returns `factor * sum_o upstream_o (f_o(a + step e_r) - f_o(a - step e_r))` for each r."""
     dtype = keras.backend.standardize_dtype(angles.dtype)
     n_angles = angles.shape[1]
-    # A global phase has the gradient zero, and so has a constant: nothing is evaluated for them.
+    # Global phases and constants have gradient zero: nothing is evaluated for them.
     rows = list(evaluations.rows)
     if not rows:
         return ops.zeros_like(angles)

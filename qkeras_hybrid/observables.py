@@ -7,14 +7,14 @@
 | `"XYZ"` | `X` on 0, `Y` on 1, `Z` on 2 | 1 |
 | `"X0*Z1"` | the product of `X` on qubit 0 and `Z` on qubit 1 | 1 |
 | `"0.5*Z0 - X1*X2 + 2"` | a weighted sum; a bare number is a multiple of the identity | 1 |
-| `cirq.Z(q)`, `cirq.PauliString`, `cirq.PauliSum` | as Cirq means it | 1 |
-| `cirq.ProjectorString`, `cirq.ProjectorSum` | the chance of given bits, weighted | 1 |
+| `cirq.Z(q)`, `cirq.PauliString`, `cirq.PauliSum` | as in Cirq | 1 |
+| `cirq.ProjectorString`, `cirq.ProjectorSum` | a weighted sum of probabilities of given bits | 1 |
 | a Hermitian matrix of shape `(8, 8)` | itself; qubit 0 is the most significant bit | 1 |
 
 Projectors and matrices are written as Pauli sums: `|0><0| = (1 + Z) / 2`, and for a matrix `M` the
 coefficient of the Pauli string `P` is `tr(P M) / 2**n`.
 
-A word without indices is read on every run of neighbouring qubits it fits on, so `"Z"` means
+A word without indices applies to every run of neighbouring qubits that it fits on, so `"Z"` means
 "`Z` of each qubit". Indices count the program's qubits in their order; `"I0"` is an identity.
 """
 
@@ -72,7 +72,7 @@ class Observable:
 
 
 def is_single(observable: Any) -> bool:
-    """Tells whether `observable` is one observable, and not a spelling: Cirq's, or a matrix."""
+    """Tells whether `observable` is one of Cirq's observables or a matrix, and not a spelling."""
     kinds = (cirq.PauliString, cirq.PauliSum, cirq.ProjectorString, cirq.ProjectorSum)
     return isinstance(observable, kinds) or (
         isinstance(observable, np.ndarray) and observable.ndim == 2 and observable.dtype != object
@@ -80,7 +80,7 @@ def is_single(observable: Any) -> bool:
 
 
 def as_list(observables: Any) -> list[Any]:
-    """Returns observables as a list: one alone becomes a list of one.
+    """Returns observables as a list; a single one becomes a list of one.
 
     Args:
         observables: A spelling, one of Cirq's observables, an identity such as `cirq.I(qubit)`,
@@ -106,8 +106,8 @@ def to_config(observable: Any, write: Callable[[Any], str]) -> Any:
     """Returns an observable as JSON values.
 
     Args:
-        observable: One of those that `as_list` returns.
-        write: Writes Cirq's as text.
+        observable: An element of what `as_list` returns.
+        write: Writes Cirq's observables as text.
 
     Returns:
         A spelling as it is, `{"cirq": text}`, or `{"matrix": rows}` with entries `[real, imag]`.
@@ -121,7 +121,7 @@ def to_config(observable: Any, write: Callable[[Any], str]) -> Any:
 
 
 def of_config(given: Any, read: Callable[[str], Any]) -> Any:
-    """Returns the observable that `to_config` wrote; what it did not write comes back as it is.
+    """Returns the observable that `to_config` wrote; any other value comes back unchanged.
 
     Raises:
         ValueError: If the text or the matrix can't be read.
@@ -140,12 +140,12 @@ def of_config(given: Any, read: Callable[[str], Any]) -> Any:
 
 
 def _is_identity(observable: Any) -> bool:
-    """Tells whether it is Cirq's identity on qubits, which is no Pauli string to Cirq."""
+    """Tells whether it is Cirq's identity on qubits, which Cirq doesn't count as a Pauli string."""
     return isinstance(observable, cirq.Operation) and isinstance(observable.gate, cirq.IdentityGate)
 
 
 def foreign_qubits(observables: Any) -> set[cirq.Qid]:
-    """Returns the qubits that Cirq observables among `observables` name."""
+    """Returns the qubits that the Cirq observables among `observables` name."""
     return {
         qubit
         for observable in as_list(observables)
@@ -170,7 +170,7 @@ def parse(observables: Any, qubits: Sequence[cirq.Qid]) -> tuple[Observable, ...
         qubits: The qubits that indices count.
 
     Returns:
-        The observables; a word without indices may give several.
+        The observables; a word without indices may yield several.
 
     Raises:
         ValueError: If a spelling can't be read, a coefficient is not real and finite, or an
@@ -211,7 +211,7 @@ def _from_matrix(matrix: np.ndarray, n_qubits: int) -> Observable:
             matrix.shape,
             "Write it as a sum of Pauli strings.",
         )
-    # Relative to the largest entry: an energy in joules is some 1e-19.
+    # Relative to the largest entry: energies in joules are around 1e-19.
     scale = np.abs(matrix).max()
     if not np.isfinite(scale) or np.abs(matrix - matrix.conj().T).max() > 1e-8 * scale:
         raise ArgumentError("observables", "be Hermitian, finite matrices", matrix)
@@ -248,7 +248,7 @@ def _from_projectors(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
             "observables",
             f"be sums of projectors with at most {MOST_PROJECTED_TERMS:,} Pauli strings",
             f"{len(strings)} projectors",
-            "A projector on n qubits has 2**n. Read several observables in its place.",
+            "A projector on n qubits has 2**n. Read several observables instead.",
         )
     terms = []
     for string in strings:

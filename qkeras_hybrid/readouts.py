@@ -1,6 +1,6 @@
-"""What is read of a circuit's final state: a value that knows its shape, its dtype and its bases.
+"""Readouts of a circuit's final state: values with a shape, a dtype and measurement bases.
 
-| readout | shape for one sample | can be had from shots | gradient |
+| readout | shape for one sample | from shots | gradient |
 |---|---|---|---|
 | `Expectation(observables)` | `(n_observables,)` | yes | yes |
 | `Probabilities()` | `(2**n_qubits,)` | yes, as frequencies | yes |
@@ -8,10 +8,11 @@
 | `Samples()` | `(shots, n_qubits)`, integers | only | no |
 | `Circuits()` | `()`, strings of TensorFlow Quantum | no | no |
 
-An engine says which of these it computes. A readout of another kind says by `source` which of them
-it is made from, and by `finish` how, on `keras.ops`, so that every engine has it and it trains.
+An engine declares which of these it computes. Any other readout names in `source` which of them it
+is computed from, and `finish` computes it on `keras.ops`, so every engine supports it and it can be
+trained.
 
-Bits have the first qubit first, and it is the most significant bit of a basis state.
+In bits the first qubit comes first; it is the most significant bit of a basis state.
 """
 
 from __future__ import annotations
@@ -53,15 +54,15 @@ class Setting:
         return all(own.get(q, "Z") == p for q, p in zip(term.qubits, term.paulis, strict=True))
 
     def parity(self, term: PauliTerm) -> tuple[float, tuple[int, ...]]:
-        """Returns a sign and qubits: the value of a Pauli string is the sign of their bits' parity.
+        """Returns a sign and qubits: a Pauli string's value is the sign times their bits' parity.
 
         Args:
-            term: A string that this setting reads. Its coefficient does not count.
+            term: A string that this setting reads. Its coefficient is ignored.
         """
         return 1.0, term.qubits
 
     def rotations(self, qubits: Sequence[cirq.Qid]) -> list[cirq.Operation]:
-        """Returns what turns this basis into the computational one, at a circuit's end."""
+        """Returns the gates that turn this basis into the computational one, at a circuit's end."""
         turns = {"X": cirq.ry(-np.pi / 2), "Y": cirq.rx(np.pi / 2)}
         return [
             turns[pauli].on(qubits[q])
@@ -76,15 +77,15 @@ class CliffordSetting(Setting):
 
     Attributes:
         gates: The circuit: names "h", "s_dagger" and "cx" with the qubits' indices.
-        strings: For each string that is read its Paulis and qubits, its sign after the circuit,
-            and the qubits whose parity it is then.
+        strings: For each string that is read: its Paulis and qubits, its sign after the circuit,
+            and the qubits whose parity it then is.
     """
 
     gates: tuple[_commuting.Gate, ...] = ()
     strings: tuple[tuple[str, tuple[int, ...], int, tuple[int, ...]], ...] = ()
 
     def reads(self, term: PauliTerm) -> bool:
-        """Tells whether a Pauli string is one of those that are made diagonal."""
+        """Tells whether a Pauli string is one of those that the circuit diagonalises."""
         return any((term.paulis, term.qubits) == string[:2] for string in self.strings)
 
     def parity(self, term: PauliTerm) -> tuple[float, tuple[int, ...]]:
@@ -102,7 +103,7 @@ class CliffordSetting(Setting):
 
 
 class Readout(Value, abc.ABC):
-    """What is read of a final state.
+    """What is read from a final state.
 
     Attributes:
         name: The name under which `output=` of a layer finds it.
@@ -111,8 +112,8 @@ class Readout(Value, abc.ABC):
         differentiable: Whether it has a gradient at all.
         exact: Whether it can be computed without shots.
         estimable: Whether it can be estimated from shots.
-        activation: What a classical layer that takes the place of a circuit applies to give
-            values of the same range; None if no classical layer does.
+        activation: The activation with which a classical layer in place of the circuit gives values
+            in the same range; None if there is none.
     """
 
     name: ClassVar[str]
@@ -124,14 +125,14 @@ class Readout(Value, abc.ABC):
 
     @abc.abstractmethod
     def shape(self, program: Program, shots: int | None = None) -> tuple[int, ...]:
-        """Returns the shape of what is read of one sample."""
+        """Returns the shape of one sample's result."""
 
     def dtype(self, precision: str) -> str:
-        """Returns the dtype of what is read, for a precision "float32" or "float64"."""
+        """Returns the result's dtype for the precision "float32" or "float64"."""
         return precision
 
     def cast(self, values: Any, dtype: str) -> Any:
-        """Casts what was read to the dtype that a layer returns: real values only."""
+        """Casts the result to the dtype that a layer returns: real values only."""
         return ops.cast(values, dtype)
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
@@ -140,14 +141,14 @@ class Readout(Value, abc.ABC):
 
     @property
     def source(self) -> Readout:
-        """The readout that an engine computes for this one."""
+        """The readout that an engine computes to get this one."""
         return self
 
     def finish(self, values: Any) -> Any:
-        """Makes this readout from its `source`, with `keras.ops`.
+        """Computes this readout from its `source`, with `keras.ops`.
 
         Args:
-            values: Tensor of the batch and the shape of the source.
+            values: Tensor of shape `(batch, *shape of the source)`.
         """
         return values
 
@@ -158,20 +159,20 @@ class Readout(Value, abc.ABC):
             program: The program.
             density: Array of shape `(batch, 2**n_qubits, 2**n_qubits)`.
         """
-        raise NotImplementedError(f"{type(self).__name__} can't be read of a density matrix.")
+        raise NotImplementedError(f"{type(self).__name__} can't be read from a density matrix.")
 
     def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
         """Reads state vectors, an array of shape `(batch, 2**n_qubits)`."""
-        raise NotImplementedError(f"{type(self).__name__} can't be read of a state vector.")
+        raise NotImplementedError(f"{type(self).__name__} can't be read from a state vector.")
 
     def of_samples(self, program: Program, samples: Sequence[np.ndarray]) -> np.ndarray:
         """Reads measured bits.
 
         Args:
             program: The program.
-            samples: For each of `settings`, an array of shape `(batch, shots, n_qubits)`.
+            samples: For each of `settings` an array of shape `(batch, shots, n_qubits)`.
         """
-        raise NotImplementedError(f"{type(self).__name__} can't be read of measured bits.")
+        raise NotImplementedError(f"{type(self).__name__} can't be read from measured bits.")
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -180,11 +181,11 @@ class Expectation(Readout):
     """Expectation values of observables.
 
     Args:
-        observables: Sums of Pauli strings; `qkeras_hybrid.observables.parse` makes them. Without
-            any, as the `output` of a layer, those of the layer.
-        grouping: Which strings are measured together where they are measured: "qubit_wise" those
-            that agree on each qubit, after rotations of single qubits; "commuting" all that
-            commute, after a Clifford circuit with gates on two qubits.
+        observables: Sums of Pauli strings; `qkeras_hybrid.observables.parse` makes them. If empty,
+            in the `output` of a layer, the layer's observables.
+        grouping: Which strings are measured together: with "qubit_wise" those that agree on each
+            qubit, after single-qubit rotations; with "commuting" all that commute, after a Clifford
+            circuit with two-qubit gates.
 
     Raises:
         ValueError: If `grouping` is neither.
@@ -208,7 +209,7 @@ class Expectation(Readout):
                 for observable in self.observables
             ]
         }
-        # Left out where it is the default, which earlier versions read.
+        # The default is left out, so that earlier versions can read the config.
         return config if self.grouping == "qubit_wise" else {**config, "grouping": self.grouping}
 
     @classmethod
@@ -227,7 +228,7 @@ class Expectation(Readout):
         return (len(self.observables),)
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
-        """Returns bases that read all Pauli terms, those that `grouping` says in one."""
+        """Returns bases that read all Pauli terms, grouped as `grouping` says."""
         if self.grouping == "commuting":
             return self._commuting_settings()
         groups: list[dict[int, str]] = []
@@ -259,7 +260,7 @@ class Expectation(Readout):
                 basis |= string
             ordered = tuple(sorted(basis))
             if all(basis[q] == letter for string in group for q, letter in string.items()):
-                # Rotations of single qubits are enough.
+                # Single-qubit rotations are enough.
                 settings.append(Setting("".join(basis[q] for q in ordered), ordered))
                 continue
             diagonal = _commuting.diagonalised(group)
@@ -305,7 +306,7 @@ class Expectation(Readout):
         return self._summed(value, len(samples[0]))
 
     def _summed(self, value: Any, batch: int) -> np.ndarray:
-        """Adds up the observables from the values of their Pauli strings."""
+        """Computes the observables from the values of their Pauli strings."""
         known: dict[tuple[str, tuple[int, ...]], np.ndarray] = {}
         result = np.zeros((batch, len(self.observables)))
         for k, observable in enumerate(self.observables):
@@ -362,7 +363,7 @@ class State(Readout):
         return "complex128" if precision == "float64" else "complex64"
 
     def cast(self, values: Any, dtype: str) -> Any:
-        """Returns them as they are: no layer's dtype is complex."""
+        """Returns the states unchanged: no layer's dtype is complex."""
         return values
 
     def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
@@ -387,7 +388,7 @@ class Samples(Readout):
         return "int32"
 
     def cast(self, values: Any, dtype: str) -> Any:
-        """Returns them as they are, integers."""
+        """Returns the integers unchanged."""
         return values
 
     def of_samples(self, program: Program, samples: Sequence[np.ndarray]) -> np.ndarray:
@@ -412,12 +413,12 @@ class Circuits(Readout):
         return "string"
 
     def cast(self, values: Any, dtype: str) -> Any:
-        """Returns them as they are."""
+        """Returns the strings unchanged."""
         return values
 
 
 def _pauli(term: PauliTerm, n_qubits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns where a Pauli string takes each basis state, and with which factor.
+    """Returns which basis state a Pauli string maps each basis state to, and the factor.
 
     `P|j> = factor[j] |flipped[j]>`, with `Y|0> = i|1>`, `Y|1> = -i|0>` and `Z|1> = -|1>`.
     """

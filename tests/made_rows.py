@@ -201,6 +201,7 @@ def frontier(
                     test_score=None if row.error else score,
                     size={"n_layers": size + 1},
                     n_train=samples,
+                    curve=None,
                 )
             )
     return found

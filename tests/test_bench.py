@@ -429,6 +429,16 @@ def test_a_run_gives_a_row_and_the_same_row_again() -> None:
     assert again.test_score == row.test_score
 
 
+def test_a_row_of_a_frontier_keeps_no_curve(monkeypatch: pytest.MonkeyPatch) -> None:
+    untrained(monkeypatch)
+    row = bench.run_task(dataclasses.replace(TASK, size={"n_layers": 1}))
+    assert row.error is None
+    assert row.curve is None
+    assert row.loss == [1.0]
+    assert Row.from_json(json.loads(json.dumps(row.to_json(), allow_nan=False))) == row
+    assert bench.run_task(TASK).curve == {"seconds": [1.0], "train_score": [0.5]}
+
+
 @pytest.mark.parametrize("contender", REFERENCES)
 @pytest.mark.parametrize("data", ["iris", "diabetes"])
 def test_a_reference_gives_a_row_of_the_same_kind(contender: str, data: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 import qkeras_hybrid
 from qkeras_hybrid import cli, datasets, encodings, engines
-from qkeras_hybrid.bench import execution, models, runner
+from qkeras_hybrid.bench import execution, models, runner, suite
 from qkeras_hybrid.bench.results import Results, read_rows
 from qkeras_hybrid.bench.statistics import pairs_needed
 from qkeras_hybrid.cli import listing
@@ -329,6 +329,15 @@ def test_the_package_behind_a_command_is_whole() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["PQCDense", "True", "module"]
+
+
+def test_the_help_of_run_names_every_suite_that_comes_along(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert cli.main(["run", "--help"]) == 0
+    printed = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    (listed,) = re.findall(r"((?:\w+, )+)or a TOML file", printed.replace("`", ""))
+    assert tuple(listed.strip(", ").split(", ")) == suite.names()
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:

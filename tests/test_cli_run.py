@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import json
 import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rich.console
 
+import made_rows
 from qkeras_hybrid import cli
-from qkeras_hybrid.bench import runner
+from qkeras_hybrid.bench import report, runner
+from qkeras_hybrid.bench import suite as suites
+from qkeras_hybrid.bench.recognising import recognised
+from qkeras_hybrid.bench.report import Content, content
 from qkeras_hybrid.bench.results import Results, read_rows
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
+from qkeras_hybrid.cli.plan import tasks_of
 
 SUITE = """
 description = "Small."
@@ -142,6 +150,111 @@ def test_an_axis_of_noise_runs_classical_contenders_once(
     assert printed.count("Linear") == 3
     assert [row.contender for row in rows()].count("linear") == 2
     assert [row.contender for row in rows()].count("hybrid") == 6
+
+
+def test_titles_of_tables_tell_comparisons_and_frontiers_apart(
+    suite: str, quick: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small = SUITE.partition("[[task]]")[0]
+    for data in ("degree = 2", "degree = 5"):
+        for more in ("", '[task.frontier]\n"model.n_layers" = [1, 2]\n'):
+            small += (
+                f'[[task]]\ndata = {{name = "two_curves", {data}}}\ncontenders = ["hybrid"]\n'
+                f'model = {{name = "pqc_dense", n_qubits = {3 if more else 2}}}\n{more}'
+            )
+    Path(suite).write_text(small)
+    assert cli.main(["run", suite, "--workers", "1"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    for degree in (2, 5):
+        assert printed.count(f"pqc_dense on two_curves (degree {degree}): 2 seeds, 2 epochs") == 1
+        assert f"pqc_dense on two_curves (degree {degree}): a frontier of 2 comp" in printed
+
+
+FRONTIER = '[task.frontier]\n"model.n_layers" = [1, 2, 3]\n'
+
+
+def test_a_frontier_counts_rows_from_before_it_was_asked_for(
+    suite: str,
+    quick: None,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert cli.main(["run", suite]) == 0
+    before = rows()
+    Path(suite).write_text(SUITE + FRONTIER)
+    capsys.readouterr()
+    assert cli.main(["run", suite, "--seeds", "3", "--workers", "1"]) == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    # The linear layer and the reference have no size: they run once.
+    assert "pqc_dense on iris: a frontier of 3 comparisons, 3 seeds" in printed
+    assert "qkeras-hybrid report results/small --suite small.toml" in printed
+    assert rows()[: len(before)] == before
+    assert {row.size is None for row in before} == {True}
+
+    made: list[Content] = []
+
+    def render(rows: list[Row], folder: Path, margin: float) -> Content:
+        made.append(content.build(rows, margin))
+        return made[-1]
+
+    # Without its pictures, which take long.
+    monkeypatch.setattr(report, "render", render)
+
+    def sizes(*options: str) -> list[int]:
+        assert cli.main(["report", "results/small", *options]) == 0
+        return [len(frontier.comparisons) for _, frontier in made[-1].frontiers]
+
+    # The seed that is new names the size, which holds for all seeds of its comparison.
+    assert sizes() == sizes("--suite", suite) == [3]
+    path = Path("results/small/results.jsonl")
+    path.write_bytes(b"".join(made_rows.line(row) + b"\n" for row in rows() if row.size is None))
+    assert sizes() == []
+    assert sizes("--suite", suite) == [1]
+    capsys.readouterr()
+    assert cli.main(["report", "results/small", "--suite", "nothing"]) == 2
+    assert "`SUITE` must be one of" in one_line(capsys)
+
+
+def test_a_comparison_that_is_a_size_of_a_frontier_too_is_in_the_frontier(
+    suite: str, quick: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    task = SUITE.partition("[[task]]")[2]
+    Path(suite).write_text(f"{SUITE}[[task]]{task}{FRONTIER}")
+    assert cli.main(["run", suite, "--workers", "1"]) == 0
+    assert {json.dumps(row.size) for row in rows()} == {f'{{"n_layers": {n}}}' for n in (1, 2, 3)}
+    assert "a frontier of 3 comparisons, 2 seeds" in " ".join(capsys.readouterr().out.split())
+
+
+def test_rows_are_recognised_by_the_ids_of_a_frontiers_tasks(suite: str) -> None:
+    Path(suite).write_text(SUITE.replace(", n_layers = 1", "") + FRONTIER)
+    found = suites.read(suite)
+    sized = tasks_of(found)
+    stored = [dataclasses.replace(runner.failed(task, None), size=None) for task in sized]
+    # As of a seed that the suite lacks, of a training that it has not, and of a file's data.
+    first = stored[0]
+    seven = dataclasses.replace(sized[0], seed=7)
+    longer = dataclasses.replace(sized[0], training={**sized[0].training, "epochs": 3})
+    other = dataclasses.replace(sized[0], fingerprints={"data": "f" * 64})
+    more = [dataclasses.replace(runner.failed(task, None), size=None) for task in (seven, longer)]
+    torn = dataclasses.replace(runner.failed(other, None), size=None, fingerprints={})
+    found_sizes = [row.size for row in recognised([*stored, *more, torn], found)]
+    assert found_sizes[: len(sized)] == [task.size for task in sized]
+    assert found_sizes[len(sized) :] == [first_size := sized[0].size, None, None]
+    assert first_size == {"n_layers": 1}
+    assert recognised([first], suites.read("quick")) == [first]
+
+
+def test_titles_keep_what_stands_in_brackets() -> None:
+    # To Rich, brackets in a text are markup.
+    rows = {
+        path: made_rows.comparison(data={"name": "csv", "path": path}, seeds=1)
+        for path in ("[b].csv", "[/b].csv")
+    }
+    for path, called in report.titles(rows).items():
+        console = rich.console.Console(file=io.StringIO(), width=120)
+        console.print(report.table(rows[path], called))
+        printed = console.file.getvalue()  # type: ignore[attr-defined]
+        assert f"pqc_dense on csv (path {path}): 1 seed" in printed
 
 
 def test_a_model_of_the_users_own_takes_the_suites_place(suite: str, quick: None) -> None:

@@ -202,7 +202,7 @@ def test_a_quantum_layer_out_of_reach_is_a_reason() -> None:
     model = sequential(Holder(), keras.layers.Dense(2))
     reasons = inapplicable(model)
     assert set(reasons) == set(CONTROLS) - {"dense_same_parameters"}
-    assert all("(Holder) is out of reach" in reason for reason in reasons.values())
+    assert all("(Holder) can't be replaced" in reason for reason in reasons.values())
     assert set(controls_for(model)) == {"dense_same_parameters"}
 
 

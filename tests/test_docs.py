@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 import importlib.util
 import os
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
 
-import browsers
+import devtools
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
@@ -50,6 +53,49 @@ def test_code_blocks_name_their_language_and_say_where_they_do_not_run(page: Pat
     assert len(fences) % 2 == 0
     known = ("python", "sh", "toml", "{.python .not-run}")
     assert [fence for fence in fences[::2] if fence not in known] == []
+
+
+SHELL = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+
+def test_every_command_has_the_options_that_pages_name() -> None:
+    from typer.main import get_command
+
+    import qkeras_hybrid.cli  # noqa: F401  adds the commands
+    from qkeras_hybrid.cli.base import app
+
+    group: Any = get_command(app)
+    n_commands = 0
+    for page in PAGES:
+        for block in SHELL.findall(page.read_text(encoding="utf-8")):
+            for line in block.splitlines():
+                program, *arguments = shlex.split(line, comments=True) or [""]
+                if program == "qkeras-hybrid":
+                    with group.make_context(program, arguments) as context:
+                        name, command, rest = group.resolve_command(context, arguments)
+                        command.make_context(name, rest, parent=context)
+                    n_commands += 1
+    assert n_commands > 10
+
+
+def test_the_cheat_sheet_is_printed_anew_after_each_change() -> None:
+    cheat_sheet = _cheat_sheet()
+    assert cheat_sheet.is_of_the_page(), "run python docs/cheat_sheet.py"
+    assert cheat_sheet.pages(cheat_sheet.PDF.read_bytes()) == [cheat_sheet.A4_POINTS]
+    # Longer lines of code would be cut off on paper.
+    text = (DOCS / "cheat-sheet.md").read_text(encoding="utf-8")
+    lines = [
+        line for block in (*CODE.findall(text), *SHELL.findall(text)) for line in block.split("\n")
+    ]
+    assert max(map(len, lines)) <= 66
+
+
+def _cheat_sheet() -> Any:
+    spec = importlib.util.spec_from_file_location("cheat_sheet", DOCS / "cheat_sheet.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class _Links(HTMLParser):
@@ -135,34 +181,149 @@ def test_the_search_index_knows_the_layers(site: Path) -> None:
     assert "PQCDense" in index
 
 
-@browsers.NEEDS_CHROMIUM
-def test_search_works_on_pages_read_from_disk(site: Path) -> None:
-    from selenium.webdriver.common.by import By
-    from selenium.webdriver.support.ui import WebDriverWait
+@pytest.fixture(name="browser", scope="module")
+def start_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[devtools.Page]:
+    pytest.importorskip("websocket", reason="websocket-client is not installed")
+    with devtools.page(tmp_path_factory.mktemp("profile")) as page:
+        # Pages keep their colours for the next one.
+        page.send("Page.addScriptToEvaluateOnNewDocument", source="localStorage.clear()")
+        yield page
 
-    with browsers.chromium() as browser:
-        browser.set_window_size(1280, 900)  # on a phone, the box is behind an icon
-        browser.get((site / "index.html").as_uri())
-        box = browser.find_element(By.CSS_SELECTOR, "input.md-search__input")
-        box.click()
-        box.send_keys("reuploading")
-        found = WebDriverWait(browser, 20).until(
-            lambda b: b.find_elements(By.CSS_SELECTOR, ".md-search-result__item a")
+
+@devtools.NEEDS_CHROMIUM
+def test_search_works_on_pages_read_from_disk(site: Path, browser: devtools.Page) -> None:
+    browser.screen(1280, 900)  # on a phone, the box is behind an icon
+    browser.go((site / "index.html").as_uri())
+    browser.run("document.querySelector('input.md-search__input').focus()")
+    browser.send("Input.insertText", text="reuploading")
+    browser.wait("document.querySelector('.md-search-result__item a') !== null")
+    targets = browser.run(
+        "[...document.querySelectorAll('.md-search-result__item a')].map(a => a.href)"
+    )
+    assert any("reference/encodings.html" in target for target in targets)
+    assert browser.complaints() == []
+
+
+MAIN = (
+    "index.html",
+    "cheat-sheet.html",
+    "guides/plot.html",
+    "notebooks/07_images.html",
+    "reference/layers.html",
+)
+
+# What no one can see: pre-formatted text, pictures and tables that reach beyond what they are in,
+# where nothing scrolls.
+CUT = """
+[...document.querySelectorAll('.md-content :is(pre, pre > code, svg, img, table)')].filter(e => {
+  const right = e.getBoundingClientRect().left + Math.max(e.scrollWidth, e.clientWidth);
+  for (let a = e; a; a = a.parentElement) {
+    const flow = getComputedStyle(a).overflowX;
+    if (flow === 'auto' || flow === 'scroll') return false;
+    if (flow === 'hidden' && right > a.getBoundingClientRect().right + 1) return true;
+  }
+  return right > document.documentElement.clientWidth + 1;
+}).map(e => e.outerHTML.slice(0, 100))
+"""
+
+
+def lost_parts(site: Path, pages: Iterable[Path], browser: devtools.Page) -> list[str]:
+    lost = []
+    for width in (1280, 390):
+        browser.screen(width, 800, phone=width < 500)
+        for path in pages:
+            browser.go(path.as_uri())
+            wide = browser.run("document.documentElement.scrollWidth")
+            cut = browser.run(CUT)
+            if wide > width or cut:
+                lost.append(f"{path.relative_to(site)} at {width}: {wide} wide, cut: {cut}")
+    return lost
+
+
+@devtools.NEEDS_CHROMIUM
+def test_all_of_the_main_pages_is_seen_on_desks_and_phones(
+    site: Path, browser: devtools.Page
+) -> None:
+    assert lost_parts(site, [site / name for name in MAIN], browser) == []
+
+
+@pytest.mark.slow
+@devtools.NEEDS_CHROMIUM
+def test_all_of_every_page_is_seen_on_desks_and_phones(site: Path, browser: devtools.Page) -> None:
+    assert lost_parts(site, sorted(site.rglob("*.html")), browser) == []
+
+
+@devtools.NEEDS_CHROMIUM
+def test_the_cheat_sheet_fits_on_one_sheet(site: Path, browser: devtools.Page) -> None:
+    cheat_sheet = _cheat_sheet()
+    browser.screen(1280, 900)
+    browser.go((site / "cheat-sheet.html").as_uri())
+    pdf = browser.send("Page.printToPDF", preferCSSPageSize=True)["data"]
+    assert cheat_sheet.pages(base64.b64decode(pdf)) == [cheat_sheet.A4_POINTS]
+
+
+# The colours of drawings, and those that lie behind them.
+COLOURS = """
+(() => {
+  const opaque = c => c !== 'none' && c !== 'rgba(0, 0, 0, 0)';
+  const drawn = [...document.querySelectorAll('.jp-OutputArea-output svg')];
+  const behind = new Set(), lines = new Set(), texts = new Set(), boxes = new Set();
+  for (const svg of drawn) {
+    for (let a = svg; a; a = a.parentElement) behind.add(getComputedStyle(a).backgroundColor);
+    for (const e of svg.querySelectorAll('*')) {
+      const style = getComputedStyle(e);
+      if (e.tagName === 'text') texts.add(style.fill);
+      else if (e.tagName === 'rect') boxes.add(style.fill);
+      if (e.tagName !== 'text' && style.strokeWidth !== '0px') lines.add(style.stroke);
+    }
+  }
+  const all = [behind, boxes, lines, texts].map(found => [...found].filter(opaque));
+  return {n: drawn.length, behind: all[0], boxes: all[1], lines: all[2], texts: all[3]};
+})()
+"""
+
+
+def contrast(colour: str, other: str) -> float:
+    """Returns WCAG 2.2's contrast ratio of two colours that are written `rgb(r, g, b)`."""
+
+    def luminance(text: str) -> float:
+        parts = [int(part) / 255 for part in re.findall(r"\d+", text)]
+        assert len(parts) == 3, text
+        red, green, blue = (
+            p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
         )
-        targets = [str(link.get_attribute("href")) for link in found]
-        assert any("reference/encodings.html" in target for target in targets)
-        assert [line for line in browser.get_log("browser") if line["level"] == "SEVERE"] == []
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    darker, lighter = sorted((luminance(colour), luminance(other)))
+    return (lighter + 0.05) / (darker + 0.05)
 
 
-@browsers.NEEDS_CHROMIUM
-@pytest.mark.parametrize("width", [1280, 390])
-def test_no_page_is_wider_than_its_screen(site: Path, width: int) -> None:
-    with browsers.chromium() as browser:
-        screen = {"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": width < 500}
-        browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", screen)
-        wide = []
-        for path in sorted(site.rglob("*.html")):
-            browser.get(path.as_uri())
-            if browser.execute_script("return document.documentElement.scrollWidth") > width:
-                wide.append(str(path.relative_to(site)))
-        assert wide == []
+@devtools.NEEDS_CHROMIUM
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+def test_circuits_have_the_colours_of_the_page(
+    site: Path, browser: devtools.Page, dark: bool
+) -> None:
+    assert contrast("rgb(0, 0, 0)", "rgb(255, 255, 255)") == pytest.approx(21)
+    browser.screen(1280, 800, dark=dark)
+    n_drawn = 0
+    for name in ("01_quantum_layer_between_dense", "04_your_own_circuit", "07_images"):
+        browser.go("about:blank")
+        browser.go((site / "notebooks" / f"{name}.html").as_uri())
+        scheme = browser.run("document.body.dataset.mdColorScheme")
+        assert scheme == ("slate" if dark else "default")
+        found = browser.run(COLOURS)
+        n_drawn += found["n"]
+        (page,) = found["behind"]  # no card of another colour
+        assert (contrast(page, "rgb(255, 255, 255)") > 10) == dark
+        assert found["boxes"] == [page]
+        assert min(contrast(line, page) for line in found["lines"]) > 3  # WCAG's for graphics
+        assert min(contrast(text, page) for text in found["texts"]) > 4.5
+    assert n_drawn == 4
+
+
+def test_the_copy_button_of_a_cell_copies_its_code(site: Path) -> None:
+    for path in (site / "notebooks").glob("*.html"):
+        page = path.read_text(encoding="utf-8")
+        copied = re.findall(r'<div class="clipboard-copy-txt"[^>]*>(.*?)</div>', page, re.DOTALL)
+        assert copied
+        assert [text for text in copied if "<" in text] == []

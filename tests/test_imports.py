@@ -49,9 +49,9 @@ LAZY_LIBRARIES = {
     "sympy": ANYWHERE,
     # Gradients are taken by each Keras backend's own means.
     # The step that `perf` times is the backend's, and TensorBoard's format is TensorFlow's.
-    # Whole epochs are compiled where the backend is TensorFlow.
+    # Whole epochs are compiled where the backend is TensorFlow. Each has global seeds.
     "tensorflow": (
-        *("_lazy", "_gradients_of", "engines", "_epochs", "bench.tracking", "perf.steps"),
+        *("_lazy", "_seeds", "_gradients_of", "engines", "_epochs", "bench.tracking", "perf.steps"),
         # The converters are TensorFlow's.
         *("exporting.litert", "exporting.saved_model"),
     ),
@@ -62,7 +62,7 @@ LAZY_LIBRARIES = {
     "openvino": ("exporting.openvino",),
     # The portable engine asks torch whether it rounds matrix products.
     "torch": (
-        *("_device", "_gradients_of"),
+        *("_device", "_seeds", "_gradients_of"),
         *("engines._host", "engines.native.bridges", "engines.statevector"),
         *("exporting.torch", "perf.steps"),
     ),

@@ -535,7 +535,7 @@ def test_what_it_does_not_mitigate_is_refused(name: str) -> None:
             "at least 3",
         ),
         (lambda: ReadoutMitigation(DENSITY, "inverse"), "`method` must be one of"),
-        (lambda: ReadoutMitigation(DENSITY, errors=[(0.5, 0.5)]), "says something"),
+        (lambda: ReadoutMitigation(DENSITY, errors=[(0.5, 0.5)]), "leave information"),
         (lambda: ReadoutMitigation(DENSITY, errors=[(2, 0.5)]), "be a probability"),
         (lambda: ReadoutMitigation(DENSITY, calibration_shots=0), "`calibration_shots` must"),
         (lambda: ProbabilisticErrorCancellation(DENSITY, "x:1"), "name errors among"),

@@ -14,7 +14,7 @@ import sympy
 
 from qkeras_hybrid import PQC, PQCDense, ansatz
 from qkeras_hybrid._errors import ArgumentError
-from qkeras_hybrid.bench import lab_features, models, report, runner, suite
+from qkeras_hybrid.bench import controls, lab_features, models, report, runner, suite
 from qkeras_hybrid.bench.contenders import Contender
 from qkeras_hybrid.bench.derived import DoesNotApplyError
 from qkeras_hybrid.bench.inspection import trainable_parameters
@@ -212,9 +212,33 @@ def test_controls_that_keep_the_hybrids_layers_say_why_they_cannot_follow() -> N
         lab_features.derived("surrogate", hybrid, dataset)
     with pytest.raises(ValueError, match="'linear' does not apply"):
         runner.plan(DATA, MODEL, TRAINING, [0], ["hybrid", "linear"])
-    # With one view, all take states, and none of the three is out.
-    alone = dataclasses.replace(dataset, lab=None)
-    assert "linear" not in lab_features.inapplicable(hybrid, alone)
+
+
+@pytest.mark.parametrize("data", ["noisy_outputs", "ising_phases"])
+def test_without_a_report_nothing_but_circuits_gets_states(data: str) -> None:
+    table = {"name": data, "n_samples": 20}
+    tasks, reasons = runner.plan(table, MODEL, TRAINING, [0])
+    assert [task.contender for task in tasks] == ["hybrid", "frozen_circuit", "no_entanglement"]
+    # All others are left out, each for that reason.
+    assert {*reasons, "frozen_circuit", "no_entanglement"} == set(controls.CONTROLS)
+    assert all('lab = "shadows"' in reason for reason in reasons.values())
+    for name in ("dense_same_parameters", "rbf_svc"):
+        with pytest.raises(ValueError, match=rf"'{name}' does not apply .* no lab measures"):
+            runner.plan(table, MODEL, TRAINING, [0], ["hybrid", name])
+        # Nor where nobody planned it.
+        task = Task(table, MODEL, TRAINING, keras.backend.backend(), name, 0)
+        assert "no lab measures" in str(runner.run_task(task).error)
+    # A report of its own is for all.
+    seen = {**table, "view": "expectations", "shots": None}
+    tasks, _ = runner.plan(
+        seen, {"name": "pqc_dense", "n_qubits": 2}, TRAINING, [0], ["hybrid", "linear", "rbf_svc"]
+    )
+    assert len(tasks) == 3
+
+
+def test_a_hybrid_whose_classical_layer_would_read_amplitudes_is_refused() -> None:
+    with pytest.raises(ArgumentError, match="`model` must begin with a circuit .* got 'Dense'"):
+        runner.plan(DATA, {"name": "pqc_dense", "n_qubits": 2}, TRAINING, [0], ["hybrid"])
 
 
 def test_ids_of_data_without_reports_stay_what_they_were() -> None:

@@ -53,7 +53,9 @@ def trials(monkeypatch: pytest.MonkeyPatch) -> list[Task]:
             return runner.failed(task, "RuntimeError: no")
         epochs = task.training["epochs"]
         ends = [0.2 + 0.1 * epoch for epoch in range(epochs)]
-        return row(task, 1.0, fit_seconds=ends[-1], curve={"seconds": ends, "train_score": ends})
+        curve = {"seconds": ends, "train_score": ends}
+        # As `runner.run_task`: rows of a frontier keep no curves.
+        return row(task, 1.0, fit_seconds=ends[-1], curve=None if task.size else curve)
 
     monkeypatch.setattr(planning.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(runner, "run_task", run)
@@ -130,8 +132,11 @@ def test_older_rows_tell_by_tuning_and_fit(trials: list[Task]) -> None:
 # Trials.
 
 
-def test_a_trial_is_two_short_runs_and_tells_of_whole_ones(trials: list[Task]) -> None:
-    its = tasks(contenders=("hybrid",))
+@pytest.mark.parametrize("size", [None, {"n_layers": 1}])
+def test_a_trial_is_two_short_runs_and_tells_of_whole_ones(
+    trials: list[Task], size: dict[str, int] | None
+) -> None:
+    its = tasks(contenders=("hybrid",), size=size)
     said: list[Task] = []
     made = planning.plan(its, its, on_trial=said.append)
     assert len(said) == 1
@@ -194,7 +199,9 @@ def took(
         ran.append(task)
         ends = [epoch(task) * (1 + each) for each in range(task.training["epochs"])]
         clock[0] += ends[-1]
-        return row(task, 1.0, fit_seconds=ends[-1], curve={"seconds": ends, "train_score": ends})
+        curve = {"seconds": ends, "train_score": ends}
+        # As `runner.run_task`: rows of a frontier keep no curves.
+        return row(task, 1.0, fit_seconds=ends[-1], curve=None if task.size else curve)
 
     monkeypatch.setattr(planning.time, "perf_counter", lambda: clock[0])
     monkeypatch.setattr(runner, "run_task", run)

@@ -278,7 +278,7 @@ def test_probabilities_from_shots_train_by_parameter_shift():
 def test_shots_of_what_no_measurement_estimates_are_refused(output):
     with pytest.raises(ArgumentError, match=r"`shots` must be None for the output '[sc]"):
         layer_of(output, shots=10)
-    with pytest.raises(ArgumentError, match=r"`shots` must be None.*also of the engine"):
+    with pytest.raises(ArgumentError, match=r"`shots` must be None.*also in the engine"):
         layer_of(output, engine=qh.engines.StatevectorEngine(10))
 
 

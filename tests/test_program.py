@@ -557,7 +557,7 @@ def test_leftover_symbols_are_named():
         ({"qubits": [Q[0], Q[0]]}, "each qubit once"),
         ({"qubits": [Q[1]]}, "every qubit of the circuit"),
         ({"inputs": ["a", "a"]}, "each symbol once"),
-        ({"inputs": ["a"], "weights": ["a"]}, "input too"),
+        ({"inputs": ["a"], "weights": ["a"]}, "is also an input"),
         ({"inputs": [3]}, "symbols or their names"),
         ({"observables": cirq.Z(Q[3])}, "doesn't have"),
     ],

@@ -590,7 +590,7 @@ def test_too_many_qubits_are_refused_before_memory_is_taken() -> None:
         ({"groups": [[0, 1]]}, "`groups` must be None with the mixer"),
         ({"mixer": "xy_ring", "groups": [[0, 7]]}, "`groups` must name the problem's variables"),
         ({"mixer": "xy_ring", "groups": [[0, 1], [1]]}, "`groups` must name each variable once"),
-        ({"mixer": "xy_ring", "groups": []}, "`groups` must have a variable each"),
+        ({"mixer": "xy_ring", "groups": []}, "`groups` must each have at least one variable"),
         ({"mixer": "xy_ring", "ones": 4}, "`ones` must be from 0 to 3"),
         ({"mixer": "xy_ring", "ones": [1, 1]}, "`ones` must be one number, or 1"),
         ({"ones": 2}, "`ones` must be left out"),

@@ -414,7 +414,7 @@ def test_another_file_is_no_journal(tmp_path: Path) -> None:
     with sqlite3.connect(tmp_path / "other") as database:
         database.execute("CREATE TABLE mine (x)")
     database.close()
-    with pytest.raises(ServiceError, match="no journal of this version"):
+    with pytest.raises(ServiceError, match="not a journal of this version"):
         Journal(tmp_path / "other")
     with pytest.raises(ServiceError, match="can't be opened"):
         Journal(tmp_path / "no folder" / "journal")
@@ -423,7 +423,7 @@ def test_another_file_is_no_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Budget(), "`shots` must be a number, or `money` be one"),
+        (lambda: Budget(), "`shots` must be a number, unless `money` is one"),
         (lambda: Budget(shots=0), "`shots` must be a whole number of at least 1"),
         (lambda: Budget(money=0.0), "`money` must be positive"),
         (lambda: Prices(per_shot=-1.0), "`per_shot` must be at least 0"),

@@ -257,7 +257,8 @@ def test_engines_take_weights_by_symbol(engine, values):
     if qh.readouts.State in engine.readouts:
         state = ops.convert_to_numpy(engine.state(COMPILED, nothing, values))
         assert state[0, 0] == pytest.approx(np.cos(0.45) * np.cos(0.2), abs=1e-6)
-    assert engine.sample(COMPILED, nothing, values, 3).shape == (2, 3, 2)
+    if qh.readouts.Samples in engine.readouts:
+        assert engine.sample(COMPILED, nothing, values, 3).shape == (2, 3, 2)
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ class Annealer(Value, abc.ABC):
         Args:
             batch: The models.
             reads: How many states for each.
-            seed: Of random numbers; None for another one each time.
+            seed: The seed of random numbers; None for another one each time.
 
         Returns:
             Spins -1 and +1 of shape `(len(batch), reads, n_spins)`, int8.

@@ -89,7 +89,7 @@ def compare(
     Args:
         problem: The problem.
         solvers: Their names, as `solve` takes them.
-        seed: Of random numbers.
+        seed: The seed of random numbers.
         reads: How many states those that sample do.
         penalty: The weight of constraints; by default the problem's own.
         time_limit: Of the exact solver, in seconds.

@@ -87,7 +87,7 @@ def solve(
             beyond), "tabu", "steepest_descent", "tree_decomposition" (exact for graphs that are
             nearly trees), "qaoa", "qpu" or "leap_hybrid" (D-Wave's machines, with an account), an
             `Annealer`, or any `dimod.Sampler`.
-        seed: Of random numbers.
+        seed: The seed of random numbers.
         reads: How many states a solver samples.
         penalty: The weight of the constraints; by default `problem.penalty()`.
         time_limit: Of branch and bound, in seconds.

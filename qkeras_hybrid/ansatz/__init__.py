@@ -1,11 +1,11 @@
 """Ansatz templates: circuits in weights, for any number of qubits and layers.
 
-| name | a layer | weights a layer on n qubits |
+| name | a layer | weights per layer on n qubits |
 |---|---|---|
-| `basic_entangler` | a rotation each, a ring of CNOT | n |
-| `strongly_entangling` | any rotation each, CNOTs at a growing range | 3n |
-| `two_local` | chosen rotations each, a chosen coupling by pattern | chosen |
-| `hardware_efficient` | `ry`, `rz` each, CNOTs on neighbours | 2n, and 2n at the end |
+| `basic_entangler` | a rotation of each qubit, a ring of CNOT | n |
+| `strongly_entangling` | any rotation of each qubit, CNOTs at a growing range | 3n |
+| `two_local` | chosen rotations of each qubit, a chosen coupling and pattern | depends on these |
+| `hardware_efficient` | `ry`, `rz` on each qubit, CNOTs on neighbours | 2n, and 2n at the end |
 | `tree_tensor` | a binary tree of two-qubit blocks | 2(n - 1) |
 | `mps` | a chain of two-qubit blocks | 2(n - 1) |
 | `qcnn` | convolutions and pooling down to one qubit | 63 on 8 qubits |

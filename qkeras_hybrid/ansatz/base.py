@@ -18,11 +18,11 @@ Weight = Any
 class Ansatz(Value, abc.ABC):
     """A template for a circuit of any number of qubits and layers.
 
-    An ansatz is a value: its constructor's arguments are all it knows.
+    An ansatz is a value, defined by its constructor's arguments.
 
     Attributes:
         name: The name under which `ansatz=` finds it.
-        min_qubits: The smallest number of qubits it can be built on.
+        min_qubits: The smallest number of qubits that it needs.
     """
 
     name: ClassVar[str]

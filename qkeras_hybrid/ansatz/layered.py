@@ -73,7 +73,7 @@ class BasicEntangler(Ansatz):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class StronglyEntangling(Ansatz):
-    """Any rotation of each qubit, then CNOTs at a range: PennyLane's `StronglyEntanglingLayers`.
+    """A general rotation of each qubit, then CNOTs: PennyLane's `StronglyEntanglingLayers`.
 
     A layer has three weights for each qubit in order, `phi, theta, omega`, of
     `rz(omega) ry(theta) rz(phi)`; then each qubit `i` controls qubit `i + r mod n`, with range
@@ -81,7 +81,7 @@ class StronglyEntangling(Ansatz):
 
     Args:
         coupling: "cnot" or "cz".
-        ranges: The range of each layer; None for the above.
+        ranges: The range of each layer; None for the formula above.
 
     Raises:
         ValueError: If the coupling is unknown, or a range not between 1 and `n - 1`.
@@ -139,12 +139,13 @@ class StronglyEntangling(Ansatz):
 class RandomLayers(Ansatz):
     """Rotations and CNOTs on random qubits: PennyLane's `RandomLayers`.
 
-    Drawn gate by gate: with probability `ratio_coupling` a CNOT of two random qubits, else a
-    rotation by the next weight about a random axis on a random qubit, until the layer's
-    rotations are used up. The same seed draws the same circuit as PennyLane 0.45.
+    Gates are drawn one by one: with probability `ratio_coupling` a CNOT of two random qubits, else
+    a rotation by the next weight about a random axis of a random qubit, until the layer has all its
+    rotations. The same seed draws the same circuit as PennyLane 0.45.
 
     Args:
-        n_rotations: Rotations, and weights, in a layer; None for as many as qubits.
+        n_rotations: The number of rotations, and of weights, in a layer; None for the number of
+            qubits.
         ratio_coupling: The share of CNOTs, PennyLane's `ratio_imprim`, below 1.
         seed: Seed of the draw.
 
@@ -170,7 +171,7 @@ class RandomLayers(Ansatz):
     ) -> None:
         self.n_rotations = None if n_rotations is None else positive_int("n_rotations", n_rotations)
         if not 0 <= ratio_coupling < 1:
-            raise ArgumentError("ratio_coupling", "be from 0 to below 1", ratio_coupling)
+            raise ArgumentError("ratio_coupling", "be at least 0 and below 1", ratio_coupling)
         self.ratio_coupling = float(ratio_coupling)
         self.seed = seed
 
@@ -189,7 +190,7 @@ class RandomLayers(Ansatz):
     ) -> list[cirq.Operation]:
         rng = np.random.default_rng(self.seed)
         found: list[cirq.Operation] = []
-        # Each draw is PennyLane's, in its order, so that a seed means the same circuit.
+        # Draws in the same order as PennyLane, so that a seed gives the same circuit.
         for weight in weights:
             while rng.random() <= self.ratio_coupling:
                 if len(qubits) > 1:

@@ -12,8 +12,8 @@ from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.ansatz.base import Ansatz, Weight
 from qkeras_hybrid.ansatz.base import rotation as turn
 
-# A circuit as a sequence of steps, each a gate and where it acts. Gates: "rx", "ry", "rz", "h"
-# on qubits; "cx", "cz", "crx", "crz" on pairs (control, target).
+# A circuit is a sequence of steps; each is a gate and the places where it acts. Gates: "rx", "ry",
+# "rz", "h" on qubits; "cx", "cz", "crx", "crz" on pairs (control, target).
 _RXRZ = (("rx", "all"), ("rz", "all"))
 _CIRCUITS: dict[int, tuple[tuple[str, str], ...]] = {
     1: _RXRZ,
@@ -63,16 +63,16 @@ def _pairs(where: str, n: int) -> list[tuple[int, int]]:
     if where == "each other":
         return [(i, j) for i in range(n - 1, -1, -1) for j in range(n - 1, -1, -1) if i != j]
     if where == "ends":
-        # On two qubits the chain has the pair already.
+        # On two qubits the chain already has the pair.
         return [(n - 1, 0)] if n > 2 else []
     if where == "ring":
         return [(n - 1, 0)] + [(i, i + 1) for i in range(n - 2, -1, -1)]
-    # The ring the other way round, begun at the last qubit.
+    # The ring in the other direction, starting at the last qubit.
     return [((n - 1 + k) % n, (n - 2 + k) % n) for k in range(n)]
 
 
 def _qubits(where: str, n: int) -> list[int]:
-    """Returns the qubits a one-qubit step acts on; "inner" those that an odd pair couples."""
+    """Returns the qubits of a one-qubit step; "inner" are those that odd pairs couple."""
     return list(range(n)) if where == "all" else sorted({i for p in _pairs("odd", n) for i in p})
 
 
@@ -89,13 +89,13 @@ class Sim(Ansatz):
     | 9 | h; a chain of CZ; rx | 4 |
     | 10 | ry; a ring of CZ; ry | 8 |
     | 11, 12 | ry, rz; CNOT, CZ on even pairs; ry, rz inside; on odd pairs | 12, 12 |
-    | 13, 14, 15 | ry; a ring of CRZ, CRX, CNOT; ry; the ring turned | 16, 16, 8 |
+    | 13, 14, 15 | ry; a ring of CRZ, CRX, CNOT; ry; the ring reversed | 16, 16, 8 |
     | 16, 17 | rx, rz; CRZ, CRX on even pairs, then odd | 11, 11 |
     | 18, 19 | rx, rz; a ring of CRZ, CRX | 12, 12 |
 
-    Drawn in the paper on four qubits; on others the patterns go on. The weights come in the
-    order of the gates, drawn left to right; in a column of rotations from the first qubit to
-    the last. A further layer repeats all of it.
+    The paper draws them on four qubits; for other numbers the patterns are continued. The weights
+    come in the order of the gates, drawn left to right; in a column of rotations, from the first
+    qubit to the last. A further layer repeats everything.
 
     Args:
         number: 1 to 19. The names "sim1" to "sim19" stand for them.

@@ -21,15 +21,15 @@ def _block(first: cirq.Qid, second: cirq.Qid, one: Weight, two: Weight) -> list[
 class TreeTensor(Ansatz):
     """A tree tensor network: PennyLane's `TTN` with blocks of two qubits.
 
-    A block couples two qubits; the second of them goes on to the next level, where half as many
-    blocks couple half as many qubits, until one is left, the last: read `Z` of qubit `n - 1`.
-    A block is a CNOT and `ry` on both qubits, with two weights, in the order of the blocks. A
-    further layer is the tree once more, on top. `n - 1` blocks a layer.
+    A block couples two qubits, and passes the second to the next level, where half as many blocks
+    couple half as many qubits, until only the last qubit is left: read `Z` of qubit `n - 1`. A
+    block is a CNOT and `ry` on both qubits, with two weights, in the order of the blocks. A further
+    layer repeats the tree. A layer has `n - 1` blocks.
 
-    The number of qubits is a power of two. (PennyLane takes others and leaves qubits out.)
+    The number of qubits is a power of two. (PennyLane accepts other numbers and leaves qubits out.)
 
     Raises:
-        ValueError: If the number of qubits is no power of two.
+        ValueError: If the number of qubits is not a power of two.
 
     Reference:
         Huggins et al.: Towards quantum machine learning with tensor networks, Quantum Sci.
@@ -75,7 +75,7 @@ class MatrixProduct(Ansatz):
     """A matrix product state: PennyLane's `MPS` with blocks of two qubits.
 
     A block on each pair of neighbours (0, 1), (1, 2), and so on, one after the other: a CNOT and
-    `ry` on both qubits, with two weights. A further layer is the chain once more.
+    `ry` on both qubits, with two weights. A further layer repeats the chain.
 
     Raises:
         ValueError: If there are fewer than two qubits.
@@ -114,20 +114,20 @@ class MatrixProduct(Ansatz):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class QCNN(Ansatz):
-    """A quantum convolutional network: convolutions on neighbours, then pooling, by turns.
+    """A quantum convolutional network: convolutions on neighbours alternate with pooling.
 
     Each stage convolves its `m` qubits (`n_layers` times: a two-qubit gate of three weights on
     the pairs (0, 1), (2, 3), ..., then on (1, 2), ..., (m - 1, 0)), then pools: a gate of three
-    weights couples qubit `m/2 + k` into qubit `k`, and the first half goes on. The result is on
-    qubit 0: read `Z0`. The gates are those of Qiskit Machine Learning's tutorial, whose pooling
-    keeps the second half instead and ends on the last qubit.
+    weights couples qubit `m/2 + k` into qubit `k`, and the first half enters the next stage. The
+    result is on qubit 0: read `Z0`. The gates are those of Qiskit Machine Learning's tutorial,
+    whose pooling keeps the second half instead and ends on the last qubit.
 
     The weights come stage by stage: convolutions in the order above, then pooling.
 
     The number of qubits is a power of two.
 
     Raises:
-        ValueError: If the number of qubits is no power of two.
+        ValueError: If the number of qubits is not a power of two.
 
     Reference:
         Cong, Choi, Lukin: Quantum convolutional neural networks, Nat. Phys. 15, 1273 (2019),
@@ -147,7 +147,7 @@ class QCNN(Ansatz):
         check_power_of_two(self.name, n_qubits)
 
     def n_weights(self, n_qubits: int, n_layers: int) -> int:
-        # A stage of m qubits has m gates a convolution and m/2 in pooling.
+        # A stage of m qubits has m gates in a convolution and m/2 in pooling.
         stages = [n_qubits // 2**k for k in range(int(math.log2(n_qubits)))]
         return sum(3 * m * n_layers + 3 * m // 2 for m in stages)
 

@@ -1,4 +1,4 @@
-"""Qiskit's two-local circuits: rotation layers and entanglement layers by turns."""
+"""Qiskit's two-local circuits: alternating rotation and entanglement layers."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ _COUPLINGS = ("cx", "cy", "cz", "crx", "cry", "crz", "rxx", "ryy", "rzz", "swap"
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class TwoLocal(Ansatz):
-    """Rotation layers and entanglement layers by turns: Qiskit's `n_local` (`TwoLocal`).
+    """Alternating rotation and entanglement layers: Qiskit's `n_local` (`TwoLocal`).
 
     `n_layers` times: each rotation gate on every qubit, then the coupling on every pair of the
-    pattern; at the end the rotations once more. The weights come in the order of the gates: of
-    the first rotation for all qubits, then of the second, and so on; couplings with an angle
-    take a weight each.
+    pattern; at the end, the rotations again. The weights come in the order of the gates: the first
+    rotation on all qubits, then the second, and so on; each coupling with an angle takes one
+    weight.
 
     Args:
         rotations: Some of "rx", "ry", "rz".

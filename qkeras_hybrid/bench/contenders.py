@@ -55,6 +55,9 @@ class Contender:
         hyperparameters: In place of what the task says: of `training`, `"model."` and the name of
             an argument of the hybrid's builder, or of a reference.
         fast: Whether Keras models train fast: see `bench.fitting.train`.
+
+    Raises:
+        DoesNotApplyError: If it has no circuits, and the data set has nothing but states.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class Contender:
         hyperparameters: Mapping[str, Any],
         fast: bool = False,
     ) -> None:
+        lab_features.check_view(task.contender, dataset)
         self.task = task
         self.fast = fast
         self.dataset = dataset

@@ -26,10 +26,12 @@ from qkeras_hybrid.bench.derived import (
     EncodingWithoutEntanglement,
     FourierFeatures,
     RandomFourierFeatures,
+    SingleUpload,
     WaveTrain,
     WithoutEntanglement,
     entangling,
     fresh,
+    reuploads,
 )
 from qkeras_hybrid.bench.replacing import n_features, replaced, require_quantum, width
 from qkeras_hybrid.layers import QuantumKernel
@@ -138,14 +140,42 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
         return WithoutEntanglement(layer)
 
     def carry(layer: QuantumLayer, new: keras.Layer) -> None:
-        values = layer.symbol_values()
-        new.assign_symbol_values({symbol: values[symbol.name] for symbol in new.symbols})
+        _carry_symbols(layer, new)
         if isinstance(layer, QuantumKernel):
             new.landmarks.assign(layer.landmarks)
             if layer.log_scale is not None:
                 new.log_scale.assign(layer.log_scale)
 
     return replaced(hybrid, apart, carry)
+
+
+def single_upload(hybrid: keras.Model) -> keras.Model:
+    """Returns the hybrid with circuits that take each input through one gate only.
+
+    See `SingleUpload` for what is removed and what stays. All that stays starts from the hybrid's
+    weights.
+
+    Raises:
+        DoesNotApplyError: If no circuit has an input in two gates, or a quantum layer is a kernel
+            or out of reach.
+        ValueError: If the model has no quantum layer.
+    """
+    require_quantum(hybrid)
+    layers = quantum_layers(hybrid)
+    if any(isinstance(layer, QuantumKernel) for layer in layers):
+        raise DoesNotApplyError("A quantum kernel has no layers that take the features again.")
+    if not any(reuploads(layer.compiled) for layer in layers):
+        raise DoesNotApplyError("Each circuit takes its inputs once: it would be the same.")
+
+    def once(layer: QuantumLayer) -> keras.Layer:
+        return SingleUpload(layer) if reuploads(layer.compiled) else fresh(layer)
+
+    return replaced(hybrid, once, _carry_symbols)
+
+
+def _carry_symbols(layer: QuantumLayer, new: keras.Layer) -> None:
+    values = layer.symbol_values()
+    new.assign_symbol_values({symbol: values[symbol.name] for symbol in new.symbols})
 
 
 def fourier_features(hybrid: keras.Model) -> keras.Model:
@@ -218,6 +248,7 @@ ALL: dict[str, Callable[[keras.Model], keras.Model]] = {
     "low_rank_dense": low_rank,
     "hashed_dense": hashed,
     "linear_model": linear_model,
+    "single_upload": single_upload,
     "surrogate": surrogate,
 }
 """The controls, and those that only run where a comparison names them."""

@@ -49,7 +49,7 @@ MITIGATIONS: Mapping[str, type[Mitigation]] = {
 }
 """Mitigation methods by short name, each with its defaults."""
 
-WITH_CIRCUITS = frozenset({"hybrid", "frozen_circuit", "no_entanglement"})
+WITH_CIRCUITS = frozenset({"hybrid", "frozen_circuit", "no_entanglement", "single_upload"})
 """The contenders that compute circuits: a table concerns no other."""
 
 

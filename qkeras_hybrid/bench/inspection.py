@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 from keras import ops
 
-from qkeras_hybrid.bench.derived import FourierFeatures, HashedDense, WithoutEntanglement
+from qkeras_hybrid.bench.derived import AlteredCircuit, FourierFeatures, HashedDense
 from qkeras_hybrid.layers.switching import quantum_layers
 
 
@@ -32,8 +32,8 @@ def _describe_layer(layer: keras.Layer) -> str:
         return f"{type(layer).__name__}({describe(layer)})"
     if isinstance(layer, keras.layers.Wrapper):
         return f"{type(layer).__name__}({_describe_layer(layer.layer)})"
-    if isinstance(layer, WithoutEntanglement):
-        return f"WithoutEntanglement({_describe_layer(layer._like.layer)})"
+    if isinstance(layer, AlteredCircuit):
+        return f"{type(layer).__name__}({_describe_layer(layer._like.layer)})"
     parts = [str(layer.units)] if hasattr(layer, "units") else []
     if isinstance(layer, HashedDense):
         parts.append(f"{layer.n_weights} weights")

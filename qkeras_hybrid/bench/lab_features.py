@@ -11,12 +11,14 @@ from typing import Protocol
 
 import keras
 
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.bench import controls
 from qkeras_hybrid.bench.dense_widths import dense_widths
 from qkeras_hybrid.bench.derived import DoesNotApplyError
 from qkeras_hybrid.bench.execution import WITH_CIRCUITS
 from qkeras_hybrid.bench.inspection import trainable_parameters
 from qkeras_hybrid.bench.replacing import last_activation
+from qkeras_hybrid.layers.base import QuantumLayer
 
 
 class Data(Protocol):
@@ -25,6 +27,10 @@ class Data(Protocol):
     @property
     def n_outputs(self) -> int:
         """The width of the outputs."""
+
+    @property
+    def states(self) -> bool:
+        """Whether its features are amplitudes of states."""
 
     @property
     def lab_width(self) -> int | None:
@@ -41,6 +47,45 @@ def takes_report(contender: str, dataset: Data) -> bool:
     return dataset.lab_width is not None and contender not in WITH_CIRCUITS
 
 
+def check_view(contender: str, dataset: Data) -> None:
+    """Makes sure that a contender without circuits is not given amplitudes, which no lab measures.
+
+    Args:
+        contender: A name of `bench.contenders.CONTENDERS`.
+        dataset: What it is for.
+
+    Raises:
+        DoesNotApplyError: If the data set has states and no report of them.
+    """
+    if dataset.states and dataset.lab_width is None and contender not in WITH_CIRCUITS:
+        raise DoesNotApplyError(
+            "It computes no circuit, and the data set holds the amplitudes of states, which no lab "
+            'measures. Give the data lab = "shadows" or lab = "expectations": contenders without '
+            "circuits then get what a lab reports of the same samples."
+        )
+
+
+def check_hybrid(hybrid: keras.Model, dataset: Data) -> None:
+    """Makes sure that a hybrid's classical layers are not given amplitudes.
+
+    Args:
+        hybrid: A built model.
+        dataset: What it is for.
+
+    Raises:
+        ValueError: If the data set has states, and something else than a circuit takes them.
+    """
+    layers = (each for each in hybrid.layers if not isinstance(each, keras.layers.InputLayer))
+    first = next(layers, None)
+    if dataset.states and not isinstance(first, QuantumLayer):
+        raise ArgumentError(
+            "model",
+            "begin with a circuit on data of states, whose amplitudes no other layer can have",
+            "no layer" if first is None else type(first).__name__,
+            'Take a model such as "circuit_on_states", or give the data view = "shadows".',
+        )
+
+
 def derived(name: str, hybrid: keras.Model, dataset: Data) -> keras.Model:
     """Returns a control of a hybrid model, on a lab's report where it is one of those that get it.
 
@@ -50,9 +95,10 @@ def derived(name: str, hybrid: keras.Model, dataset: Data) -> keras.Model:
         dataset: What it is for.
 
     Raises:
-        DoesNotApplyError: If the control can't be made of the model, or keeps layers that take
-            states and so can't take a report.
+        DoesNotApplyError: If the control can't be made of the model, keeps layers that take
+            states and so can't take a report, or would have to take states itself.
     """
+    check_view(name, dataset)
     if not takes_report(name, dataset):
         return controls.ALL[name](hybrid)
     if name not in _ON_REPORTS:
@@ -82,17 +128,19 @@ _ON_REPORTS: dict[str, Callable[[keras.Model, int, int], tuple[int, ...]]] = {
 def inapplicable(
     hybrid: keras.Model, dataset: Data, names: Iterable[str] = tuple(controls.CONTROLS)
 ) -> dict[str, str]:
-    """Returns why controls don't apply to a model and its data, by the name of each.
+    """Returns why contenders don't apply to a model and its data, by the name of each.
 
     Args:
         hybrid: A built model with a quantum layer in it.
         dataset: What it is for.
-        names: Which controls of `controls.ALL` are meant.
+        names: Which of `bench.contenders.CONTENDERS` are meant.
     """
     reasons = {}
     for name in names:
         try:
-            derived(name, hybrid, dataset)
+            check_view(name, dataset)
+            if name in controls.ALL:
+                derived(name, hybrid, dataset)
         except DoesNotApplyError as error:
             reasons[name] = str(error)
     return reasons

@@ -369,7 +369,10 @@ def _trial(task: Task, fast: bool) -> _Trial | None:
     """Trains a contender shortly, twice; None if it fails."""
     training = {key: value for key, value in task.training.items() if key != "patience"}
     epochs = min(TRIAL_EPOCHS, int(training["epochs"]))
-    short = dataclasses.replace(task, training={**training, "epochs": epochs}, tuning=None)
+    # Outside of its frontier, whose rows lack the seconds of each epoch.
+    short = dataclasses.replace(
+        task, training={**training, "epochs": epochs}, tuning=None, size=None
+    )
     rows, took = [], []
     for seed in (task.seed, task.seed + 1):
         start = time.perf_counter()

@@ -82,6 +82,7 @@ def plan(
         dataset.n_outputs,
         dataset.task,
         dataset.image_shape,
+        dataset.states,
         dataset.lab_width,
     )
     table = json.dumps([model, more.get("execution") or {}])
@@ -108,6 +109,7 @@ class _Kind:
     n_outputs: int
     task: str
     image_shape: tuple[int, ...] | None
+    states: bool
     lab_width: int | None
 
 
@@ -126,6 +128,7 @@ def _contenders(
     """
     model, executed = json.loads(table)
     hybrid = models.build(model, kind)
+    lab_features.check_hybrid(hybrid, kind)
     if named is None:
         reasons = lab_features.inapplicable(hybrid, kind)
         names = ["hybrid", *(name for name in controls.CONTROLS if name not in reasons)]
@@ -135,9 +138,7 @@ def _contenders(
             if name not in known.CONTENDERS:
                 listed = ", ".join(map(repr, known.CONTENDERS))
                 raise ArgumentError("contenders", f"be of {listed}", name)
-        reasons = lab_features.inapplicable(
-            hybrid, kind, [name for name in names if name in controls.ALL]
-        )
+        reasons = lab_features.inapplicable(hybrid, kind, names)
         for name, reason in reasons.items():
             raise ValueError(
                 f"The contender {name!r} does not apply to the model {model.get('name')!r}. "

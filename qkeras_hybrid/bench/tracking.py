@@ -36,7 +36,8 @@ def csv_tracker(folder: Path) -> Tracker:
     """Returns a tracker that writes each run's curve as `FOLDER/<task>.csv`.
 
     Columns: `epoch` (from 1), `seconds` since the start, `loss` and `train_score`. A failed run,
-    or one without epochs, has no file.
+    or one without epochs, has no file. Rows of a frontier keep the losses alone: `seconds` and
+    `train_score` are empty.
     """
 
     def track(row: Row) -> None:
@@ -56,7 +57,7 @@ def tensorboard_tracker(folder: Path) -> Tracker:
     """Returns a tracker that writes each run's curve for `tensorboard --logdir FOLDER`.
 
     A run is named data, model, contender, seed and task; its scalars are `loss` and
-    `train_score` over epochs, and `test_score` at the last.
+    `train_score` over epochs (of a frontier `loss` alone), and `test_score` at the last.
 
     Raises:
         TrackingError: If TensorFlow, which writes TensorBoard's files, is not installed.
@@ -135,11 +136,12 @@ def _name(row: Row) -> str:
 
 
 def _epochs(row: Row) -> Iterator[dict[str, Any]]:
-    curve = row.curve
-    if row.error is None and curve is not None:
-        for epoch, values in enumerate(
-            zip(curve["seconds"], row.loss or (), curve["train_score"], strict=True), start=1
-        ):
-            yield dict(
-                zip(("epoch", "seconds", "loss", "train_score"), (epoch, *values), strict=True)
-            )
+    """Gives what a row keeps of each epoch; None for what rows of a frontier leave out."""
+    if row.error is not None or row.loss is None:
+        return
+    nothing = [None] * len(row.loss)
+    curve = row.curve or {"seconds": nothing, "train_score": nothing}
+    for epoch, values in enumerate(
+        zip(curve["seconds"], row.loss, curve["train_score"], strict=True), start=1
+    ):
+        yield dict(zip(("epoch", "seconds", "loss", "train_score"), (epoch, *values), strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,15 +9,14 @@ import keras
 
 from qkeras_hybrid import encodings
 from qkeras_hybrid._lazy import cirq, sympy
-from qkeras_hybrid.bench.copying import Untracked, given
+from qkeras_hybrid.bench.altered import AlteredCircuit
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.encodings.base import whole
-from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.program import Compiled, compile_circuit
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
-class WithoutEntanglement(QuantumLayer):
+class WithoutEntanglement(AlteredCircuit):
     """A quantum layer with the entangling gates of its circuit removed.
 
     All gates on two or more qubits go, and the weights that only they had. Gates on one qubit
@@ -54,38 +52,9 @@ class WithoutEntanglement(QuantumLayer):
     1: ───Rx(x1)───Rz(w3)───Ry(w4)───Rz(w5)───
     """
 
-    def __init__(self, layer: QuantumLayer | dict[str, Any], **kwargs: Any) -> None:
-        like = given(layer)
-        config = like.get_config()
-        shared = {*inspect.signature(QuantumLayer).parameters, "name", "dtype", "trainable"}
-        super().__init__(**{**{key: config[key] for key in shared & set(config)}, **kwargs})
-        self._like = Untracked(like)
-        self._output = like._output
-        self.weight_groups = like.weight_groups
-
-    def compile(self, n_features: int) -> Compiled:
-        """Compiles the layer's circuit and removes its entangling gates."""
-        return without_entanglement(self._like.layer.compile(n_features))
-
-    def encode(self, features: Any) -> Any:
-        """Maps features to the circuit's inputs, as the layer does."""
-        return self._like.layer.encode(features)
-
-    def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the shape that the layer would return."""
-        shape: tuple[int | None, ...] = self._like.layer.compute_output_shape(input_shape)
-        return shape
-
-    def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns shape and dtype of the output, which are those of the layer."""
-        return self._like.layer.compute_output_spec(*args, **kwargs)
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns every argument of the constructor."""
-        return {
-            **super().get_config(),
-            "layer": keras.saving.serialize_keras_object(self._like.layer),
-        }
+    def altered(self, compiled: Compiled) -> Compiled:
+        """Returns the circuit without its entangling gates."""
+        return without_entanglement(compiled)
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -17,6 +18,12 @@ from qkeras_hybrid_launcher import stderr_muted
 
 PROGRAM = "qkeras-hybrid"
 RESULTS = "results.jsonl"
+
+# As `qkeras_hybrid.bench.suite.names` finds them, and without Keras, which takes seconds.
+SUITES = tuple(
+    sorted(file.stem for file in (Path(__file__).parents[1] / "bench/suites").glob("*.toml"))
+)
+"""The names of the suites that come with the package."""
 
 app = typer.Typer(
     pretty_exceptions_enable=False,

@@ -182,8 +182,13 @@ def tasks_of(suite: Suite) -> list[Task]:
         left_out |= {(str(one.model["name"]), name): why for name, why in reasons.items()}
     for (name, control), reason in left_out.items():
         print(f"{name} has no control {control}: {reason}", file=sys.stderr)
-    # Contenders without circuits are the same task in several comparisons.
-    return list(dict.fromkeys(tasks))
+    # Contenders without circuits are the same task in several comparisons, and a size of a frontier
+    # may be a comparison of its own too: then its row says the size.
+    known: dict[str, Task] = {}
+    for task in tasks:
+        if task.id not in known or task.size is not None:
+            known[task.id] = task
+    return list(known.values())
 
 
 def _stored(paths: Sequence[Path]) -> list[Row]:

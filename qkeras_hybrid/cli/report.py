@@ -7,7 +7,15 @@ from typing import Annotated
 
 import typer
 
-from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, say, stopped
+from qkeras_hybrid.cli.base import (
+    RESULTS,
+    SUITES,
+    app,
+    fail,
+    native_stderr_muted,
+    say,
+    stopped,
+)
 
 
 @app.command()
@@ -20,6 +28,15 @@ def report(
         float,
         typer.Option(help="Up to how many points of test score two contenders are equivalent."),
     ] = 2.0,
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SUITE",
+            help="A suite, as for `run`, with frontiers: rows that were there before it asked for "
+            "them count in these too. If not given, each suite that comes along and that a row "
+            "names.",
+        ),
+    ] = None,
 ) -> None:
     """Write a report from the rows of a results file; nothing runs again.
 
@@ -30,6 +47,8 @@ def report(
     - `qkeras-hybrid report results/paper`
 
     - `qkeras-hybrid report results/paper --margin 1 --output site`
+
+    - `qkeras-hybrid report results/mine --suite mine.toml`
 
     Exit codes: 0 done, 1 the rows can't be read or the report not written, 2 wrong usage.
     """
@@ -42,14 +61,22 @@ def report(
         raise fail(f"{folder} holds no {RESULTS}. Run a suite or `compare` into it first.", 2)
     try:
         with native_stderr_muted():
+            from qkeras_hybrid.bench import recognising
             from qkeras_hybrid.bench import report as reports
             from qkeras_hybrid.bench import results as files
+            from qkeras_hybrid.bench import suite as suites
 
-        made = reports.render(files.read_rows(path, say), output or folder, margin / 100)
+        rows = files.read_rows(path, say)
+        named = {row.suite for row in rows if row.suite in SUITES} if suite is None else {suite}
+        for name in sorted(named):
+            rows = recognising.recognised(rows, suites.read(name))
+        made = reports.render(rows, output or folder, margin / 100)
     except KeyboardInterrupt as error:
         raise stopped("before the report was whole.") from error
     except files.ResultsError as error:
         raise fail(str(error), 1) from error
+    except suites.SuiteError as error:
+        raise fail(str(error), 2) from error
     except ValueError as error:
         raise fail(f"{path} {error}.", 1) from error
     except OSError as error:

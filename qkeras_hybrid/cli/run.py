@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,15 @@ from typing import TYPE_CHECKING, Annotated
 import rich.console
 import typer
 
-from qkeras_hybrid.cli.base import RESULTS, app, fail, native_stderr_muted, say, stopped
+from qkeras_hybrid.cli.base import (
+    RESULTS,
+    SUITES,
+    app,
+    fail,
+    native_stderr_muted,
+    say,
+    stopped,
+)
 from qkeras_hybrid.cli.plan import (
     MaxHours,
     Yes,
@@ -35,7 +44,7 @@ def run(
         str,
         typer.Argument(
             metavar="SUITE",
-            help="`quick`, `paper`, `frontier`, `kernels`, `decisions`, or a TOML file of yours.",
+            help=f"{', '.join(f'`{name}`' for name in SUITES)}, or a TOML file of yours.",
         ),
     ] = "quick",
     output: Annotated[
@@ -125,9 +134,9 @@ def run(
         raise fail("Option `--max-hours` is of this machine: leave it or `--ray` out.", 2)
     try:
         with native_stderr_muted():
+            from qkeras_hybrid.bench import recognising, tracking
             from qkeras_hybrid.bench import results as files
             from qkeras_hybrid.bench import suite as suites
-            from qkeras_hybrid.bench import tracking
             from qkeras_hybrid.bench import workers as processes
 
         found = changed(suites.read(suite), model, seeds)
@@ -148,7 +157,7 @@ def run(
         with files.Results(path) as results:
             if fresh:
                 set_aside(results)
-            rows = _run(tasks, results, trackers, workers=workers, ray=ray, timing=timing)
+            stored = _run(tasks, results, trackers, workers=workers, ray=ray, timing=timing)
     except (
         files.ResultsInUseError,
         files.ResultsError,
@@ -156,7 +165,8 @@ def run(
         processes.RayError,
     ) as error:
         raise fail(str(error), 1) from error
-    _show(rows, folder)
+    rows = recognising.recognised(stored, found)
+    _show(rows, folder, "" if rows == stored else f" --suite {shlex.quote(suite)}")
     if any(row.error is not None for row in rows):
         raise typer.Exit(1)
 
@@ -238,23 +248,24 @@ def _run(
     return run_with_progress(tasks, results, start, on_row, n_missing=missing)
 
 
-def _show(rows: Sequence[Row], folder: Path) -> None:
-    """Prints what came of each comparison."""
+def _show(rows: Sequence[Row], folder: Path, options: str) -> None:
+    """Prints what came of each comparison, and how to make a page of it."""
     from qkeras_hybrid.bench import report, statistics
 
     console = rich.console.Console(highlight=False)
-    for one in statistics.frontiers(rows):
+    found = statistics.frontiers(rows)
+    for one, called in zip(found, report.frontier_titles(found), strict=True):
         console.print(report.sentence(one), markup=False)
         console.print()
-        console.print(report.frontier_table(one))
+        console.print(report.frontier_table(one, called))
         console.print()
         for note in report.frontier_notes(one):
             console.print(note, markup=False)
         console.print()
-    for its in statistics.comparisons(rows).values():
-        if its[0].size is not None:
-            continue
-        console.print(report.table(its))
+    plain = {name: its for name, its in statistics.comparisons(rows).items() if its[0].size is None}
+    for name, called in report.titles(plain).items():
+        its = plain[name]
+        console.print(report.table(its, called))
         console.print()
         for note in report.flags(its):
             console.print(note, markup=False)
@@ -263,4 +274,5 @@ def _show(rows: Sequence[Row], folder: Path) -> None:
         console.print(report.judge(its).sentence, markup=False)
         console.print()
     console.print(f"Rows: {folder / RESULTS}", markup=False, soft_wrap=True)
-    console.print(f"A page of them: qkeras-hybrid report {folder}", markup=False, soft_wrap=True)
+    page = f"A page of them: qkeras-hybrid report {folder}{options}"
+    console.print(page, markup=False, soft_wrap=True)

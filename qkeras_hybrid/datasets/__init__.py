@@ -130,7 +130,7 @@ def prepare(data: Mapping[str, Any], seed: int, *, lab: bool = False) -> tuple[D
         `image_shape`: a model that is built for the data set fits the parts.
 
     Raises:
-        ValueError: If there is no name, or `load` or `split` refuses what is asked for.
+        ValueError: If there is no such name, or `load` or `split` refuses what is asked for.
 
     Example:
         >>> data = {"name": "mnist_3v5", "test_size": 0.2, "n_train": 100, "pca": 6}

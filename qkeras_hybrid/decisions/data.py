@@ -39,7 +39,7 @@ def shortest_path_data(
         `(n_samples, d)`, in the order of `GridShortestPath(*grid).edges`.
 
     Raises:
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
 
     Reference:
         Elmachtoub, Grigas, Management Science 68, 9 (2022); `pyepo.data.shortestpath.genData` of
@@ -95,7 +95,7 @@ def knapsack_data(
         a `Knapsack` are the values with a minus sign.
 
     Raises:
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
 
     Reference:
         `pyepo.data.knapsack.genData` of Tang, Khalil, PyEPO, Mathematical Programming Computation

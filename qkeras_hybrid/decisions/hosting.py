@@ -68,7 +68,7 @@ def constant_call(function: Any, tensors: tuple[Any, ...], width: int, dtype: st
         function: Maps arrays to an array of shape `(batch, width)`.
         tensors: What it is called on.
         width: Of the result.
-        dtype: Of the result.
+        dtype: The dtype of the result.
     """
 
     def computed(*arrays: np.ndarray) -> np.ndarray:

@@ -164,14 +164,14 @@ class PerturbedFenchelYoung(_DecisionLoss):
         problem: A `DecisionProblem`, or what `DecisionLayer` takes for one.
         n_samples: The number of samples.
         sigma: The standard deviation of the noise, in units of the costs.
-        seed: Of the noise; None for any.
+        seed: The seed of the noise; None for any.
         target: What `y_true` are: "costs", with which the best decisions are found, or
             "decisions", to learn from what somebody has decided. What `decisions.targets` returns
             has both, and is taken either way.
         **kwargs: `name`, `reduction` and `dtype` of Keras's losses.
 
     Raises:
-        ValueError: If an argument is not what it must be; when called: if the shapes don't fit.
+        ValueError: If an argument is invalid; when called: if the shapes don't fit.
 
     Reference:
         Berthet et al., Learning with Differentiable Perturbed Optimizers, NeurIPS 2020,

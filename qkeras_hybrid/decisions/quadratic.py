@@ -35,10 +35,10 @@ class QuadraticProgram(DecisionProblem):
         annealer: "exact", or what `annealing.get` takes: "simulated_annealing", "tabu", an
             `Annealer`, or any `dimod.Sampler`. A model is saved without a sampler.
         reads: How many states an annealer samples for each decision.
-        seed: Of its random numbers; None for any.
+        seed: The seed of its random numbers; None for any.
 
     Raises:
-        ValueError: If an argument is not what it must be, or constraints of up to 24 variables
+        ValueError: If an argument is invalid, or constraints of up to 24 variables
             contradict each other.
 
     Example:

@@ -65,14 +65,14 @@ def effective_dimension(
     """Computes the effective dimension of a classifier, of Abbas et al.
 
     Args:
-        model: As of `fisher_matrices`, as are the others but `n_samples` and `gamma`.
+        model: As in `fisher_matrices`, as are the others but `n_samples` and `gamma`.
         x: Samples of the data, `(batch, n_features)`.
         n_samples: For which numbers of samples.
         draws: How many times the parameters are drawn.
         low: The least value of a parameter.
         high: The largest value of a parameter.
         gamma: A constant in (0, 1].
-        seed: Of the draws.
+        seed: The seed of the draws.
 
     Raises:
         ValueError: As `fisher_matrices` and `qkeras_hybrid.kernels.effective_dimension`.
@@ -120,7 +120,7 @@ def fisher_matrices(
         draws: How many times the parameters are drawn.
         low: The least value of a parameter.
         high: The largest value of a parameter.
-        seed: Of the draws.
+        seed: The seed of the draws.
 
     Returns:
         Array of shape `(draws, n_parameters, n_parameters)`; the parameters in the order of
@@ -128,7 +128,7 @@ def fisher_matrices(
 
     Raises:
         ValueError: If the model has no trained parameters or returns no probabilities, or an
-            argument is not what it must be.
+            argument is invalid.
 
     Example:
 

@@ -79,10 +79,10 @@ def expressibility(
         pairs: The number of pairs of states.
         bins: The number of bins.
         level: The level of the interval.
-        seed: Of all random numbers.
+        seed: The seed of all random numbers.
 
     Raises:
-        ValueError: If the circuit is noisy, or a number is not what it must be.
+        ValueError: If the circuit is noisy, or a number is invalid.
 
     Reference:
         Sim, Johnson, Aspuru-Guzik: Expressibility and entangling capability of parameterized
@@ -242,10 +242,10 @@ def entangling_capability(
         inputs: None for random inputs, too, or the circuit's inputs, `(n_inputs,)`, in radians.
         samples: The number of states.
         level: The level of the interval.
-        seed: Of all random numbers.
+        seed: The seed of all random numbers.
 
     Raises:
-        ValueError: If the circuit is noisy, or a number is not what it must be.
+        ValueError: If the circuit is noisy, or a number is invalid.
 
     Reference:
         Sim, Johnson, Aspuru-Guzik 2019, arXiv 1905.10876.

@@ -162,7 +162,7 @@ def gradient_variance(
         samples: The number of random weights.
         shots: From how many shots an evaluation a device would estimate it.
         level: The level of the interval.
-        seed: Of all random numbers.
+        seed: The seed of all random numbers.
 
     Returns:
         The variance with a bootstrap interval, beside the noise of a device.
@@ -224,7 +224,7 @@ def gradient_sweep(
         qubits: The numbers of qubits.
         layers: The numbers of layers.
         observable: What is read, where `ansatz` is no function.
-        **options: As of `gradient_variance`.
+        **options: As in `gradient_variance`.
 
     Raises:
         ValueError: If the ansatz is unknown or can't have these numbers; as `gradient_variance`.

@@ -29,11 +29,11 @@ class AmplitudeEncoding(Encoding):
     Fewer features than `2**n` are padded at the end. The sample is normalised, so its length
     is lost; a sample of zeros gives `|0...0>`. The circuit prepares the state exactly, signs
     included, by uniformly controlled `ry` written as `2**n - 1` plain `ry` and `2**n - 2` CNOT
-    in the order of a Gray code. The angles are twice the angle between the norms of the two
-    halves of each branch; they differentiate, also where a branch is empty.
+    in the order of a Gray code. Each angle is twice the one between the norms of a branch's two
+    halves; the angles are differentiable, also where a branch is empty.
 
     Args:
-        pad_with: The value of the amplitudes that no feature has, before normalisation.
+        pad_with: The value of the amplitudes without a feature, before normalisation.
 
     Features:
         1 to `2**n_qubits`.
@@ -90,7 +90,7 @@ class AmplitudeEncoding(Encoding):
         operations: list[cirq.Operation] = []
         following = iter(inputs)
         for level, target in enumerate(qubits):
-            # A rotation of the target for each setting of the qubits before it.
+            # One rotation of the target for each setting of the qubits before it.
             for i in range(2**level):
                 operations.append(cirq.ry(next(following))(target))
                 if level:
@@ -105,12 +105,12 @@ class AmplitudeEncoding(Encoding):
         leading = ops.shape(features)[:-1]
         x = ops.reshape(features, (-1, width))
         x = ops.pad(x, [[0, 0], [0, size - width]], constant_values=self.pad_with)
-        # The state does not depend on the length: scaled to 1, squares neither over- nor
+        # The state does not depend on the length: after scaling to 1, squares neither over- nor
         # underflow.
         largest = ops.stop_gradient(ops.max(ops.absolute(x), axis=1, keepdims=True, initial=0.0))
         x = x / ops.where(largest == 0.0, ops.ones_like(largest), largest)
-        # From the leaves up: the last qubit's angles keep the signs of the amplitudes, all
-        # others come from norms.
+        # From the leaves up: the last qubit's angles keep the amplitudes' signs; all other angles
+        # come from norms.
         branch, found = x, []
         for level in reversed(range(n_qubits)):
             halves = ops.reshape(branch, (-1, 2**level, 2))
@@ -118,7 +118,7 @@ class AmplitudeEncoding(Encoding):
             found.append(_uniformly_controlled(_twice_the_angle(left, right), level))
             branch = _root(left * left + right * right)
         angles = ops.concatenate(found[::-1], axis=1)
-        # One axis of samples may be symbolic: then its length is unknown, and as it is.
+        # One axis of samples may be symbolic: its length is then unknown and stays unchanged.
         return angles if len(features.shape) == 2 else ops.reshape(angles, (*leading, size - 1))
 
 
@@ -127,13 +127,13 @@ class BasisEncoding(Encoding):
     """Writes bits into a basis state: `|b_0 b_1 ... >`, exactly, by `X**b_j` on qubit `j`.
 
     Args:
-        kind: "bits" for features that are bits, one for each qubit, as PennyLane's
-            `BasisEmbedding`; "integer" for one feature that is a whole number, its most
-            significant bit on qubit 0, rounded and taken modulo `2**n_qubits`.
+        kind: "bits" for features that are bits, one for each qubit, like PennyLane's
+            `BasisEmbedding`; "integer" for one whole number, rounded and taken modulo
+            `2**n_qubits`, with its most significant bit on qubit 0.
 
     Features:
-        `n_qubits` (or fewer: the qubits left over are 0) for bits, 1 for an integer. A bit
-        between 0 and 1 gives a superposition; an integer has no gradient.
+        `n_qubits` or fewer for bits (the remaining qubits are 0), 1 for an integer. A bit between 0
+        and 1 gives a superposition; an integer has no gradient.
 
     Raises:
         ValueError: If the kind is neither, or there are more features than the qubits take.
@@ -163,7 +163,7 @@ class BasisEncoding(Encoding):
         if self.kind == "bits" and n_features > n_qubits:
             raise ArgumentError(
                 "features",
-                f"be at most {n_qubits}, a bit a qubit",
+                f"be at most {n_qubits}, one bit for each qubit",
                 n_features,
                 f"{n_features} bits need {n_features} qubits.",
             )
@@ -193,7 +193,7 @@ class BasisEncoding(Encoding):
             return features
         values = 2.0 ** np.arange(n_qubits - 1, -1, -1)
         powers = ops.convert_to_tensor(values, keras.backend.standardize_dtype(features.dtype))
-        # Rounded, so that 6 that came out of a scaling as 5.9999995 is not read as 5.
+        # Rounded, so that a 6 that scaling has made 5.9999995 is not read as 5.
         halves = _floor(ops.round(features) / powers) / 2.0
         return 2.0 * (halves - _floor(halves))
 
@@ -215,10 +215,10 @@ def _twice_the_angle(left: Any, right: Any) -> Any:
 
 
 def _uniformly_controlled(angles: Any, level: int) -> Any:
-    """Turns one angle for each setting of the controls into those of the plain rotations.
+    """Converts the angles for each setting of the controls into those of plain rotations.
 
     `phi_i = 2**-level sum_j (-1)**(j . g_i) theta_j` with `g_i` the i-th Gray code and `j . g`
-    the number of bits that both have: a Walsh-Hadamard transform in Gray order.
+    the number of bits that both have: this is a Walsh-Hadamard transform in Gray order.
     """
     size = 2**level
     for bit in range(level):

@@ -1,4 +1,4 @@
-"""Encodings that turn qubits by the features."""
+"""Encodings that rotate qubits by angles made of the features."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from qkeras_hybrid.encodings.base import Encoding, rounds, whole
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class AngleEncoding(Encoding):
-    """Turns each qubit by a feature: `exp(-i x_j P / 2)` with `P` the Pauli of the axis.
+    """Rotates each qubit by a feature: `exp(-i x_j P / 2)` with `P` the Pauli of the axis.
 
-    Features beyond the qubits go round again: feature `j` acts on qubit `j mod n`, in round
-    `j div n`. Every second round turns about the next axis, X to Y to Z to X, so that rounds
-    don't commute: about one axis they would add up, and the circuit would see sums of features
-    only. One round is PennyLane's `AngleEmbedding`. About Z alone, features are phases of
-    `|0...0>`, which no measurement sees: then begin the circuit with Hadamards.
+    If there are more features than qubits, they continue in further rounds: feature `j` acts on
+    qubit `j mod n`, in round `j div n`. Every second round turns about the next axis (X to Y to Z
+    to X), so that rounds don't commute: about the same axis the rotations would add up, and the
+    circuit would depend only on sums of features. One round is PennyLane's `AngleEmbedding`. With
+    axis Z, one round only gives `|0...0>` a phase, which no measurement sees: begin the circuit
+    with Hadamards then.
 
     Args:
         axis: "X", "Y" or "Z".
@@ -84,11 +85,11 @@ class DenseAngleEncoding(Encoding):
 
     Features `x = x_2j` and `y = x_(2j+1)` are the polar and azimuthal angles of qubit `j` on the
     Bloch sphere: `ry(x)`, then a phase `y`. LaRose and Coyle write `cos(pi x)` and
-    `exp(2 pi i y)`: our angles are `2 pi` times theirs. Features beyond two for each qubit go
-    round again, on top of the state that is there.
+    `exp(2 pi i y)`: our angles are `2 pi` times theirs. If there are more than two features for
+    each qubit, they continue in further rounds on the resulting state.
 
     Features:
-        Any number, in radians; an odd last one has no partner.
+        Any number, in radians; with an odd number, the last one has no partner.
 
     Reference:
         LaRose, Coyle: Robust data encodings for quantum classifiers, Phys. Rev. A 102, 032420
@@ -127,9 +128,9 @@ class DenseAngleEncoding(Encoding):
 class PhaseEncoding(Encoding):
     """Writes features into phases: `(|0> + exp(i x_j)|1>) / sqrt(2)` on qubit `j`.
 
-    A Hadamard and a phase gate on each qubit; features beyond the qubits go round again, with
-    the Hadamards. Up to a factor 2 of the features this is one repetition of Qiskit's
-    `z_feature_map`, whose phase is `2 x`.
+    A Hadamard and a phase gate on each qubit; if there are more features than qubits, they continue
+    in further rounds, each with Hadamards. Up to a factor 2 of the features this is one repetition
+    of Qiskit's `z_feature_map`, whose phase is `2 x`.
 
     Features:
         Any number, in radians.
@@ -170,14 +171,13 @@ class PhaseEncoding(Encoding):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class ReuploadingEncoding(Encoding):
-    """Uploads the features again and again, each time scaled and shifted by trained weights.
+    """Uploads the features several times, each time scaled and shifted by trained weights.
 
     In each layer, feature `j` turns qubit `j mod n` by `ry((1 + s_j) x_j + b_j)`, in rounds where
     there are more features than qubits; each round ends with a trained `rz(c_q)` on every qubit.
-    Between layers a ring of CZ couples the qubits. With all weights zero the features enter as
-    they are.
-    A circuit with `L` layers is a Fourier series of `L` frequencies in each feature, which the
-    weights stretch (Schuld, Sweke, Meyer 2021, arXiv 2008.08605).
+    Between layers a ring of CZ couples the qubits. With all weights zero, the features enter
+    unchanged. A circuit with `L` layers is a Fourier series with `L` frequencies in each feature;
+    the weights stretch them (Schuld, Sweke, Meyer 2021, arXiv 2008.08605).
 
     The weights come layer by layer, in a layer round by round: `s_j, b_j` of each feature of
     the round, then `c_q` of each qubit.
@@ -240,6 +240,6 @@ class ReuploadingEncoding(Encoding):
 
 
 def _ring(qubits: Sequence[cirq.Qid]) -> list[tuple[cirq.Qid, cirq.Qid]]:
-    # On two qubits the ring would have the same pair twice, and CZ is its own inverse.
+    # On two qubits the ring would contain the same pair twice, and CZ is its own inverse.
     pairs = list(itertools.pairwise(qubits))
     return pairs if len(qubits) == 2 else [*pairs, (qubits[-1], qubits[0])]

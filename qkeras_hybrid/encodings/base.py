@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 class Encoding(Value, abc.ABC):
-    """Maps features to the parameters of a circuit, and says which circuit.
+    """Maps features to the parameters of a circuit, and defines the circuit.
 
-    An encoding is a value: its constructor's arguments are all it knows. The circuit has one
+    An encoding is a value, defined by its constructor's arguments. The circuit has one
     plain symbol for each parameter; products and normalisations of features are made in
     `angles`, a pure function of tensors, so that every engine sees plain parameters.
 
@@ -69,7 +69,7 @@ class Encoding(Value, abc.ABC):
             Tensor of shape `(..., n_inputs)`.
 
         Raises:
-            ValueError: As `n_inputs`.
+            ValueError: Under the same conditions as `n_inputs`.
         """
 
 
@@ -82,5 +82,5 @@ def whole(operations: Any, qubits: Sequence[cirq.Qid]) -> cirq.Circuit:
 
 
 def rounds(values: Sequence[Any], size: int) -> list[Sequence[Any]]:
-    """Splits values into successive rounds of a size; the last may be shorter."""
+    """Splits values into successive rounds of one size; the last may be shorter."""
     return [values[start : start + size] for start in range(0, len(values), size)]

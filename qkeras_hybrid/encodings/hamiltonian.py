@@ -24,25 +24,25 @@ else:
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class HamiltonianEncoding(Encoding):
-    """Evolves a state under a Hamiltonian whose terms the features weigh.
+    """Evolves a state under a Hamiltonian whose terms are weighted by the features.
 
     `(prod_j exp(-i (t/T) x_j H_j))**T |start>`, with `t` the time and `T` the number of Trotter
     steps. By default `H_j = X_j X_(j+1) + Y_j Y_(j+1) + Z_j Z_(j+1)`, a Heisenberg chain with a
-    feature for each bond, on `n_features + 1` qubits (its three parts commute), and the start is
-    a product of random states, one for each qubit. Parts of a term of your own that don't
-    commute are applied one after the other, in the order written.
+    feature for each bond, on `n_features + 1` qubits (its three parts commute), and the start is a
+    product of random single-qubit states. If parts of a term of your own don't commute, they are
+    applied one after the other, in the order written.
 
     Args:
         time: The time `t`.
         trotter_steps: The number of steps `T`.
         terms: One observable for each feature: a spelling, e.g. `["X0*X1", "Z0 + Z1"]`, or a
-            `cirq.PauliString` or `cirq.PauliSum` on line qubits, whose numbers count the
-            qubits; None for the Heisenberg chain.
+            `cirq.PauliString` or `cirq.PauliSum` on line qubits, whose numbers are the qubits'
+            indices; None for the Heisenberg chain.
         start: "random" for Haar-random states of single qubits, "plus" for `|+...+>`, "zero".
         seed: Seed of the random states.
 
     Features:
-        As many as there are terms; on the chain at most one less than qubits.
+        As many as there are terms; on the chain, at most one less than there are qubits.
 
     Raises:
         ValueError: If an argument is out of its range, or the features don't fit.
@@ -75,7 +75,7 @@ class HamiltonianEncoding(Encoding):
         self.time = finite_number("time", time)
         self.trotter_steps = positive_int("trotter_steps", trotter_steps, MOST_REPEATS)
         if terms is not None and (not isinstance(terms, (list, tuple)) or not terms):
-            raise ArgumentError("terms", "be a list of observables, one a feature", terms)
+            raise ArgumentError("terms", "be a list of observables, one for each feature", terms)
         self.terms = None if terms is None else tuple(map(_spelling, terms))
         self.start = one_of("start", start, ("random", "plus", "zero"))
         if isinstance(seed, bool) or not hasattr(seed, "__index__") or int(seed) < 0:
@@ -83,7 +83,7 @@ class HamiltonianEncoding(Encoding):
                 "seed",
                 "be a whole number of at least 0",
                 seed,
-                "Without one, a saved model would come back with other states.",
+                "Without a seed, a saved model would be loaded with other states.",
             )
         self.seed = int(seed)
 
@@ -103,9 +103,9 @@ class HamiltonianEncoding(Encoding):
         if self.terms is not None and n_features != len(self.terms):
             raise ArgumentError(
                 "features",
-                f"be {len(self.terms)}, one a term",
+                f"be {len(self.terms)}, one for each term",
                 n_features,
-                "Put a Dense layer before, or give a term for each feature.",
+                "Put a Dense layer in front, or give a term for each feature.",
             )
         if self.terms is None and n_features >= n_qubits:
             raise ArgumentError(
@@ -162,7 +162,7 @@ class HamiltonianEncoding(Encoding):
                 if len(several) != 1:
                     raise ArgumentError(
                         "terms",
-                        "be one observable a feature",
+                        "be one observable for each feature",
                         term,
                         'Write indices, e.g. "Z0*Z1".',
                     )
@@ -194,12 +194,12 @@ def _spelling(term: Any) -> str:
 
 
 def _width(spelling: str) -> int:
-    """Returns the number of qubits that a spelling takes: a word's letters, or the last index."""
+    """Returns the number of qubits that a spelling needs: a word's letters, or the last index."""
     text = re.sub(r"\s+", "", spelling)
     if re.fullmatch("[IXYZ]+", text):
         width = len(text)
     else:
-        # A longer index is over the bound whatever its digits are.
+        # A longer index exceeds the bound, whatever its digits.
         indices = [int(digits[:20]) for digits in re.findall(r"[IXYZ](\d+)", text)]
         width = 1 + max(indices, default=0)
     _check_width(width, spelling)

@@ -30,7 +30,7 @@ keras.saving.register_keras_serializable(package="qkeras_hybrid")(product_of_com
 
 
 class _Diagonal(Encoding):
-    """What the IQP and ZZ encodings share: rounds, pairs, and products made outside."""
+    """The base of the IQP and ZZ encodings: rounds, pairs, and products made outside circuits."""
 
     def _pairs(self, n: int) -> list[tuple[int, int]]:
         raise NotImplementedError
@@ -51,7 +51,7 @@ class _Diagonal(Encoding):
             columns.append(features[..., start:stop])
             pairs = self._pairs_of(len(group), n_qubits)
             if pairs:
-                # All pairs in one: a slice for each would take longer than the circuit.
+                # All pairs at once: one slice for each pair would take longer than the circuit.
                 first, second = start + np.array(pairs, "int32").T
                 columns.append(
                     self._product(
@@ -70,12 +70,12 @@ class IQPEncoding(_Diagonal):
     """Instantaneous quantum polynomial encoding, PennyLane's `IQPEmbedding`.
 
     `(prod_ij exp(-i x_i x_j Z_i Z_j / 2) prod_i exp(-i x_i Z_i / 2) H...H)**n_layers |0...0>`.
-    Features beyond the qubits go round again: a further such block, on the next features. A
-    block with fewer features than qubits couples those pairs that have both their features.
+    If there are more features than qubits, further blocks take the next ones. A block with fewer
+    features than qubits couples only the pairs in which both qubits have a feature.
 
     Args:
-        n_layers: How often the block is applied; `n_repeats` of PennyLane.
-        entanglement: "full" for all pairs, as PennyLane; "linear", "circular", "pairwise",
+        n_layers: How often the block is applied; PennyLane's `n_repeats`.
+        entanglement: "full" for all pairs, as in PennyLane; "linear", "circular", "pairwise",
             "sca"; or pairs of qubit indices.
 
     Features:
@@ -137,17 +137,16 @@ class ZZEncoding(_Diagonal):
     """The ZZ feature map, Qiskit's `zz_feature_map` (`ZZFeatureMap`).
 
     In each layer: Hadamards; a phase `2 x_i` on each qubit; and for each pair the phase
-    `2 (pi - x_i)(pi - x_j)` on the odd parity of its qubits (CNOT, phase, CNOT). Features
-    beyond the qubits go round again: a further such block, on the next features. A block with
-    fewer features than qubits couples those pairs that have both their features.
+    `2 (pi - x_i)(pi - x_j)` on the odd parity of its qubits (CNOT, phase, CNOT). If there are more
+    features than qubits, further blocks take the next ones. A block with fewer features than qubits
+    couples only the pairs in which both qubits have a feature.
 
     Args:
-        n_layers: How often the block is applied; `reps` of Qiskit.
-        entanglement: "full", "linear", "circular", "pairwise", "sca", as Qiskit's; or pairs of
+        n_layers: How often the block is applied; Qiskit's `reps`.
+        entanglement: "full", "linear", "circular", "pairwise", "sca", as in Qiskit; or pairs of
             qubit indices.
-        pair: A function of two tensors in the place of `(pi - x_i)(pi - x_j)`, made of
-            `keras.ops`. To save it in a model, register it with
-            `keras.saving.register_keras_serializable`.
+        pair: A function of two tensors that replaces `(pi - x_i)(pi - x_j)`, made of `keras.ops`.
+            To save it in a model, register it with `keras.saving.register_keras_serializable`.
 
     Features:
         Any number, in radians.
@@ -211,8 +210,8 @@ class ZZEncoding(_Diagonal):
         return whole(operations, qubits)
 
     def _pairs(self, n: int) -> list[tuple[int, int]]:
-        # The couplings commute: "sca" turns and shifts the ring from layer to layer,
-        # which changes nothing here.
+        # The couplings commute, so it changes nothing that "sca" shifts and reverses the ring from
+        # layer to layer.
         return entanglement_pairs(self.entanglement, n)
 
     def _product(self, first: Any, second: Any) -> Any:
@@ -222,10 +221,10 @@ class ZZEncoding(_Diagonal):
 def _blocks(
     encoding: _Diagonal, n_inputs: int, n_qubits: int
 ) -> list[tuple[list[tuple[int, int]], list[tuple[tuple[int, int], int]]]]:
-    """Returns for each round which input is on which qubit and on which pair of qubits."""
+    """Returns, for each round, which input acts on which qubit and on which pair of qubits."""
     found, k = [], 0
     while k < n_inputs:
-        # A round takes all its qubits if enough inputs are left, else as many as fit.
+        # A round uses all qubits if enough inputs are left, else as many as fit.
         n_here = next(
             n
             for n in range(n_qubits, 0, -1)

@@ -1,4 +1,4 @@
-"""Engines: what computes a compiled program, and which one `engine="auto"` takes.
+"""Engines: they compute compiled programs; `engine="auto"` takes the first suitable one.
 
 | engine | what it is | where |
 |---|---|---|
@@ -8,12 +8,12 @@
 | `density` | density matrices: noise, exactly | every Keras backend |
 | `trajectories` | noise as the mean of random runs, for more qubits | every Keras backend |
 
-Engines that are made of something, and have no place in "auto":
+Engines that are constructed from another object, and that "auto" never takes:
 
 | engine | what it is |
 |---|---|
 | `SamplerEngine(sampler)` | any `cirq.Sampler`: a simulator, or a service that sells measurements |
-| `QiskitEngine(backend)` | any sampler, estimator or backend of Qiskit's |
+| `QiskitEngine(backend)` | any of Qiskit's samplers, estimators or backends |
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ __all__ = [
 
 
 def status() -> dict[str, str]:
-    """Returns for each engine "available", or the reason why it can't run here."""
+    """Returns "available" for each engine, or the reason why it can't run here."""
     smallest = compile_circuit(cirq.Circuit(cirq.X(cirq.LineQubit(0))), "Z").job()
     return {name: ENGINES.get(name).refuses(smallest) or "available" for name in names()}
 
@@ -110,14 +110,14 @@ def get(identifier: str | dict[str, Any] | Engine) -> Engine | None:
 
 
 def choose(jobs: Job | Sequence[Job], engine: Engine | None = None) -> Engine:
-    """Returns the engine that will do a job, or all of several on one circuit.
+    """Returns the engine for a job, or for all of several jobs on one circuit.
 
     Args:
         jobs: The job, or the jobs.
-        engine: An engine, or None for the first registered one that can.
+        engine: An engine, or None for the first registered one that can do them.
 
     Raises:
-        ValueError: If the engine, or no engine, can do it; with the reasons.
+        ValueError: If the given engine, or every engine, refuses; the message has the reasons.
     """
     jobs = [jobs] if isinstance(jobs, Job) else jobs
     reasons = []

@@ -1,4 +1,4 @@
-"""The one way out of a traced graph: a NumPy function as a part of a run."""
+"""The only way out of a traced graph: runs that call a NumPy function."""
 
 from __future__ import annotations
 
@@ -20,21 +20,20 @@ Gradient = Callable[[np.ndarray, np.ndarray, int | None], np.ndarray]
 
 
 def host_call(job: Job, function: Function, gradient: Gradient | None = None) -> Run:
-    """Returns a run that computes a job by a function of NumPy's arrays.
+    """Returns a run that computes a job by a function on NumPy arrays.
 
     It works eagerly and in the graphs of every Keras backend: `tf.numpy_function` under
     TensorFlow (not compiled by XLA), `jax.pure_callback` under JAX, and a call under PyTorch.
-    The angles are computed, and differentiated, by the backend; the function gets those alone.
+    The backend computes and differentiates the angles; the function gets only them.
 
     Args:
         job: The job.
-        function: Maps angles of shape `(batch, n_angles)`, float64, in radians, and a seed (a
-            whole number, another one at each call if the run was given none; None for a job
-            without shots) to an array of shape `(batch,
-            *job.readout.shape(job.program, job.shots))`.
-        gradient: Maps angles, the upstream gradient, of the shape of the result, and the seed to
-            the gradient with respect to the angles. Without it the result has no gradient: a
-            differentiator brings one.
+        function: Maps angles of shape `(batch, n_angles)`, float64, in radians, and a seed (a whole
+            number, a new one at each call if the run got none; None for a job without shots) to an
+            array of shape `(batch, *job.readout.shape(job.program, job.shots))`.
+        gradient: Maps the angles, the upstream gradient (of the result's shape) and the seed to the
+            gradient with respect to the angles. Without it the result has no gradient; a
+            differentiator can provide one.
     """
     shape = job.readout.shape(job.program, job.shots)
     dtype = job.readout.dtype(job.dtype)
@@ -65,7 +64,7 @@ def host_call(job: Job, function: Function, gradient: Gradient | None = None) ->
 
         def with_gradient(angles: Any) -> Any:
             def backward(*args: Any, upstream: Any = None) -> Any:
-                # Backends differ in what they pass: the upstream gradient comes last.
+                # Backends pass different arguments, but the upstream gradient always comes last.
                 return slope(angles, args[-1] if upstream is None else upstream, drawn)
 
             return computed(angles, drawn), backward
@@ -85,14 +84,14 @@ def drawn_seed(seed: Any) -> Any:
 
 
 def _number(job: Job, seed: np.ndarray) -> int | None:
-    """Returns the seed for one call, drawn out of the graph: tracing would draw it once for all."""
+    """Returns the seed for one call, drawn outside the graph: tracing would draw it only once."""
     if job.shots is None:
         return None
     return int(seed) if seed >= 0 else int(np.random.default_rng().integers(2**31 - 1))
 
 
 def _refuse_xla() -> None:
-    """Says what to do where TensorFlow would say that XLA has no such operation.
+    """Raises an error with a fix, where TensorFlow's error is that XLA lacks an operation.
 
     Keras asks layers whether XLA can compile them, but not losses and metrics.
     """
@@ -106,7 +105,7 @@ def _refuse_xla() -> None:
         if context is not None and context.IsXLAContext():
             raise ArgumentError(
                 "jit_compile",
-                "be False where TensorFlow calls Python, for a decision or a device",
+                "be False if TensorFlow calls Python code, as for a decision or a device",
                 True,
                 "Give it to `model.compile`.",
             )
@@ -116,13 +115,13 @@ def _refuse_xla() -> None:
 def array_call(
     function: Callable[..., np.ndarray], tensors: tuple[Any, ...], shape: Any, dtype: str
 ) -> Any:
-    """Calls a function of arrays, the first of which has the batch as its first axis.
+    """Calls a function of arrays; the first array's first axis is the batch.
 
     Args:
         function: Maps arrays to an array of shape `(batch, *shape)`. It has no gradient.
-        tensors: What it is called on.
-        shape: Of the result, without the batch.
-        dtype: Of the result.
+        tensors: The function's arguments.
+        shape: The shape of the result, without the batch.
+        dtype: The dtype of the result.
     """
     backend = keras.backend.backend()
     batch = tensors[0].shape[0]

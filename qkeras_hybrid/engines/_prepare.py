@@ -1,6 +1,6 @@
-"""A job with all its noise on one engine: what is asked of the engine, and what runs it.
+"""Prepares a job with all its noise on one engine.
 
-`engines.choose` and `engines.prepare` are made of this, and so are engines that run others.
+`engines.choose`, `engines.prepare` and engines that run others are built on this.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from qkeras_hybrid.program import Channel, Instruction, Job, Unitary
 
 
 def with_noise(job: Job) -> Job:
-    """Returns what is asked of an engine: the source of the readout, and noise in the program."""
+    """Returns the job for an engine: the readout's source, and a program with the noise in it."""
     return noise.applied(replace(job, readout=job.readout.source))
 
 
@@ -35,17 +35,17 @@ def refusal(job: Job, engine: Engine) -> str | None:
 
 
 def prepare(job: Job, engine: Engine, differentiator: Differentiator | None = None) -> Run:
-    """Returns what computes a job on an engine, with a gradient.
+    """Returns a run that computes a job on an engine, with a gradient.
 
     Args:
         job: A job that the engine does not refuse. Its noise model is written into its program,
             and its readout errors are added to what the engine computes.
         engine: The engine.
-        differentiator: None for the engine's own gradient where it has one, and the parameter-
-            shift rule otherwise.
+        differentiator: None for the engine's own gradient if it has one, else the parameter-shift
+            rule.
 
     Raises:
-        ValueError: If the differentiator does not go with the job.
+        ValueError: If the differentiator does not suit the job.
     """
     readout = job.readout
     job = _for_engine(with_noise(job), engine)

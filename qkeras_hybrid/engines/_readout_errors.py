@@ -1,7 +1,8 @@
-"""Readout errors around an engine, which itself measures without any.
+"""Adds readout errors to an engine that measures without errors.
 
-A qubit that is read as 1 in `|0>` with the chance `a`, and as 0 in `|1>` with the chance `b`, has
-`<Z> -> (1 - a - b) <Z> + (b - a)`, and so has every Pauli that is measured as Z after a rotation.
+If a qubit is read as 1 in `|0>` with probability `a`, and as 0 in `|1>` with probability `b`, then
+`<Z> -> (1 - a - b) <Z> + (b - a)`. The same holds for every Pauli that is measured as Z after a
+rotation.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ MOST_TERMS = 2**16
 
 
 def without(job: Job) -> Job:
-    """Returns what an engine computes of a job with readout errors."""
+    """Returns the part of a job with readout errors that the engine itself computes."""
     if not job.readout_errors:
         return job
     bare = replace(job, readout_errors=())
@@ -44,7 +45,7 @@ def refusal(job: Job) -> str | None:
 
 
 class WithReadoutErrors(Engine):
-    """An engine whose measured bits are wrong as a job's readout errors say.
+    """An engine with a job's readout errors in its measured bits.
 
     Args:
         engine: The engine.
@@ -64,7 +65,7 @@ class WithReadoutErrors(Engine):
         return self._engine.differentiates_itself(without(job))
 
     def prepare(self, job: Job) -> Run:
-        """Returns what computes a job with its readout errors."""
+        """Returns a function that computes a job with its readout errors."""
         engine, errors = self._engine, job.readout_errors
         bare = without(job)
         match job.readout:
@@ -97,7 +98,7 @@ class WithReadoutErrors(Engine):
 
 
 def misread(readout: Expectation, errors: Errors) -> Expectation:
-    """Returns observables whose exact values are those of the given ones, measured with errors.
+    """Returns observables whose exact values are those of the given ones under readout errors.
 
     Args:
         readout: The observables.

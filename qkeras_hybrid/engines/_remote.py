@@ -1,7 +1,7 @@
-"""What engines have in common that buy their results: a service outside, with all that can happen.
+"""The base class of engines that buy their results from a service.
 
-A hardware engine writes circuits, and says in a `Shop` how its service takes them. How they are
-bought is the business of `engines/services/`.
+A hardware engine writes circuits, and defines in a `Shop` how its service takes them.
+`engines/services/` buys the results.
 """
 
 from __future__ import annotations
@@ -38,20 +38,20 @@ class RemoteEngine(Engine):
     """An engine that buys measurements.
 
     Args:
-        device: What sells them; None for an engine of a loaded model, which can't run.
+        device: The device or service; None for an engine of a loaded model, which can't run.
         shots: The mean number of measurements for each measurement setting of a circuit.
-        circuits_per_job: The most circuits in a job; None for what the device says.
+        circuits_per_job: The most circuits in a job; None for the device's limit.
         prices: What the device charges; by default nothing.
         budget: The most to spend; by default no limit.
-        journal: Where finished jobs are kept, or the path of such a file; by default nowhere.
+        journal: A journal for finished jobs, or the path of its file; by default none.
         retries: How to go on after errors.
-        progress: Whether to show jobs, shots and money in a line while they are bought.
+        progress: Whether to show a progress line with jobs, shots and money.
         jit: Whether JAX may compile training steps around the purchases.
     """
 
     exact = False
     samples = True
-    # The name of the argument that brings the device.
+    # The name of the argument for the device.
     _argument = "sampler"
 
     def __init__(
@@ -91,11 +91,11 @@ class RemoteEngine(Engine):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what a model's file holds: nothing of a device or an account."""
+        """Returns the config for a model's file, without the device or any account."""
         return {"shots": self.shots, "jit": self.jit}
 
     def __deepcopy__(self, memo: Any) -> RemoteEngine:
-        # A copy of a layer runs on the same device, and pays from the same budget.
+        # A copy of a layer runs on the same device, and uses the same budget.
         return self
 
     @property
@@ -105,27 +105,27 @@ class RemoteEngine(Engine):
 
     @property
     def prices(self) -> Prices:
-        """What the device charges."""
+        """The device's prices."""
         return self._submitter.prices
 
     def traces(self, job: Job) -> bool:
         """Tells whether a prepared job may be compiled: under JAX, if the engine was told so.
 
-        An error within a compiled step takes the model's weights with it, since JAX gives their
-        memory to the step. `callbacks.StopAtBudget` keeps them.
+        An error within a compiled step loses the model's weights, because JAX gives their memory to
+        the step. `callbacks.StopAtBudget` keeps them.
         """
         return self.jit and super().traces(job)
 
     @abc.abstractmethod
     def shop(self, job: Job) -> Shop:
-        """Returns what sells the measurements of a job. Payloads are `(angles, setting)`."""
+        """Returns the shop for a job's measurements. Payloads are `(angles, setting)`."""
 
     @abc.abstractmethod
     def identity(self) -> str:
-        """Returns a text that tells this device from others whose results differ."""
+        """Returns a text that differs between devices with different results."""
 
     def shots_of(self, job: Job) -> tuple[int, ...]:
-        """Returns the shots of each circuit that one evaluation of a job runs."""
+        """Returns the shots of each circuit in one evaluation of a job."""
         assert job.shots is not None
         return shots_of_settings(job.readout, job.program, job.shots)
 
@@ -146,7 +146,7 @@ class RemoteEngine(Engine):
             finite = np.isfinite(angles).all(axis=1)
             if finite.all():
                 return bought(angles, seed)
-            # No device runs a circuit with such an angle: the values of these samples are NaN.
+            # No device can run a circuit with such an angle, so these samples' values are NaN.
             found = np.full((len(angles), *job.readout.shape(job.program, job.shots)), np.nan)
             found[finite] = bought(angles[finite], seed)
             return found
@@ -168,11 +168,11 @@ class RemoteEngine(Engine):
         return host_call(job, values)
 
     def _asked(self, job: Job) -> Any:
-        """Returns what is measured at the end of a circuit, by setting."""
+        """Returns the measurements at the end of a circuit, by setting."""
         return job.readout.settings(job.program)
 
     def _read(self, job: Job, bought: list[list[np.ndarray]], batch: int) -> np.ndarray:
-        """Returns what is read of results, which come by setting and sample."""
+        """Returns the readout of results, which are ordered by setting and sample."""
         if not batch:
             return np.zeros((0, *job.readout.shape(job.program, job.shots)))
         return job.readout.of_samples(job.program, [np.stack(of_one) for of_one in bought])
@@ -180,7 +180,7 @@ class RemoteEngine(Engine):
     def _without_device(self, angles: np.ndarray, seed: int | None) -> np.ndarray:
         kind = type(self).__name__
         raise ServiceError(
-            f"This model's engine has no {self._argument}, because a model is saved without it. "
+            f"This model's engine has no {self._argument}, because models are saved without it. "
             f"Call `qkeras_hybrid.set_engine(model, {kind}({self._argument}))` first."
         )
 
@@ -189,13 +189,13 @@ def shots_of_settings(readout: Readout, program: Program, shots: int) -> tuple[i
     """Divides shots among the measurement settings of a readout.
 
     Args:
-        readout: What is read.
-        program: Of what.
+        readout: The readout.
+        program: The program.
         shots: The mean number for each setting.
 
     Returns:
         The shots of each setting, in proportion to the sum of the absolute coefficients that it
-        reads, as simulators divide them.
+        reads, as for simulators.
     """
     settings = readout.settings(program)
     if not isinstance(readout, Expectation):
@@ -210,7 +210,7 @@ def shots_of_settings(readout: Readout, program: Program, shots: int) -> tuple[i
 
 
 def coupled_pairs(program: Program) -> list[tuple[int, int]]:
-    """Returns the pairs of qubits on which a program acts together, in order of appearance."""
+    """Returns the pairs of qubits that a program couples, in order of appearance."""
     pairs: dict[tuple[int, int], None] = {}
     for instruction in program.instructions:
         on = sorted(instruction.qubits)
@@ -230,7 +230,8 @@ def does_not_fit(
     """
     if program.n_qubits > n_qubits:
         return (
-            f"it has {n_qubits} qubits, and the circuit {program.n_qubits}; the largest circuit "
+            f"it has {n_qubits} qubits, and the circuit has {program.n_qubits}; the largest "
+            "circuit "
             f"that fits has {n_qubits}"
         )
     if joined is None:
@@ -241,11 +242,11 @@ def does_not_fit(
         return None
     a, b = missing[0]
     names = program.qubits
-    # The first qubits that couple among each other as the device does.
+    # The longest run of first qubits whose couplings the device has.
     largest = min(max(pair) for pair in missing)
     return (
         f"it does not couple the qubits {names[a]} and {names[b]}"
-        + (f", nor {len(missing) - 1} other pairs that the circuit does" if missing[1:] else "")
+        + (f", nor {len(missing) - 1} other pairs that the circuit couples" if missing[1:] else "")
         + f"; of this circuit, the part on the first {largest} qubits fits"
     )
 

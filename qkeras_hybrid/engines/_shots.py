@@ -1,8 +1,8 @@
 """Expectation values and frequencies from measured bits, for every engine that draws samples.
 
 The program is measured once for each of the readout's settings, and all Pauli strings that a
-setting reads are parities of the same bits. So observables that are measured together have the
-covariances that they have on a device: for `P` and `Q` measured together `n` times,
+setting reads are parities of the same bits. So observables that are measured together have the same
+covariances as on a device: for `P` and `Q` measured together `n` times,
 `cov = (<P Q> - <P> <Q>) / n`.
 """
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from qkeras_hybrid.observables import PauliTerm
 
 MOST_SHOTS_AT_ONCE = 2**14
-"""More measurements of one setting are drawn in several parts, so that memory stays bounded."""
+"""More measurements of one setting than this are drawn in parts, so that memory stays bounded."""
 
 _MOST_ONE_BY_ONE = 64
 _TERMS_AT_ONCE = 16
@@ -37,9 +37,10 @@ ReadoutErrors = Sequence[tuple[float, float]]
 
 
 def estimated(engine: Engine, job: Job) -> Run:
-    """Returns what estimates a job's readout from the samples of an engine.
+    """Returns a function that estimates a job's readout from the samples of an engine.
 
-    `job.shots` is the mean number of measurements for each setting: `divided` gives each its part.
+    `job.shots` is the mean number of measurements for each setting: `divided` gives each setting
+    its share.
 
     Args:
         engine: An engine that computes `Samples` of the program and, for each setting, of the
@@ -80,11 +81,11 @@ def divided(shots: int, weights: Sequence[float]) -> list[int]:
         return [shots] * len(weights)
     exact = [total * weight / whole for weight in weights]
     parts = [int(each) for each in exact]
-    # What rounding left goes to those that lost most by it.
+    # The rest from rounding goes to the settings that lost most.
     order = sorted(range(len(parts)), key=lambda k: parts[k] - exact[k])
     for k in order[: total - sum(parts)]:
         parts[k] += 1
-    # None is left without a measurement: those that have most give one.
+    # Every setting gets a measurement: the largest ones give one away.
     for k in range(len(parts)):
         if not parts[k]:
             parts[parts.index(max(parts))] -= 1
@@ -93,7 +94,7 @@ def divided(shots: int, weights: Sequence[float]) -> list[int]:
 
 
 def with_rotations(program: Program, setting: Setting) -> Program:
-    """Returns the program that ends with the rotations of a setting, as constant unitaries."""
+    """Returns the program with a setting's rotations at its end, as constant unitaries."""
     index = {qubit: i for i, qubit in enumerate(program.qubits)}
     ends = tuple(
         Unitary(
@@ -163,7 +164,7 @@ class Part:
 
 
 def parts_of(readout: Expectation, program: Program, shots: int) -> tuple[np.ndarray, list[Part]]:
-    """Returns the constants of observables, and what each setting reads of the rest.
+    """Returns the constants of observables, and the part of the rest that each setting reads.
 
     Args:
         readout: The observables.
@@ -209,7 +210,7 @@ class _Estimate:
         """Returns expectation values of shape `(batch, n_observables)`."""
         inputs, weights = ops.convert_to_tensor(inputs), ops.convert_to_tensor(weights)
         dtype = self._job.dtype
-        # NaN is not lost in what is measured. No gradient is that of the estimate.
+        # Measured values keep NaN. The estimate has no gradient of its own.
         angles = ops.stop_gradient(self._job.angles(inputs, weights))
         lost = 0.0 * ops.sum(angles, axis=1, keepdims=True)
         found = ops.cast(lost, dtype) + ops.convert_to_tensor(self._offset, dtype)
@@ -224,7 +225,7 @@ class _Estimate:
 
 
 def _together(masks: np.ndarray) -> list[np.ndarray]:
-    """Returns the numbers of the strings in groups whose parities are computed in one way."""
+    """Returns the strings' indices, in groups whose parities are computed in the same way."""
     weights = masks.sum(axis=0)
     single, others = np.flatnonzero(weights == 1), np.flatnonzero(weights != 1)
     size = 1 if len(others) <= _MOST_ONE_BY_ONE else _TERMS_AT_ONCE
@@ -236,7 +237,7 @@ def _sums(bits: Any, masks: np.ndarray, dtype: str) -> Any:
     """Returns the sums of (-1)**parity over the shots, of shape `(batch, n_terms)`."""
     shots = ops.cast(ops.shape(bits)[1], dtype)
     if (masks.sum(axis=0) == 1).all():
-        # No parity has to be computed: the sums of the bits say all.
+        # No parity has to be computed: the sums of the bits are enough.
         ones = ops.take(ops.sum(bits, axis=1), np.argmax(masks, axis=0).astype("int32"), axis=1)
         return shots - 2.0 * ops.cast(ones, dtype)
     if masks.shape[1] == 1:
@@ -270,12 +271,13 @@ def flipped(bits: Any, errors: ReadoutErrors, seed: Any) -> Any:
 
 
 def part_seeds(seed: Any, count: int) -> list[Any]:
-    """Returns seeds of their own for the parts of one computation, all from one seed."""
+    """Returns a different seed for each part of a computation, all derived from one seed."""
     if seed is None:
         return [None] * count
     if isinstance(seed, keras.random.SeedGenerator):
         drawn = seed.next()
-        # A prime step: those of `gradients` are multiples of others, and none coincide.
+        # A prime step, so that these never coincide with the seeds of `gradients`, which step by
+        # other numbers.
         return [Seeds(drawn + 1_000_003 * (k % 2048)).next() for k in range(count)]
     words = np.random.SeedSequence((int(seed) % 2**32, 0x5E77)).generate_state(count)
     return [int(word) for word in words]

@@ -1,4 +1,4 @@
-"""The contract of an engine: what runs a compiled program."""
+"""The contract of an engine, which runs compiled programs."""
 
 from __future__ import annotations
 
@@ -23,32 +23,31 @@ Run = Callable[..., Any]
 `inputs` is a floating tensor of shape `(batch, n_inputs)`, `weights` of `(n_weights,)`, both of the
 job's dtype and the Keras backend in use. `seed` is an integer or a `keras.random.SeedGenerator`,
 for jobs with shots. The result has the shape `(batch, *readout.shape(program, shots))` and the
-readout's dtype, and is differentiable in inputs and weights if the job asked for a gradient.
+readout's dtype, and is differentiable in inputs and weights if the job asks for a gradient.
 """
 
 
 class Engine(Value, abc.ABC):
-    """Runs programs. What it can do, it declares; how it does it, `prepare` returns.
+    """Runs programs. It declares what it can do, and `prepare` returns the run of a job.
 
-    An engine is a value without weights: what it is given at construction comes back from
-    `get_config`.
+    An engine is a value without weights: `get_config` returns its constructor's arguments.
 
     Attributes:
         name: The name under which `engine=` finds it.
         instructions: The types of instructions that it executes; others are refused.
         readouts: The types of readouts that it computes.
-        differentiates: The types of readouts of which it has an exact gradient of its own.
-        samples: Whether it takes `shots`: its values then have a sampling error.
-        exact: Whether it can do without shots.
-        takes_readout_errors: Whether it sees a job's readout errors itself, such as to mitigate
-            them, where otherwise they are added to what it computes.
-        takes_circuits: Whether each sample may bring a circuit of its own.
-        traceable: Whether its run may be compiled (by XLA or JAX's `jit`) as it stands. Others
-            leave the traced graph by `host_call`, which JAX compiles around, and XLA under
-            TensorFlow does not.
+        differentiates: The types of readouts for which it has its own exact gradient.
+        samples: Whether it takes `shots`, which give its values a sampling error.
+        exact: Whether it can compute without shots.
+        takes_readout_errors: Whether it handles a job's readout errors itself, e.g. to mitigate
+            them. Otherwise they are added to its results.
+        takes_circuits: Whether each sample may come with a circuit of its own.
+        traceable: Whether its run may be compiled as it is (by XLA or JAX's `jit`). Other engines
+            leave the traced graph by `host_call`: JAX compiles around it, but XLA under TensorFlow
+            does not.
         dtypes: The precisions in which it computes.
         backends: The Keras backends under which it runs; None for all.
-        shots: The number of shots where a job names none, as a default.
+        shots: The default number of shots, for jobs that name none.
     """
 
     name: ClassVar[str]
@@ -67,11 +66,12 @@ class Engine(Value, abc.ABC):
     def refuses(self, job: Job) -> str | None:
         """Returns why this engine can't do a job, or None if it can.
 
-        By what it declares. An engine with more reasons, such as memory, asks here first.
+        This checks its declarations. An engine with further reasons, such as memory, calls this
+        first.
         """
         if self.backends is not None and job.backend not in self.backends:
             names = " or ".join(sorted(self.backends))
-            return f"it runs under {names}, and the Keras backend is {job.backend}"
+            return f"it runs under {names}, but the Keras backend is {job.backend}"
         foreign = sorted(kind.__name__ for kind in job.program.kinds - self.instructions)
         if foreign:
             return f"it does not execute {foreign[0]} instructions"
@@ -100,26 +100,27 @@ class Engine(Value, abc.ABC):
         return None
 
     def caution(self, job: Job) -> str | None:
-        """Returns what a user should know before training a job that this engine takes."""
+        """Returns a warning for users who train with a job that this engine takes, or None."""
         return None
 
     @property
     def repetitions(self) -> int | None:
-        """Of how many random runs a value without shots is the mean; None if it is exact."""
+        """The number of random runs in the mean that is a value without shots; None if exact."""
         return None
 
     @abc.abstractmethod
     def prepare(self, job: Job) -> Run:
-        """Returns what computes a job.
+        """Returns a function that computes a job.
 
-        All that can be done once is done here: a circuit written, kernels chosen, a device asked.
+        Everything that can be done once is done here: writing a circuit, choosing kernels, asking a
+        device.
 
         Args:
             job: A job that this engine does not refuse.
         """
 
     def differentiated(self, job: Job, differentiator: Differentiator | None = None) -> Run:
-        """Returns what computes a job with a differentiator's gradient.
+        """Returns a function that computes a job with a differentiator's gradient.
 
         Args:
             job: A job that this engine does not refuse, with a readout that is linear.
@@ -130,7 +131,7 @@ class Engine(Value, abc.ABC):
         """
         return (differentiator or ParameterShift()).prepare(self, job)
 
-    # For a computation outside of a layer: each call prepares anew.
+    # For computations outside layers: each call prepares the job again.
 
     def expectation(
         self, compiled: Compiled, inputs: Any, weights: Any = (), *, seed: Any = None
@@ -139,8 +140,8 @@ class Engine(Value, abc.ABC):
 
         Args:
             compiled: What `compile_circuit` returned.
-            inputs: Values of shape `(batch, n_inputs)`; float64 is computed in float64, all others
-                in float32.
+            inputs: Values of shape `(batch, n_inputs)`; float64 inputs are computed in float64, all
+                others in float32.
             weights: Values of shape `(n_weights,)`, or a mapping from the weights' symbols, or
                 their names, to values.
             seed: An integer or a `keras.random.SeedGenerator`, for an engine with shots.
@@ -197,7 +198,7 @@ class Engine(Value, abc.ABC):
         dtype = "float64" if given == "float64" else "float32"
         if shots is not None:
             positive_int("shots", shots)
-        # Whether somebody takes a gradient is not known here.
+        # It is not known here whether a gradient will be taken.
         job = compiled.job(dtype, shots=shots, gradient=False)
         reason = self.refuses(job)
         if reason is not None:
@@ -226,7 +227,8 @@ def memory_refusal(n_qubits: int, bytes_per_amplitude: float) -> str | None:
 
     Args:
         n_qubits: The number of qubits.
-        bytes_per_amplitude: What one sample needs for each of the `2**n_qubits` amplitudes.
+        bytes_per_amplitude: The bytes that one sample needs for each of the `2**n_qubits`
+            amplitudes.
     """
     need, have = int(bytes_per_amplitude) * 2**n_qubits, available_memory()
     if need <= have:
@@ -244,8 +246,8 @@ def sample_bits(probabilities: Any, n_qubits: int, shots: int, seed: Any) -> Any
     Returns:
         int32 bits of shape `(batch, shots, n_qubits)`, the first qubit first.
     """
-    # An amplitude of exactly zero has the logarithm of the smallest normal number: its chance
-    # is below 1e-37, and the logarithm stays finite. PyTorch draws nothing from NaN.
+    # A probability of exactly zero is replaced by the smallest normal number, below 1e-37, so that
+    # its logarithm stays finite. PyTorch can't draw from NaN.
     known = ops.where(probabilities == probabilities, probabilities, 0.0)
     logits = ops.log(ops.maximum(known, 1e-37))
     index = keras.random.categorical(logits, shots, dtype="int32", seed=seed)
@@ -267,22 +269,38 @@ def frequencies(bits: Any, n_qubits: int, dtype: str) -> Any:
     size, (batch, shots) = 2**n_qubits, ops.shape(bits)[:2]
     places = ops.convert_to_tensor(2 ** np.arange(n_qubits)[::-1], "int32")
     index = ops.sum(ops.cast(bits, "int32") * places, axis=-1)
-    # Added up where they belong: a row of 2**n_qubits numbers for each measurement would be large.
+    # A segment sum: a row of 2**n_qubits numbers for each measurement would be large.
     rows = ops.arange(batch, dtype="int32")[:, None] * size
     counts = ops.segment_sum(
         ops.ones_like(ops.reshape(index, (-1,)), dtype=dtype),
         ops.reshape(rows + index, (-1,)),
-        # One more, since PyTorch has no sum over no segments.
+        # One extra segment, since PyTorch can't sum over zero segments.
         num_segments=batch * size + 1,
     )
     return ops.reshape(counts[:-1], (batch, size)) / ops.cast(shots, dtype)
 
 
+def has_values(tensor: Any) -> bool:
+    """Tells whether a tensor has values that can be looked at: not while a call is compiled."""
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            return bool(tf.executing_eagerly())
+        case "jax":
+            import jax
+
+            return not isinstance(tensor, jax.core.Tracer)
+        case _:
+            # Keras asks for shapes on the device "meta".
+            return str(tensor.device.type) != "meta"
+
+
 def check_finite(tensor: Any, what: str) -> None:
     """Raises if a tensor holds NaN or an infinity.
 
-    Under TensorFlow also inside a `tf.function`; under JAX not inside `jit`, where values can't
-    be looked at.
+    Under TensorFlow this also works inside a `tf.function`; under JAX not inside `jit`, where
+    values can't be read.
 
     Raises:
         ValueError: If it does (in a TensorFlow graph `tf.errors.InvalidArgumentError`).
@@ -293,7 +311,7 @@ def check_finite(tensor: Any, what: str) -> None:
 
         if not tf.executing_eagerly():
             checked = tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(tensor)), [message])
-            # In a graph of Keras the assertion runs because it has a side effect.
+            # In a graph, TensorFlow runs the assertion because it has a side effect.
             del checked
             return
     elif keras.backend.backend() == "jax":
@@ -303,7 +321,7 @@ def check_finite(tensor: Any, what: str) -> None:
             return
     real = ops.real(tensor) if "complex" in str(tensor.dtype) else tensor
     if not bool(ops.all(ops.isfinite(real))):
-        raise ValueError(message + ". Look at the data, or leave out `check_finite`.")
+        raise ValueError(message + ". Check the data, or leave out `check_finite`.")
 
 
 __all__ = [
@@ -313,6 +331,7 @@ __all__ = [
     "Run",
     "check_finite",
     "frequencies",
+    "has_values",
     "memory_refusal",
     "sample_bits",
 ]

@@ -63,7 +63,7 @@ class Format(Value, abc.ABC):
 
     @abc.abstractmethod
     def load(self, path: Path, signature: Signature) -> Runner:
-        """Returns what runs a file in the format's own runtime, on the processor.
+        """Returns a function that runs a file in the format's own runtime, on the processor.
 
         Args:
             path: The file.

@@ -21,7 +21,7 @@ class Input:
 
     Attributes:
         name: Its name in the model, and in the exported file.
-        shape: Of one sample.
+        shape: The shape of one sample.
         dtype: The name of its dtype.
     """
 

@@ -202,7 +202,7 @@ def maximum_likelihood(
         powers: The numbers of iterates.
         shots: The measurements at each.
         alpha: One minus the confidence.
-        seed: Of the measurements.
+        seed: The seed of the measurements.
         engine: None, or what runs the circuits: see `AmplitudeProblem.hits`.
         noise: A noise model, for an engine.
 
@@ -288,7 +288,7 @@ def iterative(
         epsilon: Half the width of the interval, at most.
         alpha: One minus the confidence.
         shots: The measurements of a round.
-        seed: Of the measurements.
+        seed: The seed of the measurements.
         engine: None, or what runs the circuits: see `AmplitudeProblem.hits`.
         noise: A noise model, for an engine. With noise the interval is too narrow.
 

@@ -241,7 +241,7 @@ class EuropeanOption(Value):
             n_samples: How many prices to draw, at least 2.
             on_grid: Whether from the grid, or from the continuous distribution.
             alpha: One minus the confidence.
-            seed: Of the samples.
+            seed: The seed of the samples.
         """
         if positive_int("n_samples", n_samples) < 2:
             raise ArgumentError("n_samples", "be at least 2", n_samples)

@@ -35,7 +35,7 @@ class Reader:
         """Returns what a `qiskit.QuantumCircuit` does on these qubits.
 
         Raises:
-            ValueError: If it holds what is no gate.
+            ValueError: If it holds what is not a gate.
         """
         operations: list[cirq.Operation] = []
         total = _expression(circuit.global_phase)
@@ -222,7 +222,7 @@ def _matrix(gate: Any, n_qubits: int) -> np.ndarray | None:
     try:
         matrix = np.asarray(gate.to_matrix(), complex)
     except (AttributeError, QiskitError, TypeError):
-        # No such method, or one that says that there is no matrix: Qiskit's gates do either.
+        # The method is missing, or says that there is no matrix: Qiskit's gates do either.
         return None
     return other_end(matrix) if matrix.shape == (2**n_qubits,) * 2 else None
 

@@ -52,8 +52,8 @@ def alignment(kernel: Any, y: Any, *, rescale: bool = True) -> float:
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
-        y: As of `polarity`.
-        rescale: As of `polarity`.
+        y: As in `polarity`.
+        rescale: As in `polarity`.
 
     Raises:
         ValueError: As `polarity`.
@@ -78,7 +78,7 @@ def centred_alignment(kernel: Any, y: Any, *, task: str = "auto") -> float:
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
-        y: As of `polarity`; for a regression of any number of targets, `(n, n_targets)` too.
+        y: As in `polarity`; for a regression of any number of targets, `(n, n_targets)` too.
         task: "classification", "regression", or "auto": by the labels.
 
     Raises:
@@ -124,7 +124,7 @@ def label_vectors(
         more the corners of a simplex; for a regression the centred targets.
 
     Raises:
-        ValueError: If there is another number of them, one class only, or one that is no number.
+        ValueError: If there is another number of them, one class only, or one that is not a number.
     """
     one_of("task", task, ("auto", "classification", "regression"))
     labels = np.asarray(y)

@@ -61,14 +61,14 @@ def best_scale(
             alignment, or without labels the variance of the entries off the diagonal, which is
             small at both ends: where all samples are orthogonal, and where all are the same.
         n_samples: Try on so many samples, drawn at random, if there are more.
-        seed: Of the draw.
+        seed: The seed of the draw.
 
     Returns:
         The best scale, and the score of each. Of several that are equal the smallest, the widest
         kernel, is taken.
 
     Raises:
-        ValueError: If there is no scale, or an argument is not what it must be.
+        ValueError: If there is no scale, or an argument is invalid.
 
     Example:
 
@@ -117,7 +117,7 @@ def draw(count: int, labels: np.ndarray | None, size: int, seed: int, least: int
         count: The number of samples.
         labels: Their classes; None if they have none.
         size: How many to draw.
-        seed: Of the draw.
+        seed: The seed of the draw.
         least: How many of each class are kept at least, as far as it has as many and all fit.
 
     Returns:

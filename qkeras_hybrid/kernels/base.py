@@ -60,7 +60,7 @@ class Kernel(Value, abc.ABC):
             "project" or "shrink", see `qkeras_hybrid.kernels.repaired`.
 
     Raises:
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
     """
 
     def __init__(

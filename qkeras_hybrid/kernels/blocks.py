@@ -172,8 +172,8 @@ def output(shape: tuple[int, int], dtype: Any, out: str | os.PathLike[str] | Non
     """Returns an array for a matrix, in memory or in a file.
 
     Args:
-        shape: Of the matrix.
-        dtype: Of its entries.
+        shape: The shape of the matrix.
+        dtype: The dtype of its entries.
         out: The file, or None.
 
     Raises:

@@ -59,7 +59,7 @@ class QSVC(ClassifierMixin, _Precomputed):
         kernel: A kernel; by default `FidelityKernel()`.
         scale: The kernel's bandwidth: "auto" searches it by the centred alignment with the labels,
             a number sets it, None keeps the kernel's own.
-        C: As of `sklearn.svm.SVC`, as are all that follow.
+        C: As in `sklearn.svm.SVC`, as are all that follow.
         shrinking: Whether to use the shrinking heuristic.
         tol: The tolerance for stopping.
         cache_size: Of the solver, in MB.
@@ -141,9 +141,9 @@ class QSVR(RegressorMixin, _Precomputed):
     """A support vector regression with a quantum kernel: scikit-learn's `SVR`.
 
     Args:
-        kernel: As of `QSVC`.
-        scale: As of `QSVC`.
-        tol: As of `sklearn.svm.SVR`, as are all that follow.
+        kernel: As in `QSVC`.
+        scale: As in `QSVC`.
+        tol: As in `sklearn.svm.SVR`, as are all that follow.
         C: The penalty.
         epsilon: The width of the tube without penalty.
         shrinking: Whether to use the shrinking heuristic.
@@ -207,8 +207,8 @@ class QKernelRidge(RegressorMixin, _Precomputed):
     """Kernel ridge regression with a quantum kernel: scikit-learn's `KernelRidge`.
 
     Args:
-        kernel: As of `QSVC`.
-        scale: As of `QSVC`.
+        kernel: As in `QSVC`.
+        scale: As in `QSVC`.
         alpha: The regularization, as of `sklearn.kernel_ridge.KernelRidge`.
 
     Raises:

@@ -199,7 +199,7 @@ class _Batches:
             seed: For shots.
             memory: How many bytes the result may take before it goes into a file.
             finish: Makes one number of each sample's readout; None keeps the readout.
-            dtype: Of the result; by default the readout's.
+            dtype: The dtype of the result; by default the readout's.
         """
         weights = ops.convert_to_tensor(self._weights)
         one = int(np.prod(self._shape)) * np.dtype(self._dtype).itemsize

@@ -32,14 +32,14 @@ class FidelityKernel(Kernel):
     measured as well, since it is no longer 1.
 
     Args:
-        encoding: As of `Kernel`, as are all others.
+        encoding: As in `Kernel`, as are all others.
         n_qubits: The number of qubits of an encoding.
         test: How devices compare two states: "inversion", or "swap" for both circuits side by side
             and a Bell measurement, which takes twice the qubits at half the depth.
         **kwargs: `scale`, `inputs`, `weights`, `engine`, `shots`, `noise`, `seed`, `dtype`, `psd`.
 
     Raises:
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
 
     Reference:
         Havlíček et al., Nature 567, 209 (2019), arXiv 1804.11326; Schuld, arXiv 2101.11020.
@@ -153,7 +153,7 @@ class _Pairs:
     """The entries of a matrix that are measured, some rows at a time.
 
     Args:
-        shape: Of the matrix.
+        shape: The shape of the matrix.
         above: None for all entries; of a symmetric matrix, how far above the diagonal they begin.
     """
 

@@ -66,8 +66,8 @@ class QGaussianProcessRegressor(RegressorMixin, _GaussianProcess):
     The covariance is the kernel times a constant, which is fitted.
 
     Args:
-        kernel: As of `QSVC`.
-        scale: As of `QSVC`.
+        kernel: As in `QSVC`.
+        scale: As in `QSVC`.
         alpha: The variance of the targets' noise, as of
             `sklearn.gaussian_process.GaussianProcessRegressor`, as are all that follow.
         optimizer: That of the constant; None for none.
@@ -143,9 +143,9 @@ class QGaussianProcessClassifier(ClassifierMixin, _GaussianProcess):
     The covariance is the kernel times a constant, which is fitted.
 
     Args:
-        kernel: As of `QSVC`.
-        scale: As of `QSVC`.
-        optimizer: As of `sklearn.gaussian_process.GaussianProcessClassifier`, as are all that
+        kernel: As in `QSVC`.
+        scale: As in `QSVC`.
+        optimizer: As in `sklearn.gaussian_process.GaussianProcessClassifier`, as are all that
             follow.
         n_restarts_optimizer: How often it starts anew.
         max_iter_predict: The most steps of Newton's method.

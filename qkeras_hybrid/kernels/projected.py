@@ -35,7 +35,7 @@ class ProjectedKernel(Kernel):
     "linear" Gram matrix from shots is too large on average: it has the square of an estimate.
 
     Args:
-        encoding: As of `Kernel`.
+        encoding: As in `Kernel`.
         n_qubits: The number of qubits of an encoding.
         kind: "rbf" or "linear".
         gamma: The width of "rbf"; by default 1 divided by the number of sets of qubits.
@@ -44,7 +44,7 @@ class ProjectedKernel(Kernel):
             of `Kernel`.
 
     Raises:
-        ValueError: If an argument is not what it must be; for pairs, if there are over 200 of them.
+        ValueError: If an argument is invalid; for pairs, if there are over 200 of them.
 
     Reference:
         Huang et al.: Power of data in quantum machine learning, Nature Communications 12, 2631

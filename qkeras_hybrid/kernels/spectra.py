@@ -182,7 +182,7 @@ def effective_dimension(fisher: Any, n_samples: int, gamma: float = 1.0) -> floa
         gamma: A constant in (0, 1].
 
     Raises:
-        ValueError: If a shape or number is not what it must be.
+        ValueError: If a shape or number is invalid.
 
     Reference:
         Abbas et al.: The power of quantum neural networks, Nature Computational Science 1, 403

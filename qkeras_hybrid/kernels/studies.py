@@ -60,7 +60,7 @@ class KernelResult:
     """What a study found of one kernel.
 
     Attributes:
-        name: Of the kernel.
+        name: The name of the kernel.
         quantum: Whether it is a quantum kernel.
         bandwidth: The `scale`, or for a classical kernel `gamma`, of the best centred alignment.
         tried: All bandwidths that were tried.
@@ -178,7 +178,7 @@ def study(
         n_samples: Use so many samples, drawn at random, if there are more.
         folds: Into how many parts cross-validation divides the samples, twice.
         regularization: Of the geometric difference and the model complexities.
-        seed: Of all draws.
+        seed: The seed of all draws.
         watch: Called with what is done next.
 
     Raises:

@@ -76,7 +76,7 @@ def train_kernel(
         train_scale: Whether the scale trains too.
         C: The penalty of the support vector classifier.
         task: "classification", "regression", or "auto": by the labels.
-        seed: Of the weights' start and of the draws.
+        seed: The seed of the weights' start and of the draws.
 
     Returns:
         The trained kernel, and the losses.

@@ -25,8 +25,8 @@ class QuantumKernelTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin
     the kernel matrix with all samples, for an estimator with `kernel="precomputed"`.
 
     Args:
-        kernel: As of `QSVC`.
-        scale: As of `QSVC`; "auto" uses labels where `fit` gets them.
+        kernel: As in `QSVC`.
+        scale: As in `QSVC`; "auto" uses labels where `fit` gets them.
         n_components: The number of landmarks; if there are fewer samples that differ, all of them.
         output: "nystroem" or "matrix".
         random_state: The seed of the landmarks.

@@ -1,4 +1,4 @@
-"""What all quantum layers share: a compiled circuit, an engine, and weights."""
+"""The base class of all quantum layers: a compiled circuit, an engine, and weights."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from qkeras_hybrid.noise import NoiseModel
 from qkeras_hybrid.program import Compiled, Job, Program
 from qkeras_hybrid.readouts import Circuits, Expectation, Readout
 
-_SYMBOLS = "symbols"  # the entry of saved weights that holds their symbols' names
+_SYMBOLS = "symbols"  # the entry of a saved layer that holds the names of the weights' symbols
 
 _WATCHERS: list[Callable[[Any, Any], None]] = []
 _LASTING: weakref.WeakSet[Any] = weakref.WeakSet()
@@ -39,7 +39,7 @@ _BUILT: weakref.WeakSet[QuantumLayer] = weakref.WeakSet()
 
 
 def watch_runs(watcher: Callable[[Any, Any], None]) -> None:
-    """Calls an object each time a quantum layer runs its circuit, for as long as the object lives.
+    """Calls an object whenever a quantum layer runs its circuit, as long as the object lives.
 
     Args:
         watcher: As of `watched_runs`.
@@ -48,10 +48,10 @@ def watch_runs(watcher: Callable[[Any, Any], None]) -> None:
 
 
 def layers_of(variables: Sequence[Any]) -> list[QuantumLayer]:
-    """Returns the built quantum layers whose circuits have some of these variables as weights.
+    """Returns the built quantum layers that have some of these variables as circuit weights.
 
     Args:
-        variables: Variables of Keras's. The layers come in their order.
+        variables: Keras variables. The layers come in the order of the variables.
     """
     place = {id(variable): number for number, variable in enumerate(variables)}
     found = {}
@@ -65,7 +65,7 @@ def layers_of(variables: Sequence[Any]) -> list[QuantumLayer]:
 
 @contextlib.contextmanager
 def watched_runs(watcher: Callable[[Any, Any], None]) -> Iterator[None]:
-    """Calls a function each time a quantum layer runs its circuit.
+    """Calls a function whenever a quantum layer runs its circuit.
 
     Args:
         watcher: Called with the layer and the circuit's inputs, of shape `(batch, n_inputs)`.
@@ -80,18 +80,18 @@ def watched_runs(watcher: Callable[[Any, Any], None]) -> Iterator[None]:
 class QuantumLayer(Switchable, keras.layers.Layer):
     """A Keras layer that computes a quantum circuit.
 
-    A subclass says what circuit: it implements `compile` and `compute_output_shape`.
+    A subclass defines the circuit: it implements `compile` and `compute_output_shape`.
 
     Args:
         engine: "auto", the name of an engine, or an engine.
         differentiator: None for the engine's own gradient, a name or a `Differentiator`.
-        shots: None for exact values, or the mean number of measurements for each basis in which
-            the observables are measured.
+        shots: None for exact values, or the mean number of measurements in each basis in which the
+            observables are measured.
         noise: None, a noise model of `qkeras_hybrid.noise`, or its spelling, such as
             "depolarizing:0.01".
         seed: Integer seed of the shots.
-        check_finite: Whether to raise on NaN and infinities in the inputs or the result, where
-            otherwise they pass through. For debugging: it costs a pass over both.
+        check_finite: Whether to raise an error on NaN and infinities in the inputs or the result,
+            which otherwise pass through. For debugging: it costs a pass over both.
         weight_initializer: Initializer of the circuit's weights, in radians.
         weight_regularizer: Regularizer of the circuit's weights.
         weight_constraint: Constraint of the circuit's weights.
@@ -112,8 +112,8 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         weight_constraint: Any = None,
         **kwargs: Any,
     ) -> None:
-        # Inputs are not rounded to a half precision that angles would not survive: they are
-        # computed in float32 or float64, and the result has the policy's dtype.
+        # Inputs are not rounded to half precision, which is too coarse for angles: the layer
+        # computes in float32 or float64, and the result has the policy's dtype.
         super().__init__(autocast=False, **kwargs)
         self.seed = seed
         self.check_finite = bool(check_finite)
@@ -128,7 +128,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         setup = self._setup = Setup.of(engine, shots, noise)
         self._engine = setup.engine
         setup.check(self.differentiator, None)
-        # One position of the leading axes is one sample: a mask of them stays true.
+        # One position of the leading axes is one sample, so their mask stays valid.
         self.supports_masking = True
         self.supports_jit = setup.supports_jit
         self._compiled: Compiled | None = None
@@ -140,23 +140,23 @@ class QuantumLayer(Switchable, keras.layers.Layer):
             keras.random.SeedGenerator(seed) if self._draws(setup, setup.engine) else None
         )
 
-    # What a subclass says.
+    # A subclass implements these.
 
     @abc.abstractmethod
     def compile(self, n_features: int) -> Compiled:
         """Compiles the layer's circuit for inputs with `n_features` features.
 
-        It depends on the constructor's arguments alone: the layer need not be built.
+        The result depends only on the constructor's arguments: the layer need not be built.
         """
 
     def encode(self, features: Any) -> Any:
         """Maps features `(batch, n_features)` to the circuit's inputs `(batch, n_inputs)`."""
         return features
 
-    # The fewest features that the circuit takes.
+    # The smallest number of features that the circuit takes.
     _fewest_features = 1
 
-    # What Keras asks.
+    # Keras's interface.
 
     def build(self, input_shape: Sequence[int | None]) -> None:
         """Compiles the circuit, chooses the engine, prepares it and makes the weights."""
@@ -182,7 +182,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         _BUILT.add(self)
 
     def job(self, compiled: Compiled) -> Job:
-        """Returns what this layer asks of an engine for a compiled circuit."""
+        """Returns the job that this layer gives an engine for a compiled circuit."""
         return compiled.job(self._precision, shots=self._shots, noise=self.noise)
 
     def call(self, inputs: Any) -> Any:
@@ -192,13 +192,13 @@ class QuantumLayer(Switchable, keras.layers.Layer):
             inputs: Tensor of shape `(batch, ..., n_features)`, numeric.
 
         Returns:
-            Tensor of the shape that `compute_output_shape` says.
+            Tensor of the shape that `compute_output_shape` returns.
         """
         features = self._as_features(inputs)
         rank, width = len(features.shape), features.shape[-1]
         leading = ops.shape(features)[:-1]
         if rank > 2:
-            # Without features, the number of samples does not follow from that of the values.
+            # Without features, the number of samples can't be computed from the number of values.
             samples = -1 if width else math.prod(leading)
             features = ops.reshape(features, (samples, width))
         return self._read(self.encode(features), leading if rank > 2 else None)
@@ -255,10 +255,10 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         """Loads the weights.
 
         Raises:
-            ValueError: If they belong to other symbols than this layer's, or come in another
-                order. A file of version 0.1.0 names no symbols: its weights load by their number.
+            ValueError: If they belong to other symbols than this layer's, or are in another order.
+                A file of version 0.1.0 names no symbols: its weights load by number.
         """
-        stored = {key: store[key] for key in store.keys()}  # noqa: SIM118 (no mapping of Keras's)
+        stored = {key: store[key] for key in store.keys()}  # noqa: SIM118 (not a mapping)
         text, weights = stored.pop(_SYMBOLS, None), self._circuit_weights
         if text is not None and weights is not None and weights.names:
             stored = weights.renumbered(
@@ -267,7 +267,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         super().load_own_variables(stored)
 
     def _saved_by_keras(self) -> list[Any]:
-        # In the order in which Keras's `save_own_variables` numbers them.
+        # In the order of the numbers that Keras's `save_own_variables` gives them.
         return [*self._trainable_variables, *self._non_trainable_variables]
 
     def get_config(self) -> dict[str, Any]:
@@ -288,7 +288,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         """Makes a layer from what `get_config` returned.
 
         Raises:
-            ValueError: If the config is not one of the layer's; with the layer's name.
+            ValueError: If the config is not one of this layer's; the message has the layer's name.
         """
         more = {"name", "dtype", "trainable", "activity_regularizer"}
         for ancestor in cls.__mro__[1 : cls.__mro__.index(QuantumLayer) + 1]:
@@ -300,20 +300,20 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         """Builds the layer for the shape it had when it was saved.
 
         Raises:
-            ValueError: If it can't be built for that; with the layer's name.
+            ValueError: If it can't be built for that; the message has the layer's name.
         """
         with errors_named(type(self), self.name):
             if not isinstance(config, dict):
                 raise ArgumentError("build_config", "be a table", config)
             super().build_from_config(config)
 
-    # How it is done.
+    # Implementation.
 
     def _reads(self, output: Any, expectation: Expectation | None) -> None:
-        """Takes the argument `output` of a layer that has one: see `Output.of`."""
+        """Reads the argument `output` of a layer that has one: see `Output.of`."""
         self._output = Output.of(output, expectation)
         self._output.check(self._shots, self.differentiator)
-        # Keras puts no mask on strings.
+        # Keras can't put a mask on strings.
         self.supports_masking = not any(isinstance(r, Circuits) for r in self._output.readouts)
 
     def _output_config(self) -> Any:

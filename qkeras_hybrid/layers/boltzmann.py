@@ -1,4 +1,4 @@
-"""Boltzmann machines as layers: what is hidden in visible bits, and a loss of their own."""
+"""Boltzmann machines as layers: they map visible bits to hidden ones, and add their own loss."""
 
 from __future__ import annotations
 
@@ -29,33 +29,33 @@ _MOST_AUTO_STATES = 14
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class BoltzmannMachine(keras.layers.Layer):
-    """A Boltzmann machine: bits in, the means of its hidden bits out, trained by its own loss.
+    """A Boltzmann machine: maps bits to the means of its hidden bits, trained by its own loss.
 
     The probability of bits is `exp(-beta E) / Z`, where `E` is an Ising energy of their spins
-    `2 x - 1` and of hidden spins, with trained biases and couplings. In training the layer adds
-    the loss `loss_weight * (-mean log p(x))`, or what has its gradient; a model of the layer alone
-    is trained by `model.compile("adam")` and `model.fit(x)`. Outside of training, an exact loss is
-    added too, and a sampled one is 0: see `log_likelihood`.
+    `2 x - 1` and of hidden spins, with trained biases and couplings. In training the layer adds the
+    loss `loss_weight * (-mean log p(x))`, or a number with the same gradient; a model that is only
+    this layer is trained by `model.compile("adam")` and `model.fit(x)`. Outside training, an exact
+    loss is added too, but a sampled one is 0: see `log_likelihood`.
 
     Args:
         n_hidden: The number of hidden bits.
         graph: Which bits are coupled: "bipartite" (each visible with each hidden: a restricted
-            machine), "full", another pattern of entanglement, pairs of places, or a
+            machine), "full", another pattern of entanglement, pairs of indices, or a
             `networkx.Graph`; the visible ones come first. For a quantum annealer, its own graph.
         method: How the loss is computed: "exact" (a sum over all states), "annealing" (states of
             the annealer against the data), "contrastive_divergence" or "persistent" (Gibbs steps
             from the data or from chains that go on; for restricted machines), or "auto": exact
             where that is a sum over at most `2**14` states, else annealing.
-        annealer: What samples: the name of a solver, an `Annealer`, or a `dimod.Sampler`.
-        reads: How many states it samples, or how many chains there are.
+        annealer: The sampler: the name of a solver, an `Annealer`, or a `dimod.Sampler`.
+        reads: The number of states it samples, or the number of chains.
         steps: The Gibbs steps of each update.
-        beta: The inverse temperature; for a machine that anneals, its effective one.
+        beta: The inverse temperature; for an annealing machine, its effective one.
         output: "hidden", or "free_energy" for `F(x)`; by default the former where there are hidden
             bits.
         loss_weight: The factor of the loss; 0 for none.
-        seed: Of the samples; None for others each time.
-        kernel_initializer: Of the couplings.
-        kernel_regularizer: Of the couplings.
+        seed: Seed of the samples; None for new samples each time.
+        kernel_initializer: Initializer of the couplings.
+        kernel_regularizer: Regularizer of the couplings.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -65,8 +65,8 @@ class BoltzmannMachine(keras.layers.Layer):
         `(batch, n_hidden)`, or `(batch, 1)` for free energies.
 
     Raises:
-        ValueError: If an argument is not what it must be; when it is built: if the graph has other
-            bits than there are, or the method does not suit the graph.
+        ValueError: If an argument is invalid; in `build`, if the graph has the wrong number of
+            bits, or the method does not suit the graph.
 
     Reference:
         Ackley, Hinton, Sejnowski, Cognitive Science 9, 147 (1985); Hinton, Neural Computation 14,
@@ -137,11 +137,13 @@ class BoltzmannMachine(keras.layers.Layer):
         self.chains: Any = None
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes biases and couplings, and the chains if there are any."""
+        """Makes biases and couplings, and the chains if the method uses any."""
         n_visible = n_features_of(self.name, input_shape, 1)
         n = n_visible + self.n_hidden
         if self._graph_spins not in (None, n):
-            raise ArgumentError("graph", f"have {n} nodes, the visible and hidden bits", self.graph)
+            raise ArgumentError(
+                "graph", f"have {n} nodes, one for each visible and hidden bit", self.graph
+            )
         self.structure = Structure(n_visible, self.n_hidden, self._edges(n_visible), self.beta)
         if self.method == "auto":
             small = self.structure.exact_spins <= _MOST_AUTO_STATES
@@ -166,7 +168,7 @@ class BoltzmannMachine(keras.layers.Layer):
         self.built = True
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Computes what is hidden in bits, and in training the loss.
+        """Computes the outputs, and in training adds the loss.
 
         Args:
             inputs: Tensor of shape `(batch, n_visible)`, from 0 to 1.
@@ -185,7 +187,7 @@ class BoltzmannMachine(keras.layers.Layer):
         if self.loss_weight and (training or self._method == "exact"):
             self.add_loss(self.loss_weight * self.negative_log_likelihood(visible))
         elif self.loss_weight:
-            # Nothing is sampled, and perhaps paid for, outside of training.
+            # Outside training nothing is sampled, since samples may cost money.
             self.add_loss(ops.zeros((), self._precision))
         if self.output_kind == "free_energy":
             values = machine.free_energy(visible)[:, None]
@@ -206,7 +208,7 @@ class BoltzmannMachine(keras.layers.Layer):
         return Machine.of(self.structure, biases, couplings)
 
     def negative_log_likelihood(self, visible: Any) -> Any:
-        """Returns `-mean log p` of spins, or for sampled methods a number with its gradient.
+        """Returns `-mean log p` of spins; for sampled methods, a number with the same gradient.
 
         Args:
             visible: Spins from -1 to 1, of shape `(batch, n_visible)`.
@@ -225,7 +227,7 @@ class BoltzmannMachine(keras.layers.Layer):
             x: Bits 0 and 1, of shape `(batch, n_visible)`.
 
         Raises:
-            ValueError: If these are no bits, or there are too many states to sum over.
+            ValueError: If the values are not bits, or there are too many states to sum over.
         """
         bits = np.asarray(x)
         if not self.built:
@@ -243,11 +245,11 @@ class BoltzmannMachine(keras.layers.Layer):
         return found
 
     def sample(self, n: int, seed: int | None = None) -> np.ndarray:
-        """Draws visible bits: exactly where the method is "exact", else by the annealer.
+        """Draws visible bits: exactly if the method is "exact", else by the annealer.
 
         Args:
-            n: How many rows.
-            seed: Of the draw.
+            n: The number of rows.
+            seed: Seed of the draw.
 
         Returns:
             Bits of shape `(n, n_visible)`, int8.
@@ -293,7 +295,7 @@ class BoltzmannMachine(keras.layers.Layer):
             "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
         }
 
-    # How it is done.
+    # Implementation.
 
     @property
     def _precision(self) -> str:
@@ -317,7 +319,7 @@ class BoltzmannMachine(keras.layers.Layer):
         check_exact("n_hidden", structure.marginal_spins, self.n_hidden)
 
     def _negative_phase(self, machine: Machine, visible: Any) -> Any:
-        """Returns visible spins of the machine's own, which are not differentiated."""
+        """Returns visible spins sampled from the machine, which are not differentiated."""
         assert self.structure is not None
         if self._method == "annealing":
             fields = ops.stop_gradient(machine.biases)[None]

@@ -1,4 +1,4 @@
-"""What lets a layer take TensorFlow Quantum's string tensors of circuits, one for each sample."""
+"""Lets a layer take TensorFlow Quantum's string tensors of circuits, one for each sample."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ Shape = Sequence[int | None]
 class CircuitInputs(QuantumLayer):
     """A quantum layer whose input may also be circuits, which run before the layer's own.
 
-    The first call says which it is. Circuits are a string tensor of shape `(batch,)`, as
-    `tfq.convert_to_tensor` makes it; `[circuits, values]`, with values of shape
-    `(batch, n_inputs)`, where the layer's circuit has inputs besides.
+    The first call decides which of the two it takes. Circuits are a string tensor of shape
+    `(batch,)`, made by `tfq.convert_to_tensor`; if the layer's circuit has inputs too, pass
+    `[circuits, values]`, with values of shape `(batch, n_inputs)`.
     """
 
     _takes_circuits = False
@@ -36,31 +36,31 @@ class CircuitInputs(QuantumLayer):
             raise ValueError(
                 f"Layer {self.name!r} was built for inputs of "
                 f"{'circuits' if self._takes_circuits else 'numbers'}, but got "
-                f"{'circuits' if circuits else 'numbers'}. Make another layer for those."
+                f"{'circuits' if circuits else 'numbers'}. Use a separate layer for those."
             )
         return super().__call__(inputs, *args, **kwargs)
 
     def job(self, compiled: Compiled) -> Job:
-        """Returns what to ask of an engine, circuits as inputs included."""
+        """Returns the job for an engine, circuits as inputs included."""
         job = super().job(compiled)
         if not self._takes_circuits:
             return job
         if not isinstance(self.differentiator, gradients.Adjoint | None):
             raise ValueError(
-                f"Layer {self.name!r} takes circuits as inputs with the engine's own gradient "
-                f"only, but got {type(self.differentiator).__name__}. "
+                f"Layer {self.name!r} takes circuits as inputs only with the engine's own "
+                f"gradient, but got {type(self.differentiator).__name__}. "
                 "Give it engine=TFQEngine(gradient='parameter_shift'), for example."
             )
         return replace(job, circuits=True)
 
     def build(self, input_shape: Any) -> None:
-        """Builds the layer, and says if its seed will have no effect."""
+        """Builds the layer, and warns if its seed has no effect."""
         super().build(input_shape)
         estimates = any(isinstance(readout.source, Expectation) for readout in self.readouts)
         if self._takes_circuits and self._shots and estimates and self.seed is not None:
             warnings.warn(
-                f"Layer {self.name!r}: `seed` has no effect on expectation values from shots of "
-                "circuits as inputs, since TensorFlow Quantum's sampling takes none.",
+                f"Layer {self.name!r}: `seed` has no effect on expectation values from shots if "
+                "the inputs are circuits, since TensorFlow Quantum's sampling takes no seed.",
                 stacklevel=2,
             )
 
@@ -74,12 +74,12 @@ class CircuitInputs(QuantumLayer):
         return self._read((circuits, ops.cast(values, self._precision)))
 
     def get_build_config(self) -> dict[str, Any] | None:
-        """Returns the shapes, and whether they are those of circuits."""
+        """Returns the input's shapes, and whether the inputs are circuits."""
         config = super().get_build_config()
         return {**config, "circuits": True} if config and self._takes_circuits else config
 
     def build_from_config(self, config: dict[str, Any]) -> None:
-        """Builds the layer for what it was built for when it was saved."""
+        """Builds the layer for the inputs that it had when it was saved."""
         if isinstance(config, dict):
             self._takes_circuits = config.get("circuits", False)
             config = {k: v for k, v in config.items() if k != "circuits"}
@@ -94,13 +94,13 @@ class CircuitInputs(QuantumLayer):
         values = tuple(input_shape[1])
         if len(values) != 2 or values[1] is None:
             raise ValueError(
-                f"Layer {self.name!r} must have values of shape (batch, {self._n_values()}) beside "
-                f"its circuits, but got shape {values}."
+                f"Layer {self.name!r} must have values of shape (batch, {self._n_values()}) in "
+                f"addition to its circuits, but got shape {values}."
             )
         return int(values[1])
 
     def _n_values(self) -> int:
-        """Returns the number of values that each sample's circuit needs beside it."""
+        """Returns how many values each sample needs in addition to its circuit."""
         raise NotImplementedError
 
 
@@ -113,8 +113,8 @@ def _is_pair(inputs: Any) -> bool:
 
 
 def _are_circuits(inputs: Any) -> bool:
-    """Whether these are strings in a row; anything else is for the layer to take or refuse."""
+    """Whether these are a vector of strings; the layer itself takes or refuses anything else."""
     kind = getattr(inputs, "dtype", None)
-    name = getattr(kind, "name", kind)  # of TensorFlow's, NumPy's and Keras's dtypes
+    name = getattr(kind, "name", kind)  # names of TensorFlow's, NumPy's and Keras's dtypes
     of_strings = isinstance(name, str) and name.startswith(("string", "str", "bytes", "object"))
     return of_strings and len(inputs.shape) == 1

@@ -1,4 +1,4 @@
-"""A layer that decides: predicted costs in, the decision that minimises them out."""
+"""A layer that maps predicted costs to the decision that minimises them."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from qkeras_hybrid.layers.features import as_tensor, n_features_of
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class DecisionLayer(keras.layers.Layer):
-    """The decision of least cost, for costs that the layers before predict.
+    """The decision of least cost, for costs that the layers before it predict.
 
-    The layer has no weights. What trains are the layers before it, through a gradient that stands
-    for that of the decision, which has none. In training, "perturbed" and "implicit_mle" return the
-    mean decision under noise on the costs; outside it, the decision itself.
+    The layer has no weights. It passes on a surrogate gradient, since a decision has no useful
+    gradient, so that the layers before it can train. In training, "perturbed" and "implicit_mle"
+    return the mean decision under noise on the costs; outside it, the decision itself.
 
     Samples with a cost that is not finite get a decision of NaN. The problem is solved on the
     processor, whatever the backend computes on.
 
     Args:
         problem: A `qkeras_hybrid.decisions.DecisionProblem`; a `Qubo`, an `Ising` or a `Problem`
-            of `qkeras_hybrid.annealing`, to whose linear biases the costs are added; or a function
-            that minimises: it maps costs of shape `(batch, n)` to decisions of that shape. A model
-            with a function can be saved if the function is registered with Keras.
-        gradient: "perturbed", "blackbox", "implicit_mle", "negative_identity", or such an object
-            with arguments of its own, e.g. `decisions.PerturbedOptimizer(n_samples=20, sigma=0.5)`.
-        seed: Of the noise; None for any.
+            of `qkeras_hybrid.annealing`, to whose linear biases the costs are added; or a
+            minimising function that maps costs of shape `(batch, n)` to decisions of that shape. A
+            model with such a function can be saved if the function is registered with Keras.
+        gradient: "perturbed", "blackbox", "implicit_mle", "negative_identity", or an object with
+            arguments, e.g. `decisions.PerturbedOptimizer(n_samples=20, sigma=0.5)`.
+        seed: Seed of the noise; None for new noise each time.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -45,7 +45,7 @@ class DecisionLayer(keras.layers.Layer):
         `(batch, ..., n)`: decisions.
 
     Raises:
-        ValueError: If `problem` or `gradient` is none of these; when built, if the problem has
+        ValueError: If `problem` or `gradient` is none of these; in `build`, if the problem has
             another number of costs.
 
     Reference:
@@ -73,7 +73,7 @@ class DecisionLayer(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        # Costs are not rounded to a half precision in which decisions would change.
+        # Costs are not rounded to half precision, which would change decisions.
         super().__init__(autocast=False, **kwargs)
         self.problem = problem_of(problem)
         self.gradient = ESTIMATORS.get(gradient)
@@ -83,7 +83,7 @@ class DecisionLayer(keras.layers.Layer):
         self.supports_jit = SUPPORTS_JIT
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes sure that there are as many costs as the problem has."""
+        """Makes sure that the input has as many costs as the problem."""
         self._check_shape(input_shape)
         self.built = True
 
@@ -92,7 +92,7 @@ class DecisionLayer(keras.layers.Layer):
 
         Args:
             inputs: Costs of shape `(batch, ..., n)`.
-            training: Whether to return what the gradient is taken of.
+            training: Whether to return the value that is differentiated.
         """
         costs = as_tensor(self.name, inputs, None)
         check_width(self.problem, "problem", costs.shape[-1])

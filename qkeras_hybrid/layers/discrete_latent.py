@@ -18,29 +18,30 @@ from qkeras_hybrid.layers.features import as_tensor, n_features_of
 class DiscreteLatent(keras.layers.Layer):
     """Latent bits between an encoder and a decoder, whose prior is a Boltzmann machine.
 
-    The input are logits of bits that are independent of each other, `q(z | x)`. In training, bits
-    are drawn by the binary concrete relaxation: hard forward, at a temperature backward. The layer
-    adds the loss `kl_weight * KL(q || p)`, where `p` is the prior (and outside of training, too, if
-    the prior's likelihood is exact); so
+    The inputs are logits of independent bits, `q(z | x)`. In training, bits are drawn by the binary
+    concrete relaxation: hard in the forward pass, relaxed at a temperature in the backward pass.
+    The layer adds the loss `kl_weight * KL(q || p)`, where `p` is the prior (outside training only
+    if the prior's likelihood is exact). So
     `Sequential([..., Dense(n), DiscreteLatent(prior), ..., Dense(m, "sigmoid")])` with
     `loss="binary_crossentropy"` is a discrete variational autoencoder. New data are
     `decoder(prior.sample(n))`.
 
     Args:
         prior: The `BoltzmannMachine` whose visible bits are the latent ones.
-        temperature: Of the relaxation; small for steep, noisy gradients.
+        temperature: Temperature of the relaxation; small values give steep, noisy gradients.
         kl_weight: The factor of the loss.
-        seed: Of the bits; None for others each time.
+        seed: Seed of the bits; None for new bits each time.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, n_latent)`: logits.
 
     Output shape:
-        `(batch, n_latent)`: bits in training, else probabilities over 1/2 as 1 and others as 0.
+        `(batch, n_latent)`: bits drawn in training; otherwise 1 where the probability is above 1/2,
+        else 0.
 
     Raises:
-        ValueError: If `prior` is no `BoltzmannMachine`, or a number is not positive.
+        ValueError: If `prior` is not a `BoltzmannMachine`, or a number is not positive.
 
     Reference:
         Rolfe, Discrete Variational Autoencoders, ICLR 2017, arXiv 1609.02200; Maddison, Mnih, Teh,

@@ -1,4 +1,4 @@
-"""How a layer shows its circuit: as text, as SVG, and in a notebook."""
+"""Draws a layer's circuit: as text, as SVG, and in a notebook."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from qkeras_hybrid.layers.resources import Resources
 from qkeras_hybrid.program import Compiled
 
 MOST_DRAWN = 400
-"""The most operations of a circuit that a notebook draws unasked."""
+"""The most operations of a circuit that a notebook draws by itself."""
 
 
 def drawing(compiled: Compiled, format: str) -> str:
-    """Returns a drawing of a circuit; a qubit that no gate touches has an identity there.
+    """Returns a drawing of a circuit; a qubit that no gate touches is drawn with an identity.
 
     Args:
         compiled: The circuit.
@@ -38,12 +38,12 @@ def drawing(compiled: Compiled, format: str) -> str:
 def page(
     title: str, compiled: Compiled, counted: Resources, engine: str, weights: Iterable[float]
 ) -> str:
-    """Returns what a notebook shows of a layer: its circuit, its weights and its cost.
+    """Returns the HTML that a notebook shows for a layer: its circuit, its weights and its cost.
 
     Args:
         title: HTML that names the layer.
         compiled: The circuit.
-        counted: Its resources.
+        counted: The circuit's resources.
         engine: The engine's name.
         weights: The weights' values, in radians.
     """

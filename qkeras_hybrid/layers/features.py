@@ -1,4 +1,4 @@
-"""What a layer's features must be: their shape, their type, and whether they fit its circuit."""
+"""Checks of a layer's features: their shape, their type, and whether they fit its circuit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.encodings import Encoding
 
-# What encodings call the number of times that their circuit is repeated.
+# The arguments by which encodings set how often their circuit is repeated.
 _REPEATS = ("n_layers", "trotter_steps")
 
 
@@ -24,10 +24,10 @@ def n_features_of(name: str, input_shape: Sequence[int | None], least: int) -> i
     Args:
         name: The layer's name.
         input_shape: The shape, `(batch, ..., n_features)`.
-        least: The fewest features that the layer takes.
+        least: The smallest number of features that the layer takes.
 
     Raises:
-        ValueError: If it is the shape of no such input.
+        ValueError: If it is not the shape of such an input.
     """
     if isinstance(input_shape, Mapping) or any(
         isinstance(axis, (tuple, list)) for axis in input_shape
@@ -55,7 +55,7 @@ def as_tensor(name: str, inputs: Any, width: int | None) -> Any:
 
     Args:
         name: The layer's name.
-        inputs: What the layer was called on.
+        inputs: The input that the layer was called on.
         width: The number of features that it was built for; None if it is not built.
 
     Raises:
@@ -118,14 +118,15 @@ def check_encoding(encoding: Encoding, n_features: int, n_qubits: int) -> None:
             "encoding",
             f"have at most {MOST_TEMPLATE_OPERATIONS:,} gates",
             encoding,
-            f"It may have more for {n_features} features on {n_qubits} qubits: repeat less.",
+            f"It may have more for {n_features} features on {n_qubits} qubits: use fewer "
+            "repetitions.",
         )
 
 
 def default_qubits(encoding: Encoding, n_features: int) -> int:
-    """Returns the number of qubits of a feature map that nobody gave a number.
+    """Returns the default number of qubits of a feature map.
 
-    One for each feature up to 8, or as many as the encoding needs.
+    It is one for each feature, up to 8, or more if the encoding needs more.
     """
     need = encoding.min_qubits(n_features)
     return need if need > 1 else min(n_features, 8)

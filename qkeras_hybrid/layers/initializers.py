@@ -1,4 +1,4 @@
-"""What circuit weights start from."""
+"""Initial values of circuit weights."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ class SmallAngles(keras.initializers.RandomNormal):
     Angles spread over the whole circle make a deep circuit a random one, whose gradient
     vanishes exponentially with the number of qubits (McClean et al. 2018, arXiv 1803.11173).
     A normal distribution of a small width starts near the identity instead, where the gradient
-    falls at most polynomially (Zhang et al. 2022, arXiv 2203.09376). Not at zero itself, which
-    in many circuits is a saddle point.
+    falls at most polynomially (Zhang et al. 2022, arXiv 2203.09376). They don't start at zero
+    itself, which in many circuits is a saddle point.
 
     Args:
         stddev: Standard deviation in radians.
-        seed: As in Keras's initializers.
+        seed: Seed, as in Keras's initializers.
     """
 
     def __init__(self, stddev: float = 0.1, seed: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""What a quantum layer tells its user: its engine, circuit, cost, and its weights by symbol."""
+"""What a quantum layer can show: its engine, circuit, cost, and its weights by symbol."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from qkeras_hybrid.readouts import Expectation, Readout
 
 
 class Inspected:
-    """The part of `QuantumLayer` that answers questions."""
+    """The part of `QuantumLayer` that describes the layer."""
 
     name: str
     differentiator: Differentiator | None
-    # None for what the compiled circuit reads.
+    # None for the compiled circuit's own readout.
     _output: Output | None = None
     _engine: Engine | None
     _compiled: Compiled | None
@@ -34,17 +34,17 @@ class Inspected:
 
     @property
     def engine(self) -> Engine | None:
-        """The engine: what was given, and after `build` what "auto" chose; None before that."""
+        """The engine that was given, or that "auto" chose in `build` (None before that)."""
         return self._engine
 
     @property
     def readout(self) -> type[Readout]:
-        """The type of what the layer returns; of several, that of the first."""
+        """The readout that the layer returns; the first, if there are several."""
         return Expectation if self._output is None else type(self._output.readouts[0])
 
     @property
     def readouts(self) -> tuple[Readout, ...]:
-        """What the layer reads of its circuit, in order."""
+        """The readouts of the layer's circuit, in order."""
         return (self.compiled.readout,) if self._output is None else self._output.readouts
 
     @property
@@ -54,20 +54,20 @@ class Inspected:
 
     @property
     def values_shape(self) -> tuple[int, ...]:
-        """The shape of what the built layer returns for one sample, without shots."""
+        """The shape of the built layer's output for one sample, without shots."""
         return self.compiled.readout.shape(self.program)
 
     @property
     def classical_activation(self) -> str | None:
-        """The activation that gives a classical layer's outputs the range of this one's.
+        """The activation that gives a classical layer's outputs the same range as this layer's.
 
-        None for what no classical layer returns: states, circuits, several tensors.
+        None for outputs that no classical layer has: states, circuits, several tensors.
         """
         return None if self.returns_list else self.readout.activation
 
     @property
     def compiled(self) -> Compiled:
-        """The compiled circuit: program, map to its angles, and (the first) readout.
+        """The compiled circuit: its program, the map to its angles, and its (first) readout.
 
         Raises:
             ValueError: If the layer is not built yet.
@@ -92,7 +92,7 @@ class Inspected:
         return self.compiled.weights
 
     def draw(self, format: str = "text") -> str:
-        """Returns a drawing of the circuit; a qubit that no gate touches has an identity there.
+        """Returns a drawing of the circuit; a qubit that no gate touches is drawn with an identity.
 
         Args:
             format: "text", or "svg" for an SVG document.
@@ -103,7 +103,7 @@ class Inspected:
         return drawing(self.compiled, format)
 
     def _repr_html_(self) -> str:
-        """Shows the layer in a notebook: its circuit, its weights and what it would cost."""
+        """Shows the layer in a notebook: its circuit, its weights and its cost on hardware."""
         title = f"<b>{html.escape(type(self).__name__)}</b> {html.escape(self.name)}"
         if self._compiled is None or self._engine is None:
             return f"<p>{title}, not built yet</p>"
@@ -111,14 +111,14 @@ class Inspected:
         return page(title, self._compiled, self.resources(), self._engine.name, weights)
 
     def resources(self, n_features: int | None = None) -> Resources:
-        """Returns what the circuit would ask of quantum hardware.
+        """Returns the resources that the circuit would need on quantum hardware.
 
         Args:
-            n_features: The number of features, for a layer that is not built yet and whose
+            n_features: The number of features; only for a layer that is not built yet and whose
                 circuit depends on it.
 
         Raises:
-            ValueError: If it is needed.
+            ValueError: If the number of features is needed but not given.
 
         Example:
 
@@ -130,11 +130,11 @@ class Inspected:
         return resources(compiled, self.differentiator, read)
 
     def _without_building(self) -> Compiled:
-        """Returns the compiled circuit, also of a layer that is not built, where that is enough."""
+        """Returns the compiled circuit, if possible also of a layer that is not built."""
         if self._compiled is None:
             raise ValueError(
                 f"Layer {self.name!r} is not built yet, and its circuit depends on the number of "
-                "features: name it, e.g. layer.resources(n_features=4), or build the layer first."
+                "features: give it, e.g. layer.resources(n_features=4), or build the layer first."
             )
         return self._compiled
 
@@ -164,7 +164,7 @@ class Inspected:
             values: Numbers in radians, by symbol or its name.
 
         Raises:
-            ValueError: If a symbol is none of the weights', or is there twice, if a value is not a
+            ValueError: If a symbol is not one of the weights or comes twice, a value is not a
                 number, or the layer is not built.
         """
         weights = self._built_weights()

@@ -1,4 +1,4 @@
-"""A layer that reads the spins of an Ising model whose fields a network predicts."""
+"""A layer that samples the spins of an Ising model whose fields a network predicts."""
 
 from __future__ import annotations
 
@@ -26,33 +26,33 @@ MOST_EXACT_SPINS = 16
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class IsingLayer(keras.layers.Layer):
-    """Means of the spins of an Ising model: fields in, trained couplings, sampled by an annealer.
+    """Maps fields to mean spins of an Ising model with trained couplings, sampled by an annealer.
 
     The states `s` of spins -1 and +1 have probabilities proportional to `exp(-beta E(s))` with
-    `E(s) = sum_i x_i s_i + sum_{ij} J_ij s_i s_j`; `x` is the layer's input, `J` its weights. A
-    quantum annealer, or any `dimod.Sampler`, takes the place of simulated annealing by one
-    argument.
+    `E(s) = sum_i x_i s_i + sum_{ij} J_ij s_i s_j`; `x` is the layer's input, `J` its weights. One
+    argument puts a quantum annealer, or any `dimod.Sampler`, in the place of simulated annealing.
 
     Args:
-        n_spins: The number of spins, which is that of the input's features; by default as many.
+        n_spins: The number of spins; it must be the number of input features, which is the default.
         graph: Which spins are coupled: "full", "linear", "circular", or another pattern of
-            entanglement; pairs of places; or a `networkx.Graph`, whose nodes in order are the
-            spins (for `zephyr_graph`, `pegasus_graph`, the graphs of D-Wave's machines).
+            entanglement; pairs of indices; or a `networkx.Graph`, whose nodes in order are the
+            spins (for D-Wave's machines: `zephyr_graph`, `pegasus_graph`).
         output: "means", or "means_and_correlations" for these and the mean of the product of
             each coupled pair.
-        annealer: What samples: "simulated_annealing", "exact" (all states, up to 16 spins, no
-            noise), the name of another solver, an `Annealer`, or a `dimod.Sampler`. It is not
-            saved with a model where it is a sampler of others.
-        reads: How many states are sampled for each sample; at least 2 for covariances.
-        beta: The inverse temperature: simulated annealing stays there for the second half of
-            its sweeps; for a machine, its effective one.
-        gradient: "covariance" (unbiased for Boltzmann samples, and noisy; "score_function" is
-            the same), "implicit" (of the mean-field equation), or "straight_through".
+        annealer: The sampler: "simulated_annealing", "exact" (all states, up to 16 spins, no
+            noise), the name of another solver, an `Annealer`, or a `dimod.Sampler`. Samplers of
+            other packages are not saved with a model.
+        reads: The number of states sampled for each input sample; at least 2 for covariances.
+        beta: The inverse temperature: simulated annealing holds it for the second half of its
+            sweeps; for a machine, its effective inverse temperature.
+        gradient: "covariance" (unbiased for Boltzmann samples, but noisy; "score_function" is
+            another name for it), "implicit" (the gradient of the mean-field equation), or
+            "straight_through".
         use_bias: Whether trained biases are added to the fields.
-        seed: Of the samples; None for others each time.
-        kernel_initializer: Of the couplings.
-        kernel_regularizer: Of the couplings.
-        kernel_constraint: Of the couplings.
+        seed: Seed of the samples; None for new samples each time.
+        kernel_initializer: Initializer of the couplings.
+        kernel_regularizer: Regularizer of the couplings.
+        kernel_constraint: Constraint of the couplings.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -62,8 +62,8 @@ class IsingLayer(keras.layers.Layer):
         `(batch, ..., n_spins)`, or `(batch, ..., n_spins + n_edges)`.
 
     Raises:
-        ValueError: If an argument is not what it must be; when it is built: if the graph has other
-            spins than the input has features.
+        ValueError: If an argument is invalid; in `build`, if the graph has another number of spins
+            than the input has features.
 
     Reference:
         Ackley, Hinton, Sejnowski, Cognitive Science 9, 147 (1985).
@@ -101,7 +101,9 @@ class IsingLayer(keras.layers.Layer):
         self.n_spins = None if n_spins is None else positive_int("n_spins", n_spins)
         self.graph, graph_spins = checked_graph(graph)
         if graph_spins is not None and self.n_spins not in (None, graph_spins):
-            raise ArgumentError("n_spins", f"be {graph_spins}, as the graph has it", n_spins)
+            raise ArgumentError(
+                "n_spins", f"be {graph_spins}, the number of the graph's spins", n_spins
+            )
         self.n_spins = self.n_spins or graph_spins
         self.output_kind = one_of("output", output, OUTPUTS)
         self.annealer = annealing.get(annealer)
@@ -124,7 +126,7 @@ class IsingLayer(keras.layers.Layer):
         self.couplings: Any = None
         self.biases: Any = None
         self.supports_masking = True
-        # Outside JAX, a call of the annealer can't be compiled by XLA.
+        # Outside JAX, XLA can't compile a call of the annealer.
         self.supports_jit = self.exact or keras.backend.backend() == "jax"
 
     @property
@@ -136,10 +138,12 @@ class IsingLayer(keras.layers.Layer):
         """Makes the couplings."""
         width = n_features_of(self.name, input_shape, 1)
         if self.n_spins not in (None, width):
-            raise ArgumentError("n_spins", f"be {width}, the input's features", self.n_spins)
+            raise ArgumentError(
+                "n_spins", f"be {width}, the number of the input's features", self.n_spins
+            )
         if self.exact and width > MOST_EXACT_SPINS:
             raise ArgumentError(
-                "annealer", f"be another than 'exact' for over {MOST_EXACT_SPINS} spins", width
+                "annealer", f"not be 'exact' for more than {MOST_EXACT_SPINS} spins", width
             )
         self.edges = edges_of(self.graph, width)
         self.couplings = self.add_weight(
@@ -187,7 +191,7 @@ class IsingLayer(keras.layers.Layer):
         return ops.cast(ops.reshape(values, shape), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the input's shape, with the correlations beside the means if they are asked."""
+        """Returns the input's shape, extended by the correlations if they are asked for."""
         width = n_features_of(self.name, input_shape, 1)
         pairs = self.output_kind == OUTPUTS[1]
         return (*input_shape[:-1], width + (len(edges_of(self.graph, width)) if pairs else 0))
@@ -212,10 +216,10 @@ class IsingLayer(keras.layers.Layer):
 
 
 def checked_graph(graph: Any) -> tuple[str | tuple[tuple[int, int], ...], int | None]:
-    """Returns a graph as a pattern's name or pairs of places; and its spins, if it says them.
+    """Returns a graph as a pattern's name or index pairs, and its number of spins if known.
 
     Raises:
-        ValueError: If it is none, or couples a spin to itself.
+        ValueError: If it is not a graph, or couples a spin to itself.
     """
     if isinstance(graph, str):
         return one_of("graph", graph, PATTERNS), None

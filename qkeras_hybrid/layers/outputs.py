@@ -34,7 +34,7 @@ class Output:
     Attributes:
         given: The argument `output` of the layer: names and readouts.
         readouts: What is read, in order.
-        several: Whether a list of tensors is returned, not one tensor.
+        several: Whether the layer returns a list of tensors.
     """
 
     given: tuple[str | Readout, ...]
@@ -48,7 +48,7 @@ class Output:
         Args:
             output: The name of a readout, its Keras-serialized form or itself, or a list or tuple
                 of these.
-            expectation: What "expectation" reads; None if the layer was given no observables.
+            expectation: The readout for "expectation"; None if the layer was given no observables.
 
         Raises:
             ValueError: If a name is unknown, the list is empty, or observables are missing.
@@ -66,7 +66,7 @@ class Output:
                         "observables",
                         'be given for the output "expectation"',
                         None,
-                        'Name them, e.g. observables="Z", or read something else, e.g. '
+                        'Give them, e.g. observables="Z", or choose another output, e.g. '
                         'output="probabilities".',
                     )
                 readout = replace(expectation, grouping=readout.grouping)
@@ -78,12 +78,12 @@ class Output:
         return cls(given, tuple(readouts), several)
 
     def config(self) -> Any:
-        """Returns the argument that this was read from, in a form that JSON holds."""
+        """Returns the original argument in a form that JSON holds."""
         items = [item if isinstance(item, str) else serialized(item) for item in self.given]
         return items if self.several else items[0]
 
     def check(self, shots: int | None, differentiator: Differentiator | None) -> None:
-        """Makes sure that shots and a differentiator act on what is read.
+        """Makes sure that shots and differentiator apply to the readouts.
 
         Raises:
             ValueError: If one is given that would be ignored, or shots are missing.
@@ -94,14 +94,14 @@ class Output:
                     "shots",
                     f"be None for the output {readout.name!r}, which no measurement estimates",
                     shots,
-                    "Leave them out, also of the engine.",
+                    "Leave them out, also in the engine.",
                 )
             if shots is None and not readout.source.exact:
                 raise ArgumentError(
                     "shots",
                     f"be given for the output {readout.name!r}",
                     shots,
-                    "It is the number of measurements, e.g. shots=100.",
+                    "They are the number of measurements, e.g. shots=100.",
                 )
         if differentiator is None or isinstance(differentiator, Adjoint):
             return
@@ -114,14 +114,14 @@ class Output:
                 "differentiator",
                 f"be None for the output {readout.name!r}, which {why}",
                 differentiator,
-                "Leave it out: the engine's own gradient is taken, where there is one.",
+                "Leave it out: the engine's own gradient is used, where there is one.",
             )
 
     def shape(self, leading: Shape, program: Program, shots: int | None) -> Any:
         """Returns the shape of what a layer returns, or the list of shapes.
 
         Args:
-            leading: The axes before what is read of one sample.
+            leading: The axes before those of one sample's readout.
             program: A program with the circuit's qubits.
             shots: The number of shots.
         """
@@ -139,23 +139,23 @@ class Output:
         tensors = []
         for readout, shape in zip(self.readouts, shapes if self.several else [shapes], strict=True):
             tensor = keras.KerasTensor(shape, dtype=readout.dtype(precision))
-            # The readout itself says what becomes of its dtype; what Keras would note down of the
-            # operation on the tensor is left behind.
+            # The readout itself converts its dtype. Only shape and dtype are kept of Keras's
+            # symbolic result.
             tensors.append(keras.KerasTensor(shape, dtype=readout.cast(tensor, dtype).dtype))
         return tensors if self.several else tensors[0]
 
 
 def choose(jobs: Sequence[Job], engine: Engine | None) -> Engine:
-    """Returns the engine that will do all of a layer's jobs.
+    """Returns the engine for all of a layer's jobs.
 
-    One that differentiates them all, if there is one; else one that computes them.
+    It prefers an engine that differentiates them all to one that only computes them.
 
     Args:
         jobs: The jobs, one for each readout.
         engine: An engine, or None for the first registered one that can.
 
     Raises:
-        ValueError: If the engine, or no engine, can do them; with the reasons.
+        ValueError: If the given engine, or every engine, refuses them; the message has the reasons.
     """
     try:
         return engines.choose(jobs, engine)
@@ -167,15 +167,15 @@ def choose(jobs: Sequence[Job], engine: Engine | None) -> Engine:
 
 
 def prepare(job: Job, engine: Engine, differentiator: Differentiator | None) -> Run:
-    """Returns what computes one of a layer's jobs, with a gradient where there is one.
+    """Returns the run of one of a layer's jobs, with a gradient where there is one.
 
     Args:
         job: The job.
         engine: What `choose` returned for it.
-        differentiator: As of `engines.prepare`; for what has a gradient.
+        differentiator: As in `engines.prepare`; for readouts with a gradient.
 
     Raises:
-        ValueError: If the differentiator does not go with the job.
+        ValueError: If the differentiator does not suit the job.
     """
     source = job.readout.source
     if not source.differentiable:
@@ -195,17 +195,17 @@ def prepare(job: Job, engine: Engine, differentiator: Differentiator | None) -> 
 
 
 def together(runs: Sequence[Run]) -> Run:
-    """Returns a run that computes what each of the runs computes, as a list."""
+    """Returns a run that computes the results of all runs, as a list."""
     return lambda inputs, weights, seed=None: [run(inputs, weights, seed) for run in runs]
 
 
 def _refusing_gradients(run: Run, message: str, circuits: bool) -> Run:
-    """Returns a run whose derivatives raise NotImplementedError, where they would be missing."""
+    """Returns a run without a gradient, which raises NotImplementedError if differentiated."""
 
     def refusing(inputs: Any, weights: Any, seed: Any = None) -> Any:
         strings, values = inputs if circuits else (None, inputs)
         if isinstance(seed, keras.random.SeedGenerator):
-            # Inside of the function with a gradient of its own, JAX could not update it.
+            # JAX could not update it inside the custom-gradient function.
             seed = gradients.Seeds(seed.next()).next()
 
         def forward(values: Any, weights: Any) -> tuple[Any, Callable[..., Any]]:

@@ -1,4 +1,4 @@
-"""A layer that computes a circuit of the user's."""
+"""A layer that computes a circuit given by the user."""
 
 from __future__ import annotations
 
@@ -23,46 +23,46 @@ from qkeras_hybrid.readouts import Expectation
 class PQC(CircuitInputs):
     """A parameterized quantum circuit as a layer: features in, expectation values out.
 
-    Or its probabilities, state or samples, or several of these: see `output`.
+    It can also return probabilities, the state or samples, or several of these: see `output`.
 
     `y_k = <0| U(x, w)† O_k U(x, w) |0>`, with `U` the circuit, `x` the features, `w` the layer's
     weights and `O_k` the observables. The circuit's symbols are parameters: those named in
     `inputs` take the features in that order; all others are weights, in the order in which the
-    circuit first names them. Where `inputs` names none, an encoding of the features is put in
-    front of the circuit.
+    circuit first names them. If `inputs` is not given, an encoding of the features is put in front
+    of the circuit.
 
     Args:
-        circuit: A `cirq.Circuit` of any operations that have a unitary. Where Cirq 1.5 gets a
-            gate wrong (`PauliStringPhasor` with identities, `ThreeQubitDiagonalGate`), the layer
+        circuit: A `cirq.Circuit` of any operations that have a unitary. Where Cirq 1.5 computes a
+            gate wrongly (`PauliStringPhasor` with identities, `ThreeQubitDiagonalGate`), the layer
             computes what the gate's documentation says: see
             `qkeras_hybrid.program.compile_circuit`.
         observables: What to read for the output "expectation": see `qkeras_hybrid.observables`.
         output: What to return, a name or a `Readout`: "expectation" values of the observables;
             "probabilities" of the basis states, or with `shots` their frequencies; the "state"
-            vector, complex; "samples", the bits of `shots` measurements; "circuit", strings as
-            TensorFlow Quantum takes them. Or a list of these, for a list of tensors.
+            vector, complex; "samples", the bits of `shots` measurements; "circuit", strings for
+            TensorFlow Quantum. Or a list of these, for a list of tensors.
         inputs: Symbols, or their names, that take the features.
-        symbols: All weight symbols in the order their weights shall have; by default in the
+        symbols: All weight symbols in the order that their weights are to have; by default, the
             order of their first appearance in the circuit.
-        qubits: The qubits in order, also such that the circuit does not touch; by default the
-            circuit's own, sorted.
-        encoding: How features enter where `inputs` names no symbol: a name or an `Encoding`.
-        weight_groups: A `WeightGroup` for each name: weights that are a Keras variable of that
-            name, with an initializer, a regularizer and a constraint of their own, and that train
-            or don't. The other symbols stay in the variable `circuit_weights`, to which
-            `weight_initializer` and its like apply.
+        qubits: The qubits in order; they may include qubits that the circuit does not touch. By
+            default the circuit's own, sorted.
+        encoding: How features enter if `inputs` is not given: a name or an `Encoding`.
+        weight_groups: A `WeightGroup` for each name: its weights are a Keras variable of that name,
+            with its own initializer, regularizer and constraint, which can be frozen. The other
+            symbols stay in the variable `circuit_weights`, to which `weight_initializer` and its
+            like apply.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
             `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, ..., n_features)`, with `n_features` equal to the number of `inputs` if these
-        are given; `(batch, ..., 0)` where `inputs=[]` says that there are none. Or circuits, as
-        for `tfq.layers.PQC`: a string tensor of shape `(batch,)` that `tfq.convert_to_tensor`
-        made, or `[circuits, values]` with values of shape `(batch, n_inputs)`, as for
-        `tfq.layers.ControlledPQC`. Each runs before the layer's
-        own circuit, in place of an encoding, and needs the `tfq` engine; with `shots`, expectation
-        values and their gradient are estimated by TFQ's sampling ops, which take no seed.
+        are given; `(batch, ..., 0)` if `inputs=[]` says that there are none. The input may also be
+        circuits, as for `tfq.layers.PQC`: a string tensor of shape `(batch,)` made by
+        `tfq.convert_to_tensor`, or `[circuits, values]` with values of shape `(batch, n_inputs)`,
+        as for `tfq.layers.ControlledPQC`. These circuits run before the layer's own, in place of an
+        encoding, and need the `tfq` engine; with `shots`, TFQ's sampling ops, which take no seed,
+        estimate expectation values and their gradient.
 
     Output shape:
         `(batch, ..., n_observables)` for expectation values, `(batch, ..., 2**n_qubits)` for
@@ -71,9 +71,8 @@ class PQC(CircuitInputs):
 
     Raises:
         ValueError: If the circuit can't be compiled, its observables can't be read or are missing,
-            `shots` or a differentiator does not go with `output`, or a weight group does not fit
-            the circuit; when it is built: if the features don't fit, or no engine can compute the
-            circuit.
+            `shots` or a differentiator does not suit `output`, or a weight group does not fit the
+            circuit; in `build`, if the features don't fit, or no engine can compute the circuit.
 
     Example:
 
@@ -116,7 +115,7 @@ class PQC(CircuitInputs):
     >>> [variable.name for variable in layer.trainable_weights]
     ['circuit_weights']
 
-    Numbers of measurements on circuits of TensorFlow Quantum, where that is installed
+    Shots with TensorFlow Quantum's circuits as inputs, where that is installed
     (`tfq.convert_to_tensor` makes `circuits`)::
 
         layer = PQC(circuit, "Z", engine="tfq", shots=1000)
@@ -141,13 +140,13 @@ class PQC(CircuitInputs):
         self._observables = observables_from_config(observables)
         given = _read("circuit", circuit)
         if isinstance(given, cirq.AbstractCircuit):
-            # First of all: to name a circuit's parameters, Cirq resolves those of sub-circuits,
-            # and taking a gate apart evaluates its formulas.
+            # This check comes first: naming a circuit's parameters makes Cirq resolve those of
+            # sub-circuits, and decomposing a gate evaluates its formulas.
             _circuit_check.check_circuit(given)
             given = with_visible_symbols(given)
         self._inputs, weights = _parameters(given, inputs, symbols)
         self._qubits = None if qubits is None else _as_qubits(_read("qubits", qubits))
-        # Compiled here once, so that a mistake shows where it was made.
+        # Compiled here once, so that a mistake shows at once.
         self._own = compile_circuit(
             given,
             () if self._observables is None else self._observables,
@@ -163,15 +162,15 @@ class PQC(CircuitInputs):
         self.weight_groups = groups_of(weight_groups, self._own.weights)
 
     def compile(self, n_features: int) -> Compiled:
-        """Compiles the circuit, with the encoding in front of it where it names no inputs."""
+        """Compiles the circuit, with the encoding in front if it names no inputs."""
         own = self._own
         if self._takes_circuits and n_features != self._n_values():
             raise ValueError(
                 f"Layer {self.name!r} must have inputs [circuits, values] with a value for each of "
                 f"{list(own.inputs)}, but got {n_features or 'no'} values."
                 if own.inputs
-                else f"Layer {self.name!r} names no `inputs` that would take the {n_features} "
-                "values beside its circuits: give it `inputs`, or call it on circuits alone."
+                else f"Layer {self.name!r} has no `inputs` for the {n_features} values that come "
+                "with its circuits: give it `inputs`, or call it on circuits alone."
             )
         if self._takes_circuits:
             return own
@@ -204,7 +203,7 @@ class PQC(CircuitInputs):
         return self.encoding.angles(features, self._own.n_qubits)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
-        """Returns the input's shape with what is read in place of its last axis."""
+        """Returns the input's shape with the readout's shape in place of its last axis."""
         self._check_shape(input_shape)
         first: Any = input_shape[0]
         if self._takes_circuits:
@@ -238,8 +237,8 @@ class PQC(CircuitInputs):
             "observables": observables_config(self._observables),
             "output": self._output_config(),
             "inputs": None if self._inputs is None else list(self._inputs),
-            # Named in full: a saved model keeps its weights' order whatever the circuit's file,
-            # or a later version of Cirq, makes of it.
+            # All are named, so that a saved model keeps the order of its weights even if reading
+            # the circuit with a later version of Cirq changes it.
             "symbols": [symbol.name for symbol in self._own.weights],
             "qubits": None if self._qubits is None else _circuit_json.write(list(self._qubits)),
             "encoding": keras.saving.serialize_keras_object(self.encoding),
@@ -269,8 +268,8 @@ def _parameters(
 ) -> tuple[tuple[str, ...] | None, tuple[str, ...] | None]:
     """Returns the names of inputs and weights, and makes sure that the circuit has them.
 
-    A name that it hasn't is a slip of the pen, after which the symbol that was meant would
-    silently train, or the feature would silently be lost.
+    An unknown name is a typo: without the check, the intended symbol would silently become a
+    weight, or the feature would silently be lost.
     """
     input_names = None if inputs is None else symbol_names("inputs", inputs)
     weight_names = None if symbols is None else symbol_names("symbols", symbols)
@@ -289,7 +288,7 @@ def _parameters(
     left = sorted(held - set(input_names or ()) - set(weight_names or ()))
     if weight_names is not None and left:
         raise ArgumentError(
-            "symbols", f"name every symbol that is not an input, also {left[0]}", weight_names
+            "symbols", f"name every symbol that is not an input, including {left[0]}", weight_names
         )
     return input_names, weight_names
 
@@ -312,7 +311,7 @@ def _has_json(operation: cirq.Operation) -> bool:
 
 
 def _read(argument: str, given: Any) -> Any:
-    """Reads back what `get_config` wrote as Cirq's JSON; others stay as they are."""
+    """Reads the Cirq JSON that `get_config` wrote; other values stay unchanged."""
     if not isinstance(given, str):
         return given
     try:

@@ -1,4 +1,4 @@
-"""A layer that is used as `Dense` is: it says how many units, and builds its own circuit."""
+"""A layer that is used like `Dense`: given the number of units, it builds its own circuit."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class PQCDense(QuantumLayer):
         encoding: A name or an `Encoding`.
         ansatz: A name or an `Ansatz`.
         observables: What to read, `units` in all: see `qkeras_hybrid.observables`. By default
-            products of Pauli Z: first `Z` of one qubit after the other, then of all pairs, of
-            all triples, and so on, as many as there are units.
+            products of Pauli Z: first `Z` of each qubit, then of all pairs, of all triples, and so
+            on, until there are as many as units.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
             `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.
@@ -48,8 +48,8 @@ class PQCDense(QuantumLayer):
         `(batch, ..., units)`.
 
     Raises:
-        ValueError: If a count is not positive or over its bound, a name unknown, or there are not
-            `units` observables; when it is built: if the features don't fit in the qubits, or no
+        ValueError: If a count is not positive or over its bound, a name is unknown, or there are
+            not `units` observables; in `build`, if the features don't fit in the qubits, or no
             engine can compute the circuit.
 
     Example:
@@ -150,11 +150,11 @@ class PQCDense(QuantumLayer):
                 "observables",
                 f"be {self.units}, one for each unit",
                 self._observables,
-                f"On {n_qubits} qubits these are {count}.",
+                f"On {n_qubits} qubits there are {count}.",
             )
         return self._observables
 
 
 def _get_ansatz(identifier: Any) -> Ansatz:
-    # In the constructor the module's name is hidden by the argument's.
+    # In the constructor, the argument of the same name hides the module.
     return ansatz.get(identifier)

@@ -36,60 +36,62 @@ OUTPUTS = ("means", "energy", "probabilities", "samples")
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class QAOALayer(keras.layers.Layer):
-    """Runs the quantum approximate optimization algorithm on a problem whose fields are its input.
+    """Runs the quantum approximate optimization algorithm (QAOA); its input are a problem's fields.
 
     A qubit for each variable starts in |+>. Each of `n_layers` layers multiplies each basis state
     by the phase of its costs, `exp(-i gamma C)`, and mixes them by `exp(-i beta sum_q X_q)`, which
     turns each qubit by `RX(2 beta)`. The angles gamma and beta are the layer's weights, in radians.
     `C` is the problem with the input added to its linear biases: to `h_i` of an `Ising`, to `Q_ii`
-    of a `Qubo`. So a network in front predicts what the problem depends on. Gradients with respect
+    of a `Qubo`. So a network in front can predict the costs of the problem. Gradients with respect
     to the angles and to the input are exact.
 
     The spin of a variable is the eigenvalue of `Z` of its qubit: +1 for |0>, which stands for the
     value 1 of a `Qubo`'s variable.
 
     Args:
-        problem: An `Ising`, a `Qubo` or a `Problem`, with at least one variable. A `Problem`'s
-            constraints become penalties with the mixer "x", in a `Qubo` that may have further
-            variables, which then count as all others do; with an XY mixer they become its groups.
+        problem: An `Ising`, a `Qubo` or a `Problem`, with at least one variable. With the mixer
+            "x", a `Problem`'s constraints become penalties in a `Qubo`, which may have further
+            variables that count like all others; with an XY mixer they become its groups.
         n_layers: The number of layers, often called "p".
-        mixer: `"x"`; or, for problems in which so many variables of a group are 1, a mixer that
-            keeps their number: `"xy_ring"` or `"xy_complete"`, `exp(-i beta (XX + YY) / 2)` on the
-            neighbours of a ring (pairs from even places first, then odd ones), or on all pairs.
-        groups: For an XY mixer: lists of variables, in each of which the number of ones is kept;
-            by default those of the `Problem`'s constraints, or one of all variables. A variable in
-            no group stays in |+>.
+        mixer: `"x"`; or, for problems in which a fixed number of a group's variables is 1, a mixer
+            that keeps this number: `"xy_ring"` or `"xy_complete"`, `exp(-i beta (XX + YY) / 2)` on
+            the neighbours of a ring (pairs from even places first, then odd ones), or on all pairs.
+        groups: For an XY mixer: lists of variables; the number of ones in each list is kept. By
+            default the groups of the `Problem`'s constraints, or one group of all variables. A
+            variable in no group stays in |+>.
         ones: The number of ones in each group: a number, or one for each group. Spins of +1 count
             as ones.
         state: The state before the first layer: amplitudes of shape `(2**n,)`, the first variable
-            the most significant bit. By default |+> for all, and for an XY mixer the uniform
+            the most significant bit. By default |+> for all qubits; for an XY mixer, the uniform
             superposition of all states with these `ones` (a Dicke state).
-        relaxed: A warm start: for each variable the probability that it is 1, as a relaxed problem
-            gives it, of shape `(n,)`. Its qubit starts in the state with this probability, and its
-            mixer turns about this state's axis. Only with the mixer "x".
-        epsilon: Holds `relaxed` between `epsilon` and `1 - epsilon`, because a certain qubit would
-            never move; at 0.5 the warm start is none.
-        angles: What the weights start from: "ramp", "fixed", "sk" or "stored" (see
+        relaxed: A warm start: for each variable the probability that it is 1, of shape `(n,)`, for
+            example from a relaxation of the problem. Its qubit starts in the state with this
+            probability, and its mixer turns about this state's axis. Only with the mixer "x".
+        epsilon: Clips `relaxed` to `epsilon` to `1 - epsilon`, because a qubit that starts at 0 or
+            1 would never move; 0.5 turns the warm start off.
+        angles: The initial weights: "ramp", "fixed", "sk" or "stored" (see
             `annealing.qaoa.start_angles`), or a pair of arrays, gammas and betas, of shape
-            `(n_layers,)`. The names are for the mixer "x" on |+>, and a guess for all others.
+            `(n_layers,)`. The named angles are made for the mixer "x" on |+>, and only a guess for
+            others.
         output: `"means"` of the spins; `"energy"`, the mean of `C`, with the problem's offset;
             `"probabilities"` of all basis states; `"samples"` of spins, which have no gradient.
         shots: The number of samples; for the output "samples" only.
         engine: `"native"` runs in C++, `"portable"` on the operations of Keras's backend; `"auto"`
-            takes the former where it can. A warm start is portable.
-        seed: Of the samples.
+            takes the former where it can. A warm start needs "portable".
+        seed: Seed of the samples.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
-        `(batch, ..., n)`, the fields; or `(batch, ..., 0)` for the problem as it is.
+        `(batch, ..., n)`, the fields; or `(batch, ..., 0)` for the problem without additional
+        fields.
 
     Output shape:
         `(batch, ..., n)` for means, `(batch, ..., 1)` for the energy, `(batch, ..., 2**n)` for
-        probabilities, `(batch, ..., shots, n)` for samples. A sample with NaN gives NaN.
+        probabilities, `(batch, ..., shots, n)` for samples. NaN in an input sample gives NaN.
 
     Raises:
-        ValueError: If an argument is not what it must be; if the states of so many variables don't
-            fit in memory; when it is built, if the input has another width.
+        ValueError: If an argument is invalid; if the states of so many variables don't fit in
+            memory; in `build`, if the input has another width.
 
     Reference:
         Farhi, Goldstone, Gutmann, arXiv 1411.4028. Mixers: Hadfield et al., Algorithms 12, 34
@@ -126,14 +128,16 @@ class QAOALayer(keras.layers.Layer):
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
-        # Fields are not rounded to a half precision, in which energies would be lost.
+        # Fields are not rounded to half precision, which is too coarse for energies.
         super().__init__(autocast=False, **kwargs)
         self.problem = _checked_problem(problem)
         self.n_layers = positive_int("n_layers", n_layers)
         self.mixer = one_of("mixer", mixer, MIXERS)
         self.output_kind = one_of("output", output, OUTPUTS)
         if (shots is not None) != (self.output_kind == "samples"):
-            raise ArgumentError("shots", 'be given for the output "samples", and only there', shots)
+            raise ArgumentError(
+                "shots", 'be given for the output "samples", and only for it', shots
+            )
         self.shots = None if shots is None else positive_int("shots", shots)
         self.engine = one_of("engine", engine, runs.ENGINES)
         self.seed = seed
@@ -159,7 +163,7 @@ class QAOALayer(keras.layers.Layer):
         self.state = None if state is None else checked_state("state", state, n)
         self.angles = angles
         self._start = self._checked_angles(angles)
-        runs.chosen(self.engine, self.relaxed is not None)  # refuses what can't run
+        runs.chosen(self.engine, self.relaxed is not None)  # refuses problems that can't run
         self.supports_masking = True
         self._run: Any = None
         self._width: int | None = None
@@ -174,7 +178,7 @@ class QAOALayer(keras.layers.Layer):
 
     @property
     def chosen_engine(self) -> str:
-        """The engine that runs it: "native" or "portable"."""
+        """The engine that runs the circuit: "native" or "portable"."""
         return runs.chosen(self.engine, self.relaxed is not None)
 
     @property
@@ -194,7 +198,7 @@ class QAOALayer(keras.layers.Layer):
         return Circuit(n, self.n_layers, diagonal(self.model), places, state, tilts)
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the angles, and prepares the engine."""
+        """Makes the weights, and prepares the engine."""
         width = self._width = self._check_shape(input_shape)
         gammas, betas = self._start
         for name, start in (("gammas", gammas), ("betas", betas)):
@@ -218,9 +222,9 @@ class QAOALayer(keras.layers.Layer):
         leading = ops.shape(fields)[:-1]
         fields = ops.cast(fields, self._precision)
         if len(fields.shape) > 2:
-            # Without fields, the number of samples does not follow from that of the values.
+            # Without fields, the number of samples can't be computed from the number of values.
             fields = ops.reshape(fields, (-1 if width else math.prod(leading), width))
-        halves = isinstance(self.model, Qubo)  # of a bit's bias: half a field, half a constant
+        halves = isinstance(self.model, Qubo)  # a bit's bias is half a field and half a constant
         spin_fields = fields / 2 if halves else fields
         rows = ops.zeros_like(ops.sum(fields, axis=1, keepdims=True))
         angles = [
@@ -244,7 +248,7 @@ class QAOALayer(keras.layers.Layer):
         return ops.cast(values, self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the leading axes of the input with the shape of one output."""
+        """Returns the leading axes of the input, then the shape of one output."""
         self._check_shape(input_shape)
         return (*input_shape[:-1], *self._one_shape())
 
@@ -273,7 +277,7 @@ class QAOALayer(keras.layers.Layer):
         """Makes a layer from what `get_config` returned."""
         return cls(**known_arguments(cls, config, ("name", "dtype", "trainable")))
 
-    # How it is done.
+    # Implementation.
 
     @property
     def _precision(self) -> str:
@@ -327,7 +331,7 @@ def _checked_problem(given: Any) -> Quadratic | Problem:
 
 
 def _model(problem: Quadratic | Problem, mixer: str) -> Quadratic:
-    """Returns the costs; a mixer that keeps the constraints needs no penalties for them."""
+    """Returns the costs; with a mixer that keeps the constraints they have no penalties."""
     if not isinstance(problem, Problem):
         return problem
     if mixer == "x":
@@ -336,13 +340,13 @@ def _model(problem: Quadratic | Problem, mixer: str) -> Quadratic:
 
 
 def _constraint_groups(problem: Problem) -> tuple[list[list[Any]], list[int]]:
-    """Returns the groups, and the ones of each, that a problem's constraints ask for."""
+    """Returns the groups, and the number of ones in each, that a problem's constraints ask for."""
     for constraint in problem.constraints:
         sized = constraint.sense == "==" and set(constraint.coefficients.values()) == {1}
         if not sized or constraint.bound != int(constraint.bound):
             raise ArgumentError(
                 "mixer",
-                'be "x" for a problem with constraints other than "so many of these are 1", such '
+                'be "x" for a problem with constraints other than "k of these are 1", such '
                 f"as {constraint.name!r}",
                 "an XY mixer",
             )
@@ -362,7 +366,9 @@ def _checked_groups(given: Any, model: Quadratic, mixer: str) -> list[list[Any]]
     if mixer == "x":
         if given is not None:
             raise ArgumentError(
-                "groups", 'be None with the mixer "x", which keeps no number', given
+                "groups",
+                'be None with the mixer "x", which does not keep the number of ones',
+                given,
             )
         return []
     if given is None:
@@ -375,7 +381,7 @@ def _checked_groups(given: Any, model: Quadratic, mixer: str) -> list[list[Any]]
         if members.count(variable) > 1:
             raise ArgumentError("groups", "name each variable once", variable)
     if not members or not all(groups):
-        raise ArgumentError("groups", "have a variable each", given)
+        raise ArgumentError("groups", "each have at least one variable", given)
     return groups
 
 
@@ -403,5 +409,5 @@ def _checked_relaxed(given: Any, n: int) -> np.ndarray:
     if array.shape != (n,):
         raise ArgumentError("relaxed", f"have the shape ({n},)", array.shape)
     if not ((array >= 0) & (array <= 1)).all():
-        raise ArgumentError("relaxed", "be from 0 to 1 each", given)
+        raise ArgumentError("relaxed", "each be from 0 to 1", given)
     return array

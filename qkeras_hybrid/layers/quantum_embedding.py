@@ -20,7 +20,7 @@ from qkeras_hybrid.readouts import Expectation
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class QuantumEmbedding(QuantumLayer):
-    """A quantum feature map: `|x> = E(x) |0...0>` and what is read of it.
+    """A quantum feature map: the state `|x> = E(x) |0...0>`, and a readout of it.
 
     Args:
         n_qubits: Number of qubits.
@@ -28,9 +28,9 @@ class QuantumEmbedding(QuantumLayer):
         output: What to return, a name or a `Readout`: "expectation" values of the observables;
             "probabilities" of the basis states, or with `shots` their frequencies; the "state"
             vector, complex; "samples", the bits of `shots` measurements; or "circuit", each
-            sample's circuit as a string tensor as TensorFlow Quantum's layers and ops take it.
-            The first qubit is the most significant bit of a basis state. Or a list of these, for
-            a list of tensors.
+            sample's circuit in a string tensor for TensorFlow Quantum's layers and ops. The first
+            qubit is the most significant bit of a basis state. Or a list of these, for a list of
+            tensors.
         observables: What to read for "expectation": see `qkeras_hybrid.observables`.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
             `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
@@ -46,9 +46,9 @@ class QuantumEmbedding(QuantumLayer):
         circuits; a list of these if `output` is a list.
 
     Raises:
-        ValueError: If the count is not positive, a name unknown, or `shots` or a differentiator
-            does not go with `output`; when it is built: if the features don't fit in the qubits,
-            or no engine can compute the circuit.
+        ValueError: If the count is not positive, a name is unknown, or `shots` or a differentiator
+            does not suit `output`; in `build`, if the features don't fit in the qubits, or no
+            engine can compute the circuit.
 
     Example:
 
@@ -91,7 +91,7 @@ class QuantumEmbedding(QuantumLayer):
         return self.encoding.angles(features, self.n_qubits)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> Any:
-        """Returns the input's shape with what is read in place of its last axis."""
+        """Returns the input's shape with the readout's shape in place of its last axis."""
         self._check_shape(input_shape)
         return self._output_shape(tuple(input_shape[:-1]), Program(self._qubits, (), 0))
 
@@ -107,5 +107,5 @@ class QuantumEmbedding(QuantumLayer):
 
 
 def _parse(given: Any, qubits: Sequence[cirq.Qid]) -> Any:
-    # In the constructor the module's name is hidden by the argument's.
+    # In the constructor, the argument of the same name hides the module.
     return observables.parse(given, qubits)

@@ -1,4 +1,4 @@
-"""A layer whose outputs are a quantum kernel of its input with landmarks."""
+"""A layer that computes a quantum kernel between its input and landmarks."""
 
 from __future__ import annotations
 
@@ -35,18 +35,18 @@ OUTPUTS = ("kernel", "nystroem")
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class QuantumKernel(QuantumLayer):
-    """A quantum kernel of the input with landmarks: `K(x, l_1), ..., K(x, l_m)`.
+    """A quantum kernel between the input and landmarks: `K(x, l_1), ..., K(x, l_m)`.
 
-    A `Dense` layer on it is a kernel machine with these landmarks. "fidelity" is
-    `|<x|l>|^2` of the states that the encoding prepares, "projected" is
+    A `Dense` layer on top makes a kernel machine with these landmarks. "fidelity" is `|<x|l>|^2` of
+    the states that the encoding prepares, "projected" is
     `exp(-gamma sum_q |rho_q(x) - rho_q(l)|_F^2)` of the states of single qubits. With `shots` or
-    `noise` a fidelity is the result of an inversion test: the circuit of the one sample, then the
-    inverse of the other's.
+    `noise`, fidelities are measured by the inversion test: one sample's circuit, then the inverse
+    of the other's.
 
     Args:
-        landmarks: The landmarks, of shape `(m, n_features)`, or their number: they are drawn from
-            a normal distribution then, until `adapt` takes them from data. They are saved with
-            the layer's weights.
+        landmarks: The landmarks, of shape `(m, n_features)`, or their number: then they are drawn
+            from a normal distribution, until `adapt` takes them from data. They are saved with the
+            layer's weights.
         n_qubits: The number of qubits; by default one for each feature up to 8, or more where the
             encoding needs them.
         encoding: A name or an `Encoding`. Its weights, if it has any, train.
@@ -56,8 +56,8 @@ class QuantumKernel(QuantumLayer):
         scale: Multiplies all features and landmarks: the kernel's bandwidth.
         gamma: The width of "projected"; by default 1 divided by the number of qubits.
         train_landmarks: Whether the landmarks train.
-        train_scale: Whether the scale trains, from its value on: its logarithm does, so that a step
-            changes it by a factor.
+        train_scale: Whether the scale trains, starting from `scale`: the weight is its logarithm,
+            so a step changes the scale by a factor.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
             `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.
@@ -69,8 +69,8 @@ class QuantumKernel(QuantumLayer):
         `(batch, ..., m)`.
 
     Raises:
-        ValueError: If two landmarks are equal, hold NaN, or an argument is not what it must be;
-            when it is built: if the landmarks have another number of features than the input.
+        ValueError: If two landmarks are equal or one holds NaN, or an argument is invalid; in
+            `build`, if the landmarks have another number of features than the input.
 
     Reference:
         Havlíček et al., Nature 567, 209 (2019), arXiv 1804.11326; Huang et al., Nature
@@ -123,30 +123,30 @@ class QuantumKernel(QuantumLayer):
             raise ArgumentError("scale", "be above 0 where it trains", scale)
         self.log_scale: Any = None
 
-    # What Keras and the base class ask.
+    # The interface of Keras and of the base class.
 
     @property
     def units(self) -> int:
-        """The number of outputs, which is that of the landmarks."""
+        """The number of outputs, equal to the number of landmarks."""
         return self.n_landmarks
 
     @property
     def draws_landmarks(self) -> bool:
-        """Whether the landmarks were given as a number, to be drawn or taken from data."""
+        """Whether only the landmarks' number was given; they are then drawn or taken from data."""
         return isinstance(self._given, int)
 
     @property
     def values_shape(self) -> tuple[int, ...]:
-        """The shape of what the layer returns for one sample."""
+        """The shape of the layer's output for one sample."""
         return (self.n_landmarks,)
 
     @property
     def classical_activation(self) -> str | None:
-        """The activation of the range from 0 to 1 of a kernel; or -1 to 1 of Nyström features."""
+        """The activation with a kernel's range, 0 to 1, or that of Nyström features, -1 to 1."""
         return "sigmoid" if self.output_kind == "kernel" else "tanh"
 
     def compile(self, n_features: int) -> Compiled:
-        """Compiles the encoding; what is read of it is the state, or the single qubits'."""
+        """Compiles the encoding; the readout is the state, or the states of single qubits."""
         compiled = self._embedding(n_features).compile(n_features)
         if self.kernel == "fidelity":
             return compiled.reading(State())
@@ -166,7 +166,7 @@ class QuantumKernel(QuantumLayer):
         given = None if isinstance(self._given, int) else self._given
         if given is not None and given.shape[1] != n_features:
             raise ArgumentError(
-                "landmarks", f"have the {n_features} features of the input", given.shape
+                "landmarks", f"have {n_features} features, like the input", given.shape
             )
         super().build(input_shape)
         initializer = (
@@ -220,24 +220,22 @@ class QuantumKernel(QuantumLayer):
         }
 
     def adapt(self, data: Any, seed: int | None = None) -> None:
-        """Takes the landmarks from data: samples that differ, drawn at random.
+        """Takes the landmarks from data: distinct samples, drawn at random.
 
         Builds the layer if it is not built.
 
         Args:
             data: Samples of shape `(n, n_features)`.
-            seed: Of the draw; by default the layer's, or any if it has none.
+            seed: Seed of the draw; by default the layer's, or a random one if it has none.
 
         Raises:
-            ValueError: If they are no finite numbers, have another width, or fewer of them differ
-                than there are landmarks.
+            ValueError: If the samples are not finite numbers, have another width, or fewer of them
+                are distinct than there are landmarks.
         """
         samples = _checked_samples("data", data)
         different = np.unique(samples, axis=0)
         if len(different) < self.n_landmarks:
-            raise ArgumentError(
-                "data", f"hold {self.n_landmarks} samples that differ", len(different)
-            )
+            raise ArgumentError("data", f"hold {self.n_landmarks} distinct samples", len(different))
         if not self.built:
             self.build((None, samples.shape[1]))
         if samples.shape[1] != self.landmarks.shape[1]:
@@ -248,7 +246,7 @@ class QuantumKernel(QuantumLayer):
         chosen = rng.choice(len(different), self.n_landmarks, replace=False)
         self.landmarks.assign(different[chosen])
 
-    # How it is done.
+    # Implementation.
 
     def _embedding(self, n_features: int) -> QuantumEmbedding:
         return QuantumEmbedding(
@@ -259,12 +257,12 @@ class QuantumKernel(QuantumLayer):
         return self.n_qubits or default_qubits(self.encoding, n_features)
 
     def _tested(self, setup: Setup) -> bool:
-        """Tells whether fidelities are measured, pair by pair, for want of a state."""
+        """Tells whether fidelities are measured pair by pair, because there is no state to read."""
         measured = setup.all_shots is not None or setup.noise is not None
         return self.kernel == "fidelity" and measured
 
     def asked(self, setup: Setup, compiled: Compiled) -> list[Compiled]:
-        """Returns the circuit of a sample, or the inversion test where fidelities are measured."""
+        """Returns the circuit of a sample, or the inversion test if fidelities are measured."""
         return [inversion_test(compiled) if self._tested(setup) else compiled]
 
     def _prepared(self, setup: Setup, compiled: Compiled) -> Prepared:
@@ -280,13 +278,13 @@ class QuantumKernel(QuantumLayer):
         return super()._prepared(setup, compiled)
 
     def _kernels(self, samples: Any, landmarks: Any) -> tuple[Any, Any]:
-        """Returns the kernel of samples with landmarks; and among these, if that is needed."""
+        """Returns the kernel of samples and landmarks, and if needed that among the landmarks."""
         count, needed = ops.shape(samples)[0], self.output_kind == "nystroem"
         if self._tested(self._setup):
             encoded, others = self.encode(samples), self.encode(landmarks)
             values = self._pairs(encoded, others, count)
             return values, self._pairs(others, others, self.n_landmarks) if needed else None
-        # One run for both: a state each.
+        # One run computes the states of both.
         read = self._computed(self.encode(ops.concatenate([samples, landmarks], axis=0)))
         first, second = read[:count], read[count:]
         values = self._compared(first, second)
@@ -309,11 +307,11 @@ class QuantumKernel(QuantumLayer):
 def _nystroem(values: Any, among: Any, count: int) -> Any:
     """Returns `C^-1 K(L, x)` with `K(L, L) + e = C C^T`, transposed."""
     dtype = keras.backend.standardize_dtype(among.dtype)
-    # Within a graph the shapes may have been lost.
+    # Inside a graph the shapes may be lost.
     values, among = ops.reshape(values, (-1, count)), ops.reshape(among, (count, count))
-    # Landmarks close to each other have a matrix that rounding makes indefinite.
+    # Rounding can make the matrix of landmarks that are close together indefinite.
     floor = count * float(np.finfo(dtype).eps) * 10
-    # A measured one is not symmetric either, and further from positive.
+    # A measured matrix is also not symmetric, and further from positive.
     among = (among + ops.transpose(among)) / 2
     least = ops.stop_gradient(ops.min(ops.linalg.eigh(ops.stop_gradient(among))[0]))
     shift = floor + 2 * ops.relu(-least)

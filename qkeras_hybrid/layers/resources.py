@@ -1,4 +1,4 @@
-"""What a circuit would ask of quantum hardware."""
+"""The resources that a circuit would need on quantum hardware."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from qkeras_hybrid.readouts import Readout
 
 @dataclass(frozen=True)
 class Resources:
-    """What a layer's circuit would ask of quantum hardware.
+    """The resources that a layer's circuit would need on quantum hardware.
 
     Attributes:
         qubits: Number of qubits.
-        depth: Number of moments that do something.
+        depth: Number of moments that are not empty.
         one_qubit_gates: Number of operations on one qubit.
         two_qubit_gates: Number of operations on two qubits.
         larger_gates: Number of operations on three and more qubits, before decomposition.
         weights: Number of trainable circuit weights.
-        measurement_settings: Number of different measurement bases that what is read needs.
+        measurement_settings: Number of different measurement bases that the readouts need.
         evaluations_per_sample: Circuits that run for one sample of a training step: the forward
             pass and the gradient of every angle by the layer's differentiator (parameter shift
             where it has none that hardware could run), in each measurement setting.
@@ -44,13 +44,13 @@ def resources(
     differentiator: Differentiator | None = None,
     readouts: Sequence[Readout] = (),
 ) -> Resources:
-    """Counts what a compiled circuit would ask of quantum hardware.
+    """Counts the resources that a compiled circuit would need on quantum hardware.
 
     Args:
         compiled: The circuit.
-        differentiator: What differentiates it; parameter shift in place of one that hardware
+        differentiator: The circuit's differentiator; parameter shift replaces one that hardware
             can't run.
-        readouts: What is read, if that is more than the compiled circuit's readout.
+        readouts: The readouts, if there are more than the compiled circuit's own.
     """
     operations = [
         operation

@@ -1,4 +1,4 @@
-"""What layers write into a saved config, and the errors of reading one back."""
+"""Saved configs of layers, and the errors of reading one."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ class SavedLayerError(ValueError):
 
 @contextlib.contextmanager
 def errors_named(cls: type, name: Any) -> Iterator[None]:
-    """Turns any error into one that names the layer which was being read.
+    """Turns any error into one that names the layer being read.
 
-    A foreign file may hold any value in any place, and so cause any error: the layer's name and
-    what was wrong say more than Keras's "could not be deserialized".
+    A file from elsewhere may hold any value anywhere, and so cause any error: the layer's name and
+    the cause say more than Keras's "could not be deserialized".
 
     Args:
         cls: The layer's class.
         name: The layer's name.
 
     Raises:
-        SavedLayerError: In place of every error but this one, which has a name already.
+        SavedLayerError: In place of every other error.
     """
     try:
         yield
@@ -43,19 +43,19 @@ def errors_named(cls: type, name: Any) -> Iterator[None]:
 
 
 def serialized(value: Any) -> Any:
-    """Returns Keras's serialized form of an object, and None of None."""
+    """Returns Keras's serialized form of an object, and None for None."""
     return None if value is None else keras.saving.serialize_keras_object(value)
 
 
 def observables_config(given: Any) -> Any:
-    """Returns observables in a form that JSON holds: spellings as they are, Cirq's as its JSON."""
+    """Returns observables in a form that JSON holds: spellings unchanged, Cirq's as Cirq JSON."""
     if given is None or isinstance(given, str):
         return given
     return [observables.to_config(o, _circuit_json.write) for o in observables.as_list(given)]
 
 
 def observables_from_config(given: Any) -> Any:
-    """Reads observables back that `observables_config` wrote; others stay as they are."""
+    """Reads observables that `observables_config` wrote; other values stay unchanged."""
     if not isinstance(given, list):
         return given
     return [observables.of_config(o, _circuit_json.read) for o in given]

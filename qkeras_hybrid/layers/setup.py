@@ -1,4 +1,4 @@
-"""What a layer computes its circuit with: an engine, shots and noise, checked together."""
+"""A layer's engine, shots and noise, checked together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from qkeras_hybrid.noise import NoiseModel
 from qkeras_hybrid.program import Job
 
 KEEP = "keep"
-"""For an argument that shall stay as it is."""
+"""The value of an argument that leaves a setting unchanged."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Setup:
     """An engine, shots and noise.
 
     Attributes:
-        given: The engine as an argument: a name, an engine, its Keras-serialized form.
+        given: The engine as it was given: a name, an engine, or its Keras-serialized form.
         engine: The engine; None for "auto".
         shots: The layer's own number of shots, or None.
         noise: The noise model, or None.
@@ -43,7 +43,7 @@ class Setup:
         """Reads the arguments of a layer.
 
         Raises:
-            ValueError: If one of them is not what it must be.
+            ValueError: If one of them is invalid.
         """
         number = None if shots is None else positive_int("shots", shots)
         return cls(engine, engines.get(engine), number, noise.get(model))
@@ -56,7 +56,7 @@ class Setup:
         return self.shots
 
     def check(self, differentiator: Differentiator | None, output: Output | None) -> None:
-        """Makes sure that a layer's differentiator and output go with it.
+        """Makes sure that a layer's differentiator and output suit this setup.
 
         Raises:
             ValueError: If they don't.
@@ -64,7 +64,7 @@ class Setup:
         if self.all_shots is not None and isinstance(differentiator, gradients.Adjoint):
             raise ArgumentError(
                 "differentiator",
-                "not be Adjoint with `shots`, an estimate from which has no adjoint gradient",
+                "not be Adjoint with `shots`: an estimate from shots has no adjoint gradient",
                 differentiator,
                 "Take ParameterShift or SPSA, or leave out `shots`.",
             )
@@ -75,7 +75,7 @@ class Setup:
     def supports_jit(self) -> bool:
         """Whether XLA may compile a layer before its engine is chosen.
 
-        "auto" takes an op under TensorFlow that XLA does not know.
+        Under TensorFlow, "auto" may choose an op that XLA does not know.
         """
         return keras.backend.backend() != "tensorflow" or (
             self.engine is not None and self.engine.traceable and self.all_shots is None
@@ -92,12 +92,12 @@ class Setup:
 
 @dataclass(frozen=True)
 class Prepared:
-    """What runs a layer's circuit.
+    """The prepared run of a layer's circuit.
 
     Attributes:
-        engine: The engine that does.
-        run: Computes what the layer reads, a list of it where the layer returns a list.
-        supports_jit: Whether XLA may compile it.
+        engine: The engine that runs it.
+        run: Computes the readout, or a list of readouts if the layer returns a list.
+        supports_jit: Whether XLA may compile the run.
         cautions: What a user should know before training.
     """
 
@@ -114,12 +114,13 @@ class Prepared:
 
         Args:
             setup: The layer's engine, shots and noise.
-            jobs: What the layer asks, a job for each readout; with any shots and noise.
-            differentiator: The layer's.
+            jobs: The layer's jobs, one for each readout, including any shots and noise.
+            differentiator: The layer's differentiator.
             several: Whether the layer returns a list.
 
         Raises:
-            ValueError: If no engine, or not this one, can do the jobs; with the reasons.
+            ValueError: If the given engine, or every engine, refuses the jobs; the message has the
+                reasons.
         """
         jobs = [
             noise.applied(replace(job, shots=setup.all_shots, noise=setup.noise)) for job in jobs
@@ -135,6 +136,6 @@ class Prepared:
         )
 
     def warn(self, name: str) -> None:
-        """Says the cautions of a layer of this name."""
+        """Issues the cautions as warnings with the layer's name."""
         for caution in self.cautions:
             warnings.warn(f"Layer {name!r}: {caution}", stacklevel=3)

@@ -1,4 +1,4 @@
-"""The part of a quantum layer that computes with one engine now and with another later."""
+"""The part of a quantum layer that lets it change its engine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Switchable(Inspected):
         seed: int | None
         supports_jit: bool
         job: Callable[[Compiled], Job]
-        # Keras's, typed there.
+        # Keras's attribute, typed there.
         _tracker: Any
         get_config: Any
         from_config: Any
@@ -59,7 +59,7 @@ class Switchable(Inspected):
         return self._setup.all_shots
 
     def draw_seed(self) -> None:
-        """Takes one seed from those of the shots, so that the next draw is another one."""
+        """Takes one seed from the shots' generator, so that the next draw differs."""
         if self._seed_generator is not None:
             self._seed_generator.next()
 
@@ -100,10 +100,10 @@ class Switchable(Inspected):
     def engine_change(
         self, engine: Any, *, shots: Any = KEEP, noise: Any = KEEP
     ) -> Callable[[], None]:
-        """Returns what gives this layer another engine, prepared already; `set_engine` calls it.
+        """Prepares another engine and returns the function that switches to it, for `set_engine`.
 
         Args:
-            engine: As of `with_engine`, as are the others.
+            engine: As in `with_engine`, like the other arguments.
             shots: The number of measurements.
             noise: The noise model.
 
@@ -115,7 +115,7 @@ class Switchable(Inspected):
         if setup.all_shots != self._shots and any(isinstance(r, Samples) for r in self._read_now()):
             raise ArgumentError(
                 "shots",
-                f"stay as they are for layer {self.name!r}, whose output is as long",
+                f"stay unchanged for layer {self.name!r}, because they set the size of its output",
                 setup.all_shots,
                 "Make another layer.",
             )
@@ -126,7 +126,7 @@ class Switchable(Inspected):
         return () if self._output is None else self._output.readouts
 
     def _changed(self, engine: Any, shots: Any, noise: Any) -> Setup:
-        """Returns the layer's setup with another engine, shots and noise where they are given."""
+        """Returns the layer's setup, changed where engine, shots or noise are given."""
         keeps_engine = isinstance(engine, str) and engine == KEEP
         keeps_shots = isinstance(shots, str) and shots == KEEP
         keeps_noise = isinstance(noise, str) and noise == KEEP
@@ -137,7 +137,7 @@ class Switchable(Inspected):
         )
 
     def asked(self, setup: Setup, compiled: Compiled) -> list[Compiled]:
-        """Returns what the layer asks of an engine: circuits with what is read of each.
+        """Returns what the layer asks of an engine: circuits with their readouts.
 
         Args:
             setup: The engine, shots and noise.
@@ -150,20 +150,20 @@ class Switchable(Inspected):
         return Prepared.of(setup, jobs, self.differentiator, self.returns_list)
 
     def _take(self, setup: Setup, prepared: Prepared | None) -> None:
-        """Computes with another setup from now on."""
+        """Switches to another setup."""
         self._setup = setup
         self._engine = setup.engine if prepared is None else prepared.engine
         self._run = None if prepared is None else prepared.run
         self.supports_jit = setup.supports_jit if prepared is None else prepared.supports_jit
         if self._seed_generator is None and self._draws(setup, self._engine):
-            # Keras takes no new state of a layer that is built, unless it is told to.
+            # Keras accepts no new state in a built layer unless its tracker is unlocked.
             self._tracker.unlock()
             self._seed_generator = keras.random.SeedGenerator(self.seed)
             if self.built:
                 self._tracker.lock()
 
     def _draws(self, setup: Setup, engine: Engine | None) -> bool:
-        """Tells whether a setup draws random numbers with an engine, or one that is not chosen."""
+        """Tells whether a setup draws random numbers; the engine may not be chosen yet."""
         return (
             setup.all_shots is not None
             or isinstance(self.differentiator, gradients.SPSA)

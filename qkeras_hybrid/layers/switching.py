@@ -1,4 +1,4 @@
-"""Another engine for a model that is there already."""
+"""Changes the engine of an existing model."""
 
 from __future__ import annotations
 
@@ -14,11 +14,12 @@ from qkeras_hybrid.layers.setup import KEEP
 def set_engine(model: Any, engine: Any, *, shots: Any = KEEP, noise: Any = KEEP) -> Any:
     """Gives every quantum layer of a model another engine, in place.
 
-    Weights, the optimizer and the compilation's arguments stay; the functions that Keras compiled
-    for training, evaluation and prediction are made anew. The engine is saved with the model.
+    Weights, the optimizer and the arguments of `model.compile` stay; the functions that Keras
+    compiled for training, evaluation and prediction are rebuilt. The engine is saved with the
+    model.
 
     Args:
-        model: A Keras model, with models in it to any depth, or a quantum layer.
+        model: A Keras model, which may contain models to any depth, or a quantum layer.
         engine: "auto", the name of an engine, an engine, or "keep".
         shots: The number of measurements, None for exact values, or "keep".
         noise: A noise model, its spelling, None, or "keep".
@@ -27,8 +28,8 @@ def set_engine(model: Any, engine: Any, *, shots: Any = KEEP, noise: Any = KEEP)
         The model.
 
     Raises:
-        ValueError: If it has no quantum layer, or the engine can't do what one of them asks. Then
-            nothing has changed.
+        ValueError: If it has no quantum layer, or the engine can't do what one of them asks. The
+            model is then unchanged.
 
     Example:
 
@@ -52,10 +53,10 @@ def set_engine(model: Any, engine: Any, *, shots: Any = KEEP, noise: Any = KEEP)
 
 
 def quantum_layers(model: Any) -> list[QuantumLayer]:
-    """Returns the quantum layers of a model, with those of the models in it.
+    """Returns the quantum layers of a model, including those of nested models.
 
     Raises:
-        ValueError: If it is no Keras model or layer.
+        ValueError: If it is not a Keras model or layer.
     """
     return [layer for layer in _flattened(model) if isinstance(layer, QuantumLayer)]
 
@@ -63,7 +64,7 @@ def quantum_layers(model: Any) -> list[QuantumLayer]:
 def _flattened(model: Any) -> list[Any]:
     if not isinstance(model, keras.layers.Layer):
         raise ArgumentError("model", "be a Keras model", model)
-    # Keras's own walk through layers that hold layers, wrappers such as TimeDistributed included.
+    # Keras's own walk through nested layers, wrappers such as TimeDistributed included.
     layers = model._flatten_layers(include_self=True, recursive=True)
     return list({id(layer): layer for layer in layers}.values())
 
@@ -71,5 +72,5 @@ def _flattened(model: Any) -> list[Any]:
 def _forget_compiled(model: Any) -> None:
     model.train_function = model.test_function = model.predict_function = None
     if model._jit_compile:
-        # Its setter looks whether XLA may still compile the model.
+        # Its setter checks whether XLA may still compile the model.
         model.jit_compile = True

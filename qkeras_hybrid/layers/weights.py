@@ -21,7 +21,7 @@ MAIN = "circuit_weights"
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class WeightGroup(Value):
-    """Weights of a circuit that are a Keras variable of their own.
+    """Weights of a circuit that form a Keras variable of their own.
 
     Args:
         symbols: The symbols of the weights, or their names, in the order of the variable.
@@ -31,7 +31,7 @@ class WeightGroup(Value):
         trainable: Whether they train.
 
     Raises:
-        ValueError: If there is no symbol, or one is there twice.
+        ValueError: If there is no symbol, or one comes twice.
 
     Example:
 
@@ -75,7 +75,7 @@ class WeightGroup(Value):
             initializer: The initializer where the group has none of its own.
         """
         if isinstance(initializer, keras.initializers.Initializer):
-            # One that draws would give two variables of one shape the same values.
+            # The same random initializer would give two variables of one shape the same values.
             initializer = initializer.clone()
         return {
             "initializer": self.initializer or initializer,
@@ -109,7 +109,7 @@ def groups_of(given: Any, weights: Sequence[sympy.Symbol]) -> dict[str, WeightGr
         if name == MAIN:
             raise ArgumentError(
                 "weight_groups",
-                f"not use the name {MAIN!r}, which the weights in no group have",
+                f"not use the name {MAIN!r}, which belongs to the weights in no group",
                 name,
             )
         group = keras.saving.deserialize_keras_object(value) if isinstance(value, dict) else value
@@ -126,7 +126,7 @@ def groups_of(given: Any, weights: Sequence[sympy.Symbol]) -> dict[str, WeightGr
             if symbol in owner:
                 raise ArgumentError(
                     "weight_groups",
-                    f"have each symbol in one group, not in {owner[symbol]!r} and {name!r}",
+                    f"name each symbol once, not in both {owner[symbol]!r} and {name!r}",
                     symbol,
                 )
             owner[symbol] = name
@@ -152,7 +152,7 @@ class CircuitWeights:
         order = [name for names in self.names.values() for name in names]
         place = {name: i for i, name in enumerate(order)}
         places = [place[name] for name in self.symbols]
-        # None where the variables, one after the other, are in the circuit's order already.
+        # None if the concatenated variables are already in the circuit's order.
         self._places = None if order == self.symbols else np.array(places, "int32")
 
     def vector(self, precision: str) -> Any:
@@ -181,7 +181,7 @@ class CircuitWeights:
         """Sets some symbols' values.
 
         Raises:
-            ValueError: If a symbol is none of the weights', or a value is not a number.
+            ValueError: If a symbol is not one of the weights, or a value is not a number.
         """
         numbers: dict[str, float] = {}
         for name, value in values.items():
@@ -198,7 +198,7 @@ class CircuitWeights:
                 raise ArgumentError(
                     "values", f"hold a number, in radians, for {name}", value
                 ) from error
-        # Nothing is set if one of the values is wrong.
+        # If one of the values is wrong, none is set.
         for variable, names in self.names.items():
             if not numbers.keys().isdisjoint(names):
                 new = np.array(ops.convert_to_numpy(self.variables[variable]))
@@ -206,12 +206,12 @@ class CircuitWeights:
                     new[i] = numbers.get(name, new[i])
                 self.variables[variable].assign(new)
 
-    # What is saved beside the weights.
+    # Saved together with the weights.
 
     def text(self, own: Sequence[Any]) -> str:
         """Returns the names of symbols as a saved file has them.
 
-        A list of all, in their order. With groups a table: for each variable its symbols, and
+        This is a list of all symbols, in order; with groups, a table of each variable's symbols and
         the number under which Keras saves it.
 
         Args:
@@ -231,13 +231,13 @@ class CircuitWeights:
     ) -> dict[str, Any]:
         """Returns saved weights under the numbers that they have in this layer.
 
-        Groups have other numbers where another of them trains.
+        The numbers of groups depend on which of them train.
 
         Args:
             layer: The layer's name.
-            text: What `text` returned when they were saved.
+            text: What `text` returned when the weights were saved.
             stored: The saved weights by their numbers.
-            own: As of `text`.
+            own: As in `text`.
 
         Raises:
             ValueError: If they belong to other symbols, or come in another order.
@@ -246,14 +246,14 @@ class CircuitWeights:
         if saved is None or here is None or saved[0] != here[0]:
             raise ValueError(
                 f"The saved weights of layer {layer!r} must belong to its symbols in their "
-                f"order, {shown(self.text(own))}, but got those of {shown(text)}. Load them into a "
-                "layer with the circuit that they were trained in; if only the order differs, a "
-                "PQC takes it in `symbols`, and in `weight_groups`."
+                f"order, {shown(self.text(own))}, but got those of {shown(text)}. Load them into "
+                "a layer with the circuit in which they were trained; if only the order differs, "
+                "give it to the PQC by `symbols`, and by `weight_groups`."
             )
         if len(stored) != len(own):
             return dict(stored)  # for Keras to refuse
         everything = set(range(len(own)))
-        # The groups' numbers, then those of what else Keras saves of the layer.
+        # The groups' numbers, then those of the layer's other saved variables.
         theirs, ours = (
             [numbers[name] for name in here[1]] + sorted(everything - set(numbers.values()))
             for numbers in (saved[1], here[1])
@@ -268,7 +268,7 @@ class CircuitWeights:
 
 
 def _read(text: str) -> tuple[Any, dict[str, int]] | None:
-    """Returns the symbols of each variable in a saved text, and its number; None if unreadable."""
+    """Returns each variable's symbols and number from a saved text; None if it is unreadable."""
     try:
         found = json.loads(text)
         if isinstance(found, list):

@@ -1,4 +1,4 @@
-"""From a job with a noise model to one whose program has the noise in it."""
+"""Writes a job's noise model into its program."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ from qkeras_hybrid.program.unrolling import unrolled
 
 @dataclass
 class Step:
-    """A gate of the circuit, or what is no gate, with its instructions and its noise.
+    """A gate or other operation of the circuit, with its instructions and its noise.
 
     Attributes:
         names: The names of the gate.
         qubits: Indices of its qubits, in the gate's order.
-        layer: The number of its moment.
-        instructions: What it was compiled to.
+        layer: The index of its moment.
+        instructions: The instructions that it was compiled to.
         is_gate: Whether it is a unitary gate, after which noise acts.
-        operation: The gate itself, where the circuit is known.
-        noise: What acts after it.
-        power: How many times as far as it should it turns.
+        operation: The gate itself, if the circuit is known.
+        noise: The noise that acts after it.
+        power: The power of the gate that acts; 1 without over-rotation.
     """
 
     names: tuple[str, ...]
@@ -53,12 +53,11 @@ class Step:
 
 
 def applied(job: Job) -> Job:
-    """Returns the job with its noise model in its program, and without a noise model.
+    """Returns the job with its noise model written into its program, and no longer in `noise`.
 
-    Channels come after the gates of the job's circuit, or after the instructions where a job has
-    no circuit; a coherent error is a channel of one Kraus operator. What the model says of
-    measured bits becomes `readout_errors`. Angles stay as they are, except those of gates that
-    turn too far.
+    Channels come after the gates of the job's circuit, or after the instructions if the job has no
+    circuit; a coherent error is a channel with one Kraus operator. The model's readout errors
+    become `readout_errors`. Angles stay unchanged, except those of gates that rotate too far.
 
     Args:
         job: A job.
@@ -81,7 +80,7 @@ def applied(job: Job) -> Job:
     if job.circuits:
         raise ArgumentError(
             "noise",
-            "be None with circuits as inputs, which would run without it",
+            "be None with circuits as inputs, because they would run without noise",
             model,
             "Put channels into the circuits.",
         )
@@ -206,7 +205,7 @@ class _Application:
     def _matching(self, rule: Rule) -> Iterator[Step]:
         for step in self._steps:
             named = rule.gates is not None and not set(rule.gates).isdisjoint(step.names)
-            # The identity is a gate only for who names it.
+            # The identity counts as a gate only for rules that name it.
             if not step.is_gate or not (named or (rule.gates is None and "i" not in step.names)):
                 continue
             if rule.on is None or rule.on == len(step.qubits):
@@ -214,12 +213,12 @@ class _Application:
 
 
 def _reaches_out(rule: Rule) -> bool:
-    """Tells whether a rule's noise may act on other qubits than its gate."""
+    """Tells whether a rule's noise may act on other qubits than the gate's."""
     return rule.gate_on is not None and rule.qubits is not None
 
 
 def _same_gate(rule: Rule, step: Step, qubits: tuple[int, ...]) -> bool:
-    """Tells whether a gate is on these qubits; in this order, if a rule names it and it counts."""
+    """Tells whether a gate acts on these qubits, in this order if it matters to a named gate."""
     ordered = rule.gates is not None and SYMMETRIC.isdisjoint(step.names)
     return step.qubits == qubits if ordered else set(step.qubits) == set(qubits)
 
@@ -227,7 +226,7 @@ def _same_gate(rule: Rule, step: Step, qubits: tuple[int, ...]) -> bool:
 def _places(
     width: int, on: tuple[int, ...], qubits: list[tuple[int, ...]] | None
 ) -> list[tuple[int, ...]]:
-    """Returns on which groups of a gate's qubits an error of some width acts.
+    """Returns the groups of a gate's qubits on which an error acts.
 
     Args:
         width: The number of qubits of the error.
@@ -261,7 +260,7 @@ def _scaled(angle: Angle, factor: float) -> Angle:
 
 
 def _steps(job: Job) -> tuple[list[Step], list[Instruction]]:
-    """Returns the gates of a job, and the instructions that belong to none."""
+    """Returns the gates of a job, and the instructions that belong to no gate."""
     instructions = job.program.instructions
     found = sources(job)
     if found and job.origin is not None:
@@ -286,7 +285,7 @@ def _steps(job: Job) -> tuple[list[Step], list[Instruction]]:
 
 
 def _moments(circuit: cirq.AbstractCircuit) -> Iterator[int]:
-    """Yields for each operation the number of its moment, as sub-circuits take theirs apart."""
+    """Yields the moment's index for each operation, with sub-circuits unrolled into moments."""
     first = 0
     for moment in circuit:
         frontier: dict[Any, int] = {}
@@ -296,11 +295,11 @@ def _moments(circuit: cirq.AbstractCircuit) -> Iterator[int]:
 
 
 def _packed(groups: Sequence[Sequence[Any]], frontier: dict[Any, int], first: int) -> list[int]:
-    """Returns the earliest layer of each operation after those before on its qubits.
+    """Returns each operation's earliest layer after the previous operations on its qubits.
 
     Args:
         groups: The qubits of each operation.
-        frontier: For each qubit its first free layer; updated.
+        frontier: The first free layer of each qubit; updated in place.
         first: The first layer.
     """
     layers = []

@@ -1,4 +1,4 @@
-"""Noise channels as Kraus operators, and what their parameters may be.
+"""Noise channels as Kraus operators, and checks of their parameters.
 
 The conventions are Cirq's. All operators are complex128 matrices; the first qubit is the most
 significant bit. Formulas: Nielsen and Chuang, Quantum Computation and Quantum Information (2010),
@@ -26,7 +26,7 @@ PAULIS: dict[str, np.ndarray] = {
     "Z": np.diag([1, -1]).astype(complex),
 }
 
-# Matrices from a file or a device's calibration are rounded to float32 at worst.
+# Matrices from files or calibrations may be rounded to float32.
 _TOLERANCE = 1e-6
 
 
@@ -55,7 +55,7 @@ def positive(argument: str, value: Any, zero: bool = False) -> float:
 
 
 def pauli_kraus(chances: dict[str, float]) -> tuple[np.ndarray, ...]:
-    """Returns `sqrt(p_P) P` for each Pauli string with a chance that is not zero."""
+    """Returns `sqrt(p_P) P` for each Pauli string of nonzero probability."""
     return tuple(
         math.sqrt(chance) * functools.reduce(np.kron, (PAULIS[letter] for letter in paulis))
         for paulis, chance in chances.items()
@@ -64,26 +64,26 @@ def pauli_kraus(chances: dict[str, float]) -> tuple[np.ndarray, ...]:
 
 
 def depolarizing(p: float, n_qubits: int = 1) -> tuple[np.ndarray, ...]:
-    """With chance `p` one of the `4**n - 1` Pauli strings other than the identity."""
+    """With probability `p`, one of the `4**n - 1` Pauli strings other than the identity."""
     strings = ["".join(letters) for letters in itertools.product("IXYZ", repeat=n_qubits)]
     each = p / (len(strings) - 1)
     return pauli_kraus({strings[0]: 1 - p, **dict.fromkeys(strings[1:], each)})
 
 
 def bit_flip(p: float) -> tuple[np.ndarray, ...]:
-    """With chance `p` an X."""
+    """With probability `p`, an X."""
     return pauli_kraus({"I": 1 - p, "X": p})
 
 
 def phase_flip(p: float) -> tuple[np.ndarray, ...]:
-    """With chance `p` a Z."""
+    """With probability `p`, a Z."""
     return pauli_kraus({"I": 1 - p, "Z": p})
 
 
 def amplitude_damping(gamma: float, excited: float = 0.0) -> tuple[np.ndarray, ...]:
-    """Decay from `|1>` to `|0>` with chance `gamma`.
+    """Decay from `|1>` to `|0>` with probability `gamma`.
 
-    With a population `excited` of `|1>` in equilibrium, the generalized channel.
+    It is the generalized channel, with the population `excited` of `|1>` in equilibrium.
     """
     keep, lose = math.sqrt(1 - gamma), math.sqrt(gamma)
     down = (np.diag([1, keep]), np.array([[0, lose], [0, 0]]))
@@ -101,13 +101,13 @@ def phase_damping(gamma: float) -> tuple[np.ndarray, ...]:
 def thermal_relaxation(
     t1: float, t2: float, gate_time: float, excited: float = 0.0
 ) -> tuple[np.ndarray, ...]:
-    """Relaxation for a time: populations with `exp(-t/T1)`, coherences with `exp(-t/T2)`.
+    """Relaxation for a time: populations decay as `exp(-t/T1)`, coherences as `exp(-t/T2)`.
 
-    Amplitude damping with `gamma = 1 - exp(-t/T1)` takes coherences to `exp(-t/(2 T1))`; phase
-    damping takes them the rest of the way.
+    Amplitude damping with `gamma = 1 - exp(-t/T1)` reduces coherences to `exp(-t/(2 T1))`; phase
+    damping does the rest.
     """
     damped = amplitude_damping(-math.expm1(-gate_time / t1), excited)
-    # At most 0, and 0 for T2 = 2 T1 whatever rounding says.
+    # At most 0, and exactly 0 for T2 = 2 T1 in spite of rounding.
     rest = min(0.0, gate_time / t1 - 2 * gate_time / t2)
     dephased = phase_damping(-math.expm1(rest))
     return nonzero([p @ k for k in damped for p in dephased])
@@ -141,20 +141,21 @@ def checked_kraus(argument: str, operators: Any) -> tuple[np.ndarray, ...]:
             argument,
             "preserve the trace: the sum of K† K must be the identity",
             np.round(total, 6).tolist(),
-            "Check that no operator is missing, and that each has the root of its chance.",
+            "Check that no operator is missing, and that each is scaled by the square root of its "
+            "probability.",
         )
     return found
 
 
 def rows(matrix: np.ndarray) -> Matrix:
-    """Returns a matrix as the tuples that instructions hold."""
+    """Returns a matrix as tuples, the form that instructions hold."""
     return tuple(tuple(complex(c) for c in row) for row in matrix)
 
 
 def instruction(kraus: Sequence[np.ndarray], qubits: tuple[int, ...]) -> Channel | None:
     """Returns Kraus operators as an instruction; None if they do nothing.
 
-    A coherent error is a channel of one operator: so it can be told from the circuit's gates.
+    A coherent error is a channel with one operator, so that it differs from the circuit's gates.
     """
     first = kraus[0]
     if len(kraus) == 1 and np.allclose(first, first[0, 0] * np.eye(len(first)), atol=1e-15):

@@ -1,4 +1,4 @@
-"""Cirq's noise models as noise models of this package, which are saved with a layer."""
+"""Reads Cirq's noise models as noise models of this package, which are saved with layers."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from qkeras_hybrid.noise.model import NoiseModel
 from qkeras_hybrid.noise.rules import Rule
 
 _HELP = (
-    "Let Cirq put the noise into the circuit instead: PQC(circuit.with_noise(model), ...) takes "
-    "any model's channels."
+    "Let Cirq put the noise into the circuit instead: PQC(circuit.with_noise(model), ...) works "
+    "with any model."
 )
 
 
 def from_cirq(model: Any, qubits: Sequence[cirq.Qid] | None = None) -> NoiseModel:
-    """Reads a noise model of Cirq's.
+    """Reads one of Cirq's noise models.
 
     `cirq.ConstantQubitNoiseModel` becomes a channel after each moment with a gate, on every qubit;
-    `cirq.devices.InsertionNoiseModel` becomes a channel after the gates that it names, whether
-    they are tagged as physical or not; `cirq.NO_NOISE` becomes a model without rules.
+    `cirq.devices.InsertionNoiseModel` becomes a channel after the gates that it names, whether or
+    not they are tagged as physical; `cirq.NO_NOISE` becomes a model without rules.
 
     Args:
         model: The model.
-        qubits: The circuit's qubits: what the model says of others is left out.
+        qubits: The circuit's qubits; noise on other qubits is left out.
 
     Raises:
         ValueError: If the model is of another kind. Cirq itself can put its noise into a circuit:
@@ -45,7 +45,7 @@ def from_cirq(model: Any, qubits: Sequence[cirq.Qid] | None = None) -> NoiseMode
         identifiers = list(model.ops_added)
         for one in identifiers:
             if any(one.is_proper_subtype_of(other) for other in identifiers if other is not one):
-                raise ArgumentError("model", "name no gate twice", one, _HELP)
+                raise ArgumentError("model", "not name a gate twice", one, _HELP)
         known = None if qubits is None else set(qubits)
         return NoiseModel(
             [
@@ -61,7 +61,7 @@ def from_cirq(model: Any, qubits: Sequence[cirq.Qid] | None = None) -> NoiseMode
 
 
 def _inserted(identifier: Any, operation: cirq.Operation) -> Rule:
-    """Returns the rule of one entry: after gates of a kind, an operation on its own qubits."""
+    """Returns the rule of one entry: after one kind of gate, an operation on the gate's qubits."""
     if not identifier.qubits:
         raise ArgumentError(
             "model", "name the qubits of the gates after which it adds noise", identifier, _HELP

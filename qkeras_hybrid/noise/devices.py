@@ -1,4 +1,4 @@
-"""Noise models from the calibration of a device, as cirq-google's package has them."""
+"""Noise models from the device calibrations in the package cirq-google."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from qkeras_hybrid.noise.model import NoiseModel
 from qkeras_hybrid.noise.rules import Rule
 
 DEVICES = ("rainbow", "weber")
-"""The devices whose calibration cirq-google holds."""
+"""The devices whose calibration cirq-google contains."""
 
 GATES = ("sycamore", "sqrt_iswap")
 
@@ -22,18 +22,18 @@ GATES = ("sycamore", "sqrt_iswap")
 def from_device(
     name: str, qubits: Sequence[cirq.GridQubit], gate: str = "sqrt_iswap"
 ) -> NoiseModel:
-    """Returns the noise of some qubits of a device, from the median of its calibrations.
+    """Returns the noise of some of a device's qubits, from its median calibration.
 
     Args:
-        name: "rainbow" or "weber", of 23 and 53 qubits.
+        name: "rainbow" (23 qubits) or "weber" (53 qubits).
         qubits: Qubits of the device, in the order of the circuit's.
-        gate: As of `from_calibration`.
+        gate: As in `from_calibration`.
 
     Raises:
         ImportError: If cirq-google is not installed.
         ValueError: If the name is unknown, or the device does not have a qubit.
 
-    Example (cirq-google must be there)::
+    Example (needs cirq-google)::
 
         model = noise.from_device("rainbow", cirq.GridQubit.rect(1, 3, 5, 1))
         layer = PQC(circuit_of_three_qubits, "Z", noise=model)
@@ -52,19 +52,19 @@ def from_device(
 def from_calibration(
     calibration: Any, qubits: Sequence[cirq.GridQubit], gate: str = "sqrt_iswap"
 ) -> NoiseModel:
-    """Returns the noise of some qubits, from a calibration.
+    """Returns the noise of some of a device's qubits, from a calibration.
 
-    After each gate on one qubit depolarizing noise of its Pauli error from randomized
-    benchmarking; after each gate on two qubits that of their pair from cross-entropy benchmarking
-    of parallel cycles, or on pairs without a coupling, which would need swaps, that of the mean
-    pair; and readout errors of qubits measured in parallel. Relaxation of qubits that wait is left
-    out, as is crosstalk.
+    Each one-qubit gate is followed by depolarizing noise with the qubit's Pauli error from
+    randomized benchmarking; each two-qubit gate by that of its pair from cross-entropy benchmarking
+    of parallel cycles. Pairs without a coupling, which would need swaps, get the error of the mean
+    pair. Readout errors are those of qubits measured in parallel. Relaxation of idle qubits and
+    crosstalk are left out.
 
     Args:
         calibration: A `cirq_google.Calibration`, or another mapping from names of metrics to
             values by qubits.
         qubits: Qubits of the device, in the order of the circuit's.
-        gate: The device's gate on two qubits: "sqrt_iswap" or "sycamore".
+        gate: The device's two-qubit gate: "sqrt_iswap" or "sycamore".
 
     Raises:
         ValueError: If a metric is missing, or the device does not have a qubit.

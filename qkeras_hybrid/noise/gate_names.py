@@ -1,4 +1,4 @@
-"""What gates are called in a noise model."""
+"""The names of gates in a noise model."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _families() -> tuple[tuple[type, str], ...]:
 SYMMETRIC = frozenset(
     ("cz", "ccz", "swap", "iswap", "xx", "yy", "zz", "fsim", "rxx", "ryy", "rzz", "sycamore")
 )
-"""Gates for which the order of their qubits does not count."""
+"""Gates for which the order of the qubits does not matter."""
 
 _SYNONYMS = {"cnot": "cx", "toffoli": "ccx", "id": "i", "hadamard": "h", "u": "matrix"}
 
@@ -45,8 +45,8 @@ def name_of_gate(gate: Any) -> str:
     """Returns the name by which a noise model knows a gate.
 
     Args:
-        gate: A gate or a gate's class of Cirq's, or a name in any case: the names of powers of a
-            gate ("x", "h", "cx", "cz", "swap", "iswap", ...), of rotations ("rx"), or else of the
+        gate: One of Cirq's gates or gate classes, or a name in upper or lower case: that of a power
+            gate ("x", "h", "cx", "cz", "swap", "iswap", ...), of a rotation ("rx"), or of the
             gate's class without "Gate" ("phased_x_z" is "phasedxz").
 
     Raises:
@@ -61,7 +61,7 @@ def name_of_gate(gate: Any) -> str:
 
 
 def names_of_gate(gate: Any) -> tuple[str, ...]:
-    """Returns all names that a gate, or a class of gates, goes by; the most special one first."""
+    """Returns all names of a gate or a class of gates, the most specific one first."""
     kind = gate if isinstance(gate, type) else type(gate)
     named = [name for family, name in _families() if issubclass(kind, family)]
     own = kind.__name__.removesuffix("Gate").removesuffix("Pow").lower()

@@ -1,4 +1,4 @@
-"""Noise models: rules together, as a value that is saved with a layer."""
+"""Noise models: sets of rules, as a value that is saved with a layer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from qkeras_hybrid.noise.rules import KINDS, Rule
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class NoiseModel(Value):
-    """What goes wrong on a device: channels after gates, after layers, and at the readout.
+    """The errors of a device: channels after gates, after layers, and at the readout.
 
-    Made by the functions of `qkeras_hybrid.noise`; `+` joins models, whose channels act in order.
+    The functions of `qkeras_hybrid.noise` make models; `+` joins them, and their channels act in
+    order.
 
     Args:
         rules: The rules.
 
     Raises:
-        ValueError: If one of them is no rule.
+        ValueError: If one of them is not a rule.
 
     Example:
 
@@ -57,7 +58,7 @@ class NoiseModel(Value):
         n_qubits: int | None = None,
         after: str | None = None,
     ) -> NoiseModel:
-        """Returns the same errors, at fewer places.
+        """Returns the same errors, restricted to some places.
 
         Args:
             gates: Gates, or names of gates, after which they act: `"cx"`, `cirq.CZ`, `["rx"]`.
@@ -67,7 +68,8 @@ class NoiseModel(Value):
             after: "layer": after each moment of the circuit, on every qubit; "gate" or "readout".
 
         Raises:
-            ValueError: If gates are named for what does not act after gates, or qubits are none.
+            ValueError: If gates are named for an error that does not act after gates, or qubits are
+                invalid.
 
         Example:
 
@@ -89,51 +91,51 @@ def _model(channel: str, *parameters: Any) -> NoiseModel:
 
 
 def depolarizing(p: float, n_qubits: int = 1) -> NoiseModel:
-    """After each gate, on each of its qubits, with chance `p` a random Pauli error.
+    """After each gate, on each of its qubits: a random Pauli error with probability `p`.
 
     `rho -> (1-p) rho + p/(4**n-1) sum_P P rho P`, as `cirq.depolarize`: an X gate and this give
     `<Z> = -(1 - 4p/3)` for one qubit.
 
     Args:
-        p: The chance, in [0, 1].
-        n_qubits: On how many qubits it acts together; with 2, after gates on two qubits.
+        p: The probability, in [0, 1].
+        n_qubits: The number of qubits that it acts on jointly; with 2, after two-qubit gates.
 
     Raises:
-        ValueError: If `p` is no probability.
+        ValueError: If `p` is not a probability.
     """
     return _model("depolarizing", p, n_qubits)
 
 
 def amplitude_damping(gamma: float) -> NoiseModel:
-    """After each gate, on each of its qubits, decay from 1 to 0 with chance `gamma` in [0, 1]."""
+    """After each gate, on each of its qubits: decay from 1 to 0 with probability `gamma`."""
     return _model("amplitude_damping", gamma)
 
 
 def phase_damping(gamma: float) -> NoiseModel:
-    """After each gate, on each of its qubits, coherences times `sqrt(1 - gamma)`."""
+    """After each gate, on each of its qubits: coherences times `sqrt(1 - gamma)`."""
     return _model("phase_damping", gamma)
 
 
 def bit_flip(p: float) -> NoiseModel:
-    """After each gate, on each of its qubits, an X with chance `p` in [0, 1]."""
+    """After each gate, on each of its qubits: an X with probability `p`."""
     return _model("bit_flip", p)
 
 
 def phase_flip(p: float) -> NoiseModel:
-    """After each gate, on each of its qubits, a Z with chance `p` in [0, 1]."""
+    """After each gate, on each of its qubits: a Z with probability `p`."""
     return _model("phase_flip", p)
 
 
 def thermal_relaxation(
     t1: float, t2: float, gate_time: float, excited_population: float = 0.0
 ) -> NoiseModel:
-    """After each gate, on each of its qubits, relaxation for the time of a gate.
+    """After each gate, on each of its qubits: relaxation for the duration of a gate.
 
     Args:
         t1: The time in which excitations decay, in any unit of time.
         t2: The time in which coherences decay, in the same unit; at most `2 * t1`.
         gate_time: How long a gate takes, in the same unit.
-        excited_population: The chance of 1 in equilibrium.
+        excited_population: The probability of 1 in equilibrium.
 
     Raises:
         ValueError: If a time is not positive, or `t2` is above `2 * t1`.
@@ -142,14 +144,14 @@ def thermal_relaxation(
 
 
 def over_rotation(fraction: float) -> NoiseModel:
-    """Each gate turns `1 + fraction` times as far as it should: `U**(1 + fraction)`."""
+    """Each gate rotates `1 + fraction` times as far as it should: `U**(1 + fraction)`."""
     return _model("over_rotation", fraction)
 
 
 def crosstalk_zz(angle: float) -> NoiseModel:
-    """After each layer, `exp(-i angle/2 Z Z)` on each pair of neighbouring qubits, in radians.
+    """After each layer, `exp(-i angle/2 Z Z)` on each neighbouring pair of qubits, in radians.
 
-    Neighbours are so in the circuit's order; name other pairs by `.on(qubits=[(0, 2)])`.
+    Neighbours are adjacent in the circuit's order; name other pairs by `.on(qubits=[(0, 2)])`.
     """
     return _model("crosstalk_zz", angle)
 
@@ -158,20 +160,20 @@ def readout_error(p10: float, p01: float | None = None) -> NoiseModel:
     """Measured bits are wrong.
 
     Args:
-        p10: The chance to read 1 where the qubit is in 0.
-        p01: The chance to read 0 where it is in 1; by default the same.
+        p10: The probability to read 1 if the qubit is in 0.
+        p01: The probability to read 0 if it is in 1; by default the same.
 
     Raises:
-        ValueError: If one is no probability.
+        ValueError: If one is not a probability.
     """
     return _model("readout_error", p10, p10 if p01 is None else p01)
 
 
 def kraus(operators: Any) -> NoiseModel:
-    """After each gate, a channel of these Kraus operators.
+    """After each gate, a channel with these Kraus operators.
 
     Args:
-        operators: Matrices of `2**n` rows; for n above 1 it acts after gates on n qubits.
+        operators: Matrices of `2**n` rows; for n above 1, the channel acts after gates on n qubits.
 
     Raises:
         ValueError: If they don't preserve the trace.

@@ -1,6 +1,6 @@
 """Noise models from Qiskit: from a backend's properties, or from Aer's noise models.
 
-Qiskit's first qubit is the least significant bit, here it is the most significant.
+Qiskit's first qubit is the least significant bit; here the first is the most significant.
 """
 
 from __future__ import annotations
@@ -26,18 +26,17 @@ def from_qiskit(source: Any, qubits: Sequence[int] | None = None) -> NoiseModel:
     """Reads a noise model from Qiskit.
 
     From a backend or its `Target`, such as those of `qiskit.providers.fake_provider`: after each
-    gate relaxation of its qubits for as long as it takes, and depolarizing noise that makes up for
-    the rest of its error, as Aer does it. A circuit of other gates than the backend's gets after
-    each gate on one qubit the error of the backend's worst gate on it, and after each gate on two
-    that of the worst on the pair; on pairs without a coupling, which would need swaps, that of the
-    mean pair. Readout errors are those of "measure".
+    gate, its qubits relax for the gate's duration, and depolarizing noise makes up the rest of the
+    gate's error, as in Aer. Gates that the backend does not have get the error of the backend's
+    worst gate on the same qubit or pair; pairs without a coupling, which would need swaps, get that
+    of the mean pair. Readout errors are those of "measure".
 
-    From Aer's `NoiseModel`: the errors of its gates by their names, and its readout errors.
+    From Aer's `NoiseModel`: its gate errors, by the gates' names, and its readout errors.
 
     Args:
         source: A backend, a `Target`, Aer's `NoiseModel` or its dictionary.
-        qubits: The backend's qubits that the circuit's stand for, in order; by default all of
-            those of the backend, or those that the noise model names.
+        qubits: The backend's qubits on which the circuit's qubits run, in order; by default all
+            qubits of the backend, or those that the noise model names.
 
     Raises:
         ValueError: If `source` is none of these, or the backend does not have a qubit.
@@ -45,7 +44,7 @@ def from_qiskit(source: Any, qubits: Sequence[int] | None = None) -> NoiseModel:
     Reference:
         Qiskit Aer, `NoiseModel.from_backend` and `noise.device.models`.
 
-    Example (Qiskit must be there)::
+    Example (needs Qiskit)::
 
         model = noise.from_qiskit(GenericBackendV2(5), qubits=[0, 1, 2])
         layer = PQC(circuit_of_three_qubits, "Z", noise=model)
@@ -100,7 +99,7 @@ def _of_target(target: Any, qubits: Sequence[int] | None) -> NoiseModel:
 
 
 def _times(target: Any, qubit: int) -> tuple[float, float]:
-    """Returns T1 and T2 of a qubit, infinite where they are not known."""
+    """Returns T1 and T2 of a qubit; unknown times are infinite."""
     properties = (target.qubit_properties or {})[qubit] if target.qubit_properties else None
     t1 = getattr(properties, "t1", None) or math.inf
     t2 = getattr(properties, "t2", None) or math.inf
@@ -110,7 +109,7 @@ def _times(target: Any, qubit: int) -> tuple[float, float]:
 def _gate_rules(
     error: float, duration: float, times: list[tuple[float, float]], on: tuple[int, ...]
 ) -> list[Rule]:
-    """Returns the noise after a gate: what relaxation leaves of its error as depolarizing noise."""
+    """Returns a gate's noise: relaxation, and depolarizing noise for the rest of its error."""
     n, dim = len(on), 2 ** len(on)
     relaxed = [_relaxation_kraus(t1, t2, duration) for t1, t2 in times]
     # The average fidelity of a channel: (sum |tr K|**2 / d + 1) / (d + 1) with d its dimension.
@@ -118,7 +117,7 @@ def _gate_rules(
     fidelity = (traces / dim + 1) / (dim + 1)
     rules = []
     if error > 1 - fidelity + 1e-12:
-        # F of the mixture with the state without information: (1 - s) F + s / d.
+        # F of the mixture with the maximally mixed state: (1 - s) F + s / d.
         share = min(1.0, (error - (1 - fidelity)) * dim / (dim * fidelity - 1))
         p = share * (1 - 1 / dim**2)
         qubits = (on,) if n > 1 else on
@@ -158,7 +157,7 @@ def _of_aer(table: Mapping[str, Any], qubits: Sequence[int] | None) -> NoiseMode
                     continue
                 place = tuple(number[qubit] for qubit in place)
             for rule in _aer_rules(error, place):
-                # Aer names the pair in both orders where the gate is the same.
+                # Aer lists a pair in both orders if the gate is symmetric.
                 same = rule.gates is not None and SYMMETRIC.issuperset(rule.gates)
                 key = (rule.gates, frozenset(place or ()))
                 if place is not None and len(place) > 1 and same and key in seen:
@@ -198,7 +197,7 @@ def _aer_rules(error: Mapping[str, Any], place: tuple[int, ...] | None) -> list[
 
 
 def _sequence(part: Sequence[Mapping[str, Any]], count: int) -> list[np.ndarray]:
-    """Returns the Kraus operators of instructions one after the other, on `count` qubits."""
+    """Returns the Kraus operators of a sequence of instructions on `count` qubits."""
     found = [np.eye(2**count, dtype=complex)]
     for each in part:
         operators = _operators(each)
@@ -214,7 +213,7 @@ def _operators(each: Mapping[str, Any]) -> list[np.ndarray]:
         case "id" | "x" | "y" | "z":
             return [channels.PAULIS["I" if name == "id" else name.upper()]]
         case "pauli":
-            # The last letter is the first qubit's, which is the least significant bit.
+            # The last letter belongs to the first qubit, the least significant bit.
             return [functools.reduce(np.kron, (channels.PAULIS[letter] for letter in given[0]))]
         case "kraus":
             return [_matrix(operator) for operator in given]
@@ -235,7 +234,7 @@ def _matrix(given: Any) -> np.ndarray:
 
 
 def _extended(operator: np.ndarray, on: Sequence[int], count: int) -> np.ndarray:
-    """Returns an operator of Qiskit's as one of all qubits, the first the most significant bit."""
+    """Extends Qiskit's operator to all qubits, with the first as the most significant bit."""
     k = len(on)
     # Qiskit's axes count down from its last qubit.
     tensor = operator.reshape((2,) * (2 * k))

@@ -1,4 +1,4 @@
-"""One rule of a noise model: a channel, and after what it acts."""
+"""One rule of a noise model: an error, and where it acts."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from qkeras_hybrid.noise import channels
 from qkeras_hybrid.noise.gate_names import name_of_gate
 
 MOST_CHANNEL_QUBITS = 3
-"""The most qubits that a channel acts on."""
+"""The most qubits that a channel may act on."""
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of error that has a name.
+    """A named kind of error.
 
     Attributes:
-        parameters: For each parameter its name, the check of its value, and its default; None for
-            a parameter that must be given.
-        kraus: Makes the Kraus operators from the parameters; None for what is no channel.
-        after: After what it acts unless a rule says otherwise.
-        check: Looks at the parameters together.
+        parameters: For each parameter its name, the check of its value, and its default (None for a
+            parameter that must be given).
+        kraus: Makes the Kraus operators from the parameters; None for errors that are not channels.
+        after: After what it acts, unless a rule says otherwise.
+        check: Checks the parameters together.
     """
 
     parameters: tuple[tuple[str, Callable[[str, Any], Any], Any], ...]
@@ -52,7 +52,7 @@ def _relaxation_times(t1: float, t2: float, *_: float) -> None:
             "t2",
             f"be at most 2 T1 = {2 * t1:g}",
             t2,
-            "Coherence can't live longer than twice the excitation.",
+            "Coherence can't last longer than twice the excitation's lifetime.",
         )
 
 
@@ -82,12 +82,12 @@ KINDS: Mapping[str, Kind] = {
     "crosstalk_zz": Kind((("angle", finite_number, None),), _crosstalk, after="layer"),
     "readout_error": Kind((("p10", _CHANCE, None), ("p01", _CHANCE, None)), after="readout"),
 }
-"""The errors that have names. `kraus` is one more, whose parameters are matrices."""
+"""The named errors. `kraus` is one more, whose parameters are matrices."""
 
 
 @dataclass(frozen=True)
 class Rule:
-    """A kind of error, and after what it strikes.
+    """A kind of error, and where it acts.
 
     Attributes:
         channel: The name of the error: one of `KINDS`, or "kraus".
@@ -95,10 +95,10 @@ class Rule:
         gates: Names of the gates after which it acts; None for all.
         qubits: The qubits on which it acts, as indices in a circuit's order or as Cirq's qubits;
             None for all. For an error on two qubits: pairs.
-        on: Acts after gates on this number of qubits only; None for any.
-        gate_on: If given, acts only after gates on exactly these qubits, and then on the groups of
-            `qubits`, or if these are None on the gate's own. The order counts where `gates` are
-            named for which it does, such as "cx".
+        on: Acts only after gates on this number of qubits; None for any.
+        gate_on: If given, acts only after gates on exactly these qubits, and then on the groups in
+            `qubits`, or on the gate's own qubits if that is None. The order matters if `gates`
+            names gates for which it does, such as "cx".
         after: "gate" (after each gate, on its qubits), "layer" (after each moment, on all qubits,
             or all pairs of neighbours) or "readout".
     """
@@ -186,7 +186,7 @@ class Rule:
         """Returns the Kraus operators.
 
         Raises:
-            ValueError: For an over-rotation or a readout error, which are no channels.
+            ValueError: For an over-rotation or a readout error, which are not channels.
         """
         if self.channel == "kraus":
             return tuple(np.array(matrix) for matrix in self.parameters)

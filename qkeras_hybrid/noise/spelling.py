@@ -14,21 +14,21 @@ from qkeras_hybrid.noise.rules import KINDS, Rule
 
 _HELP = (
     "Write a name and its numbers, e.g. depolarizing:0.01 or thermal_relaxation:50,70,0.02; after "
-    "@ where it acts, e.g. @2q, @cx, @q0 or @layer; and join several by +."
+    "@ the places where it acts, e.g. @2q, @cx, @q0 or @layer; and join several by +."
 )
 
 
 def parse(text: str) -> NoiseModel:
     """Reads a noise model from text.
 
-    `name:number,number@place,place`, several joined by `+`. Places are gates (`cx`), gates on so
-    many qubits (`2q`), qubits by their index (`q0`) and `layer`.
+    `name:number,number@place,place`, several joined by `+`. Places are gates (`cx`), the number of
+    a gate's qubits (`2q`), a qubit's index (`q0`) and `layer`.
 
     Args:
         text: The text.
 
     Raises:
-        ValueError: If it can't be read, or a number is not what it must be.
+        ValueError: If it can't be read, or a number is invalid.
 
     Example:
 
@@ -75,7 +75,7 @@ def _rule(part: str, text: str) -> Rule:
 def get(identifier: Any) -> NoiseModel | None:
     """Returns a noise model from its spelling, its Keras-serialized form, or itself.
 
-    None, and a model without rules, give None.
+    Returns None for None and for a model without rules.
 
     Raises:
         ValueError: If it is none of these.
@@ -90,6 +90,6 @@ def get(identifier: Any) -> NoiseModel | None:
     if not isinstance(found, NoiseModel):
         fix = "For example noise.depolarizing(0.01)."
         if isinstance(found, cirq.NoiseModel):
-            fix = "Convert Cirq's by qkeras_hybrid.noise.from_cirq."
+            fix = "Convert Cirq's noise models by qkeras_hybrid.noise.from_cirq."
         raise ArgumentError("noise", "be a NoiseModel or its spelling", identifier, fix)
     return found if found.rules else None

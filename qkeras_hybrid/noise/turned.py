@@ -1,4 +1,4 @@
-"""Gates that turn too far: `U**power` in place of `U`."""
+"""Gates that rotate too far: `U**power` in place of `U`."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ from qkeras_hybrid.program import (
 from qkeras_hybrid.program.gates import Compiler
 
 MOST_QUBITS = 3
-"""A fixed gate on more qubits has no power here, unless Cirq knows it."""
+"""A power of a fixed gate on more qubits is not computed here, only by Cirq."""
 
 
 @dataclass(frozen=True)
 class Turned:
-    """A gate that turns too far.
+    """A gate that rotates too far.
 
     Attributes:
-        instructions: Its instructions, with the angles that they had.
-        factors: What each of these angles is multiplied with, by its number.
+        instructions: Its instructions, with their original angles.
+        factors: The factor of each of these angles, by the angle's index.
     """
 
     instructions: tuple[Instruction, ...]
@@ -47,13 +47,13 @@ def turned(
     """Returns a gate's power.
 
     Args:
-        operation: The gate; None if only its instructions are known, each of which is then turned.
-        instructions: What it was compiled to.
-        origin: What it was compiled with; given where the operation is.
+        operation: The gate; None if only its instructions are known: then each of them is changed.
+        instructions: The instructions that it was compiled to.
+        origin: The compiled circuit; given if the operation is.
         power: The power.
 
     Raises:
-        ValueError: If the gate has no power that Cirq knows, and is not fixed.
+        ValueError: If Cirq knows no power of the gate, and the gate is not fixed.
     """
     if operation is None or origin is None:
         return _one_by_one(instructions, power)
@@ -71,7 +71,8 @@ def turned(
         "noise",
         "over-rotate only gates that have a power",
         operation,
-        "Say by `.on(gates=...)` which gates turn too far, or write this one in others.",
+        "Use `.on(gates=...)` to name the gates that rotate too far, or write this gate as a "
+        "product of others.",
     )
 
 
@@ -98,9 +99,9 @@ def _matched(
     before: tuple[list[Instruction], list[Angle]],
     after: tuple[list[Instruction], list[Angle]],
 ) -> Turned | None:
-    """Returns the instructions as they are after, with the angles that they have in a program."""
+    """Returns the changed instructions, with the angles that they have in the program."""
     if [type(i) for i in before[0]] != [type(i) for i in after[0]]:
-        # A gate that permutes basis states may be another kind than its power.
+        # A gate that permutes basis states may be of another kind than its power.
         fixed = not any(isinstance(i, (PauliRotation, Phase)) for i in (*before[0], *after[0]))
         return Turned(tuple(after[0]), {}) if fixed else None
     if [type(i) for i in before[0]] != [type(i) for i in instructions]:
@@ -138,7 +139,7 @@ def _ratio(before: Angle, after: Angle) -> float | None:
 
 
 def _at_random(angle: Angle, seed: int) -> float:
-    """Returns an angle for random values of what it depends on."""
+    """Returns an angle for random values of its inputs and weights."""
     rng = np.random.default_rng(seed)
     if angle.expression is not None:
         symbols = sorted(angle.expression.free_symbols, key=str)
@@ -153,9 +154,9 @@ def _at_random(angle: Angle, seed: int) -> float:
 
 
 def power_of(matrix: np.ndarray, exponent: float) -> np.ndarray:
-    """Returns a power of a unitary, with the eigenvalues' angles in (-pi, pi]."""
+    """Returns a power of a unitary; the eigenvalues' angles are taken in (-pi, pi]."""
     _, basis = np.linalg.eig(matrix)
-    # The eigenvectors of a normal matrix may be chosen orthogonal, also where values coincide.
+    # The eigenvectors of a normal matrix can be chosen orthogonal, also for equal eigenvalues.
     basis, _ = np.linalg.qr(basis)
     angles = np.angle(np.diag(basis.conj().T @ matrix @ basis))
     angles = np.where(np.isclose(angles, -np.pi), np.pi, angles)

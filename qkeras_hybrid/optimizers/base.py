@@ -159,7 +159,7 @@ def drawn_seeds(seed: int, iterations: Any) -> Seeds:
     Nothing is kept but the number of steps, which is saved with the optimizer.
 
     Args:
-        seed: Of the optimizer.
+        seed: The seed of the optimizer.
         iterations: The number of the step, a tensor.
     """
     dtype = "uint32" if keras.backend.backend() == "jax" else "int64"

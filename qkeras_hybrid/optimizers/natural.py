@@ -56,7 +56,7 @@ class QNG(CircuitOptimizer):
         **kwargs: Arguments of `keras.optimizers.Adam`, for those.
 
     Raises:
-        ValueError: If an argument is not what it must be; when it is built: if the circuit of a
+        ValueError: If an argument is invalid; when it is built: if the circuit of a
             layer has no state vector.
 
     Reference:

@@ -38,12 +38,12 @@ class Rotosolve(CircuitOptimizer):
 
     Args:
         coefficients: By what each observable is multiplied in the loss; None for ones.
-        seed: Of the shots of layers that have some; None for any.
+        seed: The seed of the shots of layers that have some; None for any.
         classical_learning_rate: That of all other weights.
         **kwargs: Arguments of `keras.optimizers.Adam`, for those.
 
     Raises:
-        ValueError: If a coefficient is no number; when it is built: if a layer returns something
+        ValueError: If a coefficient is not a number; when it is built: if a layer returns something
             else than one list of observables, or a weight turns gates by factors without a common
             period, or is in an expression that is not affine.
 
@@ -88,7 +88,7 @@ class Rotosolve(CircuitOptimizer):
         """Prepares the loss at any weights of a layer, and the waves in each of them.
 
         Raises:
-            ValueError: If the layer or a weight is not what it must be.
+            ValueError: If the layer or a weight is invalid.
         """
         read = part.layer.readouts
         if len(read) != 1 or not isinstance(read[0], Expectation):
@@ -165,7 +165,7 @@ class Rotoselect(Rotosolve):
     Args:
         choices: Lists of symbols, each at least two: of each list one weight is used. A choice
             counts in every layer that has all its symbols.
-        coefficients: As of `Rotosolve`.
+        coefficients: As in `Rotosolve`.
         **kwargs: The other arguments of `Rotosolve`: `seed`, `classical_learning_rate`, and those
             of `keras.optimizers.Adam`.
 

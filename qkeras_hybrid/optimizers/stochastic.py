@@ -119,12 +119,12 @@ class QNSPSA(CircuitOptimizer):
         resamples: How many estimates of the metric a step makes.
         samples: Over how many samples of a batch the metric is averaged, the first ones; None for
             all.
-        seed: Of the random directions; None for any.
+        seed: The seed of the random directions; None for any.
         classical_learning_rate: That of all other weights.
         **kwargs: Arguments of `keras.optimizers.Adam`, for those.
 
     Raises:
-        ValueError: If a number is not what it must be; when it is built: if the circuit of a layer
+        ValueError: If a number is invalid; when it is built: if the circuit of a layer
             has no state vector.
 
     Reference:

@@ -50,7 +50,7 @@ def decision_boundary(
         A figure of Matplotlib's with an alt text, or `ax`.
 
     Raises:
-        ValueError: If an argument is not what it must be, or the model has other outputs.
+        ValueError: If an argument is invalid, or the model has other outputs.
 
     Example:
 

@@ -54,7 +54,7 @@ def probabilities(
         level: The level of the intervals.
         interval: "wilson", or "exact" for Clopper and Pearson's.
         most: How many outcomes are drawn at most: the most probable ones.
-        seed: Of the measurements.
+        seed: The seed of the measurements.
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
         ax: Axes of Matplotlib's to draw into.
 
@@ -62,7 +62,7 @@ def probabilities(
         A figure of Matplotlib's with an alt text, or `ax`.
 
     Raises:
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
 
     Reference:
         Brown, Cai, DasGupta: Interval estimation for a binomial proportion, Statistical Science

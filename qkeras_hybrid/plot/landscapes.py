@@ -46,7 +46,7 @@ def loss_landscape(
             `model.trainable_variables`; taken as they are.
         span: How far to go each way, in lengths of the directions.
         points: The number of points along each direction; odd, the weights are one of them.
-        seed: Of the random directions.
+        seed: The seed of the random directions.
         ax: Axes of Matplotlib's to draw into.
 
     Returns:
@@ -54,7 +54,7 @@ def loss_landscape(
 
     Raises:
         ValueError: If the model is not compiled or has no weights, a direction has another shape,
-            or a number is not what it must be.
+            or a number is invalid.
 
     Reference:
         Li, Xu, Taylor, Studer, Goldstein: Visualizing the loss landscape of neural nets, NeurIPS

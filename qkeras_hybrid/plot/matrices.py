@@ -29,7 +29,7 @@ def gram(kernel: Any, x: Any, y: Any = None, *, ax: Any = None) -> Any:
         A figure of Matplotlib's with an alt text, or `ax`.
 
     Raises:
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
 
     Example:
 

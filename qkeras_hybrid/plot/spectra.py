@@ -22,7 +22,7 @@ def spectrum(
 
     Args:
         layer: A built quantum layer, or what `compile_circuit` returned.
-        weights: As of `qkeras_hybrid.diagnostics.fourier_spectrum`.
+        weights: As in `qkeras_hybrid.diagnostics.fourier_spectrum`.
         along: As there: which inputs.
         inputs: As there: the values of the others.
         ax: Axes of Matplotlib's to draw into.

@@ -70,7 +70,7 @@ def bloch(layer: Any, x: Any = None, y: Any = None, *, weights: Any = None, ax: 
         A figure of Matplotlib's with an alt text, or `ax`.
 
     Raises:
-        ValueError: If an argument is not what it must be, the circuit has no state vector, or more
+        ValueError: If an argument is invalid, the circuit has no state vector, or more
             than 16 qubits.
 
     Example:

@@ -49,7 +49,7 @@ def entanglement(
         A figure of Matplotlib's with an alt text, or `ax`.
 
     Raises:
-        ValueError: If an argument is not what it must be, or the circuit has more than 200 stages
+        ValueError: If an argument is invalid, or the circuit has more than 200 stages
             or no state vector.
 
     Reference:

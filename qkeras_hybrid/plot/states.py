@@ -25,7 +25,7 @@ def values_of(layer: Any, x: Any, weights: Any) -> tuple[Compiled, np.ndarray, n
         weights: The weights in radians; None for those of the layer.
 
     Raises:
-        ValueError: If one of them is not what it must be, or the states would be too large.
+        ValueError: If one of them is invalid, or the states would be too large.
     """
     compiled = compiled_of(layer, "layer")
     if weights is None and not compiled.weights:

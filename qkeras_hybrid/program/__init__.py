@@ -1,4 +1,4 @@
-"""A circuit compiled once into what every engine understands.
+"""Compiles a circuit once into a form that every engine understands.
 
 `compile_circuit` makes a `Program` (what runs, in angles alone), an `AngleMap` (inputs and weights
 to those angles) and a readout; a `Job` asks an engine for them.

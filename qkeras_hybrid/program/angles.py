@@ -1,4 +1,4 @@
-"""The way from inputs and weights to the angles of a program."""
+"""The map from inputs and weights to the angles of a program."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Angle:
         offset: The constant part.
         inputs: Pairs (index of an input, coefficient).
         weights: Pairs (index of a weight, coefficient).
-        expression: A SymPy expression that is not affine; then it alone is the angle.
+        expression: A SymPy expression that is not affine; if given, it alone is the angle.
     """
 
     offset: float = 0.0
@@ -45,7 +45,7 @@ class AngleMap:
     Attributes:
         inputs: The symbols that take a sample's values, in order.
         weights: The symbols that take the layer's weights, in order.
-        rows: An angle each, in the order of the program's.
+        rows: The angles, in the order of the program.
     """
 
     inputs: tuple[sympy.Symbol, ...]
@@ -75,7 +75,7 @@ class AngleMap:
             Tensor of shape `(batch, n_angles)`, in radians.
 
         Raises:
-            ValueError: If ranks or widths are others.
+            ValueError: If ranks or widths are wrong.
         """
         self.check_shapes(inputs, weights)
         inputs, weights = self.extend(inputs, weights)
@@ -87,7 +87,7 @@ class AngleMap:
         """Makes sure that inputs and weights have the shapes that this map takes.
 
         Raises:
-            ValueError: If ranks or widths are others.
+            ValueError: If ranks or widths are wrong.
         """
         n_inputs, n_weights = len(self.inputs), len(self.weights)
         if len(inputs.shape) != 2 or inputs.shape[1] not in (n_inputs, None):
@@ -153,7 +153,7 @@ class AngleMap:
 
     @functools.cached_property
     def tables(self) -> tuple[AngleTable, AngleTable]:
-        """The affine rows in two parts: of the inputs, and of the weights and offsets."""
+        """The affine rows in two tables: for the inputs, and for the weights and offsets."""
         return (
             AngleTable([row.inputs for row in self.rows]),
             AngleTable([row.weights for row in self.rows], [row.offset for row in self.rows]),
@@ -163,8 +163,8 @@ class AngleMap:
 class AngleTable:
     """A sparse affine map from values to angles.
 
-    Gathered and added, never a matrix product: accelerators round the factors of a matrix
-    product to 10 bits by default, which an angle does not survive.
+    It gathers and adds, and never uses a matrix product: accelerators by default round a product's
+    factors to 10 bits, which is too coarse for angles.
     """
 
     def __init__(
@@ -185,8 +185,9 @@ class AngleTable:
         dtype = keras.backend.standardize_dtype(values.dtype)
         angles = ops.convert_to_tensor(self.offset, dtype=dtype)
         for index, coefficient in zip(self.index, self.coefficient, strict=True):
-            # A row with fewer terms than another reads value 0 with coefficient 0: it is
-            # masked, so that a NaN in value 0 does not spread to rows that don't depend on it.
+            # Rows with fewer terms than others are padded with value 0 and coefficient 0: the
+            # padding is masked, so that a NaN in value 0 does not spread to rows that don't depend
+            # on it.
             used = coefficient != 0
             term = ops.take(values, index, axis=-1) * ops.convert_to_tensor(coefficient, dtype)
             angles = angles + (term if used.all() else ops.where(used, term, 0.0))

@@ -1,4 +1,4 @@
-"""From a circuit to a program: `compile_circuit`."""
+"""Compiles a circuit to a program: `compile_circuit`."""
 
 from __future__ import annotations
 
@@ -33,39 +33,39 @@ def compile_circuit(
     own that have a `_unitary_` or a `_decompose_`, with numbers or SymPy expressions as
     parameters.
 
-    Where Cirq 1.5 contradicts itself, the definition in its documentation counts, not its
+    Where Cirq 1.5 contradicts itself, this follows the definition in Cirq's documentation, not its
     decomposition:
 
-    - `PauliStringPhasor` on more qubits than its Pauli string: on the others it is the identity.
-      Cirq's own simulator takes each of them for a Z, and leaves out the phase of a string of
-      identities alone.
-    - `ThreeQubitDiagonalGate` on qubits in any order: `cirq.decompose` gives another gate on
-      qubits that are not neighbours in that order.
+    - `PauliStringPhasor` on more qubits than its Pauli string: it is the identity on the others.
+      Cirq's own simulator treats each of them as a Z, and drops the phase of a string that has only
+      identities.
+    - `ThreeQubitDiagonalGate` on qubits in any order: `cirq.decompose` gives a wrong gate on qubits
+      that are not neighbours in that order.
 
     A symbol in the coefficient of a `GlobalPhaseGate` must keep its modulus 1, as
     `sympy.exp(sympy.I * a)` does. `BooleanHamiltonianGate` is Cirq's unitary,
     `exp(-i theta/2 (f - mean of f))` with `f` the number of expressions that are true. Cirq 1.5
-    does not see a symbol in its `theta`: `with_params` and `cirq.resolve_parameters` pass it by.
+    does not see a symbol in its `theta`: `with_params` and `cirq.resolve_parameters` ignore it.
 
     Args:
         circuit: The circuit.
         observables: What to read: see `qkeras_hybrid.observables`.
         inputs: The symbols that take a sample's values, in the order of the values.
-        weights: The symbols that take the weights, in order. By default all others, in the
-            order in which the circuit's operations first name them; several symbols in one
-            gate parameter by name, `t2` before `t10`.
-        qubits: The qubits in order; the first is the most significant bit. By default the
-            circuit's own, sorted; where it has none, the observables'.
+        weights: The symbols that take the weights, in order. By default all others, in the order in
+            which the circuit's operations first name them; several symbols in one gate parameter
+            are sorted by name, `t2` before `t10`.
+        qubits: The qubits in order; the first is the most significant bit. By default the circuit's
+            own, sorted; if it has none, those of the observables.
 
     Returns:
         The compiled circuit, which reads the observables' expectation values.
 
     Raises:
         ValueError: If an operation has neither a unitary nor Kraus operators (such as classical
-            control), if a symbol is neither an input nor a weight, if an observable acts on a
-            qubit that is not there, if there is no qubit, or if the circuit is too large: more
-            than 50,000 operations of sub-circuits when they are unrolled, more than 200 levels
-            of lists and tables in its JSON, or powers such as `10**10**9`.
+            control), if a symbol is neither an input nor a weight, if an observable acts on a qubit
+            that the circuit does not have, if there is no qubit, or if the circuit is too large:
+            more than 50,000 operations in unrolled sub-circuits, more than 200 nested lists and
+            tables in its JSON, or powers such as `10**10**9`.
 
     Example:
 
@@ -89,7 +89,7 @@ def compile_circuit(
         weight_symbols = as_symbols("weights", weights)
     both = [s for s in weight_symbols if s in among_inputs]
     if both:
-        raise ArgumentError("weights", "name no symbol that is an input too", both[0])
+        raise ArgumentError("weights", "not name a symbol that is also an input", both[0])
     left_over = set(found) - among_inputs - set(weight_symbols)
     if left_over:
         names = ", ".join(str(s) for s in sorted(left_over, key=_expressions.natural_key))
@@ -122,7 +122,7 @@ def _ordered_qubits(
         missing = sorted(own - set(ordered))
         if missing:
             raise ArgumentError(
-                "qubits", f"hold every qubit of the circuit, also {missing[0]!r}", ordered
+                "qubits", f"hold every qubit of the circuit, including {missing[0]!r}", ordered
             )
     if not ordered:
         raise ValueError(

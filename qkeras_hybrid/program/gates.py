@@ -1,4 +1,4 @@
-"""Cirq's operations as instructions: which gate is which rotations, phases and unitaries."""
+"""Translates Cirq's operations into instructions: rotations, phases and unitaries."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 else:
     scipy = lazy_module("scipy")
 
-# Z = V† P V for these V: the changes of basis in which X and Y are diagonal.
+# Z = V† P V for these V: the changes of basis that make X and Y diagonal.
 _TO_Z: dict[str, np.ndarray] = {
     "X": np.array([[1, 1], [1, -1]]) / math.sqrt(2),
     "Y": np.array([[1, -1j], [1, 1j]]) / math.sqrt(2),
@@ -53,7 +53,7 @@ class Compiler:
         weights: tuple[sympy.Symbol, ...],
     ) -> None:
         self.index = {qubit: i for i, qubit in enumerate(qubits)}
-        # By name: symbols that differ in their assumptions only are one parameter to Cirq.
+        # By name: Cirq treats symbols that differ only in their assumptions as one parameter.
         self.inputs = {symbol.name: i for i, symbol in enumerate(inputs)}
         self.weights = {symbol.name: j for j, symbol in enumerate(weights)}
         self.instructions: list[Instruction] = []
@@ -114,7 +114,7 @@ class Compiler:
         ):
             given = cirq.kraus(operation, None)
             if given is None:
-                # It is its parts that have some, such as those of a `ParallelGate`.
+                # Its parts have Kraus operators, such as those of a `ParallelGate`.
                 if _decomposed(operation) is None:
                     return False
                 self._add_parts(operation, controls)
@@ -141,7 +141,8 @@ class Compiler:
                 for operation in unrolled(part):
                     self.add(operation, controls)
         elif isinstance(gate, cirq.EigenGate) and len(operation.qubits) <= 3:
-            # exp(i pi exponent (E + shift)) with E the sum of the projectors times their turns.
+            # exp(i pi exponent (E + shift)) with E the sum of the projectors, each times its half
+            # turns.
             turns, basis = np.linalg.eigh(sum(h * p for h, p in gate._eigen_components()))
             angles = [_times_pi(gate.exponent * (h + gate.global_shift)) for h in turns.tolist()]
             qubits = tuple(self.index[qubit] for qubit in operation.qubits)
@@ -150,14 +151,14 @@ class Compiler:
             raise ValueError(
                 f"The operation {operation} can't be compiled: it has parameters "
                 f"{sorted(cirq.parameter_names(operation))} and neither a decomposition nor a "
-                "form known here. Give its gate a `_decompose_` into Cirq's gates."
+                "known form. Give its gate a `_decompose_` into Cirq's gates."
             )
 
     def _add_controlled(self, operation: Any, controls: tuple[int, ...]) -> None:
         own, values, inner = controlled_parts(operation)
         indices = tuple(self.index[qubit] for qubit in own)
-        # The assignments of control values exclude each other, so acting for one after the
-        # other acts for any of them. A control on 0 is a control on 1 between two X.
+        # The assignments of control values exclude each other, so acting for each in turn acts for
+        # any of them. A control on 0 is a control on 1 between two X.
         for assignment in values.expand():
             flipped = [i for i, value in zip(indices, assignment, strict=True) if value == 0]
             for i in flipped:
@@ -169,12 +170,12 @@ class Compiler:
     def _add_phasor(
         self, gate: cirq.PauliStringPhasorGate, qubits: tuple[int, ...], controls: tuple[int, ...]
     ) -> None:
-        # By the definition, not by Cirq 1.5's decomposition, which takes each identity for a Z.
+        # By the definition, not by Cirq 1.5's decomposition, which treats each identity as a Z.
         letters = ("IXYZ"[k] for k in gate.dense_pauli_string.pauli_mask)
         pairs = sorted(pair for pair in zip(qubits, letters, strict=True) if pair[1] != "I")
         negative, positive = gate.exponent_neg, gate.exponent_pos
         if not pairs:
-            # The identity has no eigenvalue but 1.
+            # The identity has only the eigenvalue 1.
             self._phase((), _times_pi(positive), controls)
             return
         paulis = "".join(letter for _, letter in pairs)
@@ -210,7 +211,7 @@ class Compiler:
             self._phase(qubits, _times_pi(exponent), controls)
             self._unitary(basis, qubits)
         elif family is cirq.SwapPowGate:
-            # In the basis after a CX, a swap is a CX the other way round.
+            # In the basis after a CX, a swap is a CX with control and target exchanged.
             self._unitary(_CX, qubits)
             self._unitary(_H, qubits[:1])
             self._phase(qubits, _times_pi(exponent), controls)
@@ -341,14 +342,14 @@ def _terms(
 
 
 def _decomposed(operation: cirq.Operation) -> list[cirq.Operation] | None:
-    """Returns an operation in smaller ones, from its own decomposition or else its matrix."""
+    """Returns smaller operations, from an operation's own decomposition or else its matrix."""
     with warnings.catch_warnings():
         # Cirq 1.5's own decompositions rely on a default of Cirq's that will change.
         warnings.simplefilter("ignore", FutureWarning)
         if operation.gate is None:
             parts = cirq.decompose_once(operation, default=None)
             return None if parts is None else list(cirq.flatten_to_ops(parts))
-        # On line qubits in order: on others, Cirq 1.5 gives another unitary for the Shannon
+        # On line qubits in order: on others, Cirq 1.5 gives a wrong unitary for the Shannon
         # decomposition and for ThreeQubitDiagonalGate.
         line = cirq.LineQubit.range(len(operation.qubits))
         parts = cirq.decompose_once(operation.gate.on(*line), default=None)
@@ -390,7 +391,7 @@ def _family(gate: Any) -> type | None:
 
 
 def _refusal(operation: cirq.Operation, controlled: bool) -> str | None:
-    """Returns why what is no instruction by itself is not made of unitaries, or None if it is."""
+    """Returns why an operation can't be written as unitaries, or None if it can."""
     gate: Any = operation.gate
     if isinstance(operation, cirq.ClassicallyControlledOperation):
         return "it is controlled by measured bits, and a program keeps none. Remove the control."
@@ -403,7 +404,7 @@ def _refusal(operation: cirq.Operation, controlled: bool) -> str | None:
     if isinstance(gate, cirq.MeasurementGate):
         return (
             "its `confusion_map` changes the measured bits, and a program keeps none. Leave the "
-            "map out; what to read is said by `observables`."
+            "map out; `observables` says what to read."
         )
     if isinstance(gate, (cirq.KrausChannel, cirq.MixedUnitaryChannel)):
         return (

@@ -1,4 +1,4 @@
-"""What a compiled circuit is, and what an engine is asked to do with it."""
+"""Compiled circuits, and the jobs that they become for an engine."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """All that a refusal, a memory bound or a choice of engine may depend on.
+    """Everything that a refusal, a memory bound or a choice of engine may depend on.
 
     Attributes:
         program: What runs, in angles.
-        angles: Inputs and weights to angles.
+        angles: The map from inputs and weights to the angles.
         readout: What is read.
         dtype: The precision, "float32" or "float64".
-        shots: None for exact values, or from how many measurements each value is estimated.
+        shots: None for exact values, or the number of measurements that estimate each value.
         noise: None, or a noise model; `qkeras_hybrid.noise.applied` writes it into the program,
             before any engine sees the job.
         backend: The Keras backend.
-        device: The kind of device that it computes on: "cpu", "gpu", "tpu", ..., or "several
-            devices" where Keras spreads a batch over them.
-        gradient: Whether a gradient is wanted of the engine itself.
-        circuits: Whether each sample brings a circuit of its own, which runs first.
-        origin: What all this comes from. An engine may write the gates of its circuit as they are
-            where the program still has them (`sources`); it is the program that it runs.
+        device: The kind of device that the backend computes on: "cpu", "gpu", "tpu", ..., or
+            "several devices" where Keras spreads a batch over them.
+        gradient: Whether the engine itself must provide a gradient.
+        circuits: Whether each sample comes with a circuit of its own, which runs first.
+        origin: The compiled circuit that this was made from. An engine may keep the gates of its
+            circuit where the program still has them (`sources`), but it must run the program.
     """
 
     program: Program
@@ -55,27 +55,27 @@ class Job:
 
     @property
     def varying_rows(self) -> tuple[int, ...]:
-        """The angles by which inputs and weights change what hardware could see."""
+        """The angles through which inputs and weights change what hardware could measure."""
         return _varying_rows(self.program, self.angles)
 
     def bare(self) -> Job:
         """Returns the same job with the angles themselves as its inputs, and no weights.
 
-        What shifts single angles (the parameter-shift rule, finite differences) runs it; it
-        takes no gradient of the engine.
+        Methods that shift single angles (the parameter-shift rule, finite differences) run this
+        job; it needs no gradient from the engine.
         """
         return replace(self, angles=self.angles.bare(), gradient=False)
 
 
 @dataclass(frozen=True)
 class Compiled:
-    """What `compile_circuit` makes of a circuit.
+    """The result of `compile_circuit`.
 
     Attributes:
         program: What runs, in angles.
-        angles: The way from inputs and weights to those angles.
-        readout: What is read: by default the expectation values of the observables.
-        circuit: The circuit that all this came from.
+        angles: The map from inputs and weights to those angles.
+        readout: The readout: by default the expectation values of the observables.
+        circuit: The circuit that was compiled.
     """
 
     program: Program
@@ -105,12 +105,12 @@ class Compiled:
 
     @property
     def observables(self) -> tuple[Observable, ...]:
-        """The observables, if expectation values are read; else none."""
+        """The observables, if expectation values are read; else an empty tuple."""
         return self.readout.observables if isinstance(self.readout, Expectation) else ()
 
     @property
     def varying_rows(self) -> tuple[int, ...]:
-        """The angles by which inputs and weights change what hardware could see."""
+        """The angles through which inputs and weights change what hardware could measure."""
         return _varying_rows(self.program, self.angles)
 
     def reading(self, readout: Readout) -> Compiled:
@@ -126,7 +126,7 @@ class Compiled:
         gradient: bool = True,
         circuits: bool = False,
     ) -> Job:
-        """Returns what to ask of an engine; the arguments are those of `Job`.
+        """Returns the job for an engine; the arguments are those of `Job`.
 
         Example:
 

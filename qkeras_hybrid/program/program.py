@@ -1,11 +1,11 @@
 """Programs: a circuit in the few instructions that engines execute, in angles alone.
 
-Every instruction with an angle obeys the same two-term parameter-shift rule, because its
-generator has two eigenvalues one apart (`P/2` of a Pauli string, or a projector):
+Every instruction with an angle obeys the same two-term parameter-shift rule, because its generator
+has two eigenvalues that differ by one (`P/2` of a Pauli string, or a projector):
 `df/da = (f(a + pi/2) - f(a - pi/2)) / 2` (Schuld et al. 2019, arXiv 1811.11184). Controlled
 rotations, which as a single gate need four terms, are written here as two such instructions.
 
-What the angles are made of (inputs, weights, expressions) is the business of an `AngleMap`.
+An `AngleMap` computes the angles from inputs, weights and expressions.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from qkeras_hybrid._lazy import cirq
 
 Matrix = tuple[tuple[complex, ...], ...]
 
-# No user would name a result so. Cirq forbids colons in a measurement's key.
+# No user would choose this name. Cirq forbids colons in a measurement's key.
 _KEY = "_qkeras_hybrid_"
 
 
@@ -35,7 +35,7 @@ class PauliRotation:
     Attributes:
         paulis: One of "X", "Y", "Z" for each qubit, e.g. `"XZ"`.
         qubits: Indices of the qubits, all different; qubit 0 is the most significant bit.
-        angle: Number of the angle.
+        angle: Index of the angle.
     """
 
     paulis: str
@@ -51,7 +51,7 @@ class Phase:
 
     Attributes:
         qubits: Indices of the qubits, all different, in any number.
-        angle: Number of the angle.
+        angle: Index of the angle.
     """
 
     qubits: tuple[int, ...]
@@ -64,7 +64,7 @@ class Unitary:
 
     Attributes:
         qubits: Indices of the qubits, all different.
-        matrix: The rows of the unitary, `2**len(qubits)` each way.
+        matrix: The unitary's `2**len(qubits)` rows of as many entries.
     """
 
     qubits: tuple[int, ...]
@@ -96,7 +96,7 @@ class Channel:
 
 @dataclass(frozen=True)
 class Measurement:
-    """A measurement of qubits in the computational basis, in the middle of a circuit.
+    """A measurement of qubits in the computational basis within a circuit.
 
     Attributes:
         qubits: Indices of the qubits, all different.
@@ -111,10 +111,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Reset:
-    """Puts a qubit into `|0>`, whatever it was in.
+    """Puts a qubit into `|0>`, whatever its state.
 
     Attributes:
-        qubits: The index of the qubit, alone.
+        qubits: The index of the single qubit.
     """
 
     qubits: tuple[int]
@@ -126,11 +126,11 @@ UNITARY: frozenset[type] = frozenset({PauliRotation, Phase, Unitary})
 """The instructions of an ideal circuit."""
 
 INSTRUCTIONS: frozenset[type] = UNITARY | {Channel, Measurement, Reset}
-"""Every instruction there is."""
+"""All instructions."""
 
 
 def has_observable_angle(instruction: Instruction) -> TypeGuard[PauliRotation | Phase]:
-    """Tells whether an instruction has an angle, and is more than a global phase."""
+    """Tells whether an instruction has an angle and is not a global phase."""
     return isinstance(instruction, (PauliRotation, Phase)) and bool(instruction.qubits)
 
 
@@ -140,7 +140,7 @@ class Program:
 
     Attributes:
         qubits: The qubits in order; the first is the most significant bit of a basis state.
-        instructions: What is done to the state `|0...0>`, in order.
+        instructions: The instructions that act on the state `|0...0>`, in order.
         n_angles: The number of angles; each belongs to one instruction.
     """
 
@@ -162,7 +162,7 @@ class Program:
     def observed_rows(self) -> tuple[int, ...]:
         """The angles on which an expectation value can depend.
 
-        All but those of global phases, which no hardware runs and no observable sees.
+        These are all except those of global phases, which no hardware runs and no observable sees.
         """
         return tuple(sorted(i.angle for i in self.instructions if has_observable_angle(i)))
 
@@ -170,9 +170,9 @@ class Program:
         """Writes the program as circuits, one for each row of angles.
 
         They have every qubit of the program and no symbols. An engine that samples adds its own
-        measurements at the end, under any key: the program's own, whose results nothing reads, are
-        written with the keys `_qkeras_hybrid_0`, `_qkeras_hybrid_1`, ... in order, whatever the
-        compiled circuit called them, where a key may occur twice or within a sub-circuit.
+        measurements at the end, under any key: the program's own measurements, whose results
+        nothing reads, get the keys `_qkeras_hybrid_0`, `_qkeras_hybrid_1`, ... in order. Their keys
+        in the compiled circuit are not kept, since they may occur twice or within a sub-circuit.
 
         Args:
             angles: Array of shape `(batch, n_angles)`, in radians.
@@ -195,7 +195,7 @@ class Program:
             else instruction
             for instruction in self.instructions
         ]
-        # What has no angle is the same in each circuit, and made once.
+        # Operations without an angle are the same in each circuit, and are made once.
         fixed = [
             None
             if isinstance(instruction, (PauliRotation, Phase))
@@ -227,7 +227,7 @@ def _operation(instruction: Instruction, qubits: Sequence[cirq.Qid], angles: Any
         case Phase(angle=row):
             turn = float(angles[row])
             if not on:
-                # `Z**2` with a shift, since not every simulator takes an operation on no qubit:
+                # `Z**2` with a shift, since not every simulator takes an operation without qubits:
                 # exp(i pi 2 shift) Z**2.
                 return cirq.ZPowGate(exponent=2, global_shift=turn / (2 * math.pi)).on(qubits[0])
             power = cirq.ZPowGate(exponent=turn / math.pi).on(on[-1])

@@ -13,10 +13,10 @@ from qkeras_hybrid.program.unrolling import flat
 
 @dataclass(frozen=True)
 class Source:
-    """An operation of a job's circuit, and what it was compiled to.
+    """An operation of a job's circuit, and the instructions it was compiled to.
 
     Attributes:
-        operation: The operation, without tags, of the circuit with sub-circuits in their place.
+        operation: The operation, without tags, of the circuit with unrolled sub-circuits.
         instructions: Its instructions.
         unchanged: Whether its parameters, if it has any, are still the circuit's own.
         global_phase: Its part of the constant global phase that ends the program, in radians.
@@ -31,8 +31,8 @@ class Source:
 def sources(job: Job) -> list[Source]:
     """Returns which operation of a job's circuit became which of its instructions.
 
-    Found by compiling the circuit once more; empty where the job has no origin, or that gives
-    another program, since the job was made in another way.
+    It compiles the circuit again to find out. The result is empty if the job has no origin, or if
+    this gives another program because the job was made in another way.
     """
     program, origin = job.program, job.origin
     if origin is None or not origin.circuit.all_qubits() <= set(program.qubits):

@@ -1,4 +1,4 @@
-"""The symbols of operations, in the order in which a reader meets them."""
+"""The symbols of operations, in the order in which they appear."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def symbol_names(argument: str, symbols: Iterable[Any]) -> tuple[str, ...]:
     """Returns the names of symbols that are given as symbols or as names.
 
     Raises:
-        ValueError: If one is neither, or one is there twice; the message names the argument.
+        ValueError: If one is neither, or comes twice; the message names the argument.
     """
     return tuple(symbol.name for symbol in as_symbols(argument, symbols))
 
@@ -25,7 +25,7 @@ def as_symbols(argument: str, symbols: Iterable[Any]) -> tuple[sympy.Symbol, ...
     """Returns symbols that are given as symbols or as names.
 
     Raises:
-        ValueError: As `symbol_names`.
+        ValueError: Under the same conditions as `symbol_names`.
     """
     if isinstance(symbols, (str, sympy.Symbol)):
         symbols = [symbols]
@@ -47,12 +47,12 @@ def in_order(argument: str, values: Any, symbols: Iterable[sympy.Symbol]) -> Any
 
     Args:
         argument: The argument's name, for errors.
-        values: A mapping from symbols or their names to values, which becomes a list; anything
-            else stays as it is.
+        values: A mapping from symbols or their names to values, which becomes a list; anything else
+            stays unchanged.
         symbols: The symbols.
 
     Raises:
-        ValueError: If a symbol is missing or there twice, or one is none of these.
+        ValueError: If a symbol is missing or comes twice, or a key is not one of the symbols.
     """
     if not isinstance(values, Mapping):
         return values

@@ -1,4 +1,4 @@
-"""Sub-circuits and controls taken apart, before anything is compiled."""
+"""Unrolls sub-circuits and separates controls, before anything is compiled."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from qkeras_hybrid._lazy import cirq
 
 
 def flat(circuit: cirq.AbstractCircuit) -> Iterator[cirq.Operation]:
-    """Yields a circuit's operations with sub-circuits in their place.
+    """Yields a circuit's operations, with those of its sub-circuits in place of these.
 
-    Sub-circuits come with their qubits mapped, parameters resolved and repetitions repeated.
+    In sub-circuits, qubits are mapped, parameters resolved and repetitions unrolled.
     """
     for operation in circuit.all_operations():
         yield from unrolled(operation)
@@ -31,10 +31,10 @@ def unrolled(operation: cirq.Operation) -> Iterator[cirq.Operation]:
 
 
 def with_visible_symbols(circuit: cirq.AbstractCircuit) -> cirq.AbstractCircuit:
-    """Returns the same circuit in gates whose symbols Cirq sees.
+    """Returns the same circuit, made of gates whose symbols Cirq sees.
 
     Cirq 1.5 overlooks a symbol in the angle of a `BooleanHamiltonianGate`: it neither names nor
-    resolves it. Such a gate is replaced with the rotations that Cirq decomposes it into.
+    resolves it. Such a gate is replaced by the rotations that Cirq decomposes it into.
     """
     hidden = any(_hides_symbols(operation) for operation in circuit.all_operations())
     return circuit.map_operations(_visible) if hidden else circuit
@@ -68,14 +68,14 @@ def _visible(operation: cirq.Operation) -> cirq.OP_TREE:
 
 
 def is_controlled(operation: cirq.Operation) -> bool:
-    """Tells whether an operation is a controlled one of Cirq's."""
+    """Tells whether an operation is one of Cirq's controlled operations."""
     return isinstance(operation, cirq.ControlledOperation) or isinstance(
         operation.gate, cirq.ControlledGate
     )
 
 
 def controlled_parts(operation: Any) -> tuple[Sequence[cirq.Qid], Any, cirq.Operation]:
-    """Returns the controls, their values, and what they control."""
+    """Returns the controls, their values, and the controlled operation."""
     if isinstance(operation, cirq.ControlledOperation):
         return operation.controls, operation.control_values, operation.sub_operation
     gate, n_controls = operation.gate, operation.gate.num_controls()

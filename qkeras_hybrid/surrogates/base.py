@@ -30,7 +30,7 @@ class Question:
         part: The part.
         tolerance: The largest difference allowed of any value.
         samples: Inputs of the part on the user's data, of shape `(n, n_inputs)`; there may be none.
-        seed: Of what is drawn.
+        seed: The seed of what is drawn.
     """
 
     part: Part

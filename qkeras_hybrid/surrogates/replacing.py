@@ -58,7 +58,7 @@ def surrogate(
             cut to the tolerance; "random_features" and "distilled", which are approximate.
         tolerance: The largest difference allowed of a value of a circuit and of an output of the
             model, divided by the largest output where that is above 1.
-        seed: Of random inputs, and of what is drawn and trained.
+        seed: The seed of random inputs, and of what is drawn and trained.
 
     Returns:
         A new model with the model's weights, and an attribute `surrogate_report`: see

@@ -64,7 +64,7 @@ def assert_engine_conforms(
         dtypes: Precisions to check; by default those that the engine declares and the backend has.
         value_tolerance: Largest absolute error of an exact value or an amplitude.
         gradient_tolerance: Largest absolute error of a gradient of exact values.
-        seed: Of circuits, values and shots.
+        seed: The seed of circuits, values and shots.
 
     Raises:
         AssertionError: If the engine breaks the contract; the message shows the circuit.

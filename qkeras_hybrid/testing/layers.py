@@ -36,7 +36,7 @@ def run_layer_test(
         init_kwargs: Arguments of its constructor.
         input_shape: Shape of a batch, `(batch, ..., n_features)`.
         tolerance: Largest absolute difference between two ways to compute the same thing.
-        seed: Of the data.
+        seed: The seed of the data.
 
     Raises:
         AssertionError: If the layer breaks one of these.

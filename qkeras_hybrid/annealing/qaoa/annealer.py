@@ -26,7 +26,7 @@ class QAOASampling(Annealer):
         engine: "auto", "native" or "portable".
 
     Raises:
-        ValueError: If an argument is not what it must be; when it samples: if a model is too large
+        ValueError: If an argument is invalid; when it samples: if a model is too large
             for memory.
 
     Example:

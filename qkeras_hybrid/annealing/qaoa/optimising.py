@@ -102,7 +102,7 @@ def qaoa_samples(
         model: An `Ising` or `Qubo` of at least one variable.
         n_layers: The number of layers, "p".
         reads: The number of samples.
-        seed: Of the samples.
+        seed: The seed of the samples.
         angles: Names of the starts (see `start_angles`); those that there are not for so many
             layers are left out.
         engine: "auto", "native" or "portable".
@@ -111,7 +111,7 @@ def qaoa_samples(
         Spins -1 and +1, of shape `(reads, n_variables)`, int8, in the order of `model.variables`.
 
     Raises:
-        ValueError: If the model is too large for memory, or an argument is not what it must be.
+        ValueError: If the model is too large for memory, or an argument is invalid.
 
     Example:
 

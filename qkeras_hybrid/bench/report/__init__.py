@@ -10,12 +10,14 @@ from qkeras_hybrid.bench.report import content, figures, html, latex, markdown
 from qkeras_hybrid.bench.report.content import Content
 from qkeras_hybrid.bench.report.frontiers import notes as frontier_notes
 from qkeras_hybrid.bench.report.frontiers import overall, sentence
+from qkeras_hybrid.bench.report.frontiers import titles as frontier_titles
 from qkeras_hybrid.bench.report.terminal import (
     executions,
     flags,
     frontier_table,
     notes,
     table,
+    titles,
     verdict,
 )
 from qkeras_hybrid.bench.report.verdicts import judge
@@ -29,6 +31,7 @@ __all__ = [
     "flags",
     "frontier_notes",
     "frontier_table",
+    "frontier_titles",
     "judge",
     "label",
     "notes",
@@ -36,6 +39,7 @@ __all__ = [
     "render",
     "sentence",
     "table",
+    "titles",
     "verdict",
 ]
 

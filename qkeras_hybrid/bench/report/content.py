@@ -10,7 +10,7 @@ from typing import Any
 from qkeras_hybrid.bench import statistics
 from qkeras_hybrid.bench.report import frontiers, terminal, verdicts, words
 from qkeras_hybrid.bench.report.verdicts import Verdict
-from qkeras_hybrid.bench.row import Row, latest
+from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics import (
     NEAR,
     Aggregate,
@@ -219,7 +219,7 @@ def build(rows: Sequence[Row], margin: float = statistics.MARGIN) -> Content:
     """
     if not rows:
         raise ValueError("has no rows yet")
-    rows = list(latest(rows).values())
+    rows = statistics.last_rows(rows)
     found = statistics.comparisons(rows)
     names = words.names(found)
     made = tuple(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from qkeras_hybrid._lazy import lazy_module
 from qkeras_hybrid.bench.metrics import metric_of
-from qkeras_hybrid.bench.report import frontiers
+from qkeras_hybrid.bench.report import frontiers, words
 from qkeras_hybrid.bench.report.verdicts import judge
 from qkeras_hybrid.bench.report.words import (
     MISSING,
@@ -24,19 +24,22 @@ from qkeras_hybrid.bench.statistics import Frontier, is_tuned, succeeded, summar
 if TYPE_CHECKING:
     import rich.box as rich_box
     import rich.table as rich_table
+    import rich.text as rich_text
 else:
     rich_box = lazy_module("rich.box")
     rich_table = lazy_module("rich.table")
+    rich_text = lazy_module("rich.text")
 
 STILL_FALLING = 0.05
 """From which fall of the training loss in the last epoch a reader is told of it."""
 
 
-def table(rows: Sequence[Row]) -> rich_table.Table:
+def table(rows: Sequence[Row], called: str = "") -> rich_table.Table:
     """Makes the table of a comparison: one line a contender.
 
     Args:
         rows: The rows of one comparison.
+        called: What tells it apart from others, see `titles`; if empty, model and data by name.
     """
     first = rows[0]
     training = first.training
@@ -44,8 +47,11 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
     summaries = summarize(rows)
     metric = metric_of(summaries[0].metric).label
     made = rich_table.Table(
-        title=f"{first.model['name']} on {first.data['name']}: {counted(seeds, 'seed')}, "
-        f"{_epochs(training)}, batches of {training['batch_size']}",
+        title=rich_text.Text(
+            f"{called or titles({'': rows})['']}: {counted(seeds, 'seed')}, "
+            f"{_epochs(training)}, batches of {training['batch_size']}",
+            "table.title",
+        ),
         caption=f"{metric}: mean and 95 % interval (Student t) over seeds; seconds: median; "
         "the first epoch includes tracing and compilation",
         box=rich_box.SIMPLE_HEAD,
@@ -75,12 +81,30 @@ def table(rows: Sequence[Row]) -> rich_table.Table:
     return made
 
 
-def frontier_table(one: Frontier) -> rich_table.Table:
-    """Makes the table of a frontier: one line a contender."""
+def titles(comparisons: Mapping[str, Sequence[Row]]) -> dict[str, str]:
+    """Returns what model and data of each comparison are called, apart where they differ.
+
+    Args:
+        comparisons: Rows by comparison id.
+    """
+    return {name: " on ".join(said) for name, said in words.names(comparisons).items()}
+
+
+def frontier_table(one: Frontier, called: str = "") -> rich_table.Table:
+    """Makes the table of a frontier: one line a contender.
+
+    Args:
+        one: The frontier.
+        called: What tells it apart from others, see `frontiers.titles`; if empty, what it is called
+            by itself.
+    """
     heads, lines = frontiers.table(one)
     made = rich_table.Table(
-        title=f"{frontiers.titles([one])[0]}: a frontier of "
-        f"{counted(len(one.comparisons), 'comparison')}, {counted(one.seeds, 'seed')}",
+        title=rich_text.Text(
+            f"{called or frontiers.titles([one])[0]}: a frontier of "
+            f"{counted(len(one.comparisons), 'comparison')}, {counted(one.seeds, 'seed')}",
+            "table.title",
+        ),
         caption="Of the best mean score up to a size: mean and 95 % bootstrap interval over seeds",
         box=rich_box.SIMPLE_HEAD,
         show_edge=False,

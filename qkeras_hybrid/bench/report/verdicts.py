@@ -20,6 +20,7 @@ NOUNS = {
     "linear_model": "the linear model",
     "frozen_circuit": "the frozen circuit",
     "no_entanglement": "the circuit without entanglement",
+    "single_upload": "the circuit that takes the features once",
     "fourier_features": "the Fourier feature layer",
     "surrogate": "the trained surrogate",
     "mlp": "the MLP",

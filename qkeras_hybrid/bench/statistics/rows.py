@@ -101,6 +101,19 @@ def succeeded(row: Row) -> bool:
     return row.error is None and score is not None and math.isfinite(score)
 
 
+def last_rows(rows: Iterable[Row]) -> list[Row]:
+    """Returns the last row of each task, each with the size of its comparison.
+
+    Where a frontier came later than some rows of a comparison, only those after it name their size.
+    """
+    found = list(latest(rows).values())
+    sizes = {row.comparison: row.size for row in found if row.size is not None}
+    return [
+        row if row.size else dataclasses.replace(row, size=sizes.get(row.comparison))
+        for row in found
+    ]
+
+
 def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Returns the last row of each task by contender: the hybrid, its controls, the references.
 
@@ -121,7 +134,7 @@ def comparisons(rows: Iterable[Row]) -> dict[str, list[Row]]:
     where nothing is said of that, and serve all other comparisons from there.
     """
     found: dict[str, list[Row]] = {}
-    for row in latest(rows).values():
+    for row in last_rows(rows):
         found.setdefault(row.comparison, []).append(row)
     bases = {name: its[0].base for name, its in found.items() if its[0].base is not None}
     classical = {

@@ -35,14 +35,14 @@ class DensityEngine(Engine):
 
     It holds the values of all `4**n` Pauli strings, which are real. On the CPU C++ kernels compute
     them and their gradient, elsewhere `keras.ops` does. The gradient keeps a few states and
-    computes the others anew, since noise can't be undone as a gate can.
+    recomputes the others, since noise, unlike a gate, can't be undone.
 
     float64 inputs are computed in float64, all others in float32. Gradients with respect to inputs
     and weights are exact.
 
     Args:
         kernels: `"native"` for the C++ kernels, `"ops"` for `keras.ops`, or `"auto"`, which takes
-            the C++ kernels where they are.
+            the C++ kernels where they are available.
 
     Raises:
         ValueError: If `kernels` is none of these.
@@ -81,11 +81,11 @@ class DensityEngine(Engine):
                 f"{2 * job.program.n_qubits} qubits need",
                 f"the density matrix of {job.program.n_qubits} qubits needs",
             )
-            return f'{memory} (engine="trajectories" needs that of state vectors)'
+            return f'{memory} (engine="trajectories" needs only that of state vectors)'
         return refusal(job.program)
 
     def bytes_per_number(self, job: Job) -> int:
-        """Returns what is needed for each of the `4**n` numbers while a job runs."""
+        """Returns the bytes needed for each of the `4**n` numbers while a job runs."""
         size = 8 if job.dtype == "float64" else 4
         if self._no_kernels(job) is not None:
             # The numbers before a step, after it, and in another order of the qubits.
@@ -99,13 +99,13 @@ class DensityEngine(Engine):
         return job.shots is None or job.backend != "tensorflow"
 
     def _no_kernels(self, job: Job) -> str | None:
-        """Returns why the C++ kernels are not taken for a job, or None if they are."""
+        """Returns why the C++ kernels are not used for a job, or None if they are."""
         if self.kernels == "ops":
             return "it was told to use keras.ops"
         if job.backend != "tensorflow" and job.device != "cpu":
-            return f"its kernels run on the CPU, and {job.backend} computes on the {job.device}"
+            return f"its kernels run on the CPU, but {job.backend} computes on the {job.device}"
         if job.program.n_qubits > MOST_NATIVE_QUBITS:
-            return f"its kernels take {MOST_NATIVE_QUBITS} qubits"
+            return f"its kernels take at most {MOST_NATIVE_QUBITS} qubits"
         return library.unavailable() or bridges.bridge(job.backend).unavailable()
 
     def prepare(self, job: Job) -> Run:
@@ -122,7 +122,7 @@ class DensityEngine(Engine):
         return run
 
     def _evolved(self, job: Job, measured: Sequence[int]) -> Callable[[Any], Any]:
-        """Returns what maps angles to the values of Pauli strings."""
+        """Returns a function that maps angles to the values of Pauli strings."""
         n = job.program.n_qubits
         found, measured, factors = absorbed(operations(job.program, job.angles), measured, n)
         evolve = self._evolution(job, found, measured)
@@ -154,11 +154,11 @@ class DensityEngine(Engine):
 
 
 def _reader(job: Job) -> tuple[list[tuple[str, tuple[int, ...]]], Callable[[Any, Any], Any]]:
-    """Returns the Pauli strings to compute, and what makes a job's readout of their values."""
+    """Returns the Pauli strings to compute, and a function from their values to the readout."""
     n, shots = job.program.n_qubits, job.shots
     if isinstance(job.readout, Expectation):
         return _expectation(job.readout)
-    # The diagonal of a density matrix takes the strings of I and Z.
+    # The diagonal of a density matrix needs the strings of I and Z.
     strings = []
     for mask in range(2**n):
         qubits = tuple(q for q in range(n) if mask >> (n - 1 - q) & 1)
@@ -198,7 +198,7 @@ def _expectation(
     coefficients = np.zeros((len(readout.observables), len(strings)))
     for row, column, coefficient in entries:
         coefficients[row, column] += coefficient
-    # Often the values are what is asked for.
+    # Often the values themselves are the readout.
     plain = np.array_equal(coefficients, np.eye(len(readout.observables)))
 
     def read(values: Any, seed: Any) -> Any:

@@ -20,13 +20,13 @@ from qkeras_hybrid.engines.statevector.products import (
 )
 
 FIRST_CHECKPOINTED = 7
-"""From so many qubits on the gradient keeps few states, and computes the others anew."""
+"""From this number of qubits on, the gradient keeps few states and recomputes the others."""
 
 
 def runner(
     operations: Sequence[Operation], n_qubits: int, measured: Sequence[int], gradient: bool
 ) -> Callable[[Any], Any]:
-    """Returns what maps angles to values of Pauli strings.
+    """Returns a function that maps angles to values of Pauli strings.
 
     Args:
         operations: What `transfer.operations` returned.
@@ -55,7 +55,7 @@ def runner(
         with full_precision():
             turned = ops.take(angles, index, axis=1) * real_constant(scale, dtype)
             cosines, sines = cos(turned), sin(turned)
-            # NaN and infinity spread to all that is read of a sample.
+            # NaN and infinity spread to the whole readout of a sample.
             poison = 0.0 * ops.sum(angles, axis=1, keepdims=True)
             numbers = real_constant(start[None], dtype) + poison
             for segment in segments:
@@ -78,7 +78,7 @@ def _chain(steps: Sequence[_Step]) -> _Step:
 
 
 def _step(operation: Operation, n_qubits: int, turns: list[tuple[int, float]]) -> _Step:
-    """Returns what applies an operation to numbers of shape `(batch, 4**n_qubits)`."""
+    """Returns a function that applies an operation to numbers of shape `(batch, 4**n_qubits)`."""
     match operation:
         case Local():
             return _local(operation, n_qubits, turns)
@@ -89,7 +89,7 @@ def _step(operation: Operation, n_qubits: int, turns: list[tuple[int, float]]) -
 
 
 def _on(qubits: Sequence[int], n_qubits: int, matrices: Callable[[Any, Any, str], Any]) -> _Step:
-    """Returns what multiplies the digits of some qubits with a matrix for each sample.
+    """Returns a function that multiplies the digits of some qubits with a matrix for each sample.
 
     Args:
         qubits: The qubits.
@@ -97,7 +97,7 @@ def _on(qubits: Sequence[int], n_qubits: int, matrices: Callable[[Any, Any, str]
         matrices: Returns them, of shape `(batch or 1, 4**k, 4**k)`, from cosines and sines.
     """
     k = len(qubits)
-    # Runs of qubits that stay together are one axis.
+    # Qubits that stay together form one axis.
     cuts = sorted({0, n_qubits, *qubits, *(q + 1 for q in qubits)})
     sizes = [4 ** (end - begin) for begin, end in itertools.pairwise(cuts)]
     own = [1 + cuts.index(qubit) for qubit in qubits]

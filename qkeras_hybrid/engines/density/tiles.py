@@ -1,8 +1,8 @@
 """The byte string that the C++ kernels read (`../native/src/density_plan.cc`).
 
 A large density matrix does not fit in a cache. So operations are gathered in tiles of a few qubits
-each. For one value of the other qubits' digits after the other, the numbers of a tile are loaded,
-all its operations are done, and the numbers are stored.
+each. For each value of the other qubits' digits, a tile's numbers are loaded, all its operations
+are applied, and the numbers are stored.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Tile:
 def tiles(operations: Sequence[Operation], n_qubits: int, size: int = TILE_QUBITS) -> list[Tile]:
     """Gathers operations in few tiles.
 
-    Operations on different qubits may change places, those that share one may not.
+    Operations on different qubits may be exchanged; those that share a qubit may not.
 
     Args:
         operations: The operations, in order.
@@ -66,7 +66,7 @@ def tiles(operations: Sequence[Operation], n_qubits: int, size: int = TILE_QUBIT
 
 
 def _first_of_each(operations: Sequence[Operation]) -> list[int]:
-    """Returns the operations that no earlier one shares a qubit with."""
+    """Returns the operations that share no qubit with an earlier one."""
     seen: set[int] = set()
     found = []
     for i, operation in enumerate(operations):
@@ -95,9 +95,9 @@ def _reachable(
 
 
 def _paired(operations: Sequence[Operation]) -> tuple[Operation | Pair, ...]:
-    """Joins gates that only exchange Pauli strings, such as CNOT, with what is done just before.
+    """Joins gates that only exchange Pauli strings, such as CNOT, with the operations before them.
 
-    So the numbers of two qubits are loaded and stored once in place of three times.
+    So the numbers of two qubits are loaded and stored once instead of three times.
     """
     done: list[Operation | Pair | None] = []
     last: dict[int, int] = {}  # the last operation on each qubit
@@ -122,7 +122,7 @@ def _paired(operations: Sequence[Operation]) -> tuple[Operation | Pair, ...]:
 
 
 def _moves(operation: Fixed) -> tuple[tuple[int, ...], tuple[float, ...]] | None:
-    """Returns where the numbers of two qubits go and with which factors, if each goes somewhere."""
+    """Returns the targets and factors of two qubits' numbers, if each has one target."""
     if len(operation.qubits) != 2:
         return None
     entries = operation.matrix != 0.0

@@ -3,8 +3,8 @@
 A density matrix of n qubits is held as the `4**n` numbers `r_P = tr(P rho)`, one for each Pauli
 string `P`. Every instruction, noise included, is a real matrix on them, its Pauli transfer matrix
 `R_PQ = tr(P E(Q)) / 2**k` (Greenbaum 2015, https://arxiv.org/abs/1509.02921). A rotation
-`exp(-i a/2 P)` leaves the strings that commute with `P` as they are, and turns the others in pairs
-by the angle `a`; a Clifford gate exchanges strings; depolarizing noise scales them.
+`exp(-i a/2 P)` leaves the strings that commute with `P` unchanged, and turns the others in pairs by
+the angle `a`; a Clifford gate exchanges strings; depolarizing noise scales them.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ MOST_QUBITS_FIXED = 3
 """A matrix on k qubits has up to `16**k` numbers."""
 
 _PAULIS = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
-# Entries below this are rounding: nobody means a channel so weak.
+# Entries below this are rounding errors: no real channel is so weak.
 _NOTHING = 1e-15
 
 
@@ -99,7 +99,7 @@ class Fixed:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Operations on one qubit each, and then numbers change places, each times a factor.
+    """Single-qubit operations, after which the numbers are permuted, each times a factor.
 
     Attributes:
         qubits: Two qubits, the first of which is the more significant digit.
@@ -159,7 +159,7 @@ def is_trace_preserving(kraus: Sequence[np.ndarray]) -> bool:
 
 
 def refusal(program: Program) -> str | None:
-    """Returns why a program can't be written so, or None if it can."""
+    """Returns why a program can't be written in this form, or None if it can."""
     for instruction in program.instructions:
         name, n = type(instruction).__name__, len(instruction.qubits)
         match instruction:
@@ -182,7 +182,7 @@ def refusal(program: Program) -> str | None:
 
 
 def operations(program: Program, angles: AngleMap) -> list[Operation]:
-    """Returns what is done to the numbers, in order.
+    """Returns the operations on the numbers, in order.
 
     Args:
         program: A program that `refusal` takes.
@@ -202,7 +202,7 @@ def operations(program: Program, angles: AngleMap) -> list[Operation]:
             case Channel():
                 lowering.fixed(qubits, transfer_matrix(instruction.arrays))
             case Measurement():
-                # Nobody looks at the result: X and Y are lost.
+                # The result is not recorded: X and Y are lost.
                 for qubit in qubits:
                     lowering.fixed((qubit,), np.diag([1.0, 0.0, 0.0, 1.0]))
             case Reset():
@@ -217,10 +217,10 @@ def operations(program: Program, angles: AngleMap) -> list[Operation]:
 def absorbed(
     found: Sequence[Operation], strings: Sequence[int], n_qubits: int
 ) -> tuple[list[Operation], list[int], np.ndarray]:
-    """Takes operations at the end into what is read.
+    """Absorbs operations at the end into the readout.
 
     After a gate that exchanges strings, or noise that scales them, the value of a string is a
-    multiple of that of another string before: so the last gates and the last noise cost nothing.
+    multiple of another string's value before it, so the last gates and the last noise cost nothing.
 
     Args:
         found: What `operations` returned.
@@ -228,8 +228,7 @@ def absorbed(
         n_qubits: The number of qubits.
 
     Returns:
-        The operations that are left, the strings to read after those, and what their values are
-        multiplied with.
+        The remaining operations, the strings to read after them, and the factors of their values.
     """
     places, factors = list(strings), np.ones(len(strings))
     left: list[Operation] = []
@@ -264,7 +263,7 @@ def _constant(operation: Operation) -> np.ndarray | None:
 
 
 class _Lowering:
-    """Collects operations; those on one qubit, with none on it between, become one."""
+    """Collects operations, and joins consecutive ones on a single qubit."""
 
     def __init__(self, angles: AngleMap) -> None:
         self._rows = angles.rows

@@ -3,15 +3,15 @@
 | engine | corrects | costs |
 |---|---|---|
 | `ZeroNoiseExtrapolation` | any noise that grows with the circuit, partly | `sum_k c_k**2` |
-| `ReadoutMitigation` | wrong bits, wholly | `1 / (1 - a - b)**2` for each qubit read |
-| `ProbabilisticErrorCancellation` | noise that is known, wholly | `gamma**2` |
+| `ReadoutMitigation` | wrong bits, completely | `1 / (1 - a - b)**2` for each qubit read |
+| `ProbabilisticErrorCancellation` | known noise, completely | `gamma**2` |
 | `CliffordDataRegression` | any noise that shrinks and shifts values | `slope**2` |
 | `PauliTwirling` | makes coherent errors random, for others to correct | nothing |
 | `DynamicalDecoupling` | coherent drifts of idle qubits | nothing |
 
-What they cost is the factor by which the variance grows; `report` computes it beside the bias that
-goes. They nest: `ReadoutMitigation` inside of `ZeroNoiseExtrapolation`, for example. All of them
-train: gradients are those of the programs that run.
+The cost is the factor by which the variance grows; `report` computes it along with the bias that is
+removed. Methods can be nested, for example `ReadoutMitigation` inside `ZeroNoiseExtrapolation`.
+Models train with all of them: gradients are those of the programs that run.
 """
 
 from qkeras_hybrid.engines.mitigation.base import Mitigation, Report

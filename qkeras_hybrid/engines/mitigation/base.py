@@ -1,4 +1,4 @@
-"""What all mitigation methods share: an engine that runs other programs on another engine."""
+"""The base class of mitigation methods: an engine that runs other programs on an engine."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class Report:
     Attributes:
         unmitigated: The values of the engine alone, of shape `(batch, n_observables)`.
         mitigated: The values with mitigation, of the same shape.
-        variance_factor: For each of them how many times larger the variance is than that of the
-            engine alone, with as many shots for each program: the factor by which shots must grow
-            for the same error. First order in the noise of the shots.
-        programs: How many programs run in place of one.
+        variance_factor: For each value, the ratio of its variance to that of the engine alone with
+            as many shots for each program: the factor by which shots must grow for the same error.
+            First order in the shot noise.
+        programs: The number of programs that run in place of one.
     """
 
     unmitigated: np.ndarray
@@ -38,7 +38,7 @@ class Report:
 
     @property
     def bias_removed(self) -> np.ndarray:
-        """How far mitigation moves the values."""
+        """The distance by which mitigation moves the values."""
         moved: np.ndarray = self.mitigated - self.unmitigated
         return moved
 
@@ -57,7 +57,7 @@ class Mitigation(Engine):
         engine: The engine that computes: its name, or itself.
 
     Raises:
-        ValueError: If `engine` is none.
+        ValueError: If `engine` is not an engine.
     """
 
     instructions = INSTRUCTIONS
@@ -74,7 +74,7 @@ class Mitigation(Engine):
             )
         self.engine = engine
 
-    # What the engine can, this can.
+    # It can do what the engine can do.
 
     @property
     def samples(self) -> bool:  # type: ignore[override]
@@ -83,7 +83,7 @@ class Mitigation(Engine):
 
     @property
     def exact(self) -> bool:  # type: ignore[override]
-        """Whether the engine does without shots."""
+        """Whether the engine computes without shots."""
         return self.engine.exact
 
     @property
@@ -106,7 +106,7 @@ class Mitigation(Engine):
         return {"engine": keras.saving.serialize_keras_object(self.engine), **self.arguments()}
 
     def arguments(self) -> dict[str, Any]:
-        """Returns the arguments besides the engine."""
+        """Returns the other arguments, without the engine."""
         return {}
 
     def __repr__(self) -> str:
@@ -130,7 +130,7 @@ class Mitigation(Engine):
         return refusal(job, self.engine) or self.unsuitable(with_noise(job))
 
     def unsuitable(self, job: Job) -> str | None:
-        """Returns why the method does not go with a job, or None if it does."""
+        """Returns why the method does not suit a job, or None if it does."""
         return None
 
     def prepare(self, job: Job) -> Run:
@@ -138,14 +138,15 @@ class Mitigation(Engine):
 
     @abc.abstractmethod
     def differentiated(self, job: Job, differentiator: Differentiator | None = None) -> Run:
-        """Returns what computes a job's corrected values.
+        """Returns a function that computes a job's corrected values.
 
-        The differentiator is that of the programs that run in the job's place: in a folded program
-        an angle stands several times, and the shift rule holds for each of them, not for all.
+        The differentiator acts on the programs that run in the job's place: in a folded program an
+        angle occurs several times, and the shift rule holds for each occurrence, not for all
+        together.
         """
 
     def inner(self, job: Job, differentiator: Differentiator | None = None) -> Run:
-        """Returns what computes a job on the engine."""
+        """Returns a function that computes a job on the engine."""
         return prepare(job, self.engine, differentiator)
 
     # The report.
@@ -166,9 +167,9 @@ class Mitigation(Engine):
             compiled: What `compile_circuit` returned.
             inputs: Values of shape `(batch, n_inputs)`.
             weights: Values of shape `(n_weights,)`.
-            noise: A noise model, for an engine that is a simulator.
+            noise: A noise model, if the engine is a simulator.
             shots: The number of measurements, or None for exact values.
-            seed: Of the shots.
+            seed: The seed of the shots.
         """
         dtype = "float32" if "float64" not in self.dtypes else _precision(inputs)
         shots = self.shots if shots is None else shots
@@ -193,8 +194,8 @@ class Mitigation(Engine):
 
         Args:
             job: The job, without gradient.
-            point: Inputs and weights.
-            seed: Of the shots.
+            point: The inputs and weights.
+            seed: The seed of the shots.
         """
         return 1.0, 1
 
@@ -204,7 +205,7 @@ def _precision(inputs: Any) -> str:
 
 
 def averaged(runs: list[Run], factors: list[float]) -> Run:
-    """Returns a run that adds up what runs compute, with factors; each has a seed of its own."""
+    """Returns a run that adds up the weighted results of runs, each with a seed of its own."""
 
     def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
         found: Any = 0.0
@@ -227,7 +228,7 @@ def seeds_for(seed: Any, count: int) -> list[Any]:
 
 
 def irreversible(instructions: tuple[Instruction, ...]) -> str | None:
-    """Returns the name of the first instruction that neither is unitary nor noise, or None."""
+    """Returns the name of the first instruction that is neither unitary nor noise, or None."""
     for instruction in instructions:
         if type(instruction) not in UNITARY and not isinstance(instruction, Channel):
             return type(instruction).__name__

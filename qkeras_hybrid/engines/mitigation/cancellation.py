@@ -31,21 +31,21 @@ MOST_EXACT_PROGRAMS = 4096
 class ProbabilisticErrorCancellation(Mitigation):
     """Cancels known noise by its inverse, a sum of circuits with weights of both signs.
 
-    After each channel its inverse `sum_i q_i O_i` is put, of Paulis and resets. Of all the circuits
-    that this makes, `n_circuits` are drawn with chances `|q| / gamma`; their values times
-    `gamma sign(q)` have the value without noise as their mean, and standard errors that are
-    `gamma` times larger, with `gamma` the product of `sum_i |q_i|` over all channels.
+    Each channel is followed by its inverse `sum_i q_i O_i`, a sum of Paulis and resets. Of all the
+    resulting circuits, `n_circuits` are drawn with probabilities `|q| / gamma`; the mean of their
+    values times `gamma sign(q)` is the value without noise, with standard errors that are `gamma`
+    times larger, where `gamma` is the product of `sum_i |q_i|` over all channels.
 
-    Channels that it inverts: Pauli channels, such as depolarizing, on any number of qubits, and
-    damping of amplitudes and phases on one qubit. Coherent errors need `PauliTwirling` inside.
+    It inverts Pauli channels, such as depolarizing, on any number of qubits, and amplitude and
+    phase damping on one qubit. Coherent errors need `PauliTwirling` inside.
 
     Args:
-        engine: The engine that computes, with resets where amplitudes are damped.
-        noise: What goes wrong on the engine, if that is a device or adds noise by itself: a noise
-            model or its spelling. None to cancel the channels of the job.
-        n_circuits: How many circuits are drawn, or None for the exact sum of all, at most
+        engine: The engine that computes; it must have resets if there is amplitude damping.
+        noise: The engine's noise, if it is a device or adds noise by itself: a noise model or its
+            spelling. None to cancel the channels of the job.
+        n_circuits: The number of circuits to draw, or None for the exact sum of all, at most
             `MOST_EXACT_PROGRAMS`.
-        seed: Of the circuits, which stay the same from call to call.
+        seed: The seed of the circuits, which stay the same from call to call.
 
     Raises:
         ValueError: If `n_circuits` is not a whole number of at least 1.
@@ -98,11 +98,11 @@ class ProbabilisticErrorCancellation(Mitigation):
         return refusal(job, self.engine)
 
     def gamma(self, job: Job) -> float:
-        """Returns by how much standard errors grow for a job."""
+        """Returns the factor by which standard errors grow for a job."""
         return math.prod(quasi.gamma(terms) for _, terms in self._known(job))
 
     def _noisy(self, job: Job) -> Job:
-        """Returns the job with the channels that are to be cancelled in its program."""
+        """Returns the job whose program contains the channels to cancel."""
         job = noise_models.applied(job)
         if self.noise is None:
             return job
@@ -171,5 +171,5 @@ class ProbabilisticErrorCancellation(Mitigation):
         return averaged(runs, [factor for _, factor in programs])
 
     def cost(self, job: Job, point: tuple[Any, Any], seed: Any) -> tuple[Any, int]:
-        # For as many measurements in all as one program would have.
+        # For as many measurements in total as one program would have.
         return self.gamma(job) ** 2, len(self._programs(job))

@@ -1,4 +1,4 @@
-"""Which Pauli strings a Clifford gate makes of Pauli strings."""
+"""How a Clifford gate maps Pauli strings to Pauli strings."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkeras_hybrid.program import Unitary
 
 @functools.lru_cache(maxsize=1024)
 def conjugated(gate: Unitary) -> tuple[str, ...] | None:
-    """Returns for each Pauli string `P` the one that `U P U†` is up to its sign.
+    """Returns, for each Pauli string `P`, the string that equals `U P U†` up to its sign.
 
     Args:
         gate: A fixed unitary on n qubits.

@@ -23,23 +23,23 @@ from qkeras_hybrid.program import Channel, Job
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class CliffordDataRegression(Mitigation):
-    """Fits `ideal = slope * noisy + intercept` on circuits near the one that is asked for.
+    """Fits `ideal = slope * noisy + intercept` on circuits close to the one to run.
 
-    For each sample the circuit's varying angles are replaced with multiples of pi/2, most of them,
-    at random in `training` ways. A simulator knows the ideal values of such circuits, the engine
-    gives their noisy ones, and the line through them corrects the circuit itself. Gradients take
-    the line as constant.
+    For each sample, most of the circuit's varying angles are replaced by random multiples of pi/2,
+    in `training` ways. A simulator computes the ideal values of these circuits, the engine their
+    noisy values, and a line fitted to them corrects the circuit itself. Gradients treat the line as
+    constant.
 
     Args:
         engine: The engine that computes.
-        training: How many circuits the line is fitted to.
-        kept: The share of angles that stay as they are.
-        simulator: What computes the ideal values: by default state vectors; for circuits too large
-            for these, an engine for circuits that are nearly Clifford.
-        seed: Of the replaced angles, which are the same from call to call.
+        training: The number of circuits to which the line is fitted.
+        kept: The fraction of angles that stay unchanged.
+        simulator: The engine for the ideal values: by default state vectors; for larger circuits,
+            give an engine for near-Clifford circuits.
+        seed: The seed of the replaced angles, which are the same from call to call.
 
     Raises:
-        ValueError: If a number is not what it must be.
+        ValueError: If a number is invalid.
 
     Reference:
         Czarnik, Arrasmith, Coles, Cincio: Error mitigation with Clifford quantum-circuit data,
@@ -104,7 +104,7 @@ class CliffordDataRegression(Mitigation):
         noisy, ideal = self.inner(bare), prepare(_ideal(bare), self.simulator)
         n_angles, n_sets = job.program.n_angles, self.training
         rng = np.random.default_rng(self.seed)
-        # A multiple of pi/2 near the angle, not always the nearest: circuits must differ.
+        # A multiple of pi/2 near the angle, but not always the nearest: the circuits must differ.
         jitter = rng.normal(0.0, 0.6, (n_sets, 1, n_angles))
         keeps = rng.random((n_sets, 1, n_angles)) < self.kept
         keeps[:, :, [r for r in range(n_angles) if r not in job.varying_rows]] = True
@@ -124,7 +124,7 @@ class CliffordDataRegression(Mitigation):
             mean_x, mean_y = ops.mean(x, axis=0), ops.mean(y, axis=0)
             spread = ops.mean(ops.square(x - mean_x), axis=0)
             joint = ops.mean((x - mean_x) * (y - mean_y), axis=0)
-            # Where all values are alike, there is no line to fit.
+            # If all values are equal, there is no line to fit.
             known = spread > 1e-8
             slope = ops.where(known, joint / ops.where(known, spread, 1.0), 1.0)
             return slope, mean_y - slope * mean_x

@@ -1,8 +1,8 @@
 """The confusion of measured bits, inverted among the bit strings that were measured.
 
 Nation, Kang, Sundaresan, Gambetta (2021), arXiv 2108.12518: the full confusion matrix of n qubits
-has 4**n entries; among the k strings that were measured there are k**2, each a product of n
-chances, which are computed where they are needed.
+has 4**n entries, but only k**2 among the k measured strings, each a product of n probabilities,
+computed when needed.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ else:
     scipy = lazy_module("scipy")
 
 MOST_DIRECT = 1000
-"""Up to so many strings the matrix is written out and solved directly."""
+"""Up to this number of strings, the matrix is written out and solved directly."""
 
 _ROWS_AT_ONCE = 256
 
@@ -57,13 +57,13 @@ def quasi_probabilities(
     errors: Sequence[tuple[float, float]],
     most_direct: int = MOST_DIRECT,
 ) -> np.ndarray:
-    """Returns how often the strings would have been read without errors; some may be negative.
+    """Returns the strings' frequencies without readout errors; some may be negative.
 
     Args:
         strings: Different bit strings, of shape `(k, n_qubits)`.
         shares: How often each was read; their sum is 1.
         errors: For each qubit P(1|0) and P(0|1).
-        most_direct: Over so many strings the matrix is not written out.
+        most_direct: Above this number of strings, the matrix is not written out.
     """
     matrix = _Among(strings, errors)
     if len(strings) <= most_direct:
@@ -79,14 +79,14 @@ def quasi_probabilities(
     if failed:
         raise ValueError(
             "The readout errors can't be inverted: the iteration does not converge. They are too "
-            "large for the number of qubits."
+            "large for this number of qubits."
         )
     result: np.ndarray = found
     return result
 
 
 class _Among:
-    """The chances to read a string where another is the state, among some strings."""
+    """The probabilities to read one string if the state is another, among given strings."""
 
     def __init__(self, strings: np.ndarray, errors: Sequence[tuple[float, float]]) -> None:
         self._strings = strings.astype(float)

@@ -15,7 +15,7 @@ from qkeras_hybrid.engines.mitigation.quasi import pauli
 from qkeras_hybrid.gradients import Differentiator
 from qkeras_hybrid.program import Channel, Instruction, Job
 
-# When each pulse comes, as a share of the idle time, and which pulse.
+# The time of each pulse, as a fraction of the idle time, and the pulse.
 SEQUENCES: dict[str, tuple[tuple[float, str], ...]] = {
     "XX": ((0.25, "X"), (0.75, "X")),
     "YY": ((0.25, "Y"), (0.75, "Y")),
@@ -25,17 +25,17 @@ SEQUENCES: dict[str, tuple[tuple[float, str], ...]] = {
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class DynamicalDecoupling(Mitigation):
-    """Puts pulses on qubits while they wait, the product of which is the identity.
+    """Puts pulses on idle qubits whose product is the identity.
 
-    Between two X a phase drifts as long in one direction as in the other. A qubit waits while
-    gates act on others in at least `least_layers` layers after its first gate, and twice as many
-    layers as the sequence has pulses. It helps against
+    Two X pulses make a phase drift equally long in both directions, so that the drift cancels. A
+    qubit is idle if, after its first gate, gates act only on others for at least `least_layers`
+    layers, and for at least twice as many layers as the sequence has pulses. This helps against
     coherent drifts and crosstalk, not against noise without memory, such as depolarizing.
 
     Args:
         engine: The engine that computes.
         sequence: "XX", "YY" or "XY4".
-        least_layers: How many layers a qubit must wait.
+        least_layers: The smallest number of idle layers.
 
     Raises:
         ValueError: If the sequence is none of these.
@@ -73,11 +73,11 @@ class DynamicalDecoupling(Mitigation):
             for q in range(program.n_qubits)
         }
         last = max(layers, default=0)
-        # For each layer what follows its gates and their noise.
+        # For each layer, the pulses after its gates and their noise.
         after: dict[int, list[Instruction]] = {}
         for qubit, used in gates.items():
             for start, end in zip(used, [*used[1:], last + 1], strict=True):
-                # The noise of the layer that ends with the gate belongs to the wait, too.
+                # The noise of the layer that ends with the gate belongs to the idle time, too.
                 pulses, waits = SEQUENCES[self.sequence], end - start
                 if waits - 1 < self.least_layers or waits < 2 * len(pulses):
                     continue
@@ -97,7 +97,7 @@ class DynamicalDecoupling(Mitigation):
 
 
 def _layers(instructions: tuple[Instruction, ...]) -> list[int]:
-    """Returns the layer of each instruction: the earliest after those before on its qubits.
+    """Returns each instruction's layer: the earliest after previous ones on its qubits.
 
     Noise belongs to the layer of the gates before it in the program.
     """

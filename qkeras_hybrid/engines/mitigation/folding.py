@@ -1,4 +1,4 @@
-"""Folded programs: gates undone and done again, for more noise and the same ideal result.
+"""Folded programs: gates are undone and repeated, for more noise and the same ideal result.
 
 Giurgica-Tiron, Hindy, LaRose, Mari, Zeng: Digital zero noise extrapolation for quantum error
 mitigation, IEEE QCE (2020), arXiv 2005.10921.
@@ -36,7 +36,7 @@ class Unit:
 
 
 def negative(angle: Angle) -> Angle:
-    """Returns an angle with the other sign."""
+    """Returns an angle with the opposite sign."""
     if angle.expression is not None:
         return Angle(expression=-angle.expression)
     return Angle(
@@ -47,11 +47,12 @@ def negative(angle: Angle) -> Angle:
 
 
 def folded(job: Job, scale: float, folding: str = "global") -> tuple[Job, float]:
-    """Returns a job whose circuit is longer by a factor, and the factor that it is.
+    """Returns a job whose circuit is longer by a factor, and the actual factor.
 
-    `k = d (scale - 1) / 2`, rounded, gates of `d` are folded. "global": the whole circuit as often
-    as it goes, `U (U† U)**n`, and then its last gates. "local": each gate, `G (G† G)**n`, and the
-    first ones once more. A channel stays after its gate, and comes after the gate's inverse too.
+    `k = d (scale - 1) / 2`, rounded, gates of `d` are folded. "global" folds the whole circuit as
+    often as possible, `U (U† U)**n`, and then its last gates. "local" folds each gate,
+    `G (G† G)**n`, and the first ones once more. A channel stays after its gate, and also follows
+    the gate's inverse.
 
     Args:
         job: A job of unitary instructions and channels.
@@ -91,7 +92,7 @@ def units_of(
 ) -> tuple[list[Instruction], list[Unit], list[Instruction]]:
     """Returns the channels before the first gate, the gates with their noise, and the rest.
 
-    Global phases, which no noise follows, are the rest.
+    The rest are global phases, which no noise follows.
     """
     head: list[Instruction] = []
     units: list[Unit] = []
@@ -111,7 +112,7 @@ def units_of(
 
 
 class _Book:
-    """The angles of a folded program: each instruction has one of its own."""
+    """The angles of a folded program, one for each instruction."""
 
     def __init__(self, job: Job) -> None:
         self.rows = list(job.angles.rows)

@@ -1,7 +1,7 @@
 """Inverses of noise channels as sums of operations with weights of both signs.
 
 An inverse is no channel, but a sum `sum_i q_i O_i` of Paulis and resets with `sum_i q_i = 1`.
-`gamma = sum_i |q_i|` is what it costs: it multiplies standard errors.
+`gamma = sum_i |q_i|` is its cost: the factor on standard errors.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Term:
 
     Attributes:
         weight: Its weight, of either sign.
-        instructions: What is done.
+        instructions: The operation.
     """
 
     weight: float
@@ -74,9 +74,10 @@ def pauli(letters: str, qubits: tuple[int, ...]) -> tuple[Unitary, ...]:
 def inverse(channel: Channel) -> tuple[Term, ...] | None:
     """Returns the inverse of a channel, or None for a channel of another kind.
 
-    Pauli channels on any qubits, such as depolarizing; and on one qubit all that damp amplitudes
-    and phases, such as thermal relaxation. For amplitude damping it is the best there is, with
-    `gamma = (1 + g) / (1 - g)` (Takagi, Phys. Rev. Research 3, 033178 (2021), arXiv 2006.12509).
+    It inverts Pauli channels on any number of qubits, such as depolarizing, and amplitude and phase
+    damping on one qubit, such as thermal relaxation. For amplitude damping the inverse is optimal,
+    with `gamma = (1 + g) / (1 - g)` (Takagi, Phys. Rev. Research 3, 033178 (2021), arXiv
+    2006.12509).
     """
     n = len(channel.qubits)
     matrix = transfer_matrix(channel)
@@ -93,7 +94,7 @@ def inverse(channel: Channel) -> tuple[Term, ...] | None:
     weights = 1.0 / diagonal
     weights[0] += amount
     terms = []
-    # Weights of Paulis from the eigenvalues of their sum.
+    # The weights of Paulis from the eigenvalues of their sum.
     paulis = _commutation(n) @ weights / 4**n
     for (letters, _), weight in zip(pauli_strings(n), paulis, strict=True):
         if abs(weight) > _TOLERANCE:

@@ -39,23 +39,23 @@ class ReadoutMitigation(Mitigation):
     | method | what it inverts | needs |
     |---|---|---|
     | "tensored" | a 2x2 confusion matrix of each qubit: `P -> (P - (b - a)) / (1 - a - b)` | any |
-    | "full" | one matrix of all basis states, which knows correlations | up to 8 qubits |
-    | "m3" | the matrix among the bit strings that were measured, never written out | shots |
+    | "full" | one matrix of all basis states, correlations included | up to 8 qubits |
+    | "m3" | the matrix restricted to measured bit strings, never written out | shots |
 
-    The errors come from the job's noise model; or they are given; or they are measured once, when
-    a layer is built: the states 0...0 and 1...1, or for "full" every basis state.
+    The errors come from the job's noise model, are given, or are measured once, when a layer is
+    built, in the states 0...0 and 1...1, or for "full" in every basis state.
 
     Args:
         engine: The engine that computes.
         method: One of the above.
-        errors: For each qubit the chances to read 1 in 0, and 0 in 1.
-        calibration_shots: The number of measurements of each state by which errors are measured;
-            None if they are known.
-        seed: Of the calibration's shots.
+        errors: For each qubit, the probabilities to read 1 in state 0, and 0 in state 1.
+        calibration_shots: The number of measurements of each state to estimate the errors; None if
+            they are known.
+        seed: The seed of the calibration's shots.
 
     Raises:
-        ValueError: If the method is unknown, or an error is no probability, or so large that the
-            readout says nothing.
+        ValueError: If the method is unknown, or an error is not a probability, or so large that the
+            readout carries no information.
 
     Reference:
         Nation, Kang, Sundaresan, Gambetta: Scalable mitigation of measurement errors on quantum
@@ -107,12 +107,12 @@ class ReadoutMitigation(Mitigation):
             return "no readout errors are known; give `errors` or `calibration_shots`"
         grouped = isinstance(job.readout, Expectation) and job.readout.grouping == "commuting"
         if self.method == "tensored" and job.shots is not None and grouped:
-            return "the method 'tensored' goes with qubit-wise grouping; take 'm3' or 'full'"
+            return "the method 'tensored' needs qubit-wise grouping; take 'm3' or 'full'"
         if self.method == "m3" and job.shots is None:
             return "the method 'm3' needs `shots`"
         if self.method == "full" and n > MOST_FULL_QUBITS:
             return f"the method 'full' takes up to {MOST_FULL_QUBITS} qubits; take 'm3'"
-        # What it reads in place of expectation values.
+        # The readout in place of expectation values.
         bare = replace(job, gradient=False)
         if self.method == "full":
             return refusal(replace(bare, readout=Probabilities()), self.engine)
@@ -152,7 +152,7 @@ class ReadoutMitigation(Mitigation):
     # Calibration.
 
     def known_errors(self, job: Job) -> Errors:
-        """Returns each qubit's readout errors: those given, measured now, or of the job."""
+        """Returns each qubit's readout errors: given, measured now, or from the job."""
         if self.errors is not None:
             return self.errors
         if self.calibration_shots is None:
@@ -164,7 +164,7 @@ class ReadoutMitigation(Mitigation):
         )
 
     def _measured(self, job: Job, state: int, number: int) -> np.ndarray:
-        """Returns bits of shape `(calibration_shots, n_qubits)` that are measured in a state."""
+        """Returns bits of shape `(calibration_shots, n_qubits)`, measured in a state."""
         n = job.program.n_qubits
         flips = tuple(
             each for q in range(n) if state >> (n - 1 - q) & 1 for each in pauli("X", (q,))
@@ -179,7 +179,7 @@ class ReadoutMitigation(Mitigation):
             origin=None,
         )
         seed = None if self.seed is None else self.seed + number
-        # Keras may build layers on a device that has shapes alone.
+        # Keras may build layers on a device that has only shapes.
         with keras.device("cpu:0"):
             nothing = ops.zeros((1, 0), job.dtype), ops.zeros((0,), job.dtype)
             bits = ops.convert_to_numpy(self.inner(calibration)(*nothing, seed))
@@ -187,7 +187,7 @@ class ReadoutMitigation(Mitigation):
         return measured
 
     def _confusion(self, job: Job) -> np.ndarray:
-        """Returns the chances of bit strings, rows, in basis states, columns."""
+        """Returns the probabilities of bit strings (rows) in basis states (columns)."""
         n = job.program.n_qubits
         if self.errors is None and self.calibration_shots is not None:
             places = 1 << np.arange(n)[::-1]
@@ -259,7 +259,7 @@ def _invertible(errors: Errors) -> Errors:
         if a + b >= 0.99:
             raise ArgumentError(
                 "errors",
-                "be such that a measured bit says something: p10 + p01 below 0.99",
+                "leave information in a measured bit: p10 + p01 below 0.99",
                 (a, b),
                 f"See qubit {qubit}.",
             )

@@ -1,4 +1,4 @@
-"""Pauli twirling: random Paulis around gates on two qubits make coherent errors random."""
+"""Pauli twirling: random Paulis around two-qubit gates make coherent errors random."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from qkeras_hybrid.program import Channel, Instruction, Job, Unitary
 class PauliTwirling(Mitigation):
     """Averages over random Paulis before and after each Clifford gate on two qubits.
 
-    Without noise the gate stays what it is: `P' U P = U` up to a phase for `P' = U P U†`. An error
-    after it becomes, on average, a Pauli channel: coherent errors, which add up from gate to gate
-    in amplitude, add up in probability, and other methods can mitigate them.
+    Without noise the gate does not change: `P' U P = U` up to a phase for `P' = U P U†`. An error
+    after it becomes, on average, a Pauli channel: coherent errors, which otherwise add up in
+    amplitude from gate to gate, then add up only in probability, and other methods can mitigate
+    them.
 
     Args:
         engine: The engine that computes.
-        n_circuits: How many circuits are drawn.
-        seed: Of the circuits, which stay the same from call to call.
+        n_circuits: The number of circuits to draw.
+        seed: The seed of the circuits, which stay the same from call to call.
 
     Raises:
         ValueError: If `n_circuits` is not a whole number of at least 1.
@@ -55,7 +56,7 @@ class PauliTwirling(Mitigation):
         return {"n_circuits": self.n_circuits, "seed": self.seed}
 
     def twirled(self, job: Job) -> list[Job]:
-        """Returns the jobs whose mean is the twirled one's."""
+        """Returns the jobs whose mean value is that of the twirled job."""
         rng = np.random.default_rng(self.seed)
         jobs = []
         for _ in range(self.n_circuits):
@@ -78,7 +79,7 @@ class PauliTwirling(Mitigation):
         return averaged([self.inner(each, differentiator) for each in jobs], factors)
 
     def cost(self, job: Job, point: tuple[Any, Any], seed: Any) -> tuple[Any, int]:
-        # The mean of as many programs, each with its own shots; per shot nothing is lost.
+        # The mean of as many programs, each with its own shots: no variance is added per shot.
         return 1.0 / self.n_circuits, self.n_circuits
 
 

@@ -1,4 +1,4 @@
-"""Zero-noise extrapolation: values at several levels of noise, continued to none."""
+"""Zero-noise extrapolation: values at several noise levels, extrapolated to zero noise."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ EXTRAPOLATIONS = ("linear", "polynomial", "richardson", "exponential")
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class ZeroNoiseExtrapolation(Mitigation):
-    """Runs longer circuits that do the same, and extrapolates their values to no noise.
+    """Runs longer equivalent circuits, and extrapolates their values to zero noise.
 
-    A circuit is made longer by folding: gates are undone and done again, so that the noise grows by
-    a factor and the ideal value does not. With each factor's value `E_k`, the value without noise
-    is `sum_k c_k E_k` for the polynomial methods, which multiplies the variance by
+    Folding makes a circuit longer: gates are undone and repeated, so that the noise grows by a
+    factor and the ideal value stays the same. With the value `E_k` at each factor, the value
+    without noise is `sum_k c_k E_k` for the polynomial methods, which multiplies the variance by
     `sum_k c_k**2`.
 
     Args:
         engine: The engine that computes.
-        scale_factors: By how much the noise grows, at least 1, all different. A circuit of `d`
-            gates has the factors `1 + 2 k / d`; the nearest are taken.
-        folding: "global": the whole circuit, then its last gates; "local": each gate.
+        scale_factors: The factors by which the noise grows, at least 1, all different. A circuit of
+            `d` gates has the factors `1 + 2 k / d`; the nearest are taken.
+        folding: "global" folds the whole circuit, then its last gates; "local" folds each gate.
         extrapolation: "linear", "polynomial" of an `order`, "richardson" (of the order that goes
             through all values) or "exponential" (`a + b exp(-c scale)`, with `a` the `asymptote`).
         order: The order of "polynomial".
@@ -105,14 +105,14 @@ class ZeroNoiseExtrapolation(Mitigation):
             return f"a {kind} can't be folded"
         reached = {self._reached(job, factor) for factor in self.scale_factors}
         if units_of(job.program.instructions)[1] and len(reached) < len(self.scale_factors):
-            return "a circuit of so few gates does not reach all scale factors; take odd factors"
+            return "a circuit with so few gates does not reach all scale factors; take odd factors"
         return None
 
     def _reached(self, job: Job, factor: float) -> float:
         return folded(job, factor, self.folding)[1]
 
     def _levels(self, job: Job) -> tuple[list[Job], np.ndarray]:
-        """Returns the folded jobs and by how much their noise grows."""
+        """Returns the folded jobs and the factors by which their noise grows."""
         pairs = [folded(job, factor, self.folding) for factor in self.scale_factors]
         scales = [scale for _, scale in pairs]
         if len(set(scales)) < len(scales):  # nothing to fold

@@ -32,7 +32,7 @@ def instruction_sets() -> list[str]:
 
 
 def threads() -> int:
-    """Returns how many threads the engine uses: the backend's setting, or as many as processors."""
+    """Returns how many threads the engine uses: the backend's setting, or one per processor."""
     library.set_threads(bridges.bridge(keras.backend.backend()).threads())
     return library.threads()
 
@@ -41,7 +41,7 @@ def load_operations() -> bool:
     """Loads TensorFlow's operations, so that exported models that use them load too.
 
     Returns:
-        Whether they are there now. Never raises.
+        Whether they are now available. Never raises.
     """
     return library.unavailable() is None and bridges.bridge("tensorflow").unavailable() is None
 
@@ -63,8 +63,8 @@ class NativeEngine(Engine):
     set other than the best.
 
     Args:
-        lanes: What lies side by side in a vector register: `"samples"`, `"amplitudes"`, or
-            `"auto"`, which takes samples for few qubits and amplitudes for many.
+        lanes: What fills a vector register: `"samples"`, `"amplitudes"`, or `"auto"`, which takes
+            samples for few qubits and amplitudes for many.
 
     Raises:
         ValueError: If `lanes` is none of these.
@@ -95,7 +95,7 @@ class NativeEngine(Engine):
         if reason is not None:
             return reason
         if job.backend != "tensorflow" and job.device != "cpu":
-            return f"it runs on the CPU, and {job.backend} computes on the {job.device}"
+            return f"it runs on the CPU, but {job.backend} computes on the {job.device}"
         return (
             library.unavailable()
             or bridges.bridge(job.backend).unavailable()
@@ -104,18 +104,18 @@ class NativeEngine(Engine):
         )
 
     def traces(self, job: Job) -> bool:
-        # XLA has a handler under JAX, and `torch.compile` an operator.
+        # XLA has a handler under JAX, `torch.compile` has an operator.
         return job.backend != "tensorflow"
 
     def bytes_per_amplitude(self, job: Job) -> int:
-        """Returns what a sample takes for each of its amplitudes while a job runs.
+        """Returns the bytes that a sample needs for each of its amplitudes while a job runs.
 
-        The kernels work on a sample per thread while the memory is enough, and on one at a time
-        where it is not. Besides, up to 100 MB are taken that don't grow with the state: for
-        tables that samples share, and for states that are kept for the gradient.
+        The kernels work on one sample per thread if there is enough memory, else on one at a time.
+        They also need up to 100 MB that don't grow with the state, for tables that samples share
+        and for states that are kept for the gradient.
         """
         amplitude = 16 if job.dtype == "float64" else 8
-        # The state; going backward, what it is multiplied with besides.
+        # The state; in the backward pass, also the vector it is multiplied with.
         kernel = amplitude * (2 if job.gradient else 1)
         if self.lanes == "samples":
             kernel *= library.vector_bytes() * 2 // amplitude
@@ -123,7 +123,7 @@ class NativeEngine(Engine):
             case Expectation() if job.shots is None:
                 return kernel
             case State():
-                # The result; and its gradient, which comes in.
+                # The result, and the incoming gradient.
                 return kernel + amplitude * (2 if job.gradient else 1)
             case Probabilities() if job.shots is None:
                 # A state, or the gradient of one; and real numbers.
@@ -154,7 +154,7 @@ class NativeEngine(Engine):
 
 
 def _reader(job: Job, operations: Any) -> Callable[[Any, Any, Any], Any]:
-    """Returns what computes a job's readout, as a function of tensors and a seed."""
+    """Returns a function of tensors and a seed that computes a job's readout."""
 
     def expectation(inputs: Any, weights: Any, seed: Any) -> Any:
         return operations.expectation(inputs, weights)
@@ -182,6 +182,7 @@ def _reader(job: Job, operations: Any) -> Callable[[Any, Any, Any], Any]:
 
 
 # A model that was exported with TensorFlow's operations loads only where they are registered, and
-# its user has no engine to ask for them. The Keras backend has imported TensorFlow already.
+# its users may have no engine that registers them. The Keras backend has imported TensorFlow
+# already.
 if keras.backend.backend() == "tensorflow":
     load_operations()

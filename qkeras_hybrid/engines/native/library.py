@@ -1,4 +1,4 @@
-"""Finds and loads the compiled core, and says why it is not there if it is not."""
+"""Finds and loads the compiled core, or says why it is not available."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _recorded() -> dict[str, Any]:
 
 
 def _why_not() -> str | None:
-    """Returns why the core cannot be loaded, or None if nothing speaks against it."""
+    """Returns why the core cannot be loaded, or None if it can."""
     recorded = _recorded()
     if not LIBRARY.exists():
         return f"not built ({recorded.get('reason') or 'the package was not installed by pip'})"
@@ -85,7 +85,7 @@ def core() -> ctypes.CDLL:
         raise RuntimeError(f"The native engine's library does not load: {error}") from error
     built_for, installed = functions.QhVersion().decode(), installed_version()
     if installed not in (None, built_for):
-        # One version's Python would hand the other's C++ what it does not expect.
+        # Python code of one version must not call C++ code of another.
         raise RuntimeError(
             f"The native engine's library is of qkeras_hybrid {built_for}, but {installed} is "
             "installed. Install the package again, then restart Python."
@@ -94,7 +94,7 @@ def core() -> ctypes.CDLL:
 
 
 def installed_version() -> str | None:
-    """Returns the version of the package that is installed, or None if it is only a folder."""
+    """Returns the installed version of the package, or None if it is only a source folder."""
     try:
         return importlib.metadata.version("qkeras-hybrid")
     except importlib.metadata.PackageNotFoundError:
@@ -167,7 +167,7 @@ def unavailable() -> str | None:
 
 
 class Session:
-    """A lowered program, open in the core for as long as this object lives.
+    """A lowered program, open in the core as long as this object lives.
 
     Args:
         program: What `lowering.lower` returned.
@@ -179,7 +179,7 @@ class Session:
 
     Raises:
         ValueError: If these bytes are not a program, or `QKERAS_HYBRID_ISA` names an instruction
-            set that is not there.
+            set that is not available.
     """
 
     def __init__(self, program: bytes, lanes: str = "auto") -> None:
@@ -305,7 +305,7 @@ def run_qaoa(problem: QaoaProblem, name: str, dtype: str, *arguments: Any) -> No
 
 
 def set_threads(threads: int) -> None:
-    """Sets how many threads a call of the core may use; 0 for as many as processors."""
+    """Sets how many threads a call of the core may use; 0 for one per processor."""
     core().QhSetThreads(threads)
 
 
@@ -326,17 +326,17 @@ def instruction_set() -> str:
 
 
 def vector_bytes() -> int:
-    """Returns how long the vectors of the instruction set in use are."""
+    """Returns the vector length of the instruction set in use, in bytes."""
     return {"avx512": 64, "avx2": 32}.get(instruction_set(), 16)
 
 
 def multiply_adds(rounds: int, dtype: str = "float32") -> tuple[float, float]:
-    """Runs multiply-adds on registers alone, on this thread, without Python's lock.
+    """Runs multiply-adds on registers only, on this thread, without holding Python's lock.
 
     Each number `x` of a few vectors becomes `x / 2 + 1 / 2`, `rounds` times.
 
     Args:
-        rounds: How often.
+        rounds: The number of repetitions.
         dtype: "float32" or "float64".
 
     Returns:
@@ -344,7 +344,7 @@ def multiply_adds(rounds: int, dtype: str = "float32") -> tuple[float, float]:
         rounds on).
 
     Raises:
-        RuntimeError: If `QKERAS_HYBRID_ISA` names an instruction set that is not there.
+        RuntimeError: If `QKERAS_HYBRID_ISA` names an instruction set that is not available.
     """
     mean = ctypes.c_double()
     done = float(core().QhMultiplyAdds(_CODES[dtype], rounds, mean))

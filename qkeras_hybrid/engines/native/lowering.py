@@ -5,7 +5,7 @@ Everything that depends on the circuit alone happens here, once for each Program
 1. **Index frame.** Gates that only permute basis states (`X`, `CNOT`, `SWAP`, ...) move no
    amplitude. They change which bits of the storage index a qubit's value is the parity of: qubit
    `q` has the value `parity(reads[q] & index) ^ offsets[q]`, and `X` on it flips `flips[q]`.
-2. **Pauli form.** What is left are rotations `exp(-i angle/2 P)` about Pauli strings
+2. **Pauli form.** The rest are rotations `exp(-i angle/2 P)` about Pauli strings
    `P = sign X(x) Z(z)` with bit masks `x`, `z` over the storage index (times `i` where the two
    overlap an odd number of times), phases `exp(i c angle Z(z))`, and a few dense unitaries.
 3. **Light cone.** A gate that commutes with everything after it and with all observables is
@@ -13,8 +13,8 @@ Everything that depends on the circuit alone happens here, once for each Program
 4. **Product start.** Gates that act on one bit before anything entangles it become columns of the
    initial product state.
 5. **Stages.** The others go into as few stages as their commutation allows: runs of rotations,
-   and runs of phases, each of which costs one multiplication an amplitude.
-6. **Heisenberg end.** A last rotation that only a few observables notice is not applied:
+   and runs of phases, each of which costs one multiplication per amplitude.
+6. **Heisenberg end.** A last rotation that affects only a few observables is not applied:
    `R* P R = cos(angle) P + sin(angle) i Q P` (Q the rotation's Pauli string), so it becomes
    coefficients of the measured Pauli strings.
 
@@ -153,7 +153,7 @@ class _Lowering:
         )
 
     def monomial(self, qubits: tuple[int, ...], matrix: np.ndarray) -> bool:
-        """Takes a matrix that permutes basis states affinely, up to phases."""
+        """Handles a matrix that permutes basis states affinely, up to phases."""
         found = _affine(matrix, len(qubits))
         if found is None:
             return False
@@ -200,8 +200,8 @@ def lower(program: Program, angles: AngleMap, readout: Readout) -> bytes:
     Args:
         program: A program of unitary instructions.
         angles: A map whose rows are all affine.
-        readout: What is read. Of expectation values, only what their observables notice is kept;
-            for others every gate, and the order of the basis states.
+        readout: The readout. For expectation values, only gates that affect their observables are
+            kept; for other readouts, every gate and the order of the basis states.
     """
     lowering = _Lowering(program, angles)
     operations = lowering.operations

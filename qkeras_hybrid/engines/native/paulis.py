@@ -1,4 +1,4 @@
-"""What a lowered program is made of: operations over the bits of the storage index."""
+"""The parts of a lowered program: operations over the bits of the storage index."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ Operation = Rotation | PhaseTerm | Dense
 
 
 def commute(first: Operation, second: Operation) -> bool:
-    """Tells whether two operations may change places."""
+    """Tells whether two operations commute."""
     if not isinstance(second, Dense):
         return first.commutes(second.pauli)
     if not isinstance(first, Dense):

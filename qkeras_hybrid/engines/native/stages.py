@@ -1,4 +1,4 @@
-"""Drops, moves and gathers operations, so that few passes over the state are left."""
+"""Drops, moves and gathers operations, so that few passes over the state remain."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from qkeras_hybrid.engines.native.paulis import (
 )
 
 CONSTANT, COSINE, SINE = 0, 1, 2
-"""What an observable's summand is multiplied by: 1, or a function of an angle."""
+"""The factor of an observable's summand: 1, or a function of an angle."""
 
 
 def light_cone(operations: list[Operation], measured: list[Pauli]) -> list[Operation]:
-    """Drops what commutes with all later operations that are kept and with all `measured`."""
+    """Drops operations that commute with all later kept operations and with all `measured`."""
     kept: list[Operation] = []
     for op in reversed(operations):
         noticed = any(not op.commutes(pauli) for pauli in measured)
-        # The nearest operations are the likeliest to notice, and `kept` ends with them.
+        # The nearest operations are the least likely to commute, and `kept` ends with them.
         if noticed or any(not commute(op, later) for later in reversed(kept)):
             kept.append(op)
     return kept[::-1]
@@ -33,7 +33,7 @@ def light_cone(operations: list[Operation], measured: list[Pauli]) -> list[Opera
 def split_chains(
     operations: list[Operation], n_qubits: int
 ) -> tuple[list[tuple[int, str, Rotation | PhaseTerm]], list[Operation]]:
-    """Takes the gates on one bit that nothing before has entangled.
+    """Splits off the single-bit gates before which nothing has entangled their bit.
 
     Returns:
         These gates as (bit, axis, gate), and the others.
@@ -116,7 +116,7 @@ def _merge_phases(stage: list[Operation]) -> list[Operation]:
 def absorb(
     stages: list[list[Operation]], terms: list[tuple[int, Pauli, float]]
 ) -> list[tuple[int, Pauli, float, int, int]]:
-    """Moves last rotations into the observables; `stages` loses what it takes.
+    """Moves last rotations into the observables, and removes them from `stages`.
 
     Args:
         stages: The stages.

@@ -1,4 +1,4 @@
-"""The Qiskit engine: any sampler, estimator or backend of Qiskit's."""
+"""The Qiskit engine: any of Qiskit's samplers, estimators or backends."""
 
 from __future__ import annotations
 
@@ -27,39 +27,40 @@ MODES = ("sampler", "estimator")
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class QiskitEngine(RemoteEngine):
-    """Estimates values on a backend or primitive of Qiskit's.
+    """Estimates values on one of Qiskit's backends or primitives.
 
     A circuit is transpiled once, with its angles as parameters, and bound for each evaluation. All
     circuits of a call, and all shifted circuits of a gradient, are one purchase. The extra `qiskit`
     installs what it needs.
 
-    A model is saved without the backend. A loaded one says how to give it another.
+    A model is saved without the backend. The error of a loaded model says how to give it one.
 
     Args:
-        backend: A `SamplerV2` (any with `run(pubs)` that gives bits), an `EstimatorV2`, or a
-            `BackendV2`, fake ones included. IBM's backends are run by `qiskit_ibm_runtime`, others
-            by `qiskit.primitives`. Or a function from a seed (an integer, or None) to one of these.
+        backend: A `SamplerV2` (any object whose `run(pubs)` returns bits), an `EstimatorV2`, or a
+            `BackendV2`, fake ones included. `qiskit_ibm_runtime` runs IBM's backends,
+            `qiskit.primitives` all others. Or a function from a seed (an integer, or None) to one
+            of these.
         shots: The mean number of measurements for each measurement setting of a circuit. An
-            estimator gets the precision that so many shots have at worst, `1 / sqrt(shots)`.
+            estimator gets the worst-case precision of this many shots, `1 / sqrt(shots)`.
         mode: "sampler" for bits, from which values are computed here, or "estimator" for values
-            that the device's software computes, with its error mitigation. None for what the
-            primitive is, and "sampler" for a backend. An estimator has expectation values only.
-        optimization_level: Of Qiskit's transpiler, 0 to 3.
+            that the device's software computes, with its error mitigation. None for the primitive's
+            own kind, and "sampler" for a backend. An estimator has only expectation values.
+        optimization_level: The optimization level of Qiskit's transpiler, 0 to 3.
         seed_transpiler: A seed for the transpiler, so that each run has the same circuits.
         circuits_per_job: The most circuits in a job; None for the backend's `max_circuits`.
-        prices: What the service charges; by default nothing.
+        prices: The service's prices; by default all are 0.
         budget: The most to spend; by default no limit.
-        journal: A `Journal`, or the path of its file: every finished job is on disk before it is
-            used, and a restarted run buys none again. By default none.
+        journal: A `Journal`, or the path of its file: every finished job is written to disk before
+            its result is used, and a restarted run buys no job again. By default none.
         retries: How to go on after errors of the service.
-        progress: Whether to show jobs, shots and money in a line while they are bought.
-        jit: Whether JAX may compile training steps around the purchases, which saves milliseconds a
-            step. An error within a compiled step takes the model's weights with it, unless `fit`
-            has the callback `StopAtBudget`.
+        progress: Whether to show a progress line with jobs, shots and money.
+        jit: Whether JAX may compile training steps around the purchases, which saves milliseconds
+            per step. An error within a compiled step loses the model's weights, unless `fit` has
+            the callback `StopAtBudget`.
 
     Raises:
         ImportError: If Qiskit is not installed.
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
 
     Example:
 
@@ -124,7 +125,7 @@ class QiskitEngine(RemoteEngine):
             jit=jit,
         )
         if self._mode == "estimator":
-            # It has no bits, in whichever way they are read.
+            # It has no bits, however they are read.
             self.readouts = frozenset({Expectation})  # type: ignore[misc]
         self._made = made
         self._backend = _backend_of(made)
@@ -145,7 +146,7 @@ class QiskitEngine(RemoteEngine):
         if reason is not None or self._device is None:
             return reason
         n_qubits = getattr(self._backend, "num_qubits", None)
-        # Couplings that are missing the transpiler makes up for by swaps.
+        # The transpiler adds swaps for missing couplings.
         return None if n_qubits is None else does_not_fit(job.program, n_qubits, None)
 
     def shots_of(self, job: Job) -> tuple[int, ...]:
@@ -196,7 +197,7 @@ class QiskitEngine(RemoteEngine):
         from qiskit.transpiler import generate_preset_pass_manager
 
         if self._backend is None:
-            # A simulator of ideal circuits takes any gate whose matrix it can find.
+            # A simulator of ideal circuits takes any gate whose matrix it can compute.
             return circuit
         manager = generate_preset_pass_manager(
             optimization_level=self.optimization_level,
@@ -223,7 +224,7 @@ class QiskitEngine(RemoteEngine):
             given, (primitives.StatevectorSampler, primitives.StatevectorEstimator)
         ):
             given = copy.copy(given)
-            # A generator, because with a number each circuit of a job would have the same noise.
+            # A generator, because a fixed number would give each circuit of a job the same noise.
             given._seed = np.random.default_rng(seed)
         return given
 
@@ -251,12 +252,12 @@ def _backend_of(made: Any) -> Any:
     if made is None or _kind(made) == "backend":
         return made
     backend: Any = getattr(made, "backend", None)
-    # A property of Qiskit's own primitives, a method of IBM's.
+    # This is a property of Qiskit's own primitives, but a method of IBM's.
     return backend() if callable(backend) and _kind(backend) is None else backend
 
 
 def _service_of(backend: Any) -> Any:
-    """Returns what gives a backend's jobs by their ids; None if nothing does."""
+    """Returns the object that finds a backend's jobs by their ids; None if there is none."""
     service = getattr(backend, "service", None)
     return service if callable(getattr(service, "job", None)) else None
 

@@ -26,7 +26,7 @@ REGISTER = "all"
 
 
 def parameterized(job: Job) -> tuple[Any, list[int]]:
-    """Returns a job's circuit without measurements, and the angles that its parameters stand for.
+    """Returns a job's circuit without measurements, and the angles of its parameters.
 
     Angles that don't vary are numbers in the circuit, so that a transpiler can join their gates.
 
@@ -37,7 +37,7 @@ def parameterized(job: Job) -> tuple[Any, list[int]]:
     from qiskit.circuit import ParameterVector
 
     rows = list(job.varying_rows)
-    # A vector's elements are in the order of their numbers; single names would be sorted as texts.
+    # A vector's elements are sorted by index; single names would be sorted as text.
     vector = ParameterVector("angle", len(rows))
     angles: dict[int, Any] = dict(zip(rows, vector, strict=True))
     made = qiskit.QuantumCircuit(job.program.n_qubits)
@@ -76,7 +76,7 @@ def _rotate(made: Any, paulis: str, on: list[int], angle: Any) -> None:
 
 
 def measured(circuit: Any, setting: Setting) -> Any:
-    """Returns a circuit with the measurement of all its qubits in a basis at its end."""
+    """Returns a circuit that ends with the measurement of all its qubits in a basis."""
     import qiskit
 
     register = qiskit.ClassicalRegister(circuit.num_qubits, REGISTER)

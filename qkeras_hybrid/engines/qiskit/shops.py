@@ -20,10 +20,11 @@ class PrimitiveShop(Shop):
     Args:
         primitive_of: Returns the primitive for a seed.
         rows: The angles that the circuits' parameters stand for.
-        service: What gives jobs by their ids, with a method `job`; None if nothing does.
+        service: The object that finds jobs by their ids, with a method `job`; None if there is
+            none.
         requests_per_job: The most circuits in a job.
-        one_by_one: Whether a job starts only when the one before has ended. Qiskit runs jobs in
-            threads, and its simulators of backends compute wrong values in two of them.
+        one_by_one: Whether a job starts only after the previous one has ended. Qiskit runs jobs in
+            threads, and its simulators of backends compute wrong values if two run at once.
     """
 
     def __init__(
@@ -52,15 +53,15 @@ class PrimitiveShop(Shop):
             job = self._run(self._primitive_of(order.seed), order)
         else:
             job = self._service.job(ticket) if isinstance(ticket, str) else ticket
-        # What runs in this process is waited for; a service is asked.
+        # Jobs in this process are waited for; a service is polled.
         if not _is_local(job) and not job.in_final_state():
             return None
         try:
             result = job.result()
         except Exception as error:
             status = str(getattr(job.status(), "name", job.status())).upper()
-            # A service's job is asked for again after a passing error. One that is known by no id
-            # would raise the same error again: a new one is needed.
+            # A service's job is asked for again after a passing error. A job without an id would
+            # raise the same error again: a new one is needed.
             if status in _FAILED or (is_transient(error) and not isinstance(ticket, str)):
                 raise JobFailedError(
                     f"its status is {status} ({type(error).__name__}: {error})"
@@ -128,7 +129,7 @@ class ValuesShop(PrimitiveShop):
     Args:
         circuit: The circuit, transpiled.
         operators: The observables on the transpiled circuit's qubits.
-        n_settings: In how many bases they are measured.
+        n_settings: The number of bases in which they are measured.
         **kwargs: The arguments of `PrimitiveShop`.
     """
 
@@ -140,7 +141,7 @@ class ValuesShop(PrimitiveShop):
 
     def _run(self, primitive: Any, order: Order) -> Any:
         [(_, angles)] = _by_setting(order)
-        # The standard error of the mean of so many shots is at most this.
+        # The standard error of the mean of this many shots is at most this.
         precision = math.sqrt(self._n_settings / order.shots)
         return primitive.run([(self._circuit, self._operators, angles[:, self._rows], precision)])
 

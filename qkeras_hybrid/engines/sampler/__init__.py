@@ -19,9 +19,9 @@ from qkeras_hybrid.engines.services import Budget, Journal, Prices, Retries, Sho
 from qkeras_hybrid.program import INSTRUCTIONS, UNITARY, Job, Program
 from qkeras_hybrid.readouts import Expectation, Probabilities, Samples
 
-# Services whose qubits are numbered from 0, and all coupled.
+# Services whose qubits are numbered from 0 and all coupled with each other.
 _NUMBERED = ("cirq_aqt", "cirq_ionq")
-# Where samplers keep what they run on.
+# The attributes in which samplers keep their device.
 _TARGETS = ("_target", "target", "workspace", "resource", "remote_host", "device_name")
 
 
@@ -33,7 +33,7 @@ class SamplerEngine(RemoteEngine):
     submitted before the first is waited for, where the service is asynchronous. Pauli strings that
     agree on each qubit are measured together.
 
-    A model is saved without the sampler. A loaded one says how to give it another.
+    A model is saved without the sampler. The error of a loaded model says how to give it one.
 
     Args:
         sampler: A `cirq.Sampler`: a simulator such as `cirq.Simulator()`, or a service's, such as
@@ -47,18 +47,18 @@ class SamplerEngine(RemoteEngine):
         gateset: The gates that the sampler takes, e.g. `cirq.CZTargetGateset()`; None for those of
             the service, and for any if that is not known.
         circuits_per_job: The most circuits in a job; None for any number.
-        prices: What the service charges; by default nothing.
+        prices: The service's prices; by default all are 0.
         budget: The most to spend; by default no limit.
-        journal: A `Journal`, or the path of its file: every finished job is on disk before it is
-            used, and a restarted run buys none again. By default none.
+        journal: A `Journal`, or the path of its file: every finished job is written to disk before
+            its result is used, and a restarted run buys no job again. By default none.
         retries: How to go on after errors of the service.
-        progress: Whether to show jobs, shots and money in a line while they are bought.
-        jit: Whether JAX may compile training steps around the purchases, which saves milliseconds a
-            step. An error within a compiled step takes the model's weights with it, unless `fit`
-            has the callback `StopAtBudget`.
+        progress: Whether to show a progress line with jobs, shots and money.
+        jit: Whether JAX may compile training steps around the purchases, which saves milliseconds
+            per step. An error within a compiled step loses the model's weights, unless `fit` has
+            the callback `StopAtBudget`.
 
     Raises:
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
 
     Example:
 
@@ -90,7 +90,7 @@ class SamplerEngine(RemoteEngine):
         progress: bool = False,
         jit: bool = False,
     ) -> None:
-        # What a function returns without a seed, to look at.
+        # The sampler that a function returns without a seed, to inspect.
         made: Any = sampler
         if sampler is not None and not isinstance(sampler, cirq.Sampler):
             if not callable(sampler):
@@ -185,7 +185,7 @@ class SamplerEngine(RemoteEngine):
         if self._qubits is not None and len(self._qubits) < program.n_qubits:
             n = len(self._qubits)
             return (
-                f"it was given {n} `qubits`, and the circuit has {program.n_qubits}; the largest "
+                f"it was given {n} `qubits`, but the circuit has {program.n_qubits}; the largest "
                 f"circuit that fits has {n}"
             )
         metadata = getattr(self._hardware, "metadata", None)
@@ -199,7 +199,7 @@ class SamplerEngine(RemoteEngine):
         if program.n_qubits <= n_qubits and not set(placed) <= metadata.qubit_set:
             foreign = next(qubit for qubit in placed if qubit not in metadata.qubit_set)
             return (
-                f"its device has no qubit {foreign}. Say by `qubits=` of the engine which of "
+                f"its device has no qubit {foreign}. Use the engine's `qubits=` to say which of "
                 f"{', '.join(map(str, sorted(metadata.qubit_set)[:8]))}, ... the circuit is to use"
             )
         number = {qubit: i for i, qubit in enumerate(placed)}
@@ -214,7 +214,7 @@ class SamplerEngine(RemoteEngine):
 
 
 def _device_of(sampler: Any) -> Any:
-    """Returns the device of a sampler, None where it has none or one without limits."""
+    """Returns the device of a sampler; None if it has none, or one without limits."""
     device = getattr(sampler, "device", None)
     if device is None:
         device = getattr(getattr(sampler, "processor", None), "get_device", lambda: None)()
@@ -222,8 +222,8 @@ def _device_of(sampler: Any) -> Any:
 
 
 def _is_asynchronous(sampler: Any) -> bool:
-    """Tells whether a sampler waits for its results without holding others up."""
-    # Cirq gives every sampler this method, made from the one that waits.
+    """Tells whether a sampler waits for its results without blocking others."""
+    # Cirq gives every sampler this method; by default it calls the blocking one.
     return str(type(sampler).run_sweep_async.__module__) != cirq.Sampler.__module__
 
 

@@ -1,4 +1,4 @@
-"""A program's circuits as a sampler takes them: on its qubits, in its gates, measured."""
+"""Writes a program's circuits for a sampler: on its qubits, in its gates, with measurements."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Writer:
         ]
 
     def circuits(self, payloads: Sequence[tuple[np.ndarray, int]]) -> list[cirq.Circuit]:
-        """Returns a circuit for each pair of a row of angles and the number of a setting."""
+        """Returns a circuit for each pair of a row of angles and a setting's index."""
         angles = np.reshape([row for row, _ in payloads], (len(payloads), -1))
         circuits = self._program.circuits(angles)
         return [

@@ -13,7 +13,7 @@ from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.engines.sampler.circuits import KEY, Writer
 from qkeras_hybrid.engines.services import JobFailedError, Order, Shop
 
-# Jobs of a service whose client waits in threads. What they do is wait.
+# The most jobs at once if a service's client waits in threads. The threads only wait.
 _THREADS = 32
 
 
@@ -21,7 +21,7 @@ def bits_of(result: Any, shots: int, n_qubits: int) -> np.ndarray:
     """Returns the bits of a result of Cirq's, of shape `(shots, n_qubits)`, int8.
 
     Raises:
-        JobFailedError: If it has not the measurements that were asked for.
+        JobFailedError: If it does not have the measurements that were asked for.
     """
     found = result.measurements
     if KEY not in found:
@@ -35,7 +35,7 @@ def bits_of(result: Any, shots: int, n_qubits: int) -> np.ndarray:
     bits: np.ndarray = given.astype("int8")
     if bits.ndim != 2 or bits.shape[1] != n_qubits:
         raise JobFailedError(
-            f"its result has the shape {bits.shape}, and {(shots, n_qubits)} was ordered",
+            f"its result has the shape {bits.shape}, but {(shots, n_qubits)} was ordered",
             charged=True,
         )
     if len(bits) < shots:
@@ -43,7 +43,7 @@ def bits_of(result: Any, shots: int, n_qubits: int) -> np.ndarray:
             f"its result has {len(bits)} shots, and {shots} were ordered", charged=True
         )
     if len(bits) > shots:
-        # Services that give counts give them sorted, so that the first ones would be a biased part.
+        # Services that return counts sort them, so the first ones would be a biased sample.
         chosen = np.random.default_rng(0).choice(len(bits), shots, replace=False)
         bits = bits[np.sort(chosen)]
     return bits
@@ -86,7 +86,7 @@ class SamplerShop(Shop):
                 results = future.result()
             except Exception:
                 assert self._threads is not None
-                # For the next attempt, if there is one.
+                # Ready for the next attempt, if there is one.
                 ticket[0] = self._threads.submit(self._run, order)
                 raise
         return [bits_of(result, order.shots, self._n_qubits) for result in results]
@@ -112,8 +112,8 @@ class IonQShop(Shop):
 
     def __init__(self, sampler: Any, writer: Writer, n_qubits: int) -> None:
         self._service = copy.copy(sampler._service)
-        # The client posts a job again when the answer to the first post is lost, and pays for both.
-        # Here a job is looked for by its name first.
+        # If the answer to a post is lost, the client posts the job again, and pays for both. Here a
+        # job is first looked up by its name.
         self._service._client = copy.copy(sampler._service._client)
         self._service._client.max_retry_seconds = 0
         self._target = sampler._target
@@ -130,8 +130,8 @@ class IonQShop(Shop):
         )
 
     def submit(self, order: Order) -> str:
-        # The client's own `create_batch_job` asks for the job once more after it was created, and
-        # an error there would hide that it was.
+        # The client's own `create_batch_job` fetches the job after creating it, and an error there
+        # would hide that the job was created.
         made = self._service._client.create_job(
             serialized_program=self._programs[order.name],
             repetitions=order.shots,

@@ -1,16 +1,16 @@
 """Buying results from services: jobs, retries, budgets, prices, a journal.
 
-Nothing here knows what a circuit is. An engine makes `Request`s of what it wants, says in a `Shop`
-how its service takes jobs, and gives both to a `Submitter`.
+Nothing here knows what a circuit is. An engine makes `Request`s, defines in a `Shop` how its
+service takes jobs, and gives both to a `Submitter`.
 
 | name | what it is |
 |---|---|
 | `Budget` | the most shots and money to spend |
 | `Prices` | what a service charges, and how long it takes |
-| `Journal` | the file that keeps what was bought |
+| `Journal` | the file that keeps the bought results |
 | `Retries` | how often and when a failed call is repeated |
 | `credential` | a service's credential from its environment variable, or an error that names it |
-| `Request`, `Order`, `Shop`, `Submitter` | for who writes an engine of a service |
+| `Request`, `Order`, `Shop`, `Submitter` | for authors of an engine for a service |
 """
 
 from qkeras_hybrid.engines.services.accounts import ACCOUNTS, Account, credential

@@ -1,6 +1,6 @@
-"""Which services there are, what their clients are called, and where their credentials come from.
+"""The known services, their clients, and the sources of their credentials.
 
-Nothing here returns a credential to be shown.
+Nothing here displays a credential.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Account:
     Attributes:
         service: Its name.
         module: The client.
-        install: What installs it.
+        install: The command that installs it.
         variables: Environment variables that may hold the credentials; the first one set counts.
     """
 
@@ -44,9 +44,10 @@ ACCOUNTS = {
     account.service: account
     for account in (
         Account("IonQ", "cirq_ionq", "qkeras-hybrid[ionq]", ("CIRQ_IONQ_API_KEY", "IONQ_API_KEY")),
-        # The client takes the token as an argument; the name is that of AQT's Qiskit provider.
+        # The client takes the token as an argument; the variable has the name that AQT's Qiskit
+        # provider uses.
         Account("AQT", "cirq_aqt", "qkeras-hybrid[aqt]", ("AQT_TOKEN",)),
-        # The client finds a person's login too, which `gcloud` leaves on the disk.
+        # The client also finds a user's login, which `gcloud` stores on disk.
         Account(
             "Google",
             "cirq_google",
@@ -55,7 +56,7 @@ ACCOUNTS = {
         ),
         # The client takes the token as an argument, and prescribes no name.
         Account("Pasqal", "cirq_pasqal", "qkeras-hybrid[pasqal]", ("PASQAL_TOKEN",)),
-        # The client reads the file that `dwave setup` writes, too.
+        # The client also reads the file that `dwave setup` writes.
         Account("D-Wave", "dwave.system", "qkeras-hybrid[dwave]", ("DWAVE_API_TOKEN",)),
         Account("IBM", "qiskit_ibm_runtime", "qiskit-ibm-runtime", ("QISKIT_IBM_TOKEN",)),
     )
@@ -66,7 +67,7 @@ ACCOUNTS = {
 def credential(service: str) -> str:
     """Returns the credential of a service from its environment variable.
 
-    For clients that take it as an argument.
+    It is for clients that take it as an argument.
 
     Args:
         service: "IonQ", "AQT", "Google", "Pasqal", "D-Wave" or "IBM".

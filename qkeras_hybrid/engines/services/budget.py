@@ -1,4 +1,4 @@
-"""The most that may be bought."""
+"""Budgets: the most that may be spent."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from qkeras_hybrid.engines.services.errors import BudgetError
 from qkeras_hybrid.engines.services.journal import Journal
 
 _ADVICE = (
-    "Give the engine a larger Budget to go on. With the callback StopAtBudget, `fit` ends here, "
-    "with the weights of the last complete step."
+    "Give the engine a larger Budget to go on. With the callback StopAtBudget, `fit` ends here "
+    "and keeps the weights of the last complete step."
 )
 
 
 class Budget:
     """The most shots, and the most money, that may be spent.
 
-    A purchase, such as all circuits of a gradient, is made as a whole or not at all. One budget can
-    be given to several engines, which then share it. With a journal, what an earlier run spent
-    counts.
+    A purchase, such as all circuits of a gradient, is made as a whole or not at all. Several
+    engines can share one budget. With a journal, the spending of earlier runs counts too.
 
     Args:
         shots: The most shots; None for any number.
@@ -45,7 +44,7 @@ class Budget:
 
     def __init__(self, shots: int | None = None, money: float | None = None) -> None:
         if shots is None and money is None:
-            raise ArgumentError("shots", "be a number, or `money` be one", None)
+            raise ArgumentError("shots", "be a number, unless `money` is one", None)
         self.shots = None if shots is None else positive_int("shots", shots)
         self.money = None if money is None else finite_number("money", money)
         if self.money is not None and self.money <= 0:
@@ -55,7 +54,7 @@ class Budget:
         self._journals: set[str] = set()
 
     def count(self, journal: Journal) -> None:
-        """Counts what earlier runs with a journal spent; once, however often it is called."""
+        """Counts what earlier runs with a journal spent, only once however often it is called."""
         if journal.id not in self._journals:
             self._journals.add(journal.id)
             _, _, shots, money = journal.spent()
@@ -70,9 +69,9 @@ class Budget:
         if self.shots is not None and self.spent_shots + shots > self.shots:
             raise BudgetError(
                 f"The budget of {self.shots:,} shots is used up: {self.spent_shots:,} are spent, "
-                f"and the next purchase takes {shots:,}. {_ADVICE}"
+                f"and the next purchase needs {shots:,}. {_ADVICE}"
             )
-        # Sums of prices such as 0.1 carry rounding errors, which must not stop the last purchase.
+        # Sums of prices such as 0.1 have rounding errors, which must not stop the last purchase.
         if self.money is not None and self.spent_money + money > self.money * (1 + 1e-9):
             raise BudgetError(
                 f"The budget of {self.money:,.2f} in money is used up: {self.spent_money:,.2f} are "

@@ -1,11 +1,12 @@
-"""What can go wrong with a service, and which of it goes away by itself."""
+"""The errors of a service, and which of them are transient."""
 
 from __future__ import annotations
 
-# What a server answers when it is busy or restarting. 52x are Cloudflare's.
+# The answers of a busy or restarting server. 52x are Cloudflare's.
 _TRANSIENT_CODES = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 530)})
 
-# Of `requests`, `urllib3`, `http.client` and others, which are not imported to be recognized.
+# Error classes of `requests`, `urllib3`, `http.client` and others, recognized by name without
+# importing them.
 _TRANSIENT_NAMES = frozenset(
     {
         "ChunkedEncodingError",
@@ -20,7 +21,7 @@ _TRANSIENT_NAMES = frozenset(
 
 
 class ServiceError(RuntimeError):
-    """A service did not give a result, and trying again does not help."""
+    """A service gave no result, and trying again does not help."""
 
 
 class BudgetError(ServiceError):
@@ -43,8 +44,8 @@ class JobFailedError(ServiceError):
 def is_transient(error: BaseException) -> bool:
     """Tells whether the same call may succeed later.
 
-    By the status of an HTTP answer, in the attribute `status_code` or `code` of an error or of its
-    `response`; else by its class: time-outs and connections that broke.
+    It decides by the HTTP status, in the attribute `status_code` or `code` of the error or of its
+    `response`, or else by the error's class: time-outs and broken connections.
 
     Example:
 
@@ -57,7 +58,7 @@ def is_transient(error: BaseException) -> bool:
     for holder in (error, getattr(error, "response", None)):
         for attribute in ("status_code", "code"):
             code = getattr(holder, attribute, None)
-            # An enumeration, as Google's errors have it, counts as its number.
+            # An enumeration, as in Google's errors, counts as its number.
             if isinstance(code, int):
                 return int(code) in _TRANSIENT_CODES
     names = {kind.__name__ for kind in type(error).__mro__}

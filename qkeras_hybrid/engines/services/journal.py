@@ -1,4 +1,4 @@
-"""What was bought, on disk: a restarted run buys none of it again."""
+"""Journals: they keep bought results on disk, so that a restarted run buys none again."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import numpy as np
 from qkeras_hybrid.engines.services.errors import ServiceError
 
 Key = tuple[str, int]
-"""The digest of a request's content, and the number of equal requests before it in the run."""
+"""The digest of a request's content, and the number of previous equal requests in the run."""
 
 _VERSION = 1
 _TABLES = """
@@ -41,7 +41,7 @@ class PendingJob:
     Attributes:
         name: Its name.
         keys: The requests in it.
-        ticket: What its service knows it by; None if the submission was not confirmed.
+        ticket: The service's name for it; None if the submission was not confirmed.
     """
 
     name: str
@@ -52,26 +52,26 @@ class PendingJob:
 class Journal:
     """A file that holds every finished job, before its result is used.
 
-    A run that was stopped at any moment, by SIGKILL too, is started again with the same journal,
-    model, seeds and data. It makes the same requests in the same order, finds on disk what was
-    bought already, and goes on from there.
+    After a run was stopped, even by SIGKILL, start it again with the same journal, model, seeds and
+    data. It makes the same requests in the same order, reads the results that were already bought
+    from disk, and continues from there.
 
-    Equal requests within one run are different purchases with independent noise: each is known by
-    its content *and* by how many equal ones came before it in the run. A restart counts from the
-    beginning, and thus reads the results in their order; no result is read twice in a run.
+    Equal requests within one run are separate purchases with independent noise: each is identified
+    by its content *and* by the number of equal requests before it in the run. A restart counts from
+    the beginning, and so reads the results in the same order; no result is read twice in a run.
 
     The file is an SQLite database, flushed to disk at each job. One process at a time can have it
     open.
 
     Args:
-        path: The file; made if it is not there.
+        path: The file; it is created if it does not exist.
 
     Attributes:
         path: The file.
-        id: A random name that the file keeps, so that jobs of two journals are never confused.
+        id: A random name stored in the file, so that jobs of two journals are never confused.
 
     Raises:
-        ServiceError: If it is open already, here or in another process, or is no journal.
+        ServiceError: If it is open already, here or in another process, or is not a journal.
 
     Example:
 
@@ -89,7 +89,7 @@ class Journal:
         self._counts: Counter[str] = Counter()
         self._lock = threading.RLock()
         try:
-            # Callbacks of Keras's backends come from threads of their own.
+            # Keras's backends call back from their own threads.
             self._database = sqlite3.connect(
                 self.path, timeout=0, isolation_level=None, check_same_thread=False
             )
@@ -122,8 +122,8 @@ class Journal:
         if version not in (0, _VERSION) or (version == 0 and tables):
             self._database.close()
             raise ServiceError(
-                f"{self.path} is no journal of this version: its format is {version}, and this is "
-                f"{_VERSION}."
+                f"{self.path} is not a journal of this version: its format is {version}, but this "
+                f"version's is {_VERSION}."
             )
 
     def next_key(self, content: str) -> Key:
@@ -134,18 +134,18 @@ class Journal:
             return content, occurrence
 
     def give_back(self, keys: Sequence[Key]) -> None:
-        """Takes back the keys of requests that were not made, the last ones of their content."""
+        """Takes back the keys of requests that were not made, the last ones with their content."""
         with self._lock:
             for content, _ in keys:
                 self._counts[content] -= 1
 
     def restart(self) -> None:
-        """Counts from the beginning, as a new process does: the run is repeated from the file."""
+        """Counts from the beginning, as a new process does: the run then repeats from the file."""
         with self._lock:
             self._counts.clear()
 
     def result(self, key: Key) -> np.ndarray | None:
-        """Returns what was bought for a key, or None."""
+        """Returns the bought result of a key, or None."""
         with self._lock:
             row = self._database.execute(
                 "SELECT dtype, shape, data FROM results WHERE content = ? AND occurrence = ?", key
@@ -157,17 +157,17 @@ class Journal:
         return array
 
     def intend(self, name: str, keys: Sequence[Key]) -> None:
-        """Notes that a job is about to be submitted."""
+        """Records that a job is about to be submitted."""
         self._write(
             "INSERT OR REPLACE INTO jobs VALUES (?, ?, NULL)", (name, json.dumps(list(keys)))
         )
 
     def submitted(self, name: str, ticket: str) -> None:
-        """Notes what the service knows a job by."""
+        """Records the service's name for a job."""
         self._write("UPDATE jobs SET ticket = ? WHERE name = ?", (ticket, name))
 
     def dropped(self, name: str) -> None:
-        """Notes that nothing will come of a job."""
+        """Records that a job will have no result."""
         self._write("DELETE FROM jobs WHERE name = ?", (name,))
 
     def finished(
@@ -178,7 +178,7 @@ class Journal:
         shots: int,
         money: float,
     ) -> None:
-        """Writes the results of a job, all or none, and what they cost."""
+        """Writes all results of a job or none, and their cost."""
         rows = [
             (
                 *key,
@@ -203,7 +203,7 @@ class Journal:
                 raise
 
     def charged(self, shots: int, money: float) -> None:
-        """Writes that a job without a usable result was paid for."""
+        """Records that a job without a usable result was paid for."""
         self._write("INSERT INTO purchases VALUES (0, ?, ?)", (shots, money))
 
     def pending(self) -> list[PendingJob]:
@@ -247,7 +247,7 @@ class Journal:
                 yield
         except sqlite3.Error as error:
             raise ServiceError(
-                f"The journal {self.path} can't be written: {error}. What was bought last may be "
+                f"The journal {self.path} can't be written: {error}. The last purchase may be "
                 "missing in it."
             ) from error
 

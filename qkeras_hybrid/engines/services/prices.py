@@ -1,4 +1,4 @@
-"""What a service charges, and how long it takes."""
+"""The prices of a service, and the time that it takes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Prices(Value):
                 raise ArgumentError(field.name, "be at least 0", value)
 
     def money(self, circuits: int, shots: int, jobs: int) -> float:
-        """Returns what these cost."""
+        """Returns the cost of these."""
         return self.per_circuit * circuits + self.per_shot * shots + self.per_job * jobs
 
     def seconds(self, circuits: int, shots: int, jobs: int) -> float:

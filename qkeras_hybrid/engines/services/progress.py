@@ -1,4 +1,4 @@
-"""A line that says what was bought, while it is."""
+"""A progress line for purchases."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ if TYPE_CHECKING:
 
 
 class Progress:
-    """Shows the jobs of a purchase that are done, and what was spent so far.
+    """Shows the finished jobs of a purchase, and the spending so far.
 
     Args:
-        shown: Whether to show anything. Nothing is shown where no terminal is.
+        shown: Whether to show anything. Without a terminal nothing is shown.
         currency: The currency of the money.
     """
 
@@ -23,10 +23,10 @@ class Progress:
         self._task: rich.progress.TaskID | None = None
 
     def start(self, jobs: int) -> None:
-        """Shows a purchase of so many jobs."""
+        """Starts the line for a purchase of this many jobs."""
         if not self._shown:
             return
-        # Here, since most runs show nothing.
+        # Imported here, since most runs show nothing.
         import rich.console
         import rich.progress
 
@@ -54,11 +54,11 @@ class Progress:
             self._bar.update(self._task, advance=1, description=self.text(shots, money))
 
     def text(self, shots: int, money: float) -> str:
-        """Returns the words for what was spent."""
+        """Returns the text for the spending."""
         return f"{shots:,} shots" + (f", {money:,.2f} {self._currency}" if money else "")
 
     def stop(self) -> None:
-        """Takes the line away."""
+        """Removes the line."""
         if self._bar is not None:
             self._bar.stop()
         self._bar = self._task = None

@@ -1,4 +1,4 @@
-"""Calls that are repeated when they fail for a passing reason."""
+"""Repeats calls that fail for a transient reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 @dataclasses.dataclass(frozen=True)
 class Retries(Value):
-    """How often, and after which pauses, a failed call is repeated.
+    """How often a failed call is repeated, and after which pauses.
 
     The pause before repetition `k` is drawn between 0 and `min(longest, first * 2**k)` seconds
     ("full jitter": M. Brooker, Exponential Backoff And Jitter, AWS Architecture Blog, 2015), so
@@ -29,9 +29,9 @@ class Retries(Value):
         attempts: The most calls, the first included.
         first: The longest first pause, in seconds.
         longest: The longest pause of all, in seconds.
-        call_seconds: After how many seconds a call counts as timed out; None for what the service
-            has as a default, which for a sampler that blocks until its results are there is never.
-        poll_seconds: The pause between two questions whether a job is done.
+        call_seconds: After how many seconds a call counts as timed out; None for the service's
+            default, which is never for a sampler that blocks until it has its results.
+        poll_seconds: The pause between two checks whether a job is done.
         queue_seconds: How long a job may take, its time in the queue included; None for any time.
         jobs: How often a job that failed at the service is submitted, the first time included.
 
@@ -56,15 +56,15 @@ class Retries(Value):
                 raise ArgumentError(name, "be positive", value)
 
     def call(self, function: Callable[[], T], what: str, seconds: float | None = None) -> T:
-        """Returns what a function returns, which is called again after transient errors.
+        """Calls a function, again after transient errors, and returns its result.
 
         Args:
             function: Called without arguments.
-            what: What it does, for the error: "take a job".
+            what: What the function does, for the error message: "take a job".
             seconds: After how many seconds a call counts as timed out, if `call_seconds` is None.
 
         Raises:
-            ServiceError: If the last attempt fails, or one fails for a reason that stays.
+            ServiceError: If the last attempt fails, or one fails for a permanent reason.
         """
         for attempt in range(self.attempts):
             try:
@@ -85,7 +85,7 @@ class Retries(Value):
 
 
 def _within(seconds: float | None, function: Callable[[], T]) -> T:
-    """Calls a function in another thread and stops waiting for it after a time."""
+    """Calls a function in another thread, and stops waiting for it after some time."""
     if seconds is None:
         return function()
     found: dict[str, Any] = {}
@@ -96,7 +96,7 @@ def _within(seconds: float | None, function: Callable[[], T]) -> T:
         except BaseException as error:
             found["error"] = error
 
-    # A daemon, because a connection that hangs must not keep the process alive.
+    # A daemon, because a hanging connection must not keep the process alive.
     thread = threading.Thread(target=call, daemon=True)
     thread.start()
     thread.join(seconds)

@@ -1,4 +1,4 @@
-"""What a service has to do: take jobs, and give their results."""
+"""The interface of a service: it takes jobs and returns their results."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ import numpy as np
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """Something to be bought.
+    """Something to buy.
 
     Attributes:
-        content: A digest of all that decides what is bought, the shots and the service included.
-        payload: What the shop is given.
-        shots: How many measurements it takes.
+        content: A digest of everything that defines the purchase, including the shots and the
+            service.
+        payload: The data for the shop.
+        shots: The number of measurements.
     """
 
     content: str
@@ -27,15 +28,14 @@ class Request:
 
 @dataclasses.dataclass(frozen=True)
 class Order:
-    """A job as a shop gets it.
+    """A job for a shop.
 
     Attributes:
-        name: A name for it that no other job has, nor had in an earlier run; for services whose
-            jobs can be found by name.
-        payloads: Those of its requests.
+        name: A unique name, also across runs, for services that can find jobs by name.
+        payloads: The payloads of its requests.
         shots: The shots of each of them.
-        seed: A number that depends on the run's seed and the job's place in the run alone, for
-            shops that are simulators; None if the run has none.
+        seed: A number that depends only on the run's seed and the job's place in the run, for
+            simulating shops; None if the run has no seed.
     """
 
     name: str
@@ -50,7 +50,7 @@ class Shop(abc.ABC):
     Attributes:
         requests_per_job: The most requests in a job; None for any number.
         shots_per_request: The most shots of one request; None for any number. Larger requests are
-            divided.
+            split.
         call_seconds: After how many seconds a call counts as timed out; None for never.
         service: The name of its account in `ACCOUNTS`; "" if it needs none.
     """
@@ -61,35 +61,35 @@ class Shop(abc.ABC):
     service: str = ""
 
     def prepare(self, order: Order) -> None:  # noqa: B027 (most have nothing to do)
-        """Does what needs no service, such as writing circuits, before a job is submitted.
+        """Does the work that needs no service, such as writing circuits, before a job is submitted.
 
-        It takes the time that it takes; `submit` is given up after `call_seconds`.
+        It has no time limit, whereas `submit` is given up after `call_seconds`.
         """
 
     @abc.abstractmethod
     def submit(self, order: Order) -> Any:
-        """Submits a job, and returns without waiting where the service can do that.
+        """Submits a job, and if the service can, returns without waiting for its results.
 
         Returns:
-            What `collect` needs. A string means that the job can be collected by it in a later
-            process too; it is noted in the journal.
+            The ticket for `collect`. If it is a string, a later process can collect the job by it,
+            and the journal records it.
         """
 
     @abc.abstractmethod
     def collect(self, ticket: Any, order: Order) -> list[np.ndarray] | None:
-        """Returns the results of a job, one for each payload; None where it is not done yet.
+        """Returns the results of a job, one for each payload; None if it is not done yet.
 
         Raises:
-            JobFailedError: If the job has ended without, or its results are not what was ordered.
+            JobFailedError: If the job has ended without results, or they are not what was ordered.
         """
 
     def find(self, name: str) -> str | None:
         """Returns the ticket of a job with this name, or None if the service knows none.
 
-        Asked where it is not known whether a submission arrived.
+        It is called if it is not known whether a submission arrived.
         """
         return None
 
     def joined(self, parts: Sequence[np.ndarray]) -> np.ndarray:
-        """Puts together the results of a request that was divided."""
+        """Combines the results of a split request."""
         return np.concatenate(parts)

@@ -1,4 +1,4 @@
-"""Buys requests: in jobs, once each, within a budget, and past passing errors."""
+"""Buys requests: in jobs, each only once, within a budget, in spite of transient errors."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ T = TypeVar("T")
 
 @dataclasses.dataclass
 class Spent:
-    """What a submitter bought.
+    """A submitter's purchases.
 
     Attributes:
         jobs: Jobs with a result.
         circuits: Requests in them.
         shots: Shots, those of failed jobs that were charged included.
         money: The same in money.
-        replayed: Requests whose results were on disk already.
+        replayed: Requests whose results were already on disk.
     """
 
     jobs: int = 0
@@ -44,7 +44,7 @@ class Spent:
 
 @dataclasses.dataclass
 class _Job:
-    """A job on its way: its order, its requests' keys, its ticket."""
+    """A submitted job: its order, its requests' keys, its ticket."""
 
     order: Order
     keys: tuple[Key, ...]
@@ -54,19 +54,19 @@ class _Job:
 class Submitter:
     """Buys requests from a shop.
 
-    All jobs of a purchase are submitted before the first is waited for. Each result is in the
-    journal before it is returned.
+    All jobs of a purchase are submitted before the first is waited for. Each result is written to
+    the journal before it is returned.
 
     Args:
-        journal: Where finished jobs are kept; None for nowhere.
+        journal: The journal of finished jobs; None to keep none.
         budget: The most to spend; None for no limit.
-        prices: What the service charges; None for nothing.
+        prices: The service's prices; None if it is free.
         retries: How to go on after errors; None for the defaults.
         requests_per_job: The most requests in a job, if less than the shop's limit.
         progress: Whether to show a line on a terminal.
 
     Attributes:
-        spent: What was bought in this process.
+        spent: The purchases of this process.
     """
 
     def __init__(
@@ -102,8 +102,8 @@ class Submitter:
 
         Args:
             requests: What to buy. Equal requests are bought separately.
-            shop: Where.
-            seed: For a shop that simulates.
+            shop: The shop to buy from.
+            seed: The seed of a simulating shop.
 
         Returns:
             The result of each request.
@@ -120,7 +120,7 @@ class Submitter:
             try:
                 bought = iter(self._bought(flat, keys, shop, seed))
             except BaseException:
-                # None of these results was used. What was bought nevertheless is read next time.
+                # None of these results was used. Those already bought will be read next time.
                 self.journal.give_back(keys)
                 raise
         results = []
@@ -159,19 +159,19 @@ class Submitter:
         shop: Shop,
         seed: int | None,
     ) -> list[_Job]:
-        """Groups requests into jobs: those that an earlier run left open, and new ones."""
+        """Groups requests into jobs: unfinished ones of an earlier run, and new ones."""
         place = {keys[i]: i for i in missing}
         open_jobs: list[tuple[list[int], PendingJob | None]] = []
         for pending in self.journal.pending() if place else ():
             if all(key in place for key in pending.keys):
                 open_jobs.append(([place.pop(key) for key in pending.keys], pending))
-        # A job has one number of shots.
+        # All circuits of a job have the same number of shots.
         by_shots: dict[int, list[int]] = {}
         for i in place.values():
             by_shots.setdefault(requests[i].shots, []).append(i)
         for group in by_shots.values():
             size = self.most_requests(shop) or len(group)
-            # Counted from the first request of all, so that a job of a restarted run is the same.
+            # Counted from the run's first request, so that jobs are the same in a restarted run.
             open_jobs += [(group[k : k + size], None) for k in range(0, len(group), size)]
         jobs = []
         for members, left_open in sorted(open_jobs, key=lambda one: one[0][0]):
@@ -199,7 +199,7 @@ class Submitter:
 
         def submit() -> Any:
             nonlocal tried
-            # The answer to the last attempt may have been lost, and not the attempt.
+            # The last attempt may have succeeded, and only its answer been lost.
             found = shop.find(name) if tried else None
             tried = True
             return found if found is not None else shop.submit(job.order)
@@ -225,7 +225,7 @@ class Submitter:
                     ) from error
                 if self.budget is not None:
                     self.budget.check(shots, money)
-                # Another name, because the service knows this one.
+                # A new name, because the service already knows this one.
                 name = _digest(job.order.name, "again")
                 job.order = dataclasses.replace(job.order, name=name)
                 job.ticket = None
@@ -240,7 +240,7 @@ class Submitter:
     def _wait(self, job: _Job, shop: Shop) -> list[np.ndarray]:
         start = time.monotonic()
         while True:
-            # A time-out does not buy anew: the same job is asked for again.
+            # A time-out does not buy again: the same job is asked for again.
             results = self._call(shop, lambda: shop.collect(job.ticket, job.order), "give a result")
             if results is not None:
                 break
@@ -278,7 +278,7 @@ class Submitter:
 
 
 def _divided(request: Request, most: int | None) -> list[Request]:
-    """Returns requests of at most so many shots that together are one."""
+    """Splits a request into requests with at most this many shots."""
     if most is None or request.shots <= most:
         return [request]
     n = -(-request.shots // most)
@@ -296,6 +296,7 @@ def _digest(*parts: Any) -> str:
 def _seed(seed: int, place: int) -> int:
     """Returns a job's seed: the same for the same job, whatever was bought before it.
 
-    Not by its content: angles that are rounded otherwise shall not have other noise.
+    It does not depend on the content: angles that are rounded differently must not change the
+    noise.
     """
     return int(_digest(seed, place)[:7], 16)

@@ -1,8 +1,7 @@
 """The reference engine: state vectors on `keras.ops` alone, for any Keras backend.
 
-What can be decided once is decided in `prepare`: gates are fused into few and large operations,
-whose number depends on a circuit's layers and not on its gates. The backend differentiates and
-compiles them.
+`prepare` makes all decisions once: it fuses gates into few large operations, whose number depends
+on a circuit's layers, not on its gates. The backend differentiates and compiles them.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ class StatevectorEngine(Engine):
         shots: If given, expectation values are estimated from simulated measurements instead of
             computed exactly, this many on average for each basis that is measured; the gradient
             is then the parameter-shift rule's, from as many shots per evaluation.
-        checkpoint: Whether training computes most states anew in the backward pass instead of
-            keeping each step's: it takes a third longer and far less memory. By default from 14
-            qubits on. TensorFlow has no second derivatives then; on a CPU, JAX's compiler finds
-            that the same is computed twice, and keeps it after all.
+        checkpoint: Whether training recomputes most states in the backward pass instead of keeping
+            each step's: it takes a third longer and far less memory. By default from 14 qubits on.
+            TensorFlow then has no second derivatives; on a CPU, JAX's compiler detects the repeated
+            computation and keeps the states after all.
 
     Raises:
         ValueError: If `shots` is not a whole number of at least 1, or `checkpoint` not a bool.
@@ -72,22 +71,23 @@ class StatevectorEngine(Engine):
         return {"shots": self.shots, "checkpoint": self.checkpoint}
 
     def _checkpoints(self, job: Job) -> bool:
-        """Tells whether a job's gradient computes most states anew."""
+        """Tells whether a job's gradient recomputes most states."""
         if self.checkpoint is None:
             return job.gradient and job.program.n_qubits >= checkpoints.FIRST_QUBITS
         return job.gradient and self.checkpoint
 
     def refuses(self, job: Job) -> str | None:
         # A step's state, the next, and parts of them. Measured with 22 qubits under TensorFlow:
-        # 63 to 77 bytes for each amplitude in float32. What training needs besides: `caution`.
+        # 63 to 77 bytes for each amplitude in float32. For what training needs in addition, see
+        # `caution`.
         need = 10 * _bytes_per_amplitude(job)
         return super().refuses(job) or memory_refusal(job.program.n_qubits, need)
 
     def caution(self, job: Job) -> str | None:
         if not job.gradient:
             return None
-        # The backend's reverse mode keeps what each step read: two states, the second with its
-        # qubits in another order, or a diagonal with its angles.
+        # The backend's reverse mode keeps the operands of each step: two states, the second with
+        # its qubits in another order, or a diagonal with its angles.
         n_steps = len(_planned(job, _book(job))[0].steps) + 1
         if self._checkpoints(job) and (job.backend, job.device) != ("jax", "cpu"):
             n_steps = checkpoints.states_kept(n_steps)
@@ -97,8 +97,8 @@ class StatevectorEngine(Engine):
             return None
         return (
             f"training on the statevector engine keeps two state vectors for each of "
-            f"{n_steps} steps: {refusal}. Predicting needs a few states "
-            'only. Train with engine="native", which keeps three, or with fewer qubits.'
+            f"{n_steps} steps: {refusal}. Prediction needs only a few "
+            'states. Train with engine="native", which keeps three, or with fewer qubits.'
         )
 
     def prepare(self, job: Job) -> Run:
@@ -118,15 +118,15 @@ class StatevectorEngine(Engine):
                 raise ArgumentError("inputs", "be of dtype float32 or float64", dtype)
             with full_precision():
                 computed = book(*angles.extend(inputs, weights))
-                # The batch dimension is one until the first gate that depends on an input: what
-                # comes before is computed once for the batch.
+                # The batch dimension is 1 until the first gate that depends on an input: everything
+                # before is computed once for the batch.
                 re, im = (
                     None if part is None else ops.reshape(part, (2**n, -1))
                     for part in states(computed, checkpoint=checkpoint)
                 )
                 if unseen is not None:
                     re = re + 0.0 * ops.sum(computed.angles(unseen), axis=0, keepdims=True)
-                # Made whole at the end: empty where the batch is, NaN in no case.
+                # Broadcast at the end; for an empty batch the result is empty, never NaN.
                 whole = (2**n, ops.shape(inputs)[0])
                 state: Pair = (
                     ops.broadcast_to(re, whole),
@@ -143,7 +143,7 @@ def _book(job: Job) -> AngleBook:
 
 
 def _planned(job: Job, book: AngleBook) -> tuple[Plan, int | None]:
-    """Returns the plan of a job, and in the book the angles that count but change nothing."""
+    """Returns the plan of a job, and registers its angles in the book."""
     rows = job.angles.affine.rows
     all_gates = gates(job.program.instructions, rows)
     if isinstance(job.readout, State):
@@ -152,17 +152,17 @@ def _planned(job: Job, book: AngleBook) -> tuple[Plan, int | None]:
     if len(measured) == 1:
         all_gates += turned(measured[0])
     elif measured:
-        # Each basis turns the final states in its own way.
+        # Each basis needs its own rotation of the final states.
         return plan(all_gates, job.program.n_qubits, book), None
     kept, dropped = without_last_phases(all_gates)
     return plan(kept, job.program.n_qubits, book), _connection(kept, dropped, book)
 
 
 def _connection(kept: list[Gate], dropped: list[Gate], book: AngleBook) -> int | None:
-    """Returns angles by which a readout depends on all that the program does, if it would not.
+    """Returns angles that connect a readout to the whole program, if it would not depend on it.
 
-    A gradient of zero is a number; TensorFlow's tape says None where nothing leads to a tensor,
-    and torch raises.
+    A zero gradient should be a number, but for a tensor that the result does not depend on,
+    TensorFlow's tape returns None and torch raises an error.
     """
     missing = [
         angle

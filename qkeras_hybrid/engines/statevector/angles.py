@@ -13,15 +13,16 @@ from qkeras_hybrid._double import cos, sin
 from qkeras_hybrid.engines.statevector.products import product, real_constant
 from qkeras_hybrid.program.angles import Angle, AngleTable
 
-# A dense table costs a matrix product, and its gradient another; from here on, gathering costs
-# less than a constant of so many elements.
+# A dense table costs a matrix product, and its gradient another. From this size on, gathering costs
+# less.
 _MOST_DENSE_ELEMENTS = 2**16
 
 
 class AngleBook:
-    """Collects angles at first, and computes all of them at once later.
+    """Collects angles first, and later computes all of them at once.
 
-    Those that depend on inputs are kept apart from the others, which are the same for the batch.
+    Angles that depend on inputs are kept apart from the others, which are the same for the whole
+    batch.
 
     Args:
         n_inputs: The number of inputs of the affine angles.
@@ -34,7 +35,7 @@ class AngleBook:
         self._requests: list[tuple[bool, int, int]] = []
 
     def add(self, angles: Sequence[Angle]) -> int:
-        """Takes angles, and returns the number under which `Computed` has them."""
+        """Adds angles, and returns the index under which `Computed` has them."""
         of_inputs = any(angle.inputs for angle in angles)
         kept = self._angles[of_inputs]
         self._requests.append((of_inputs, len(kept), len(kept) + len(angles)))
@@ -88,7 +89,7 @@ class Computed:
 
     Attributes:
         dtype: Their precision, "float32" or "float64".
-        both: Those of weights alone, then those of inputs too; None where there are none.
+        both: The angles of weights alone, then those of inputs too; None where there are none.
     """
 
     def __init__(

@@ -1,9 +1,9 @@
-"""Steps of which the gradient keeps few states: the others it computes anew.
+"""Runs steps so that the gradient keeps few states and recomputes the others.
 
-Reverse mode keeps what each step read. For many qubits that is more memory than the states
-themselves by the number of steps. In about as many segments as the root of that number, it keeps
-each segment's first state, and of one segment at a time all of them (Chen et al., 2016,
-https://arxiv.org/abs/1604.06174): a step more is computed for each that is not kept.
+Reverse mode keeps the operands of each step, so the memory grows with the number of steps. Here the
+steps are divided into about as many segments as the square root of their number. Only each
+segment's first state is kept, and all states of one segment at a time (Chen et al., 2016,
+https://arxiv.org/abs/1604.06174): each step whose state is not kept is computed twice.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from qkeras_hybrid.engines.statevector.products import Pair
 from qkeras_hybrid.engines.statevector.steps import Step
 
 FIRST_QUBITS = 14
-"""From here on a state of a batch of 64 takes 8 MB and more in float32."""
+"""From this number of qubits on, the states of a batch of 64 take 8 MB or more in float32."""
 
 
 def segment_length(n_steps: int) -> int:
@@ -37,7 +37,7 @@ def states_kept(n_steps: int) -> int:
 def run(
     steps: Sequence[Step], state: Pair, computed: Computed, matrices: Sequence[Sequence[Pair]]
 ) -> Pair:
-    """Applies steps as they are applied one by one, in segments.
+    """Applies steps in segments, with the same result as one by one.
 
     Args:
         steps: The steps.

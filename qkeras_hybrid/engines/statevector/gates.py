@@ -1,8 +1,8 @@
 """A program in two kinds of gates: matrices of few qubits, and phases on any.
 
-Diagonal instructions on several qubits, and rotations about Pauli strings, become phases: of a
-whole layer they are one vector. `exp(-i a/2 XY)` is `exp(-i a/2 ZZ)` between fixed gates of one
-qubit, because `X = H Z H` and `Y = V† Z V` with `V = H S†`.
+Diagonal instructions on several qubits, and rotations about Pauli strings, become phases: those of
+a whole layer are one vector. `exp(-i a/2 XY)` is `exp(-i a/2 ZZ)` between fixed gates of one qubit,
+because `X = H Z H` and `Y = V† Z V` with `V = H S†`.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ PAULIS = {
 }
 _HADAMARD = np.array([[1, 1], [1, -1]]) / math.sqrt(2)
 TO_Z = {"X": _HADAMARD, "Y": _HADAMARD @ np.diag([1, -1j])}
-"""The unitaries `V` with `P = V† Z V`: what is measured in `Z` after them was `P` before."""
+"""The unitaries `V` with `P = V† Z V`: measuring `Z` after them measures `P`."""
 
 
 @dataclass(frozen=True)
@@ -57,8 +57,8 @@ class Factor:
     Attributes:
         constant: The constant part; all of the matrix if there is no angle.
         angle: The angle, affine in inputs and weights.
-        cosine: What the cosine is multiplied with.
-        sine: What the sine is multiplied with.
+        cosine: The factor of the cosine.
+        sine: The factor of the sine.
         phases: The same as phases, if the matrix is diagonal.
     """
 
@@ -90,7 +90,7 @@ class OneQubit:
 
 @dataclass(frozen=True)
 class Diagonal:
-    """Phases on several qubits, or on one if it is to join such."""
+    """Phases on several qubits, or on one qubit if they are to join such phases."""
 
     qubits: tuple[int, ...]
     terms: tuple[PhaseTerm, ...]
@@ -111,7 +111,7 @@ def gates(instructions: Iterable[Instruction], angles: Sequence[Angle]) -> list[
     """Returns the gates of instructions.
 
     Args:
-        instructions: Those of a program of unitaries.
+        instructions: The instructions of a program of unitaries.
         angles: The affine angles that the instructions number.
     """
     made: list[Gate] = []
@@ -147,7 +147,7 @@ def is_diagonal(gate: Gate) -> bool:
 
 
 def by_phases(gate: OneQubit) -> list[Gate]:
-    """Returns a rotation of one qubit as fixed gates and phases, or the gate as it is."""
+    """Returns a one-qubit rotation as fixed gates and phases, or the gate unchanged."""
     factor = gate.factor
     if factor.phases is not None:
         return [Diagonal(gate.qubits, factor.phases)]
@@ -205,7 +205,7 @@ def _is_diagonal(matrix: np.ndarray) -> bool:
 def _phases(diagonal: np.ndarray, qubits: tuple[int, ...]) -> tuple[PhaseTerm, ...]:
     """Returns a fixed diagonal as phases on products of bits."""
     left = np.angle(diagonal).reshape([2] * len(qubits))
-    # Moebius inversion: what all smaller products of bits don't explain is left.
+    # Moebius inversion: it leaves what no smaller product of bits explains.
     for axis in range(len(qubits)):
         low, high = np.split(left, 2, axis)
         left = np.concatenate([low, high - low], axis)

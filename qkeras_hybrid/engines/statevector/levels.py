@@ -27,17 +27,17 @@ from qkeras_hybrid.engines.statevector.gates import (
 BLOCK_QUBITS = 4
 """Matrices are fused up to this many qubits.
 
-Measured with three, four and five on two busy cores, at 8, 10 and 12 qubits and batch 64: under
-JAX all within a quarter of each other but five at 8 qubits, which was slower; under TensorFlow
-none was best throughout. One unitary for all fixed layers is not among the choices: to build it
-from the layers costs more than to apply them as long as there are fewer samples than basis
-states, and to apply it costs `2**n` products an amplitude where a layer costs `4 n`.
+Measured with three, four and five on two busy cores, at 8, 10 and 12 qubits and batch 64: under JAX
+all were within a quarter of each other, except that five was slower at 8 qubits; under TensorFlow
+none was best throughout. One unitary for all fixed layers is not an option: with fewer samples than
+basis states, building it costs more than applying the layers, and applying it costs `2**n` products
+per amplitude, whereas a layer costs `4 n`.
 """
 
 
 @dataclass
 class Level:
-    """What happens at once.
+    """Gates that are applied together.
 
     Attributes:
         chains: For each qubit its matrices, in order.
@@ -57,7 +57,7 @@ class Levels:
     """Builds the levels of gates.
 
     Attributes:
-        levels: What is done, in order.
+        levels: The levels, in order.
     """
 
     def __init__(self, gates: Iterable[Gate], n_qubits: int) -> None:
@@ -79,8 +79,8 @@ class Levels:
                     self._place(Diagonal(gate.qubits, factor.phases))
                 elif factor.angle is not None and factor.angle.inputs and reached > 0:
                     # Matrices of the first level make a product state, a different one for each
-                    # sample; after it, those of a whole layer that depend on the sample are
-                    # fewer operations as a diagonal between fixed matrices.
+                    # sample. After it, a whole layer of sample-dependent matrices takes fewer
+                    # operations as a diagonal between fixed matrices.
                     for part in by_phases(gate):
                         self._place(part)
                 else:
@@ -112,10 +112,10 @@ class Levels:
         level.blocks.append(Dense(qubits, matrix))
 
     def _gather_phases(self, number: int) -> None:
-        """Takes into a diagonal the phases just before and just after it.
+        """Merges the phases just before and just after a diagonal into it.
 
-        What remains of a chain, such as the `ry` of `rz ry rz`, is often real. The first level
-        keeps all: its chains cost nothing.
+        The rest of a chain, such as the `ry` of `rz ry rz`, is often real. The first level keeps
+        its chains whole, since they cost nothing.
         """
         level = self._levels[number]
         if number % 3 != _DIAGONAL or not level.phases:
@@ -146,7 +146,7 @@ class Levels:
 
 
 def _append(chain: list[Factor], factor: Factor, qubit: int) -> None:
-    """Appends to a chain; fixed matrices in a row become one, and the identity none."""
+    """Appends to a chain; merges consecutive fixed matrices, and drops the identity."""
     if factor.angle is None and chain and chain[-1].angle is None:
         factor = fixed(factor.constant @ chain.pop().constant, qubit)
     # Both come from float64: four units in the last place.
@@ -155,7 +155,7 @@ def _append(chain: list[Factor], factor: Factor, qubit: int) -> None:
 
 
 def embedded(gate: Dense, qubits: tuple[int, ...]) -> np.ndarray:
-    """Returns a matrix on more qubits, of which it leaves the others as they are.
+    """Returns a matrix extended to more qubits, on which it acts as the identity.
 
     Args:
         gate: The matrix and its qubits.
@@ -175,7 +175,7 @@ def without_last_phases(gates: list[Gate]) -> tuple[list[Gate], list[Gate]]:
     They change no probability.
 
     Returns:
-        The gates that are left, and those split off.
+        The remaining gates, and those split off.
     """
     turned: set[int] = set()
     kept: list[Gate] = []

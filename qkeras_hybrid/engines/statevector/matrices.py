@@ -1,7 +1,7 @@
 """The matrices of many gates at once, from their angles.
 
-Products of small matrices are written as batched matrix products: compilers have those ready, and
-make code anew for each other operation, and for the sums in its gradient.
+Products of small matrices are written as batched matrix products: compilers have those ready, but
+compile new code for every other operation and for the sums in its gradient.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ def _is_real(chains: Sequence[Chain]) -> bool:
 
 
 def _real_form(matrix: np.ndarray | None, size: int) -> np.ndarray:
-    """Returns a 2x2 matrix `A + iB` as the real one that it is on real and imaginary parts."""
+    """Returns a 2x2 matrix `A + iB` as the real matrix on real and imaginary parts."""
     matrix = np.zeros((2, 2), complex) if matrix is None else matrix
     a, b = matrix.real, matrix.imag
     return a if size == 2 else np.block([[a, -b], [b, a]])
 
 
 def _coefficients(factors: Sequence[Factor | None], size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what is constant, and what goes with cosine and sine; None is the identity.
+    """Returns the constant, cosine and sine coefficients of factors; None is the identity.
 
     Returns:
         Arrays of shapes `(n_factors, size, size)` and `(n_factors, 2, size, size)`.
@@ -76,7 +76,7 @@ class _Chains:
     def __init__(self, chains: Sequence[Chain], size: int, book: AngleBook) -> None:
         self._depth = max(map(len, chains))
         self._size = size
-        # Depth first, so that the factors of one depth lie together.
+        # Depth comes first, so that the factors of one depth are adjacent.
         factors = [c[d] if d < len(c) else None for d in range(self._depth) for c in chains]
         constant, varying = _coefficients(factors, size)
         self._constant = constant.reshape(len(factors), size**2, 1)
@@ -128,7 +128,7 @@ class Matrices:
 
 
 class ProductState:
-    """Computes the product states that chains of factors make of `|0...0>`.
+    """Computes the product states that chains of factors turn `|0...0>` into.
 
     Args:
         chains: For each qubit its factors; they may depend on inputs.
@@ -165,7 +165,7 @@ class ProductState:
         if self._size == 2:
             return _of_all((qubits[None], None), n, _kron_columns)[0][0], None
         # Small products as complex tensors: one operation instead of four, and of its gradient.
-        # The largest as a pair, which is what follows wants.
+        # The largest is a pair, the form that the next steps take.
         joined = as_complex(qubits[:, :2], qubits[:, 2:])
         halves = 1 if n % 2 else 2
         grouped = ops.reshape(joined, (halves, n // halves, 2, -1))
@@ -204,7 +204,7 @@ class _InputRound:
 
 
 def _of_all(factors: Pair, n: int, kron: Callable[[Pair, Pair], Pair]) -> Pair:
-    """Returns the Kronecker products along the second axis, which has `n` factors."""
+    """Returns the Kronecker products of the `n` factors along the second axis."""
     if n == 1:
         return each(lambda part: part[:, 0], factors)
     if n % 2:

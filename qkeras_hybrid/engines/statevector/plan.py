@@ -29,12 +29,12 @@ _Bucket = tuple[int, bool]
 
 @dataclass(frozen=True)
 class Plan:
-    """What computes the states of a program.
+    """A plan to compute the states of a program.
 
     Attributes:
         start: The product state in which the program begins; None continues from given states.
         buckets: The matrices of the steps, those of equal size together.
-        steps: What is done to the states.
+        steps: The steps on the states.
         order: The order of the qubits at the end.
     """
 
@@ -50,8 +50,8 @@ class Plan:
 
         Args:
             computed: The angles of the book.
-            state: What the steps begin with, if the plan has no start.
-            checkpoint: Whether the gradient computes most states anew; see `checkpoints`.
+            state: The initial state, if the plan has no start.
+            checkpoint: Whether the gradient recomputes most states; see `checkpoints`.
 
         Returns:
             A pair of tensors of `2**n * batch` elements, or `2**n` if they depend on no input.
@@ -71,7 +71,7 @@ def plan(gates: Iterable[Gate], n_qubits: int, book: AngleBook, order: Order | N
     """Returns the plan of gates.
 
     Args:
-        gates: What is done.
+        gates: The gates.
         n_qubits: The number of qubits.
         book: Takes the angles.
         order: None to begin with `|0...0>`, or the order of the qubits of given states.
@@ -122,7 +122,7 @@ def _schedule(
         chains = [level.chains[q] for q in group]
         new = in_front(order, group)
         if all(factor.angle is None for chain in chains for factor in chain):
-            # Fixed matrices in a row are one.
+            # Consecutive fixed matrices are merged.
             matrix = functools.reduce(np.kron, [chain[0].constant for chain in chains])
             steps.append(MatrixStep(order, new, matrix))
         else:

@@ -29,7 +29,7 @@ def full_precision() -> contextlib.AbstractContextManager[Any]:
 
 
 def rounds_products() -> bool:
-    """Tells whether products may be rounded here, and nothing short of a global switch helps."""
+    """Tells whether products may be rounded here, and only a global switch could prevent it."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         tf: Any = importlib.import_module("tensorflow")
@@ -66,7 +66,7 @@ def as_complex(re: Any, im: Any) -> Any:
 
 
 def complex_product(matrix: Pair, columns: Pair) -> Pair:
-    """Returns the product of complex matrices; what is real costs less."""
+    """Returns the product of complex matrices; real factors cost less."""
     (a, b), (re, im) = matrix, columns
     return (
         _difference(product(a, re), _maybe(product, b, im)),
@@ -75,7 +75,7 @@ def complex_product(matrix: Pair, columns: Pair) -> Pair:
 
 
 def times(first: Pair, second: Pair) -> Pair:
-    """Returns the elementwise product of complex tensors; what is real costs less."""
+    """Returns the elementwise product of complex tensors; real factors cost less."""
     (a, b), (re, im) = first, second
 
     def both(x: Any, y: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What is read of final states."""
+"""Readouts of final states."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ Reader = Callable[[Pair, Computed, Any], Any]
 def bases(readout: Readout) -> list[dict[int, str]]:
     """Returns the bases in which a readout measures: a letter for each qubit that matters.
 
-    Terms that agree on the qubits that they share are read in one basis.
+    Terms that agree on their shared qubits are read in the same basis.
     """
     return [basis for basis, _ in _in_bases(readout)]
 
@@ -64,17 +64,17 @@ def _terms(observables: Sequence[Observable]) -> list[PauliTerm]:
 
 
 def turned(basis: dict[int, str]) -> list[Gate]:
-    """Returns the gates after which a basis is that of `Z`."""
+    """Returns the gates that turn a basis into that of `Z`."""
     return [OneQubit(q, fixed(TO_Z[p], q)) for q, p in basis.items() if p != "Z"]
 
 
 def reader(job: Job, order: Order, book: AngleBook) -> Reader:
-    """Returns what reads the job's readout.
+    """Returns a function that reads the job's readout.
 
     Args:
         job: The job.
-        order: The order of the qubits of the states. If all is measured in one basis, that is
-            already the basis of `Z`.
+        order: The order of the states' qubits. If everything is measured in one basis, the states
+            are already in the basis of `Z`.
         book: Takes the angles.
     """
     n, shots, readout = job.program.n_qubits, job.shots, job.readout
@@ -120,14 +120,14 @@ def _complex_states(state: Pair, order: Order) -> Any:
 
 @dataclass(frozen=True)
 class _String:
-    """A product of signs, as `patterns` takes it."""
+    """A product of signs, for `patterns`."""
 
     qubits: tuple[int, ...]
     parity: bool = True
 
 
 class _Signs:
-    """Sums probabilities with the signs of Z strings, and adds the sums up."""
+    """Sums probabilities with the signs of Z strings, and combines the sums."""
 
     def __init__(self, terms: Sequence[PauliTerm], order: Order, coefficients: np.ndarray) -> None:
         """Takes coefficients of shape `(n_values, n_terms)`."""
@@ -136,7 +136,7 @@ class _Signs:
         if max(coefficients.shape) * 2 ** len(order) <= MOST_TABLE_ELEMENTS:
             signs = (high[:, :, None] * low[:, None]).reshape(len(terms), -1)
             self._table = coefficients @ signs
-        # Many strings look the same on one half of the qubits.
+        # Many strings are equal on one half of the qubits.
         self._high, of_high = np.unique(high, axis=0, return_inverse=True)
         self._low, of_low = np.unique(low, axis=0, return_inverse=True)
         both = of_low.ravel() * len(self._high) + of_high.ravel()

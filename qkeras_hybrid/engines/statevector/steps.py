@@ -1,8 +1,8 @@
-"""What is done to a batch of states, step by step.
+"""The steps on a batch of states.
 
 A state is a pair of tensors of `2**n * batch` elements: first the qubits' axes, in an order that
-the steps change and the plan knows, and last the batch. A matrix acts on the qubits in front, so
-that it is one product for all states; what follows finds its qubits where they are then.
+the steps change and the plan knows, and last the batch. A matrix acts on the first qubits, so that
+it is one product for all states; the next steps take the qubits in the resulting order.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ from qkeras_hybrid.engines.statevector.products import (
     times,
 )
 
-# Above, constants as long as a state are computed where they are used.
+# Above this size, constants as long as a state are computed where they are used.
 _MOST_CONSTANT_QUBITS = 12
 MOST_TABLE_ELEMENTS = 2**17
-"""A table of all terms and basis states is used up to this size; products of two beyond."""
+"""Up to this size, one table of all terms and basis states; beyond, the product of two."""
 
 Order = tuple[int, ...]
 
@@ -55,7 +55,7 @@ def moved(part: Any, order: Order, new: Order) -> Any:
     """
     if order == new:
         return part
-    # Neighbours that stay together are one axis.
+    # Neighbours that stay together form one axis.
     runs: list[list[int]] = []
     for qubit in new:
         previous = order.index(runs[-1][-1]) if runs else None
@@ -70,13 +70,13 @@ def moved(part: Any, order: Order, new: Order) -> Any:
 
 
 def in_front(order: Order, qubits: Sequence[int]) -> Order:
-    """Returns an order that begins with some qubits, and leaves the others as they are."""
+    """Returns an order that begins with some qubits and keeps the order of the others."""
     return (*qubits, *(q for q in order if q not in qubits))
 
 
 @dataclass(frozen=True)
 class MatrixStep:
-    """A matrix on the qubits that it brings to the front.
+    """Brings qubits to the front and applies a matrix to them.
 
     Attributes:
         order: The order of the qubits before.

@@ -1,17 +1,16 @@
-"""TensorFlow Quantum's simulator, by its ops called directly.
+"""TensorFlow Quantum's simulator, called through its ops.
 
-Operations of the program's circuit that TFQ has are written as they are, all others by their
-instructions. Each parameter is a symbol of its own. Inputs, weights, coefficients and
-expressions stay outside of the circuit, so that TFQ's traps have nothing to catch: it sees no
-scaled symbol, no order of names that matters, no numeric constant that its rounding to 1e-6 would
-change, no qubit without a gate.
+Operations that TFQ has are written unchanged, all others by their instructions. Each parameter is a
+symbol of its own. Inputs, weights, coefficients and expressions stay outside the circuit, which
+avoids TFQ's traps: it gets no scaled symbol, no order of names that matters, no numeric constant
+that it would round to 1e-6, and no qubit without a gate.
 
-TFQ's adjoint gradient takes central differences of single gates, in float32: its relative error
-is of the order 1e-5 to 1e-4, which the other engines don't have.
+TFQ's adjoint gradient takes central differences of single gates, in float32: its relative error is
+1e-5 to 1e-4; the other engines have no such error.
 
 qsim computes in float32, with gate matrices rounded to it, and a fixed unitary of two or three
-qubits that is none of TFQ's gates becomes some twenty of them: each such unitary takes about 3e-7
-off the norm of the state (1e-5 after forty). The other engines apply it as one matrix.
+qubits that is not one of TFQ's gates becomes about twenty of them: each such unitary reduces the
+norm of the state by about 3e-7 (1e-5 after forty). The other engines apply it as one matrix.
 """
 
 from __future__ import annotations
@@ -101,23 +100,22 @@ class TFQEngine(Engine):
         return memory_refusal(job.program.n_qubits, 2 * 8)
 
     def differentiates_itself(self, job: Job) -> bool:
-        # Of circuits as inputs from shots too, without bias: by TFQ's parameter shift.
+        # With shots also for circuits as inputs, without bias: by TFQ's parameter shift.
         return type(job.readout) in self.differentiates and (job.shots is None or job.circuits)
 
     def _method(self, job: Job) -> str:
-        """Returns the differentiator of a job: the adjoint one knows no shots."""
+        """Returns the differentiator of a job; the adjoint one does not support shots."""
         adjoint_of_shots = self.gradient == "adjoint" and job.shots is not None
         return "parameter_shift" if adjoint_of_shots else self.gradient
 
     def prepare(self, job: Job) -> Run:
-        # TFQ's own estimates take no seed, and each term has measurements of its own.
+        # TFQ's own estimates take no seed, and measure each term separately.
         if job.shots is not None and isinstance(job.readout, Expectation) and not job.circuits:
             return estimated(self, job)
         program, n = job.program, job.program.n_qubits
-        # The qubits of circuits that run first are told from one another by name: the program
-        # keeps its own.
+        # Circuits that run first identify qubits by name, so the program keeps its own qubits.
         qubits = check_qubits(program.qubits) if job.circuits else cirq.GridQubit.rect(1, n)
-        # Eager even while a graph is traced: it is done once.
+        # Eager even while a graph is traced, because it is done only once.
         with tf.init_scope():
             written = _write(job, qubits, self._method(job))
         read = _reader(job, written)
@@ -132,7 +130,7 @@ class TFQEngine(Engine):
             turns = tf.concat([turns, tf.repeat(constants, batch, axis=0)], axis=1)
             own = tf.repeat(tf.constant(written.circuit), batch)
             if circuits is not None:
-                # By its module, since the package's own names leave it out.
+                # Imported from its module, since the package does not export it.
                 from tensorflow_quantum.core.ops import tfq_utility_ops
 
                 own = tfq_utility_ops.append_circuit(circuits, own)
@@ -142,10 +140,10 @@ class TFQEngine(Engine):
 
 
 def _reader(job: Job, written: _Written) -> Callable[..., Any]:
-    """Returns what reads a job's readout.
+    """Returns a function that reads a job's readout.
 
-    Of circuits, the values of their symbols, a function that computes the global phases that they
-    leave out, and a seed.
+    Its arguments are circuits, the values of their symbols, a function that computes the global
+    phases that they leave out, and a seed.
     """
     readout, n = job.readout, job.program.n_qubits
 
@@ -197,7 +195,7 @@ def _reader(job: Job, written: _Written) -> Callable[..., Any]:
 
 @dataclass(frozen=True, eq=False)
 class _Written:
-    """A program as TFQ takes it.
+    """A program written for TFQ.
 
     Attributes:
         circuit: The serialized circuit.
@@ -206,7 +204,7 @@ class _Written:
         constants: The values of the symbols that stay constant.
         observables: The serialized observables.
         phase: A constant global phase that the circuit leaves out, in radians.
-        phases: The map to others that depend on inputs and weights.
+        phases: The map to other global phases, which depend on inputs and weights.
         expectation: TFQ's op, with a gradient.
     """
 
@@ -223,7 +221,7 @@ class _Written:
 def _expectation(written: _Written, circuits: Any, values: Any, shots: int | None) -> Any:
     """Computes expectation values with TFQ's gradient, which can't be differentiated again.
 
-    With shots, each Pauli term is estimated from as many measurements.
+    With shots, each Pauli term is estimated from that many measurements.
     """
 
     def simulate(values: Any) -> Any:
@@ -238,7 +236,8 @@ def _expectation(written: _Written, circuits: Any, values: Any, shots: int | Non
     def differentiable(values: Any) -> tuple[Any, Any]:
         # Persistent, since a Jacobian walks back once for each value.
         with tf.GradientTape(persistent=True) as tape:
-            # Forward mode would ask TFQ's op itself, which is not in TensorFlow's registry.
+            # Forward mode would differentiate TFQ's op itself, which is not in TensorFlow's
+            # registry.
             inner = tf.stop_gradient(values)
             tape.watch(inner)
             found = simulate(inner)
@@ -271,7 +270,7 @@ def _without_gradient(function: Callable[..., Any], message: str) -> Callable[..
 
 
 def check_qubits(qubits: Sequence[cirq.Qid]) -> tuple[cirq.Qid, ...]:
-    """Makes sure that TFQ's circuits can hold qubits, and returns them.
+    """Makes sure that TFQ supports qubits, and returns them.
 
     Raises:
         ValueError: If one is neither a `cirq.GridQubit` nor a `cirq.LineQubit`.

@@ -48,7 +48,7 @@ class Writer:
         self.constants: dict[str, float] = {}
         self.phase = 0.0
         self.phase_rows: list[int] = []
-        # An identity on each qubit: TFQ's circuits have just the qubits that are acted on.
+        # An identity on each qubit: TFQ's circuits have only the qubits that gates act on.
         self.circuit = cirq.Circuit(cirq.I(qubit) for qubit in self.qubits)
         done = 0
         for source in sources(job):
@@ -64,8 +64,8 @@ class Writer:
             return True
         if not source.unchanged:
             return False
-        # TFQ's shift rule has two terms, which is right for the instructions only. And where there
-        # is one instruction, it is the gate.
+        # TFQ's shift rule has two terms, which is right only for the instructions. A single
+        # instruction is the gate itself.
         acting = [i for i in source.instructions if i.qubits]
         single = len(acting) == 1 and not isinstance(acting[0], Unitary)
         return gradient != "parameter_shift" and not single
@@ -97,7 +97,7 @@ class Writer:
         return number if number == round(number, 6) else _named(self.constants, "c", number)
 
     def _as_it_is(self, operation: cirq.Operation) -> bool:
-        """Adds an operation if it is one of TFQ's gates, controlled or not; tells whether it is."""
+        """Adds an operation if it is one of TFQ's gates, controlled or not; returns if it is."""
         found = _without_controls(operation)
         kind = None if found is None else _kind(found[2].gate)
         if found is None or kind is None:
@@ -105,7 +105,7 @@ class Writer:
         controls, values, bare = found
         gate: Any = bare.gate
         if kind == "PhasedISwapPowGate" and cirq.is_parameterized(gate.phase_exponent):
-            # It turns twice as fast as other parameters, and TFQ's differences would show it.
+            # Its angle turns twice as fast as others, which would change TFQ's differences.
             return False
         arguments = {name: self._parameter(getattr(gate, name)) for name in _PARAMETERS[kind]}
         if kind not in ("FSimGate", "PhasedISwapPowGate"):
@@ -238,7 +238,7 @@ _PARAMETERS = {
 
 def _kind(gate: Any) -> str | None:
     """Returns which of TFQ's gates a gate is, or None."""
-    # A class from elsewhere may have another unitary than the one of Cirq's it is derived from.
+    # A derived class may have another unitary than Cirq's class.
     if not type(gate).__module__.startswith("cirq.ops."):
         return None
     return next((name for name in _PARAMETERS if isinstance(gate, getattr(cirq, name))), None)
@@ -247,9 +247,9 @@ def _kind(gate: Any) -> str | None:
 def _without_controls(
     operation: cirq.Operation,
 ) -> tuple[list[cirq.Qid], list[int], cirq.Operation] | None:
-    """Returns an operation's controls, the values they must have, and what they control.
+    """Returns an operation's controls, their values, and the controlled operation.
 
-    None where they may have several values.
+    None if a control may have several values.
     """
     controls: list[cirq.Qid] = []
     required: list[int] = []
@@ -281,7 +281,7 @@ def _without_controls(
 
 
 def _known_gates(n_qubits: int) -> list[tuple[cirq.Gate, np.ndarray]]:
-    """Returns gates without parameters that TFQ takes as they are, and their matrices."""
+    """Returns gates without parameters that TFQ supports, and their matrices."""
     gates: list[cirq.Gate] = []
     if n_qubits == 1:
         gates += [cirq.X, cirq.Y, cirq.Z, cirq.H, cirq.S, cirq.T, cirq.S**-1, cirq.T**-1]

@@ -1,4 +1,4 @@
-"""Noise by chance: the mean of many runs of a circuit, each with errors of its own."""
+"""Noise by sampling: the mean of many runs of a circuit, each with its own random errors."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ from qkeras_hybrid.readouts import Expectation, Probabilities, Readout, Samples
 class TrajectoriesEngine(Engine):
     """Computes noise from random runs on state vectors: for more qubits than `density` can hold.
 
-    Each run draws which errors strike, and is then an ideal circuit. Values are means over the
-    runs; so are gradients, which are unbiased. `standard_errors` returns how exact they are.
+    Each run draws which errors occur, and is then an ideal circuit. Values and gradients are means
+    over the runs; the gradients are unbiased. `standard_errors` returns their accuracy.
 
     Where all noise is Pauli noise (bit and phase flips, depolarizing, dephasing, measurements), the
     runs are those of the ideal circuit with other signs, on the `native` engine where it can run.
-    The run in which no error strikes is computed once, weighted with its probability; the others
-    are drawn from the runs with errors. At 0.1 % noise one run takes the place of most. Other
-    channels (damping, resets) are drawn as the state makes them likely, on `keras.ops`, and no run
-    is shared.
+    The run without errors is computed once, weighted with its probability; the others are drawn
+    from the runs with errors. At 0.1 % noise, this one run replaces most runs. The operators of
+    other channels (damping, resets) are drawn with the probabilities that the state gives them, on
+    `keras.ops`, and no run is shared.
 
     Args:
         trajectories: The number of runs of each sample.
-        share: Whether the run without errors is computed once. It changes the cost, and makes the
-            variance smaller; it does not change what is estimated.
+        share: Whether the run without errors is computed once. It reduces cost and variance, and
+            does not change the expected value.
 
     Raises:
         ValueError: If `trajectories` is not a whole number of at least 1, or `share` not a bool.
@@ -81,7 +81,7 @@ class TrajectoriesEngine(Engine):
         reason = super().refuses(job)
         if reason is not None:
             return reason
-        # One run at a time is the least; real and imaginary parts, and copies of them.
+        # At least one run at a time: real and imaginary parts, and copies of them.
         n, number = job.program.n_qubits, 8 if job.dtype == "float64" else 4
         if (memory := memory_refusal(n, 10 * number)) is not None:
             return memory
@@ -117,7 +117,7 @@ class TrajectoriesEngine(Engine):
     def standard_errors(
         self, compiled: Compiled, inputs: Any, weights: Any = (), *, seed: Any = None
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Estimates a compiled circuit's readout, and how far off the estimate is.
+        """Estimates a compiled circuit's readout, and the standard error of the estimate.
 
         Args:
             compiled: What `compile_circuit` returned, with a linear readout.
@@ -127,7 +127,7 @@ class TrajectoriesEngine(Engine):
 
         Returns:
             Two arrays of the readout's shape: the means over the runs, and their standard errors
-            (the runs' standard deviation over the root of their number).
+            (the runs' standard deviation divided by the square root of their number).
 
         Raises:
             ValueError: If the engine refuses, or a shape is wrong.
@@ -165,10 +165,11 @@ def _means(combine: Callable[[Any], Any], sure: Any, share: float, values: Any) 
     """Returns means over runs, and their standard errors.
 
     Args:
-        combine: Makes the readout from what was computed of each run.
-        sure: What the run without errors gave, of shape `(batch, n)`, or None.
+        combine: Makes the readout from the results of each run.
+        sure: The result of the run without errors, of shape `(batch, n)`, or None.
         share: The probability of that run.
-        values: What the other runs gave, of shape `(batch, runs, n)`, or None if there are none.
+        values: The results of the other runs, of shape `(batch, runs, n)`, or None if there are
+            none.
     """
     if values is None:
         found = combine(sure)
@@ -287,7 +288,7 @@ class _FramedRuns:
 
 
 class _JumpRuns:
-    """Runs in which a channel's operator is drawn as the state makes it likely."""
+    """Runs in which a channel's operator is drawn with the probability that the state gives it."""
 
     def __init__(self, job: Job, trajectories: int) -> None:
         self._runs, self._draws = trajectories, jumps.n_draws(job.program)
@@ -304,7 +305,7 @@ class _JumpRuns:
 
 
 def _state_reader(job: Job) -> Callable[[jumps.States], Any]:
-    """Returns what reads states: probabilities, or values of Pauli strings."""
+    """Returns a function that reads states: probabilities, or values of Pauli strings."""
     if not isinstance(job.readout, Expectation):
         return lambda states: ops.square(states[0]) + ops.square(states[1])
     strings, n = _strings(job.readout), job.program.n_qubits
@@ -356,14 +357,14 @@ class _JumpShots:
 
 
 class _FramedShots:
-    """Draws measurements: those that no error strikes from one state, the others from their own."""
+    """Draws measurements: those without errors from one state, the others from their own."""
 
     def __init__(self, job: Job, frame: Framed, share: bool) -> None:
         self._job, self._frame, self._shots = job, frame, positive_int("shots", job.shots)
         self._errors = Errors(frame.mixtures)
         expected = self._shots * (1.0 - self._errors.nothing)
-        # So many runs with errors are made as shots could need: eight standard deviations more than
-        # on average, which is exceeded once in 10**14 times.
+        # It makes as many runs with errors as the shots could need: eight standard deviations more
+        # than the mean, which is exceeded once in 10**14 times.
         enough = int(np.ceil(expected + 8.0 * np.sqrt(expected) + 8.0)) if frame.mixtures else 0
         self._shares = share and enough < self._shots
         self._runs = enough if self._shares else self._shots
@@ -388,7 +389,7 @@ class _FramedShots:
         return ops.where(flags[..., None], struck, sure)
 
     def _struck(self, made: Any, seeds: Seeds) -> Any:
-        """Returns the bits of runs with errors, if some are without; else of all runs."""
+        """Returns the bits of the runs with errors, if some have none; else of all runs."""
         n, batch = self._job.program.n_qubits, ops.shape(made)[0]
         draws = _draws((batch * self._runs, self._errors.n_draws), seeds.next())
         struck = ops.cast(self._errors.struck(draws, self._shares), self._job.dtype)

@@ -1,4 +1,4 @@
-"""Draws which errors strike."""
+"""Draws which errors occur."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from qkeras_hybrid.engines.trajectories.mixtures import Mixture
 
 
 class Errors:
-    """Which errors strike, as a function of uniform random numbers.
+    """Which errors occur, as a function of uniform random numbers.
 
     Args:
-        mixtures: What strikes where.
+        mixtures: The errors at each place.
 
     Attributes:
-        nothing: The probability that nothing strikes anywhere.
-        n_draws: How many random numbers one run takes.
+        nothing: The probability that no error occurs.
+        n_draws: The number of random numbers that one run needs.
     """
 
     def __init__(self, mixtures: Sequence[Mixture]) -> None:
@@ -27,7 +27,7 @@ class Errors:
         self.nothing = float(np.prod(nothing))
         self.n_draws = len(mixtures) + 1
         self._nothing = nothing
-        # The probability that the first error strikes at each place or before.
+        # The probability that the first error occurs at each place or before it.
         before = np.concatenate([[1.0], np.cumprod(nothing)])[:-1]
         self._first = np.cumsum(before * (1.0 - nothing))
         low, high, place = [], [], []
@@ -40,19 +40,19 @@ class Errors:
                 high.append(level)
         self._place = np.array(place, "int32")
         self._low, self._high = np.array(low), np.array(high)
-        # The last error of a place takes what rounding leaves.
+        # The last error of a place takes the rest from rounding.
         for number in range(len(mixtures)):
             mine = np.flatnonzero(self._place == number)
             if len(mine):
                 self._high[mine[-1]] = 2.0
 
     def struck(self, draws: Any, some: bool) -> Any:
-        """Tells which errors strike.
+        """Returns which errors occur.
 
         Args:
             draws: Uniform random numbers in [0, 1) of shape `(runs, n_draws)`, a NumPy array or a
                 tensor.
-            some: Whether at least one must strike: the runs are then drawn from those alone.
+            some: Whether at least one must occur: the runs are then drawn only from those.
 
         Returns:
             Ones and zeros of shape `(runs, n_errors)`, of the kind of `draws`.
@@ -65,7 +65,7 @@ class Errors:
 
         levels = draws[:, 1:]
         if some:
-            # The place of the first error. Before it nothing strikes, there something does.
+            # The place of the first error. No error occurs before it, and one occurs there.
             passed = draws[:, :1] * float(self._first[-1]) >= constant(self._first[:-1])
             first = xp.sum(xp.where(passed, 1.0, 0.0), axis=1, keepdims=True)
             places = constant(np.arange(len(self._nothing), dtype=float))

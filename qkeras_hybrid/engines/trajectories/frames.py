@@ -1,11 +1,11 @@
-"""Programs with Pauli noise as programs without: what an error changes later on.
+"""Writes programs with Pauli noise as programs without noise, whose signs depend on errors.
 
-A Pauli string that strikes in the middle of a circuit can be moved to its end. Past a rotation that
-it does not commute with, it negates the rotation's angle; past a Clifford gate it becomes another
-Pauli string; at the end it negates the observables that it does not commute with, and flips
-measured bits. So each run of a noisy circuit is a run of the ideal one with other signs: this is a
-Pauli frame (Knill 2005, https://arxiv.org/abs/quant-ph/0410199). Where a string can't pass, before
-a fixed gate that is no Clifford gate, it stays, as rotations by pi or by nothing.
+A Pauli error in the middle of a circuit can be moved to its end. Past a rotation that it does not
+commute with, it negates the rotation's angle; past a Clifford gate it becomes another Pauli string;
+at the end it negates the observables that it does not commute with, and flips measured bits. So
+each run of a noisy circuit is a run of the ideal one with changed signs: this is a Pauli frame
+(Knill 2005, https://arxiv.org/abs/quant-ph/0410199). Where a string can't pass, before a fixed gate
+that is not a Clifford gate, it stays, as rotations by pi or 0.
 """
 
 from __future__ import annotations
@@ -37,20 +37,20 @@ from qkeras_hybrid.program import (
 class Framed:
     """A program without noise, and what the errors change in it.
 
-    Errors are numbered: `struck` tells of each whether it strikes, 1 or 0, and an entry of a matrix
-    of flips counts modulo 2.
+    Errors are numbered: `struck` is 1 for those that occur and 0 for others, and the entries of a
+    matrix of flips count modulo 2.
 
     Attributes:
         program: The program without noise.
         angles: The map whose inputs are the angles of that program.
-        sources: For each angle of `program` the angle of the noisy one that it is made of.
-        scales: What that is multiplied with; 0 where an error alone makes the angle.
-        offsets: What is added to it, in radians.
+        sources: For each angle of `program`, the angle of the noisy program that it is made from.
+        scales: The factor of that angle; 0 if only an error makes the angle.
+        offsets: The number added to it, in radians.
         flips: Which errors negate an angle, of shape `(n_errors, n_angles)`.
         turns: Which errors add half a turn to an angle, of the same shape.
         x_flips: Which errors flip a measured bit at the end, of shape `(n_errors, n_qubits)`.
         z_flips: Which errors flip the phase of a qubit at the end, of the same shape.
-        mixtures: What strikes where; their strings, in order, are the errors.
+        mixtures: The errors at each place; their strings, in order, are the numbered errors.
     """
 
     program: Program
@@ -65,7 +65,7 @@ class Framed:
     mixtures: tuple[Mixture, ...]
 
     def sign_flips(self, paulis: str, qubits: Sequence[int]) -> np.ndarray:
-        """Returns which errors turn the sign of a Pauli string's value at the end."""
+        """Returns which errors flip the sign of a Pauli string's value at the end."""
         found = np.zeros(len(self.x_flips))
         for letter, qubit in zip(paulis, qubits, strict=True):
             if letter != "Z":
@@ -76,7 +76,7 @@ class Framed:
 
 
 def framed(program: Program, angles: AngleMap) -> Framed | None:
-    """Writes a program with Pauli noise as one without, or returns None if other noise is in it.
+    """Writes a program with Pauli noise as one without; returns None if it has other noise.
 
     Args:
         program: A program.
@@ -108,7 +108,7 @@ def framed(program: Program, angles: AngleMap) -> Framed | None:
 
 
 class _Writer:
-    """Collects instructions; `x` and `z` say which errors are now on which qubit."""
+    """Collects instructions; `x` and `z` record which errors are on which qubit."""
 
     def __init__(self, n_qubits: int, n_errors: int, angles: AngleMap) -> None:
         self._angles = angles
@@ -193,7 +193,7 @@ class _Writer:
         self._instructions.append(PauliRotation(paulis, qubits, self._row(row, scale, flips)))
 
     def _row(self, row: int, scale: float, flips: np.ndarray | None = None) -> int:
-        """Adds an angle: `scale` times one of the noisy program, turned around by errors."""
+        """Adds an angle: `scale` times one of the noisy program, with a sign that errors flip."""
         given = self._angles.rows[row]
         never = np.zeros(self.x.shape[1], bool)
         flips = never if flips is None else flips
@@ -232,14 +232,14 @@ class _Writer:
         self._instructions.append(gate)
 
     def _conjugate(self, qubits: tuple[int, ...], images: np.ndarray) -> None:
-        """Takes the errors past a Clifford gate; `images` has a row for each X, then each Z."""
+        """Moves the errors past a Clifford gate; `images` has a row for each X, then each Z."""
         k = len(qubits)
         before = np.concatenate([self.x[list(qubits)], self.z[list(qubits)]])
         after = (images.T.astype(int) @ before.astype(int)) % 2 == 1
         self.x[list(qubits)], self.z[list(qubits)] = after[:k], after[k:]
 
     def _leave(self, qubit: int) -> None:
-        """Lets the errors on a qubit stay where they are, as rotations by pi or nothing."""
+        """Leaves the errors on a qubit where they are, as rotations by pi or 0."""
         never = np.zeros(self.x.shape[1], bool)
         for letter, errors in (("X", self.x), ("Z", self.z)):
             if errors[qubit].any():
@@ -262,11 +262,11 @@ class _Writer:
 
 
 def _clifford(gate: Unitary) -> np.ndarray | None:
-    """Returns what a Clifford gate makes of each X and each Z, or None for another gate.
+    """Returns a Clifford gate's images of each X and each Z, or None for another gate.
 
     Returns:
-        Bits of shape `(2k, 2k)`: a row for the X of each qubit, then for each Z; columns say the
-        same of its image.
+        Bits of shape `(2k, 2k)`: a row for the X of each qubit, then for each Z; columns describe
+        its image in the same order.
     """
     k = len(gate.qubits)
     matrix = transfer_matrix([gate.array])

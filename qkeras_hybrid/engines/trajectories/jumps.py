@@ -1,8 +1,8 @@
-"""Trajectories under any noise: each channel applies one of its Kraus operators, drawn at random.
+"""Trajectories for any noise: each channel applies one of its Kraus operators, drawn at random.
 
 An operator `K` has the probability `p = |K psi|**2`, and leaves `K psi / sqrt(p)` with `p` taken
-as a constant. So the gradient also holds how the probability of a run depends on the
-parameters, and is unbiased. On `keras.ops` alone.
+as a constant. So the gradient includes how the probability of a run depends on the parameters, and
+is unbiased. It uses only `keras.ops`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def n_draws(program: Program) -> int:
 
 
 def runner(program: Program) -> Callable[[Any, Any], States]:
-    """Returns what maps angles and random numbers to final states.
+    """Returns a function that maps angles and random numbers to final states.
 
     Args:
         program: The program, with any instructions.
@@ -70,7 +70,7 @@ def runner(program: Program) -> Callable[[Any, Any], States]:
 
     def run(angles: Any, draws: Any) -> States:
         with full_precision():
-            # NaN and infinity spread to all that is read of a run.
+            # NaN and infinity spread to the whole readout of a run.
             poison = 0.0 * ops.sum(angles, axis=1, keepdims=True)
             start = np.zeros((1, 2**program.n_qubits))
             start[0, 0] = 1.0
@@ -112,7 +112,7 @@ def _jump(qubits: Sequence[int], kraus: Sequence[np.ndarray], number: int, n_qub
         level = draws[:, number : number + 1] * total
         passed = ops.cast(level >= ops.cumsum(fixed, axis=1)[:, :-1], "int32")
         choice = ops.sum(passed, axis=1)
-        # Rounding may choose an operator that the state does not take; its state is zero then.
+        # Rounding may choose an operator of probability zero; its state is then zero.
         weights = ops.one_hot(choice, len(kraus), dtype=fixed.dtype)
         weights = weights / ops.sqrt(ops.where(fixed > 0.0, fixed, ops.ones_like(fixed)))
         re = sum(weights[:, k : k + 1] * each[0] for k, each in enumerate(after))
@@ -128,7 +128,7 @@ def _norms(states: States) -> Any:
 
 
 def _fixed(qubits: Sequence[int], matrix: np.ndarray, n_qubits: int) -> _Step:
-    """Returns what multiplies the amplitudes of some qubits with a matrix, unitary or not."""
+    """Returns a function that multiplies some qubits' amplitudes with a matrix, unitary or not."""
     k = len(qubits)
     cuts = sorted({0, n_qubits, *qubits, *(q + 1 for q in qubits)})
     sizes = [2 ** (cuts[i + 1] - cuts[i]) for i in range(len(cuts) - 1)]

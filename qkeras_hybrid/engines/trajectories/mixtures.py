@@ -1,4 +1,4 @@
-"""Channels as mixtures: with which probability which Pauli string strikes."""
+"""Channels as mixtures: the probability of each Pauli string."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _NOTHING = 1e-12
 
 @dataclass(frozen=True)
 class Mixture:
-    """Pauli strings that strike qubits, at most one of them at a time.
+    """Pauli strings on the same qubits, of which at most one occurs at a time.
 
     Attributes:
         qubits: The qubits.
-        strings: For each string that can strike, a letter "I", "X", "Y" or "Z" a qubit.
-        probabilities: The probability of each; with what is left, nothing happens.
+        strings: For each string that can occur, a letter "I", "X", "Y" or "Z" per qubit.
+        probabilities: The probability of each; with the remaining probability, nothing happens.
     """
 
     qubits: tuple[int, ...]
@@ -34,11 +34,11 @@ class Mixture:
 
 
 def mixtures(instruction: Channel | Measurement) -> tuple[Mixture, ...] | None:
-    """Returns a channel or measurement as mixtures of Pauli strings, or None if it is none.
+    """Returns a channel or measurement as mixtures of Pauli strings, or None if it isn't one.
 
-    A channel is one if its transfer matrix is diagonal: the probability of the string `P` is then
-    `sum_Q s(P, Q) R_QQ / 4**k`, with `s` 1 where `P` and `Q` commute and -1 elsewhere. A
-    measurement whose result nobody reads is a Z that strikes each qubit with probability 1/2.
+    A channel is a mixture if its transfer matrix is diagonal: the probability of the string `P` is
+    then `sum_Q s(P, Q) R_QQ / 4**k`, with `s` 1 where `P` and `Q` commute and -1 elsewhere. A
+    measurement whose result is not read is a Z on each qubit with probability 1/2.
     """
     if isinstance(instruction, Measurement):
         return tuple(Mixture((qubit,), ("Z",), (0.5,)) for qubit in instruction.qubits)

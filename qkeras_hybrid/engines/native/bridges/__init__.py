@@ -1,11 +1,11 @@
-"""The way from each Keras backend's tensors to the core: a module for each, by its name.
+"""Bridges from each Keras backend's tensors to the core, one module for each backend.
 
 A bridge has
 
-- `unavailable()`: why it can't be used beyond the core's own reasons, or None;
+- `unavailable()`: why it can't be used, apart from the core's own reasons, or None;
 - `threads()`: how many threads the backend's own operations use, 0 if it does not say;
-- `Operations(program, lanes, keep)`: what runs a lowered program, with `keep` whether a gradient of
-  the expectation values will follow. Its methods take tensors of one dtype, `inputs` of shape
+- `Operations(program, lanes, keep)`: runs a lowered program; `keep` says whether a gradient of the
+  expectation values will follow. Its methods take tensors of one dtype, `inputs` of shape
   `(batch, n_inputs)` and `weights` of `(n_weights,)`:
     - `expectation(inputs, weights)`: `(batch, n_observables)`, differentiable,
     - `state(inputs, weights)`: complex, `(batch, 2**n_qubits)`, differentiable,

@@ -1,8 +1,8 @@
-"""What the bridges have in common."""
+"""Shared by the bridges."""
 
 from __future__ import annotations
 
 SECOND_DERIVATIVES = (
-    "The native engine has no second derivatives. Use engine='statevector' where a gradient is "
-    "differentiated again."
+    "The native engine has no second derivatives. Use engine='statevector' to differentiate a "
+    "gradient."
 )

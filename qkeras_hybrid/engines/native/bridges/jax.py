@@ -30,7 +30,7 @@ HANDLERS = {
 }
 
 
-# What the handlers use of XLA's interface has been the same in every minor version so far.
+# The part of XLA's interface that the handlers use has not changed in any minor version so far.
 MINOR_VERSIONS = range(1, 16)
 
 
@@ -49,12 +49,13 @@ def _register() -> None:
         except RuntimeError as error:  # as JAX's own error is
             refusals.append(str(error))
     raise RuntimeError(
-        f"The native engine's handlers do not go with JAX {jax.__version__}: {refusals[0]}"
+        f"The native engine's handlers do not work with JAX {jax.__version__}: {refusals[0]}"
     )
 
 
 def _target(name: str) -> str:
-    # With the version: an executable that JAX has cached on disk must not meet another's handlers.
+    # The name includes the version: an executable in JAX's disk cache must not call the handlers of
+    # another.
     return f"qkeras_hybrid_{name}_{library.built_version()}"
 
 
@@ -69,7 +70,7 @@ def unavailable() -> str | None:
 
 
 def threads() -> int:
-    """JAX has no such setting: as many threads as processors."""
+    """JAX has no such setting: one thread per processor."""
     return 0
 
 
@@ -100,7 +101,7 @@ class Operations:
 
     def _expectation(self, inputs: Any, weights: Any, keep: bool) -> tuple[Any, tuple[Any, ...]]:
         batch, dtype = inputs.shape[0], inputs.dtype
-        # A batch of unknown size, as `jax.export` traces it, has no room for what is kept.
+        # A batch of unknown size, as in `jax.export`, can't reserve memory for kept states.
         sized = keep and isinstance(batch, int)
         kept = self._session.kept_shape(dtype.name, batch) if sized else (0, 0)
         values, measured, states = self._call(
@@ -122,7 +123,7 @@ class Operations:
 
     def sample(self, inputs: Any, weights: Any, shots: int, seed: Any) -> Any:
         shape = (inputs.shape[0], shots, self._session.n_qubits)
-        # Bits have no slope.
+        # Bits have no gradient.
         arguments = map(jax.lax.stop_gradient, (inputs, weights, _stream(seed)))
         return self._call("sample", [(shape, np.dtype("int32"))], *arguments)[0]
 
@@ -130,8 +131,8 @@ class Operations:
         """Returns `compute` as a function of inputs and weights, with its gradient.
 
         Args:
-            compute: Maps inputs, weights and `keep` to a result and what its gradient takes
-                besides, in the order in which the handler `gradient` takes it.
+            compute: Maps inputs, weights and `keep` to a result and the further arguments of its
+                gradient, in the order of the handler `gradient`.
             gradient: The name of that handler.
             cotangent: Maps the upstream gradient in JAX's convention to that of the core.
         """
@@ -142,8 +143,8 @@ class Operations:
 
         def forward(inputs: Any, weights: Any) -> tuple[Any, Any]:
             result, more = compute(inputs.value, weights.value, self._keep)
-            # The inputs of a first layer are data, and nobody wants their gradient. An empty
-            # tuple and None differ in structure, which is how this is known while tracing.
+            # The inputs of a first layer are data, whose gradient is not needed. An empty tuple and
+            # None differ in structure, which is how this is known while tracing.
             wanted = () if inputs.perturbed else None
             return result, (wanted, inputs.value, weights.value, more)
 
@@ -183,7 +184,7 @@ def _stream(seed: Any) -> Any:
         words = [seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, 0, 0]
         return jax.numpy.asarray(np.array(words, "uint32"))
     if seed is None:
-        # From Keras's own state, as a layer's dropout without a seed takes it.
+        # From Keras's own state, as for a dropout layer without a seed.
         drawn = keras.random.randint((2,), 0, 2**31 - 1)
     elif isinstance(seed, keras.random.SeedGenerator):
         drawn = seed.next()

@@ -32,13 +32,14 @@ def load() -> Any:
         raise RuntimeError(f"The native engine's operations do not load: {error}") from error
     if not ctypes.CDLL(str(LIBRARY)).QhTensorFlowRegistered():
         raise RuntimeError(
-            f"The native engine's operations do not go with TensorFlow {tf.__version__}."
+            f"The native engine's operations do not work with TensorFlow {tf.__version__}."
         )
     if not hasattr(operations, "qkeras_hybrid_sample"):
-        # TensorFlow keeps those that it had, and what they do with this copy's programs is unknown.
+        # TensorFlow keeps the operations that it already had, which may misread this copy's
+        # programs.
         raise RuntimeError(
             "Another copy of qkeras_hybrid has registered its operations in this process. If the "
-            "package was installed anew, restart Python."
+            "package was reinstalled, restart Python."
         )
     _register_gradients(operations)
     return operations
@@ -90,7 +91,7 @@ class Operations:
 
 
 def _shaped(values: Any, inputs: Any, *sizes: int) -> Any:
-    """Says in a graph what shape an operation's result has, which TensorFlow could not infer."""
+    """Sets the shape of an operation's result in a graph, which TensorFlow can't infer."""
     if not tf.executing_eagerly():
         values.set_shape((inputs.shape[0], *sizes))
     return values
@@ -106,7 +107,7 @@ def _stream(seed: Any) -> Any:
 
 
 def _gradients(op: Any, call: Any, *arguments: Any) -> list[Any]:
-    """Calls a gradient's operation; of the inputs only if somebody wants that."""
+    """Calls a gradient's operation; the inputs' gradient is computed only if it is needed."""
     # The inputs of a first layer are data.
     need = 0 not in (getattr(op, "skip_input_indices", None) or ())
     inputs, weights = op.inputs[0], op.inputs[1]

@@ -1,7 +1,7 @@
 """The native engine under PyTorch: functions with a gradient that call the core directly.
 
 Eagerly they are `torch.autograd.Function`s, which cost little. `torch.compile` gets the operators
-of `torch_operators`, which it takes into its graph as they are.
+of `torch_operators`, which it puts into its graph unchanged.
 """
 
 from __future__ import annotations
@@ -60,13 +60,13 @@ def _shapes_alone(tensor: Any) -> bool:
 def _stream(seed: Any) -> Any:
     """Returns two int64 numbers that name a stream of random numbers."""
     if seed is None:
-        # From Keras's own state, as a layer's dropout without a seed takes it.
+        # From Keras's own state, as for a dropout layer without a seed.
         drawn = keras.random.randint((2,), 0, 2**31 - 1)
     elif isinstance(seed, keras.random.SeedGenerator):
         drawn = seed.next()
     else:
         drawn = torch.tensor([int(seed), 0])
-    if drawn.device.type == "meta":  # Keras asks for shapes alone, and draws nothing
+    if drawn.device.type == "meta":  # Keras asks only for shapes, and draws nothing
         return torch.zeros(2, dtype=torch.int64, device="cpu")
     return drawn.to("cpu", torch.int64)
 

@@ -15,7 +15,7 @@ def _dtype(tensor: Any) -> str:
 
 
 def _checked(session: library.Session, inputs: Any, weights: Any) -> tuple[Any, Any]:
-    """Returns both, row by row as the core reads them, of the shapes that the program takes."""
+    """Returns both tensors in the shape and the row-major layout that the core reads."""
     batch = inputs.shape[0]
     shapes = (batch, session.n_inputs), (session.n_weights,)
     for name, tensor, shape in zip(("inputs", "weights"), (inputs, weights), shapes, strict=True):
@@ -27,22 +27,22 @@ def _checked(session: library.Session, inputs: Any, weights: Any) -> tuple[Any, 
         ):
             raise ValueError(
                 f"Argument `{name}` must be a tensor of shape {shape} on the CPU, of float32 or "
-                f"float64 as the other, but is of {tuple(tensor.shape)} on {tensor.device}, of "
-                f"{tensor.dtype}."
+                f"float64 like the other, but it has shape {tuple(tensor.shape)} on "
+                f"{tensor.device} and dtype {tensor.dtype}."
             )
     return _plain(inputs), _plain(weights)
 
 
 def _plain(tensor: Any) -> Any:
-    """Returns a tensor as the core reads it: numbers row by row.
+    """Returns a tensor as the core reads it, in row-major order.
 
-    PyTorch only notes down that numbers are conjugated or negated.
+    PyTorch conjugates and negates lazily; this does it now.
     """
     return tensor.resolve_conj().resolve_neg().contiguous()
 
 
 def expectation(session: library.Session, inputs: Any, weights: Any, keep: bool) -> Any:
-    """Returns expectation values, those of the measured strings one by one, and kept states."""
+    """Returns expectation values, the values of the measured strings, and kept states."""
     inputs, weights = _checked(session, inputs, weights)
     batch, dtype = inputs.shape[0], _dtype(inputs)
     values = inputs.new_empty((batch, session.n_observables))

@@ -1,7 +1,7 @@
 """The core's functions as operators of `torch.library`, for `torch.compile`.
 
-They keep no states for the gradient, which computes them anew: how many there would be depends on
-a batch whose size is unknown while PyTorch traces.
+They keep no states for the gradient, which recomputes them: their number would depend on the
+batch's size, which is unknown while PyTorch traces.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from qkeras_hybrid.engines.native.bridges import torch_calls as calls
 from qkeras_hybrid.engines.native.bridges.base import SECOND_DERIVATIVES
 
 
-# Enough for the programs that a process alternates between; one that is gone is opened again.
+# Enough for the programs that a process alternates between; evicted ones are opened again.
 @functools.lru_cache(maxsize=256)
 def _opened(program: str) -> library.Session:
     lanes, digits = program.split(":")
@@ -26,17 +26,17 @@ def _opened(program: str) -> library.Session:
 
 
 def as_text(program: bytes, lanes: str) -> str:
-    """Returns what stands for a program in an operator's arguments.
+    """Returns the text that stands for a program in an operator's arguments.
 
-    It says all of it: a graph may be exported, or come from a cache on disk, into a process that
-    never saw the layer.
+    It contains the whole program: a graph may be exported or cached on disk, and loaded by a
+    process that never had the layer.
     """
     return f"{lanes}:{program.hex()}"
 
 
 @custom_op("qkeras_hybrid::expectation", mutates_args=())
 def expectation(inputs: Tensor, weights: Tensor, program: str) -> tuple[Tensor, Tensor]:
-    """Returns expectation values, and those of the measured strings one by one."""
+    """Returns expectation values, and the values of the measured strings."""
     values, measured, _ = calls.expectation(_opened(program), inputs, weights, False)
     return values, measured
 

@@ -1,0 +1,87 @@
+"""Quantum layers whose circuits take each input once."""
+
+from __future__ import annotations
+
+import keras
+
+from qkeras_hybrid._lazy import cirq
+from qkeras_hybrid.bench.altered import AlteredCircuit
+from qkeras_hybrid.encodings.base import whole
+from qkeras_hybrid.program import Compiled, compile_circuit
+
+
+@keras.saving.register_keras_serializable(package="qkeras_hybrid")
+class SingleUpload(AlteredCircuit):
+    """A quantum layer whose circuit takes each input in one gate only, the first that has it.
+
+    In every later gate the input is replaced by 0; the rest of the gate stays. A circuit is a
+    Fourier series of its inputs, and an input that enters through one gate has one frequency. So
+    this takes away what data re-uploading is for, and leaves depth, qubits and entanglement. Of the
+    weights, those go that were multiplied with the replaced inputs alone.
+
+    Args:
+        layer: The quantum layer, or its serialized form.
+        **kwargs: The arguments of all quantum layers, by default those of `layer`.
+
+    Input shape:
+        `(batch, ..., n_features)`, as of the layer.
+
+    Output shape:
+        As of the layer.
+
+    Reference:
+        M. Schuld, R. Sweke and J. J. Meyer, Effect of data encoding on the expressive power of
+        variational quantum machine learning models, Phys. Rev. A 103, 032430, 2021, arXiv
+        2008.08605.
+
+    Example:
+
+    >>> encoding = encodings.ReuploadingEncoding(n_layers=2)
+    >>> layer = SingleUpload(QuantumEmbedding(1, encoding=encoding))
+    >>> layer.build((None, 1))
+    >>> print(layer.draw())
+    0: ───Ry(x0*(w0 + 1) + w1)───Rz(w2)───Ry(w4)───Rz(w5)───
+    """
+
+    def altered(self, compiled: Compiled) -> Compiled:
+        """Returns the circuit in which each input has one gate."""
+        return single_upload(compiled)
+
+
+def single_upload(compiled: Compiled) -> Compiled:
+    """Returns a circuit in which each input has one gate: see `SingleUpload`."""
+    inputs = {symbol.name for symbol in compiled.inputs}
+    seen: set[str] = set()
+    operations = []
+    for operation in _operations(compiled):
+        names = inputs & cirq.parameter_names(operation)
+        again = names & seen
+        operations.append(
+            cirq.resolve_parameters(operation, dict.fromkeys(again, 0)) if again else operation
+        )
+        seen |= names
+    names = set().union(*map(cirq.parameter_names, operations))
+    once = compile_circuit(
+        whole(operations, compiled.qubits),
+        inputs=compiled.inputs,
+        weights=[symbol for symbol in compiled.weights if symbol.name in names],
+        qubits=compiled.qubits,
+    )
+    return once.reading(compiled.readout)
+
+
+def reuploads(compiled: Compiled) -> bool:
+    """Returns whether an input enters a circuit through more than one gate."""
+    inputs = {symbol.name for symbol in compiled.inputs}
+    seen: set[str] = set()
+    for operation in _operations(compiled):
+        names = inputs & cirq.parameter_names(operation)
+        if names & seen:
+            return True
+        seen |= names
+    return False
+
+
+def _operations(compiled: Compiled) -> list[cirq.Operation]:
+    unrolled = cirq.unroll_circuit_op(compiled.circuit.unfreeze(), deep=True, tags_to_check=None)
+    return list(unrolled.all_operations())
