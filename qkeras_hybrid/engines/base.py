@@ -280,6 +280,22 @@ def frequencies(bits: Any, n_qubits: int, dtype: str) -> Any:
     return ops.reshape(counts[:-1], (batch, size)) / ops.cast(shots, dtype)
 
 
+def has_values(tensor: Any) -> bool:
+    """Tells whether a tensor has values that can be looked at: not while a call is compiled."""
+    match keras.backend.backend():
+        case "tensorflow":
+            import tensorflow as tf
+
+            return bool(tf.executing_eagerly())
+        case "jax":
+            import jax
+
+            return not isinstance(tensor, jax.core.Tracer)
+        case _:
+            # Keras asks for shapes on the device "meta".
+            return str(tensor.device.type) != "meta"
+
+
 def check_finite(tensor: Any, what: str) -> None:
     """Raises if a tensor holds NaN or an infinity.
 
@@ -315,6 +331,7 @@ __all__ = [
     "Run",
     "check_finite",
     "frequencies",
+    "has_values",
     "memory_refusal",
     "sample_bits",
 ]

@@ -13,6 +13,7 @@ from keras import ops
 
 from qkeras_hybrid._checks import positive_int, seed_or_none
 from qkeras_hybrid._errors import ArgumentError
+from qkeras_hybrid.engines.base import has_values
 from qkeras_hybrid.generative.kernels import checked_bits
 from qkeras_hybrid.layers.features import as_tensor, n_features_of
 
@@ -75,7 +76,7 @@ class BitGenerator(keras.layers.Layer):
             )
         bits = ops.cast(features, self.compute_dtype)
         right = ops.all(bits * (1 - bits) == 0)
-        if _can_be_seen(bits) and not bool(right):
+        if has_values(bits) and not bool(right):
             values = ops.convert_to_numpy(bits)
             raise ValueError(
                 f"Layer {self.name!r} must have bits 0 and 1, but got "
@@ -162,21 +163,6 @@ class ExactGenerator(BitGenerator):
                 self.n_bits,
                 "A quantum computer draws samples of more: run the layer's circuit().",
             )
-
-
-def _can_be_seen(tensor: Any) -> bool:
-    """Tells whether a tensor has values already: not while a call is compiled."""
-    match keras.backend.backend():
-        case "tensorflow":
-            import tensorflow as tf
-
-            return bool(tf.executing_eagerly())
-        case "jax":
-            import jax
-
-            return not isinstance(tensor, jax.core.Tracer)
-        case _:
-            return str(tensor.device.type) != "meta"
 
 
 def _places(rows: Array) -> Array:
