@@ -475,7 +475,7 @@ def test_measured_layers_are_exported_as_their_mean_which_the_report_says(
     plain = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
     monkeypatch.setattr(export, "_surrogate", lambda *arguments: plain)
     report = export_model(model, "onnx", tmp_path / "model.onnx")
-    assert "the mean of measured, without the scatter of finite shots" in report.notes[0]
+    assert "the mean of measured, without the statistical noise of finite shots" in report.notes[0]
 
 
 @onnx_here

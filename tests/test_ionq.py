@@ -192,5 +192,5 @@ def test_missing_credentials_name_their_variable(monkeypatch: pytest.MonkeyPatch
 def test_a_device_with_fewer_qubits_is_refused(server: tuple[IonQ, str]) -> None:
     engine = engine_of(server[1], device=cirq_ionq.IonQAPIDevice(1))
     layer = PQC(CIRCUIT, "Z0", inputs=[X], engine=engine)
-    with pytest.raises(ValueError, match="it has 1 qubits, and the circuit 2"):
+    with pytest.raises(ValueError, match="it has 1 qubits, and the circuit has 2"):
         layer.build((None, 1))

@@ -160,7 +160,7 @@ def test_another_device_than_the_cpu_takes_statevector(
     layer.build((None, 3))
     assert layer.engine.name == "statevector"
     reason = NativeEngine().refuses(layered_program(3, 1).job())
-    assert reason == f"it runs on the CPU, and jax computes on the {device}"
+    assert reason == f"it runs on the CPU, but jax computes on the {device}"
     with pytest.raises(ValueError, match=f"jax computes on the {device}"):
         PQCDense(3, engine="native").build((None, 3))
 

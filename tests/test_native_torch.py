@@ -145,7 +145,7 @@ def test_another_device_than_the_cpu_takes_statevector(monkeypatch: pytest.Monke
     monkeypatch.setattr(ops, "zeros", lambda *a, **k: zeros(*a, **k).to("meta"))
     monkeypatch.setenv("KERAS_TORCH_DEVICE", "cuda:0")
     reason = NativeEngine().refuses(layered_program(3, 1).job())
-    assert reason == "it runs on the CPU, and torch computes on the cuda"
+    assert reason == "it runs on the CPU, but torch computes on the cuda"
 
 
 def test_a_model_is_copied_and_trained_apart_from_its_original() -> None:

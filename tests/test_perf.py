@@ -556,7 +556,7 @@ def test_what_goes_wrong_in_a_worker_is_said_in_its_words(worker: workers.Worker
     assert "ArgumentError: Argument `engine` must be one of" in str(reasons[1])
     if worker.backend != "tensorflow":
         assert reasons[2] == (
-            f"it runs under tensorflow, and the Keras backend is {worker.backend}"
+            f"it runs under tensorflow, but the Keras backend is {worker.backend}"
         )
 
 

@@ -163,7 +163,7 @@ def test_a_job_holds_as_many_circuits_as_the_backend_takes() -> None:
 def test_a_backend_with_fewer_qubits_is_refused() -> None:
     layer = PQC(CIRCUIT, "Z0", inputs=[X], engine=QiskitEngine(backend(2)))
     with pytest.raises(
-        ValueError, match="2 qubits, and the circuit 3; the largest circuit that fits has 2"
+        ValueError, match="2 qubits, and the circuit has 3; the largest circuit that fits has 2"
     ):
         layer.build((None, 1))
 

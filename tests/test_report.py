@@ -374,6 +374,6 @@ def test_a_report_can_go_elsewhere_with_another_margin(
     write(tmp_path, made_rows.comparison(contenders=["hybrid", "frozen_circuit"]))
     out = tmp_path / "site"
     assert cli.main(["report", str(tmp_path), "--output", str(out), "--margin", "5"]) == 0
-    assert "No difference within 5 points" in capsys.readouterr().out
+    assert "No difference from the frozen circuit within 5 points" in capsys.readouterr().out
     assert (out / "report.html").exists()
     assert not (tmp_path / "report.html").exists()

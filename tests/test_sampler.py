@@ -140,7 +140,7 @@ class LineDevice(cirq.Device):
         (
             cirq.Circuit(cirq.ry(X).on_each(*cirq.GridQubit.rect(1, 4))),
             {},
-            "it has 3 qubits, and the circuit 4; the largest circuit that fits has 3",
+            "it has 3 qubits, and the circuit has 4; the largest circuit that fits has 3",
         ),
         (
             cirq.Circuit(cirq.ry(X)(LINE[1]), cirq.CZ(LINE[0], LINE[2]), cirq.CZ(LINE[0], LINE[1])),
@@ -148,8 +148,8 @@ class LineDevice(cirq.Device):
             r"does not couple the qubits q\(0, 0\) and q\(0, 2\); of this circuit, the part on the "
             "first 2 qubits fits",
         ),
-        (CIRCUIT, {}, r"has no qubit q\(0\). Say by `qubits=`"),
-        (CIRCUIT, {"qubits": LINE[:1]}, "given 1 `qubits`, and the circuit has 2; the largest"),
+        (CIRCUIT, {}, r"has no qubit q\(0\). Use the engine's `qubits=`"),
+        (CIRCUIT, {"qubits": LINE[:1]}, "given 1 `qubits`, but the circuit has 2; the largest"),
     ],
     ids=["qubits", "couplings", "names", "too few named"],
 )
@@ -222,7 +222,7 @@ class Faulty(Counting):
     [
         ("key", r"measurement keys \['other'\] and not 'all'"),
         ("shots", "has 9 shots, and 10 were ordered"),
-        ("qubits", r"shape \(10, 1\), and \(10, 2\) was ordered"),
+        ("qubits", r"shape \(10, 1\), but \(10, 2\) was ordered"),
         ("values", "a bit that is 2"),
     ],
 )
