@@ -54,7 +54,7 @@ class Operations:
 
 def _shapes_alone(tensor: Any) -> bool:
     """Tells whether PyTorch compiles, or Keras builds a model on tensors without values."""
-    return torch.compiler.is_compiling() or tensor.device.type == "meta"
+    return bool(torch.compiler.is_compiling() or tensor.device.type == "meta")
 
 
 def _stream(seed: Any) -> Any:
