@@ -196,13 +196,20 @@ def test_mike_deploys_a_version_and_only_such_a_site_lists_versions(
         "nav: [index.md]",
     ]
     (tmp_path / "mkdocs.yml").write_text("\n".join(lines))
-    place = {"cwd": tmp_path, "text": True, "check": True, "stdout": subprocess.PIPE}
-    run: Callable[..., str] = lambda *command: subprocess.run(command, **place).stdout  # noqa: E731
+    # mike starts `mkdocs`.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+    environment = {**os.environ, "PATH": path, "NO_MKDOCS_2_WARNING": "1"}
+
+    def run(*command: str) -> str:
+        options = {"cwd": tmp_path, "env": environment, "text": True}
+        return subprocess.run(command, check=True, stdout=subprocess.PIPE, **options).stdout
+
     run("git", "init", "--quiet")
     run("git", "config", "user.name", "a reader")
     run("git", "config", "user.email", "reader@example.org")
+    run("git", "commit", "--quiet", "--allow-empty", "--message", "A page")
     mike = (sys.executable, "-c", "from mike import driver; driver.main()")
-    run(*mike, "deploy", "--quiet", "0.1", "latest")
+    run(*mike, "deploy", "0.1", "latest")
     (version,) = json.loads(run("git", "show", "gh-pages:versions.json"))
     assert (version["version"], version["aliases"]) == ("0.1", ["latest"])
     deployed = run("git", "show", "gh-pages:0.1/index.html")
