@@ -52,8 +52,8 @@ LAZY_LIBRARIES = {
     # Whole epochs are compiled where the backend is TensorFlow.
     "tensorflow": (
         *("_lazy", "_gradients_of", "engines", "_epochs", "bench.tracking", "perf.steps"),
-        # Its global seeds and what it compiles are TensorFlow's.
-        *("_seeds", "generative.base"),
+        # It has global seeds of its own.
+        "_seeds",
         # The converters are TensorFlow's.
         *("exporting.litert", "exporting.saved_model"),
     ),
