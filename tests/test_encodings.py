@@ -718,7 +718,7 @@ OLD_NAMES = [(IQPEncoding, "n_repeats"), (ZZEncoding, "reps")]
 
 @pytest.mark.parametrize(("kind", "old"), OLD_NAMES)
 def test_an_old_name_of_n_layers_works_and_warns(kind, old):
-    with pytest.warns(DeprecationWarning, match=f"`{old}` of {kind.__name__} is called `n_layers`"):
+    with pytest.warns(DeprecationWarning, match=f"`{old}` of {kind.__name__} is now called"):
         assert kind(**{old: 3}) == kind(n_layers=3)
     with pytest.raises(ValueError, match=f"must be given once, without its old name `{old}`"):
         kind(n_layers=3, **{old: 3})
@@ -842,10 +842,10 @@ def test_bad_arguments_are_refused(make, words):
     ("encoding", "n_features", "n_qubits", "words"),
     [
         (AmplitudeEncoding(), 9, 3, "at most 8 on 3 qubits, but got 9.*need 4 qubits"),
-        (BasisEncoding(), 4, 3, "at most 3, a bit a qubit, but got 4.*need 4 qubits"),
+        (BasisEncoding(), 4, 3, "at most 3, one bit for each qubit, but got 4.*need 4 qubits"),
         (BasisEncoding("integer"), 2, 3, 'be 1, a whole number, but got 2.*kind="bits"'),
         (HamiltonianEncoding(), 3, 3, "at most 2 on 3 qubits, but got 3.*use 4 qubits"),
-        (HamiltonianEncoding(terms=["X0"]), 2, 3, "be 1, one a term, but got 2.*Dense"),
+        (HamiltonianEncoding(terms=["X0"]), 2, 3, "be 1, one for each term, but got 2.*Dense"),
     ],
 )
 def test_widths_that_do_not_fit_are_refused(encoding, n_features, n_qubits, words):

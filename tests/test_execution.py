@@ -12,7 +12,7 @@ import keras
 import pytest
 
 import made_rows
-from qkeras_hybrid import ArgumentError, PQCDense
+from qkeras_hybrid import ArgumentError, PQCDense, QuantumEmbedding
 from qkeras_hybrid.bench import controls, execution, inspection, runner, switching
 from qkeras_hybrid.bench.execution import WITH_CIRCUITS, levels, normalized
 from qkeras_hybrid.bench.report import content, figures, html, markdown, words
@@ -83,6 +83,8 @@ def test_contenders_with_circuits_are_those_with_quantum_layers() -> None:
     model = keras.Sequential([keras.Input((2,)), PQCDense(2, n_layers=1), keras.layers.Dense(2)])
     made = {"hybrid": model, **controls.controls_for(model)}
     assert set(made) == {"hybrid", *controls.CONTROLS}
+    again = QuantumEmbedding(2, encoding="reuploading")
+    made["single_upload"] = controls.single_upload(keras.Sequential([keras.Input((2,)), again]))
     assert {name for name, one in made.items() if inspection.quantum_layers(one)} == WITH_CIRCUITS
 
 
@@ -334,7 +336,7 @@ def test_over_data_sets_noise_is_not_pooled_with_none() -> None:
         (
             {"shots": 1000, "noise": "depolarizing:0.01"},
             "The circuits were scored with 1,000 shots, under the noise depolarizing:0.01; they "
-            "were trained without that.",
+            "were trained without these.",
         ),
         (
             {"shots": 1, "mitigation": "zne", "noisy_training": True},
@@ -353,8 +355,8 @@ def test_the_page_has_the_sentence_and_the_lines() -> None:
     built = content.build(swept(None, {"shots": 1000}, {"shots": 100}, *noisy))
     page, text = html.page(built), markdown.page(built)
     for said in (page, text.replace("\\", "")):
-        assert "scored with 1,000 shots; they were trained without that." in said
-        assert "scored under the noise depolarizing:0.01; they were trained without that." in said
+        assert "scored with 1,000 shots; they were trained without these." in said
+        assert "scored under the noise depolarizing:0.01; they were trained without these." in said
         assert "pqc_dense on iris, 1,000 shots" in said
     assert 'aria-label="Test accuracy along shots, pqc_dense on iris' in page
     assert ">exact</text>" in page

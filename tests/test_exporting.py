@@ -336,7 +336,7 @@ def test_labels_that_do_not_fit_are_refused(
 def test_formats_without_int8_say_which_have_it(
     name: str, model: keras.Model, tmp_path: Path
 ) -> None:
-    with pytest.raises(ArgumentError, match="onnx and litert have it"):
+    with pytest.raises(ArgumentError, match="onnx and litert can"):
         export_model(model, name, tmp_path / f"model{ENDINGS[name]}", quantize="int8")
     with pytest.raises(ArgumentError, match="'int8'"):
         export_model(model, "onnx", tmp_path / "model.onnx", quantize="int4")

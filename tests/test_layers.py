@@ -511,7 +511,7 @@ def test_a_circuit_without_qubits_is_refused():
 
 def test_leftover_symbols_are_named():
     circuit = cirq.Circuit(cirq.rx(sympy.Symbol("a") + sympy.Symbol("b"))(Q[0]))
-    with pytest.raises(ValueError, match=r"symbols.*not an input, also b"):
+    with pytest.raises(ValueError, match=r"symbols.*not an input, including b"):
         PQC(circuit, "Z", inputs=["a"], symbols=[])
 
 

@@ -594,7 +594,7 @@ def test_too_many_qubits_are_refused_before_memory_is_taken() -> None:
         ({"mixer": "xy_ring", "ones": 4}, "`ones` must be from 0 to 3"),
         ({"mixer": "xy_ring", "ones": [1, 1]}, "`ones` must be one number, or 1"),
         ({"ones": 2}, "`ones` must be left out"),
-        ({"relaxed": [0.5, 2.0, 0.1]}, "`relaxed` must be from 0 to 1"),
+        ({"relaxed": [0.5, 2.0, 0.1]}, "`relaxed` must each be from 0 to 1"),
         ({"relaxed": [0.5]}, r"`relaxed` must have the shape \(3,\)"),
         ({"relaxed": [0.5, 0.5, 0.5], "mixer": "xy_ring"}, "`relaxed` must be None"),
         ({"relaxed": [0.5, 0.5, 0.5], "engine": "native"}, "no mixer for warm starts"),

@@ -173,11 +173,11 @@ def test_an_inversion_test_trains_by_the_shift_rule() -> None:
         (lambda: QuantumKernel([[1.0, np.nan]]), "nan in row 0, column 1"),
         (lambda: QuantumKernel([1.0, 2.0]), r"have shape \(n_samples, n_features\)"),
         (lambda: QuantumKernel(0), "`landmarks` must be"),
-        (lambda: QuantumKernel(LANDMARKS).build((None, 3)), "have the 3 features"),
+        (lambda: QuantumKernel(LANDMARKS).build((None, 3)), "have 3 features"),
         (lambda: QuantumKernel(3, kernel="rbf"), "`kernel` must be one of"),
         (lambda: QuantumKernel(3, output="rows"), "`output` must be one of"),
         (lambda: QuantumKernel(3, gamma=0), "`gamma` must be positive"),
-        (lambda: QuantumKernel(7).adapt(X), "hold 7 samples that differ"),
+        (lambda: QuantumKernel(7).adapt(X), "hold 7 distinct samples"),
         (lambda: QuantumKernel(LANDMARKS).adapt(X[:, :1].repeat(3, 1)), "must"),
         (
             lambda: QuantumKernel(3, differentiator="parameter_shift").build((None, 2)),

@@ -247,7 +247,7 @@ def test_a_budget_buys_a_purchase_as_a_whole_or_not_at_all() -> None:
     shop, budget = NumberShop(requests_per_job=1), Budget(shots=10)
     submitter = Submitter(budget=budget)
     submitter.buy(requests("a", "b"), shop)
-    with pytest.raises(BudgetError, match=r"10 shots is used up: 6 are spent.* takes 6"):
+    with pytest.raises(BudgetError, match=r"10 shots is used up: 6 are spent.* needs 6"):
         submitter.buy(requests("c", "d"), shop)
     assert len(shop.bought) == 2
     submitter.buy(requests("c"), shop)

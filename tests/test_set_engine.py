@@ -230,7 +230,7 @@ def test_an_adjoint_gradient_does_not_go_with_shots() -> None:
 
 def test_the_number_of_samples_of_an_output_can_not_change() -> None:
     model = model_of(PQC(CIRCUIT, output="samples", inputs=[A], shots=5))
-    with pytest.raises(ArgumentError, match="`shots` must stay as they are"):
+    with pytest.raises(ArgumentError, match="`shots` must stay unchanged"):
         set_engine(model, "statevector", shots=6)
     assert set_engine(model, "statevector").layers[0].shots == 5
 

@@ -605,7 +605,7 @@ def test_a_readout_that_leaves_keras_is_refused_by_name():
             return np.asarray(values)[:, :1]
 
     model = sequential(one_angle(output=Outside(), name="own"), shape=(1,))
-    with pytest.raises(ValueError, match=r"Layer 'own' has no surrogate: .*keras\.ops alone"):
+    with pytest.raises(ValueError, match=r"Layer 'own' has no surrogate: .*keras\.ops only"):
         qh.surrogate(model)
 
 

@@ -160,7 +160,7 @@ def test_saved_groups_are_refused_by_others(tmp_path, groups):
         ({"one": WeightGroup(["x"])}, r"symbols of the circuit's weights.*'x'.*c, a, d, b"),
         (
             {"one": WeightGroup(["a"]), "two": WeightGroup(["a"])},
-            "in one group, not in 'one' and 'two'",
+            "once, not in both 'one' and 'two'",
         ),
         ({"circuit_weights": WeightGroup(["a"])}, "not use the name 'circuit_weights'"),
         ({"a/b": WeightGroup(["a"])}, "names that Keras's variables can have"),

@@ -34,13 +34,13 @@ class SingleUpload(AlteredCircuit):
         variational quantum machine learning models, Phys. Rev. A 103, 032430, 2021, arXiv
         2008.08605.
 
-    Example:
+    Example: the scale `e3` of the second upload is gone.
 
     >>> encoding = encodings.ReuploadingEncoding(n_layers=2)
     >>> layer = SingleUpload(QuantumEmbedding(1, encoding=encoding))
     >>> layer.build((None, 1))
-    >>> print(layer.draw())
-    0: ───Ry(x0*(w0 + 1) + w1)───Rz(w2)───Ry(w4)───Rz(w5)───
+    >>> list(layer.symbol_values())
+    ['e0', 'e1', 'e2', 'e4', 'e5']
     """
 
     def altered(self, compiled: Compiled) -> Compiled:

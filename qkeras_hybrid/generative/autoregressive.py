@@ -42,7 +42,7 @@ class AutoregressiveBits(BitGenerator):
     >>> layer = AutoregressiveBits()
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(keras.optimizers.Adam(0.3))
-    >>> _ = model.fit(x, epochs=40, verbose=0)
+    >>> _ = model.fit(x, batch_size=100, epochs=40, verbose=0)
     >>> bool(abs(np.exp(layer.log_likelihood([[0, 0], [1, 1]])) - 0.5).max() < 0.05)
     True
     """

@@ -58,7 +58,7 @@ class BornMachine(ExactGenerator):
     >>> layer = BornMachine(2, weight_initializer=keras.initializers.RandomNormal(seed=1))
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(keras.optimizers.Adam(0.1))
-    >>> _ = model.fit(x, epochs=60, verbose=0)
+    >>> _ = model.fit(x, batch_size=100, epochs=60, verbose=0)
     >>> bool(abs(layer.probabilities() - [0.5, 0, 0, 0.5]).max() < 0.05)
     True
     """

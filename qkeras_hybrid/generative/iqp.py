@@ -73,7 +73,7 @@ class IQPGenerator(ExactGenerator):
     >>> layer = IQPGenerator(seed=1)
     >>> model = keras.Sequential([keras.Input((2,)), layer])
     >>> model.compile(keras.optimizers.Adam(0.05))
-    >>> _ = model.fit(x, epochs=60, verbose=0)
+    >>> _ = model.fit(x, batch_size=100, epochs=60, verbose=0)
     >>> np.round(layer.probabilities(), 1)
     array([0.5, 0. , 0. , 0.5])
     """
