@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import statistics
 import sys
 from pathlib import Path
 
@@ -101,6 +102,37 @@ def draw_differences(axes: Axes) -> None:
     axes.grid(axis="x", color="#dddddd")
 
 
+SERIES = {
+    "hybrid": ("hybrid", "#1b7837", "-"),
+    "no_entanglement": ("hybrid, qubits apart", "#1b7837", "--"),
+    "single_upload": ("hybrid, features enter once", "#1b7837", ":"),
+    "surrogate": ("tensor train on the circuit's waves", "#8b62d0", "-"),
+    "hashed_dense": ("Dense, shared weights", "#1f77b4", "--"),
+    "dense_same_parameters": ("Dense", "#1f77b4", "-"),
+}
+
+
+def draw_frontier(axes: Axes) -> None:
+    """Draws scores by size on the periodic series of two features, with standard errors."""
+    found: dict[str, dict[int, list[float]]] = {name: {} for name in SERIES}
+    for row in read_rows(HERE / "frontier" / "results.jsonl"):
+        data = row.data.get("n_features"), row.data.get("n_train")
+        if data == (2, 225) and row.contender in SERIES:
+            found[row.contender].setdefault(row.parameters, []).append(row.test_score)
+    for name, (label, colour, line) in SERIES.items():
+        sizes = sorted(found[name])
+        means = [statistics.mean(found[name][size]) for size in sizes]
+        errors = [statistics.stdev(v) / len(v) ** 0.5 for v in map(found[name].get, sizes)]
+        style = {"color": colour, "linestyle": line, "marker": "o", "markersize": 4}
+        axes.errorbar(sizes, means, errors, label=label, **style)
+    axes.set_xlabel("trainable parameters")
+    axes.set_ylabel("R² on the test part, with standard errors")
+    axes.set_title("Data that are sums of waves: score against size")
+    axes.set_ylim(0, 1)
+    axes.grid(color="#dddddd")
+    axes.legend(frameon=False, fontsize=9)
+
+
 # Readable on light and on dark pages.
 LINE, DENSE, ENCODING, TRAINED, READ = "#7d8590", "#3a8fd0", "#d9690f", "#8b62d0", "#2f9e44"
 
@@ -163,6 +195,7 @@ def main(folder: Path) -> None:
             ("model", draw_model, (9.0, 3.2)),
             ("speed", draw_speed, (9.0, 4.0)),
             ("comparison", draw_differences, (9.0, 5.6)),
+            ("frontier", draw_frontier, (9.0, 4.4)),
         ):
             figure = Figure(figsize=size, layout="constrained")
             axes = figure.subplots()
