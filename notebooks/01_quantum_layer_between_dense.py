@@ -121,9 +121,10 @@ smallest_history = train(smallest)
 print(f"test accuracy {smallest_history.history['val_accuracy'][-1]:.2f}; guessing gives 0.10")
 
 # %% [markdown]
-# It learns something, but little. The layer gets 64 features, and our circuit says nothing about
-# them. So the layer put an *encoding* in front of the circuit: gates that take the features as
-# their angles. As there is only one qubit, all 64 rotations act on it, one after the other:
+# It learns something, but little. Our circuit doesn't say where the 64 features go. In that case
+# `PQC` adds gates in front of it that take the features as their angles. This part is called the
+# *encoding*; without a name it is `angle`. With more features than qubits, the features go round
+# again. Here there is only one qubit, so all 64 rotations act on it, one after the other:
 
 # %%
 print(smallest.layers[1].draw()[:200], "...")
@@ -135,9 +136,9 @@ print(smallest.layers[1].draw()[:200], "...")
 # ## A circuit that can learn
 #
 # This circuit has four qubits. An angle may be a symbol of SymPy instead of a number. The symbols
-# `x0` to `x3` take the four outputs of a `Dense` layer. All other symbols are weights, which train;
-# their order is that in which the circuit first names them. `ry` and `rz` are rotations about two
-# different axes.
+# `x0` to `x3` take the four outputs of a `Dense` layer. All other symbols are trained weights,
+# numbered in the order in which they first appear in the circuit. Training changes the angles of
+# their gates. `ry` and `rz` are rotations about two different axes.
 #
 # Between the rotations, `CZ` gates act on pairs of neighbours. They *entangle* the qubits, which
 # means that the measured bits depend on each other. Without them, each output of the layer would
@@ -165,8 +166,9 @@ model.summary()
 quantum
 
 # %% [markdown]
-# `resources()` says what a quantum computer would have to do. `evaluations_per_sample` is how many
-# circuits it would run for one sample in one training step, each with many measurements.
+# `resources()` says what a quantum computer would have to do. `evaluations_per_sample` is the
+# number of circuits that one sample needs in one training step. Each of them is repeated for many
+# measurements.
 
 # %%
 print(quantum.resources())
@@ -236,8 +238,9 @@ assert loaded.layers[1].circuit == quantum.circuit
 #
 # - [Encoding data into quantum states](02_encoding_data.ipynb): how features enter a circuit.
 # - [Is it better than Dense?](05_better_than_dense.ipynb): how to compare the two.
-# - [Which layer do I want?](../docs/which-layer.md) lists all layers; `PQCDense` is the one that
-#   needs no circuit from you.
+# - [Which layer do I want?](../docs/which-layer.md) lists all layers. `PQC` takes your own circuit.
+#   `PQCDense(units)` needs none: it is an encoding, trained rotations with entangling gates, and
+#   `units` expectation values. `QuantumEmbedding` is an encoding alone.
 #
 # ## Exercises
 #
@@ -270,7 +273,8 @@ assert loaded.layers[1].circuit == quantum.circuit
 # print(f"test accuracy {apart_history.history['val_accuracy'][-1]:.2f}")
 # ```
 #
-# No: the accuracy is 0.87 without them and 0.85 with them. Here the Dense layers around the circuit
-# mix the features already. A single run proves nothing, though: notebook 05 shows how to find out.
+# In this run they made little difference: the accuracy is 0.87 without them and 0.85 with them. The
+# Dense layers around the circuit mix the features already. One run can't settle the question;
+# notebook 05 shows how to do that.
 #
 # </details>

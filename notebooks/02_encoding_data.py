@@ -106,7 +106,7 @@ gallery = {
     "hamiltonian": (
         HamiltonianEncoding(start="plus", trotter_steps=1),
         1,
-        "A feature says how strongly two neighbouring qubits act on each other while time passes. "
+        "A feature is the angle of gates on two neighbouring qubits, which are repeated. "
         "(Drawn with a simpler start than the default, and one time step instead of two.)",
     ),
     "reuploading": (
@@ -187,7 +187,8 @@ figure
 #   together at the ends, because the state depends on the ratio of the features alone.
 # - `basis` has two points: up and down.
 # - `zz` has two blocks with a Hadamard gate between them. Its path is not a circle.
-# - `hamiltonian`, here with the single term $Z$, turns a random state about the upright axis.
+# - `hamiltonian`, with the settings used here, starts at a random point and circles round the
+#   vertical axis.
 # - `reuploading` draws a curve that a single rotation can't draw. Its weights shape the curve.
 #
 # ## What an encoding can tell apart
@@ -196,8 +197,9 @@ figure
 # weights are. The **fidelity** $F(x, x') = |\langle \psi(x) | \psi(x') \rangle|^2$ says how alike
 # the states of two samples are. Here $\psi(x)$ is the state of the sample $x$, and the fidelity is
 # the squared size of the scalar product of two states. It is 1 for the same state. It is 0 for two
-# states that a single measurement always tells apart. A function that says how alike two samples
-# are is called a kernel, so the fidelity is a *quantum kernel*.
+# states that are as different as can be: one suitable measurement tells them apart every time. A
+# function that says how alike two samples are is called a kernel, so the fidelity is a *quantum
+# kernel*.
 #
 # We draw $F(x, x')$ for two numbers $x$ and $x'$. For `amplitude` there are two pictures: of $x$
 # alone, and of $x$ with a constant 1 beside it.
@@ -324,9 +326,9 @@ plt.show()
 #
 # $$ f(x) = \sum_{k=-r}^{r} c_k e^{i k x}. $$
 #
-# The other gates choose the coefficients $c_k$, and can add no frequency (Schuld, Sweke and Meyer
-# 2021, [arXiv:2008.08605](https://arxiv.org/abs/2008.08605)). One rotation gives one sine wave. To
-# let the same feature enter several times is called **data re-uploading**.
+# The weights of the other gates choose the coefficients $c_k$. They can't add a frequency (Schuld,
+# Sweke and Meyer 2021, [arXiv:2008.08605](https://arxiv.org/abs/2008.08605)). One rotation gives
+# one sine wave. To let the same feature enter several times is called **data re-uploading**.
 #
 # We write such a circuit by hand. It has one qubit. Before, between and after the rotations
 # $R_x(x)$ there are three rotations whose angles are weights.
@@ -452,7 +454,7 @@ print(layer.count_params(), "weights")
 # ## Exercises
 #
 # **1.** Can `angle`, `phase` or `zz` on one qubit tell $0.3$ from $0.3 + 2\pi$? And from
-# $0.3 + \pi$, which is the same pair at half the scale?
+# $0.3 + \pi$? (A period becomes half as long if you halve the features first.)
 #
 # <details><summary>Answer</summary>
 #

@@ -164,8 +164,10 @@ plt.show()
 # is largest at $\langle Z \rangle = 0$, where both bits are equally likely, and zero at $\pm 1$.
 #
 # A layer with the argument `shots` measures instead of computing exactly. One qubit with $R_y(x)$
-# has $\langle Z \rangle = \cos x$. We pass the same $x$ 2000 times; each copy gets shots of its
-# own.
+# has $\langle Z \rangle = \cos x$. The batch below has the same $x$ in 2000 rows. Each row is
+# measured separately, so the rows differ. Each call of the layer draws new shots, too. The argument
+# `seed` makes a run repeatable: a new layer with the same seed draws the same numbers in the same
+# order. Without it, `keras.utils.set_random_seed` does this.
 
 # %%
 x = sympy.Symbol("x")
@@ -425,7 +427,8 @@ figure
 
 # %% [markdown]
 # The loss that training sees stops at a floor, while the weights still get better for some time.
-# The floor is the variance of the estimates, which a squared error adds to the loss:
+# The outputs are noisy, and the mean squared error counts this noise (its variance) too. So the
+# loss can't fall below it:
 #
 # $$ \text{expected loss} = \text{exact loss}
 #    + \text{mean of } \frac{1 - \langle Z \rangle^2}{N}. $$
@@ -446,8 +449,8 @@ print(f"trained with exact values: {exact_end:.5f}")
 
 # %% [markdown]
 # What would this cost on a quantum computer? For each sample, the circuit runs once for the
-# prediction, and twice for each of its five angles, which are the four weights and the feature.
-# Each run takes all shots.
+# prediction, and twice for each of its five angles: those of the four weights, and that of the
+# feature, whose gradient a layer in front would need. Each run takes all shots.
 
 # %%
 resources = trained[100][0].layers[0].resources()

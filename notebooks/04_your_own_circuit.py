@@ -102,9 +102,9 @@ except ValueError as error:
 # ## What to read
 #
 # An **observable** is what is measured at the end. $Z$ is the usual one: 0 counts as $+1$, and 1 as
-# $-1$. We write $\langle Z \rangle$ for its expectation value. To measure $X$ means to turn the
-# qubit by a quarter turn first, and then to measure $Z$. Observables have short spellings, or are
-# objects of Cirq's:
+# $-1$. We write $\langle Z \rangle$ for its expectation value. $X$ is another thing to read from
+# the same qubit: it is rotated by 90 degrees, and then measured as for $Z$. Observables have short
+# spellings, or are objects of Cirq's:
 #
 # | you write | the layer returns |
 # |---|---|

@@ -168,9 +168,14 @@ plt.show()
 # %% [markdown]
 # ## How sure can we be?
 #
-# Wilcoxon's signed-rank test asks how often chance alone gives differences as one-sided as these.
-# With six controls there are six chances to find something by luck. Holm's correction raises each
-# $p$ to make up for that.
+# If the hybrid and a control were equally good, how often would luck give differences that lean
+# this much to one side? Wilcoxon's signed-rank test computes this share, $p$. Below 0.05 it is
+# usual to say that there is a difference. With six controls there are six chances to find something
+# by luck. Holm's correction raises each $p$ to make up for that.
+#
+# The package's reports use this rule: *better* or *worse* if the corrected $p$ is below 0.05;
+# *equivalent* if the runs show that the difference is less than 2 points; else *undecided*.
+# Undecided does not mean equal: the runs allow a difference, and they allow none.
 
 # %%
 tested = [wilcoxon(differences[name])[0] for name in others]

@@ -65,7 +65,7 @@ def test_what_is_said_of_fewer_parameters_is_in_the_rows(
     needs = [one.thriftiest.need for one in found if one.thriftiest is not None]
     fewer = needs.count("fewer")
     for document, pattern in (
-        ("README.md", r"In (\d+) of (\d+) comparisons of sizes"),
+        ("README.md", r"In (\d+) of (\d+) comparisons across several sizes"),
         ("README.de.md", r"In (\d+) von (\d+) Vergleichen über mehrere Größen"),
         (FOUND, r"Only where the data are sums of waves: (\d+) of (\d+)"),
     ):
