@@ -8,9 +8,16 @@ from typing import Any
 
 import keras
 
+from qkeras_hybrid._lazy import cirq
 from qkeras_hybrid.bench.copying import Untracked, given
 from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.program import Compiled
+
+
+def operations_of(circuit: cirq.Circuit) -> list[cirq.Operation]:
+    """Returns the operations of a circuit, those of its sub-circuits among them, without tags."""
+    unrolled = cirq.unroll_circuit_op(circuit, deep=True, tags_to_check=None)
+    return [operation.untagged for operation in unrolled.all_operations()]
 
 
 class AlteredCircuit(QuantumLayer):

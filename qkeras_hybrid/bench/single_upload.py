@@ -5,7 +5,7 @@ from __future__ import annotations
 import keras
 
 from qkeras_hybrid._lazy import cirq
-from qkeras_hybrid.bench.altered import AlteredCircuit
+from qkeras_hybrid.bench.altered import AlteredCircuit, operations_of
 from qkeras_hybrid.encodings.base import whole
 from qkeras_hybrid.program import Compiled, compile_circuit
 
@@ -53,7 +53,7 @@ def single_upload(compiled: Compiled) -> Compiled:
     inputs = {symbol.name for symbol in compiled.inputs}
     seen: set[str] = set()
     operations = []
-    for operation in _operations(compiled):
+    for operation in operations_of(compiled.circuit.unfreeze()):
         names = inputs & cirq.parameter_names(operation)
         again = names & seen
         operations.append(
@@ -74,14 +74,9 @@ def reuploads(compiled: Compiled) -> bool:
     """Returns whether an input enters a circuit through more than one gate."""
     inputs = {symbol.name for symbol in compiled.inputs}
     seen: set[str] = set()
-    for operation in _operations(compiled):
+    for operation in operations_of(compiled.circuit.unfreeze()):
         names = inputs & cirq.parameter_names(operation)
         if names & seen:
             return True
         seen |= names
     return False
-
-
-def _operations(compiled: Compiled) -> list[cirq.Operation]:
-    unrolled = cirq.unroll_circuit_op(compiled.circuit.unfreeze(), deep=True, tags_to_check=None)
-    return list(unrolled.all_operations())

@@ -9,7 +9,7 @@ import keras
 
 from qkeras_hybrid import encodings
 from qkeras_hybrid._lazy import cirq, sympy
-from qkeras_hybrid.bench.altered import AlteredCircuit
+from qkeras_hybrid.bench.altered import AlteredCircuit, operations_of
 from qkeras_hybrid.encodings import Encoding
 from qkeras_hybrid.encodings.base import whole
 from qkeras_hybrid.program import Compiled, compile_circuit
@@ -101,7 +101,7 @@ class EncodingWithoutEntanglement(Encoding):
         names = {symbol.name for symbol in inputs}
         operations = [
             single
-            for operation in _operations(self.encoding.circuit(qubits, inputs, weights))
+            for operation in operations_of(self.encoding.circuit(qubits, inputs, weights))
             for single in _on_single_qubits(operation, names)
         ]
         return whole(operations, qubits)
@@ -115,7 +115,7 @@ def without_entanglement(compiled: Compiled) -> Compiled:
     inputs = {symbol.name for symbol in compiled.inputs}
     operations = [
         single
-        for operation in _operations(compiled.circuit.unfreeze())
+        for operation in operations_of(compiled.circuit.unfreeze())
         for single in _on_single_qubits(operation, inputs)
     ]
     names = set().union(*map(cirq.parameter_names, operations))
@@ -128,16 +128,11 @@ def without_entanglement(compiled: Compiled) -> Compiled:
     return apart.reading(compiled.readout)
 
 
-def _operations(circuit: cirq.Circuit) -> list[cirq.Operation]:
-    unrolled = cirq.unroll_circuit_op(circuit, deep=True, tags_to_check=None)
-    return [operation.untagged for operation in unrolled.all_operations()]
-
-
 def entangling(compiled: Compiled) -> bool:
     """Returns whether a circuit has a gate on two or more qubits."""
     return any(
         len(operation.qubits) > 1 and not isinstance(operation.gate, cirq.IdentityGate)
-        for operation in _operations(compiled.circuit.unfreeze())
+        for operation in operations_of(compiled.circuit.unfreeze())
     )
 
 
