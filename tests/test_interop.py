@@ -71,7 +71,7 @@ def test_measurements_at_the_end_of_qasm_are_left_out() -> None:
     circuit = from_qasm(head + "measure q[0] -> c[0];")
     q = cirq.NamedQubit.range(2, prefix="q_")
     assert circuit == cirq.Circuit(cirq.H(q[0]), cirq.I(q[1]))
-    with pytest.raises(ValueError, match="measure at its end only"):
+    with pytest.raises(ValueError, match="only measure at its end"):
         from_qasm(head + "measure q[0] -> c[0]; x q[0];")
 
 
@@ -195,7 +195,7 @@ def test_what_is_no_circuit_of_gates_is_refused() -> None:
         from_qiskit(circuit)
     circuit = QuantumCircuit(1)
     circuit.reset(0)
-    with pytest.raises(ValueError, match="it holds 'reset'"):
+    with pytest.raises(ValueError, match="it contains 'reset'"):
         from_qiskit(circuit)
 
 

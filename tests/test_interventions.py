@@ -175,7 +175,7 @@ def test_a_redundant_circuit_is_used_and_not_needed() -> None:
     assert found.outcome("as trained", "kept").score == 1
     assert (found.as_trained, found.retrained) == ("leans", "not needed")
     assert found.sentences[2].startswith("They disagree: the other layers were trained beside")
-    assert found.sentences[2].endswith("The circuits are used, and not needed.")
+    assert found.sentences[2].endswith("The circuits are used, but not needed.")
 
 
 def test_of_several_circuits_each_is_replaced_alone_too() -> None:
@@ -361,7 +361,7 @@ def test_a_score_as_trained_that_is_not_a_number_tells_nothing() -> None:
 
 
 def test_a_verdict_of_one_run_says_that_it_is_one() -> None:
-    said = "This is one run, and another may differ."
+    said = "This is a single run; others may differ."
     for constant in (-0.3, 0.0):
         assert said in made(-0.3, [constant]).sentences[1]
         assert said not in made(-0.3, [constant, constant]).sentences[1]
@@ -548,9 +548,9 @@ CLASSES = np.array([0, 1, 0, 1])
         ({"x": GOOD[:, 0]}, "`data` must hold numbers of shape"),
         ({"x": np.full((4, 1), np.nan)}, "`data` must hold finite numbers"),
         ({"x": np.full((4, 1), "a")}, "`data` must hold numbers"),
-        ({"y": CLASSES[:3]}, "`y` must hold a number or numbers for each of the 4 samples"),
+        ({"y": CLASSES[:3]}, "`y` must hold one or more numbers for each of the 4 samples"),
         ({"y": np.array([0, 1, np.inf, 0])}, "`y` must hold finite targets"),
-        ({"y": np.array(list("abca"))}, "`y` must hold a number"),
+        ({"y": np.array(list("abca"))}, "`y` must hold one or more numbers"),
         ({"y": np.zeros((4, 3))}, "`y` must have a number for each of the model's 2 outputs"),
         ({"y": np.zeros((4, 2), int)}, "`score` must be given for classes"),
         ({"score": "accuracy"}, "`score` must be a function"),

@@ -73,7 +73,7 @@ def test_any_iterable_of_observables_is_read(kind):
         ("ZZZZ", "fit on 3 qubits"),
         ("X0*Z0", "each qubit of a product once"),
         (3, "Pauli sums or spellings"),
-        ([cirq.Z], "hold Pauli sums or spellings"),
+        ([cirq.Z], "only have observables"),
         (1j * cirq.Z(QUBITS[0]), "Hermitian"),
         (np.inf * cirq.Z(QUBITS[0]), "finite"),
         (cirq.Z(cirq.LineQubit(9)), "doesn't have"),

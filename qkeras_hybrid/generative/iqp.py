@@ -361,7 +361,7 @@ def _count(generators: Any, n_bits: int) -> int:
     if isinstance(generators, list):
         highest = max(map(max, generators))
         if highest >= n_bits:
-            raise ArgumentError("generators", f"only name qubits 0 to {n_bits - 1}", highest)
+            raise ArgumentError("generators", f"name qubits 0 to {n_bits - 1} only", highest)
         return len(generators)
     count = sum(math.comb(n_bits, k) for k in range(1, _weight(generators, n_bits) + 1))
     if count > MOST_GATES:

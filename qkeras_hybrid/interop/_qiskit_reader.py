@@ -139,7 +139,7 @@ class Reader:
         return (operations if times >= 0 else inverse) * abs(times), phase * times
 
     def _evolution(self, gate: Any, time: Any, symbolic: bool, on: list[cirq.Qid]) -> Part | None:
-        """Returns `exp(-i time H)` exactly if its terms commute or its matrix is small, else None."""
+        """Returns `exp(-i time H)` if its terms commute or its matrix is small, else None."""
         from qiskit.quantum_info import SparseObservable, SparsePauliOp
 
         parts = gate.operator if isinstance(gate.operator, list) else [gate.operator]
