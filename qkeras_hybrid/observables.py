@@ -275,7 +275,7 @@ def _check_known(string: Any, qubits: list[cirq.Qid], index: dict[cirq.Qid, int]
     if foreign:
         raise ValueError(
             f"Argument `observables` must act on qubits of the circuit, but {string} acts on "
-            f"{foreign[0]!r}, and the circuit only has {sorted(index)!r}. To measure a qubit "
+            f"{foreign[0]!r}, which the circuit {sorted(index)!r} doesn't have. To measure a qubit "
             "without a gate, name it in `qubits`, or put cirq.I on it."
         )
 

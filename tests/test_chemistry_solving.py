@@ -241,7 +241,7 @@ def test_angles_generalise_over_bond_lengths() -> None:
     np.testing.assert_allclose(predicted_energies(model, new), found, atol=1e-12)
     with pytest.raises(ArgumentError, match="`curve` must have the same Pauli strings"):
         predicted_energies(model, energy_curve("H2", [0.6], taper=True))
-    with pytest.raises(ArgumentError, match="`model` must be one of angles_model"):
+    with pytest.raises(ArgumentError, match="`model` must be a model from"):
         predicted_energies(predict, new)
 
 
