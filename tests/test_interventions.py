@@ -586,7 +586,7 @@ def test_models_that_can_not_be_taken_apart_are_said() -> None:
     for model, message in (
         ("no model", "`model` must be a Sequential or functional model that is built"),
         (keras.Sequential([head()]), "that is built"),
-        (keras.Sequential([x, head()]), "have a quantum layer"),
+        (keras.Sequential([x, head()]), "contain a quantum layer"),
         (keras.Model(x, several(x)), "one vector of real numbers"),
         (keras.Model(x, [cosine()(x), x]), "have one output"),
     ):
