@@ -31,7 +31,8 @@
 # The fields $h_i$ and the couplings $J_{ij}$ are given. A quantum computer with gates can look for
 # these spins, too, by the algorithm QAOA. Here we use both in Keras models: as a solver, as a layer
 # of spins, as a model of data, and as the decision behind a network that predicts costs. Everything
-# is simulated here. To use a machine, you change one argument.
+# is simulated here. To use a machine, you change one argument. The words *qubit*, *annealer* and
+# *QUBO* are in the [glossary](../docs/glossary.md).
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
