@@ -90,11 +90,11 @@ def test_a_verdict_follows_the_interval_of_the_difference(found: Study) -> None:
     assert mean == pytest.approx(0.1)
     assert half == pytest.approx(0, abs=1e-9)
     assert "is ahead of the RBF kernel" in verdict(ahead)
-    assert "Take the RBF kernel: it is ahead" in verdict(
+    assert "Use the RBF kernel, which is ahead" in verdict(
         made(found, level, [s + 0.1 for s in level])
     )
     equal = made(found, level, level[::-1])
-    assert "No difference between the fidelity and the RBF kernel can be told" in verdict(equal)
+    assert "The fidelity and the RBF kernel can't be told apart" in verdict(equal)
 
 
 def test_the_interval_is_that_of_the_corrected_t_test(found: Study) -> None:
@@ -198,7 +198,7 @@ def test_the_command_refuses_what_it_can_not_use(
         (lambda: study(X, np.r_[np.zeros(35), 1]), "two samples of each class"),
         (lambda: study(X * np.nan, Y), "hold finite numbers"),
         (lambda: study(X, Y[:5]), r"`y` must have shape \(36,\)"),
-        (lambda: study(X, Y, []), "hold one kernel at least"),
+        (lambda: study(X, Y, []), "hold at least one kernel"),
         (lambda: study(X, Y, [FidelityKernel(shots=3)]), "be exact, without `shots`"),
         (lambda: study(X, Y, folds=1), "`folds` must be at least 2"),
         (lambda: similarity(np.eye(2), np.eye(3)), "have the shape of the first"),
