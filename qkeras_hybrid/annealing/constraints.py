@@ -93,10 +93,10 @@ class Constraint(Value):
         return Constraint(self.name, turned, "<=", -self.bound)
 
     def in_units(self) -> tuple[dict[Hashable, int], int]:
-        """Returns coefficients and bound as whole multiples of their largest common unit.
+        """Returns coefficients and bound as integer multiples of their largest common unit.
 
         Raises:
-            ValueError: If they have no such unit, or only a tiny one.
+            ValueError: If they have no common unit, or only a tiny one.
         """
         given = [*self.coefficients.values(), self.bound]
         parts = [fractions.Fraction(float(c)).limit_denominator(_MOST_DENOMINATOR) for c in given]
