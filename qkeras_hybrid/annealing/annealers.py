@@ -146,6 +146,13 @@ class ExactSampling(Annealer):
 
     Raises:
         ValueError: If `beta` is not positive, or, in `sample`, if there are more than 24 spins.
+
+    Example:
+
+    >>> from qkeras_hybrid.annealing import ExactSampling, Ising, solve
+    >>> pair = Ising({"a": 0.5}, {("a", "b"): -1.0})
+    >>> solve(pair, ExactSampling(beta=10.0), seed=0).energy
+    -1.5
     """
 
     name = "exact"

@@ -36,6 +36,16 @@ class Constraint(Value):
         coefficients: The coefficients by variable.
         sense: "==", "<=" or ">=".
         bound: The right-hand side.
+
+    Raises:
+        ValueError: If `sense` is unknown, or a number is not finite.
+
+    Example:
+
+    >>> from qkeras_hybrid.annealing import Constraint
+    >>> at_most_one = Constraint("one", {"a": 1, "b": 1}, "<=", 1)
+    >>> at_most_one.satisfied(np.array([0.0, 1.0, 2.0])).tolist()
+    [True, True, False]
     """
 
     name: str

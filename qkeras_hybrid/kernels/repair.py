@@ -20,6 +20,11 @@ def smallest_eigenvalue(matrix: np.ndarray) -> float:
 
     Raises:
         ValueError: If it is not square, or holds NaN or an infinity.
+
+    Example:
+
+    >>> round(smallest_eigenvalue(np.array([[1.0, 0.5], [0.5, 1.0]])), 6)
+    0.5
     """
     values = check_square("matrix", matrix)
     return float(np.linalg.eigvalsh(values)[0]) if len(values) else 0.0

@@ -19,6 +19,14 @@ def verdict(study: Study) -> str:
 
     Args:
         study: The result of `qkeras_hybrid.kernels.study`.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(30, 2))
+    >>> kernel = qh.kernels.FidelityKernel("angle")
+    >>> found = qh.kernels.study(x, x[:, 0] > 0, [kernel], folds=2)
+    >>> "fidelity" in qh.kernels.verdict(found) or "RBF" in qh.kernels.verdict(found)
+    True
     """
     ours, theirs = study.best(True), study.best(False)
     mean, half = difference(study)
@@ -43,6 +51,14 @@ def reasons(study: Study) -> list[str]:
 
     Args:
         study: The result of `qkeras_hybrid.kernels.study`.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(30, 2))
+    >>> kernel = qh.kernels.FidelityKernel("angle")
+    >>> found = qh.kernels.study(x, x[:, 0] > 0, [kernel], folds=2)
+    >>> "geometric difference" in qh.kernels.reasons(found)[0]
+    True
     """
     ours = study.best(True)
     said = [_geometry(study, ours), _complexity(study, ours)]

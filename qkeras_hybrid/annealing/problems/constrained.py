@@ -25,6 +25,17 @@ def from_cqm(model: Any) -> Problem:
     Raises:
         ValueError: If it has real variables, integers with more than a million values, or a
             constraint that is soft or not linear.
+
+    Example:
+
+    >>> import dimod
+    >>> from qkeras_hybrid.annealing import from_cqm, solve
+    >>> a, b = dimod.Binaries(["a", "b"])
+    >>> model = dimod.ConstrainedQuadraticModel()
+    >>> model.set_objective(-2 * a - b)
+    >>> _ = model.add_constraint(a + b <= 1, label="one")
+    >>> solve(from_cqm(model), "exact").energy
+    -2.0
     """
     if not conversions.is_cqm(model):
         raise ArgumentError("model", "be a dimod.ConstrainedQuadraticModel", model)

@@ -62,6 +62,14 @@ def start_angles(name: str, n_layers: int, model: Quadratic) -> tuple[np.ndarray
     Raises:
         ValueError: If the name is unknown, or there are no such angles for this number of layers or
             graph.
+
+    Example:
+
+    >>> from qkeras_hybrid.annealing import Ising, start_angles
+    >>> ring = Ising({}, {(i, (i + 1) % 6): 0.5 for i in range(6)})
+    >>> gammas, betas = start_angles("ramp", 3, ring)
+    >>> bool(np.all(np.diff(gammas) > 0)), betas.shape
+    (True, (3,))
     """
     one_of("angles", name, NAMES)
     if name == "ramp":
