@@ -66,7 +66,7 @@ class Setup:
                 "differentiator",
                 "not be Adjoint with `shots`: an estimate from shots has no adjoint gradient",
                 differentiator,
-                "Take ParameterShift or SPSA, or leave out `shots`.",
+                "Use ParameterShift or SPSA, or leave out `shots`.",
             )
         if output is not None:
             output.check(self.all_shots, differentiator)
