@@ -119,7 +119,9 @@ def train_kernel(
     model.compile(optimizer=chosen, loss=_LOSSES[loss])
     size = min(positive_int("batch_size", batch_size), len(samples))
     if size < 2:
-        raise ArgumentError("batch_size", "be at least 2, and `x` hold 2 samples", batch_size)
+        raise ArgumentError(
+            "batch_size", "be at least 2, and `x` hold at least 2 samples", batch_size
+        )
     losses = []
     for step in range(positive_int("steps", steps)):
         rows = draw(len(samples), classes, size, seed + step)
