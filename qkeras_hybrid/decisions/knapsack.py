@@ -100,7 +100,7 @@ class Knapsack(DecisionProblem):
 
     @functools.cached_property
     def _forbidden(self) -> np.ndarray:
-        """Infinity for each assignment of items that is too heavy, else 0."""
+        """Infinity for each assignment of items that is too heavy, otherwise 0."""
         weights, limits = np.atleast_2d(self.weights), np.atleast_1d(self.capacity)
         allowed = (totals(weights) <= _rounded_up(limits)[:, None]).all(axis=0)
         return np.where(allowed, 0.0, np.inf)

@@ -147,7 +147,7 @@ class QuadraticProgram(DecisionProblem):
         energies = batch.energies(spins)
         bits = (spins[..., : self.n_costs] + 1) / 2
         if self._problem.constraints:
-            # Among feasible states, the one with the lowest objective, whatever its slack bits.
+            # Among feasible states, the one with the lowest objective, for any slack bits.
             kept = self._problem.satisfied(bits).all(axis=-1)
             own = self._problem.energies(bits) + np.einsum("brn,bn->br", bits, costs)
             energies = np.where(kept.any(axis=1, keepdims=True), own, energies)

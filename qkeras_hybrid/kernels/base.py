@@ -43,7 +43,7 @@ class Kernel(Value, abc.ABC):
 
     Args:
         encoding: The feature map: the name of an encoding, an `Encoding`, a `cirq.Circuit`, or a
-            quantum layer, of which the circuit and, if it is built, the weights are used.
+            quantum layer, whose circuit is used and, if the layer is built, its weights.
         n_qubits: The number of qubits of an encoding. By default one for each feature up to 8, or
             more where the encoding needs them.
         scale: The factor of all features, which sets the kernel's bandwidth: below 1 the kernel

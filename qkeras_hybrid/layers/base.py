@@ -245,7 +245,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         return [mask] * len(self.readouts)
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the weights, and the names of their symbols beside them."""
+        """Saves the weights together with the names of their symbols."""
         super().save_own_variables(store)
         weights = self._circuit_weights
         if weights is not None and weights.names:

@@ -50,7 +50,7 @@ class Setup:
 
     @property
     def all_shots(self) -> int | None:
-        """The number of shots: the layer's, or else the engine's own."""
+        """The number of shots: the layer's or, if it has none, the engine's."""
         if self.shots is None and self.engine is not None:
             return self.engine.shots
         return self.shots

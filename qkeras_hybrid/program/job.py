@@ -106,7 +106,7 @@ class Compiled:
 
     @property
     def observables(self) -> tuple[Observable, ...]:
-        """The observables, if expectation values are read; else an empty tuple."""
+        """The observables if expectation values are read, otherwise an empty tuple."""
         return self.readout.observables if isinstance(self.readout, Expectation) else ()
 
     @property

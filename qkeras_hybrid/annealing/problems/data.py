@@ -83,7 +83,7 @@ def portfolio(
         if not finite_number("budget", budget) >= cheapest:
             raise ArgumentError(
                 "budget",
-                f"pay for {n_assets or 1} of the assets, the cheapest of which cost {cheapest:g}",
+                f"pay for {n_assets or 1} of the assets; the cheapest cost {cheapest:g}",
                 budget,
             )
         pairs = dict(zip(assets, costs.tolist(), strict=True))
