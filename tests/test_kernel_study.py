@@ -13,6 +13,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from qkeras_hybrid import cli, kernels
 from qkeras_hybrid.kernels import (
+    Concentration,
     FidelityKernel,
     ProjectedKernel,
     Study,
@@ -119,6 +120,20 @@ def test_reasons_say_what_the_measures_mean(found: Study) -> None:
     assert "simpler for the fidelity kernel" in reasons(simpler)[1]
     harder = made(found, level, level, complexity=1e6)
     assert "simpler for a classical kernel" in reasons(harder)[1]
+
+
+def test_the_kernel_that_concentrates_is_named(found: Study) -> None:
+    # The concentration is that of the first kernel, also where another one has the best score.
+    unscaled = tuple(
+        Concentration(n, 0.1, deviation, 10.0) for n, deviation in [(2, 0.2), (8, 0.01)]
+    )
+    results = tuple(
+        dataclasses.replace(result, scores=(0.9 if result.name == "projected" else 0.5,) * 6)
+        for result in found.results
+    )
+    said = reasons(dataclasses.replace(found, unscaled=unscaled, results=results))
+    assert any("the projected kernel" in sentence for sentence in said[:2])
+    assert any("With scale 1 the fidelity kernel concentrates" in sentence for sentence in said)
 
 
 def test_regressions_are_studied_too() -> None:
