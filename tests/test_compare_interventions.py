@@ -60,7 +60,7 @@ def test_a_hybrid_that_can_not_be_taken_apart_is_said_in_a_line(
 
     monkeypatch.setattr(intervening, "intervene", refuse)
     assert cli.main(["compare", *SMALL, "--intervene", "--output", str(tmp_path)]) == 1
-    assert "can't be made of this hybrid. Argument `model`" in capsys.readouterr().err
+    assert "can't be run on this hybrid. Argument `model`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("data", "name"), [("diabetes", "R²"), ("shortest_path", "minus regret")])

@@ -687,7 +687,7 @@ def test_an_angle_that_is_no_wave_is_a_reason() -> None:
         controls.fourier_features(model)
     unread = cirq.Circuit(cirq.rz(x)(cirq.q(1)), cirq.ry(w)(q))
     model = keras.Model(inputs, PQC(unread, "Z0", inputs=[x])(inputs))
-    with pytest.raises(DoesNotApplyError, match="Nothing that is read"):
+    with pytest.raises(DoesNotApplyError, match="No result of the circuit"):
         controls.fourier_features(model)
 
 

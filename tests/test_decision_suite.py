@@ -204,7 +204,7 @@ def test_a_linear_model_is_one_layer_with_the_activation_of_the_hybrid() -> None
         controls.linear_model(made)
     hybrid = models.build(MODEL, datasets.load("iris"))
     forked = keras.Model(hybrid.inputs, [hybrid.outputs[0], hybrid.layers[0].output])
-    with pytest.raises(DoesNotApplyError, match="one vector of outputs"):
+    with pytest.raises(DoesNotApplyError, match="one vector for each sample"):
         controls.linear_model(forked)
 
 
