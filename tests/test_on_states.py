@@ -223,7 +223,7 @@ def test_without_a_report_nothing_but_circuits_gets_states(data: str) -> None:
     assert {*reasons, "frozen_circuit", "no_entanglement"} == set(controls.CONTROLS)
     assert all('lab = "shadows"' in reason for reason in reasons.values())
     for name in ("dense_same_parameters", "rbf_svc"):
-        with pytest.raises(ValueError, match=rf"'{name}' does not apply .* no lab measures"):
+        with pytest.raises(ValueError, match=rf"'{name}' does not apply .* no lab can measure"):
             runner.plan(table, MODEL, TRAINING, [0], ["hybrid", name])
         # Nor where nobody planned it.
         task = Task(table, MODEL, TRAINING, keras.backend.backend(), name, 0)
