@@ -207,8 +207,8 @@ def test_controls_that_keep_the_hybrids_layers_say_why_they_cannot_follow() -> N
     hybrid = models.build(MODEL, dataset)
     reasons = lab_features.inapplicable(hybrid, dataset)
     assert set(reasons) == {"dense_same_width", "linear", "fourier_features"}
-    assert "which take states" in reasons["linear"]
-    with pytest.raises(DoesNotApplyError, match="take states"):
+    assert "which need states" in reasons["linear"]
+    with pytest.raises(DoesNotApplyError, match="need states"):
         lab_features.derived("surrogate", hybrid, dataset)
     with pytest.raises(ValueError, match="'linear' does not apply"):
         runner.plan(DATA, MODEL, TRAINING, [0], ["hybrid", "linear"])

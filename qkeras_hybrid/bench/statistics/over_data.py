@@ -80,7 +80,7 @@ class Aggregate:
 
     @property
     def tally(self) -> tuple[int, int, int, int]:
-        """The numbers of data sets with the outcome better, equivalent, worse, and without a verdict."""
+        """The numbers of data sets: better, equivalent, worse, and without a verdict."""
         better, equal, worse = (
             self.outcomes.get("better", 0),
             self.outcomes.get("equivalent", 0),
