@@ -202,7 +202,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("--config", type=_config, action="append", required=True, help="n,L,B")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of repetitions, each")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="for the repetitions of each step"
+    )
     arguments = parser.parse_args()
     # The engines run on the CPU, and so do their peers.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")
