@@ -227,7 +227,7 @@ def test_without_a_report_nothing_but_circuits_gets_states(data: str) -> None:
             runner.plan(table, MODEL, TRAINING, [0], ["hybrid", name])
         # Nor where nobody planned it.
         task = Task(table, MODEL, TRAINING, keras.backend.backend(), name, 0)
-        assert "no lab measures" in str(runner.run_task(task).error)
+        assert "no lab can measure" in str(runner.run_task(task).error)
     # A report of its own is for all.
     seen = {**table, "view": "expectations", "shots": None}
     tasks, _ = runner.plan(

@@ -62,7 +62,7 @@ def shown(name: str, table: pd.DataFrame) -> pd.DataFrame:
     """Returns the part of a table to print: means over seeds."""
     if name == "options":
         table = table.assign(squared=table.error**2)
-        # Numbers of samples identify a setting, except for the iterative method, where they vary.
+        # Settings are numbered in their order: the iterative method's numbers of samples vary.
         table["setting"] = table.groupby(["method", "seed"], dropna=False).cumcount()
         means = table.groupby(["method", "setting"])[["samples", "squared", "covered"]].mean()
         means["rmse"] = means.pop("squared") ** 0.5

@@ -7,8 +7,8 @@ signs define four sectors. In a chain with open ends, the topological phase has 
 one in each sector. Their energies approach each other exponentially with the length `L`. In the
 other phases, a gap remains. Let the scaled gap be `L` times the difference between the highest and
 the lowest of the four sectors' lowest energies. With increasing `L`, it falls inside the phase and
-rises outside. So the scaled gaps of two lengths cross near the boundary. The distance of the
-crossing from the boundary falls as the square of the length, and two crossings determine it.
+rises outside. So the scaled gaps of two lengths cross near the boundary. The distance between the
+crossing and the boundary is proportional to 1 / L**2, and two crossings determine it.
 
 The boundary to the paramagnet, above, is found from the lengths 8 and 12, 10 and 14. The boundary
 to the antiferromagnet, below, is found from 9 and 13, 13 and 17. The antiferromagnet only fits into
