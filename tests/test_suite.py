@@ -371,7 +371,7 @@ def test_the_size_is_no_part_of_what_defines_a_task(path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[2, 3, 4]", "[2, 3]", "lists of one length"),
+        ("[2, 3, 4]", "[2, 3]", "lists of equal lengths"),
         ("[2, 3, 4]", "4", "a list of at least 2 sizes"),
         ("[2, 3, 4]", "[2]", "a list of at least 2 sizes"),
         ("[2, 3, 4]", "[2, 2, 4]", "each size only once"),
