@@ -111,8 +111,8 @@ def plan(
     For rows with another number of samples, there are two estimates: the same time, and the time in
     proportion to the samples. The lower end uses the lower one, the upper end the higher one. If
     validation ends the training, a trial's lower end assumes four times the patience in epochs, its
-    upper end all epochs. With several processes, the upper end is 1.2 times higher, because they
-    share the cores.
+    upper end all epochs. If some runs have no rows, the upper end is 1.2 times higher for several
+    processes, because they share the cores, while trials use all cores.
 
     Args:
         tasks: All runs.
