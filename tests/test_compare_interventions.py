@@ -42,7 +42,7 @@ def test_compare_intervenes_in_its_hybrid(
     for sentence in test.sentences:
         assert " ".join(sentence.split()) in printed
     # One seed tells nothing of a comparison, and that is what is said.
-    assert "Side by side: the comparison sees nothing yet" in printed
+    assert "In short: the comparison shows nothing yet" in printed
     assert "the comparison is undecided or has too few seeds" in printed
 
 
@@ -132,8 +132,8 @@ def compared(by: float, seeds: int = 10) -> list[Row]:
 @pytest.mark.parametrize(
     ("by", "needed", "gain", "explained"),
     [
-        (0.1, True, "a gain", "Both agree: the hybrid is ahead"),
-        (0.1, False, "a gain", "They disagree: the hybrid is ahead"),
+        (0.1, True, "a gain", "Both agree: the hybrid is better"),
+        (0.1, False, "a gain", "They disagree: the hybrid is better"),
         (-0.1, True, "no gain", "They disagree: this network is worse"),
         (-0.1, False, "no gain", "Both agree: nothing is lost"),
         (0.0, False, "no gain", "Both agree: nothing is lost"),
@@ -147,7 +147,7 @@ def test_verdicts_stand_side_by_side_and_disagreements_are_explained(
 ) -> None:
     said = report.interventions(made(needed=needed, used=used), compared(by), 0)
     assert (
-        f"the comparison sees {gain}; as trained, the circuits are {'' if used else 'not '}used; "
+        f"the comparison shows {gain}; as trained, the circuits are {'' if used else 'not '}used; "
         f"retrained, they are {'' if needed else 'not '}needed." in said
     )
     assert f"Comparison and retrained: {explained}" in said

@@ -71,7 +71,10 @@ def compare(
         str, typer.Option(help='Engine: "auto" or one of `qkeras-hybrid list engines`.')
     ] = "auto",
     shots: Annotated[
-        str, typer.Option(help='Measurements for each expectation value, or "exact".')
+        str,
+        typer.Option(
+            help='Mean number of shots for each measurement setting of a circuit, or "exact".'
+        ),
     ] = "exact",
     noise: Annotated[
         str,
