@@ -158,7 +158,7 @@ def test_verdicts_stand_side_by_side_and_disagreements_are_explained(
 
 def test_what_is_open_is_said() -> None:
     said = report.interventions(made(needed=True, used=True), compared(0.1, seeds=2), 0)
-    assert "sees nothing yet" in said
+    assert "shows nothing yet" in said
     assert "has too few seeds" in said
     rows = made_rows.changed(compared(0.1), execution={"shots": 100})
     test = made(needed=True, used=True)
@@ -173,5 +173,5 @@ def test_what_is_open_is_said() -> None:
     )
     said = report.interventions(short, rows, 0)
     assert "retrained, they are not known (too short a training)" in said
-    assert "the retrained networks don't tell" in said
+    assert "the retrained networks give no answer" in said
     assert "The test scores without shots and noise." in said
