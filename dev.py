@@ -201,7 +201,9 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
         _status(python, "-c", "import pip", stderr=subprocess.DEVNULL) != 0
     ):  # as in environments that uv made
         _run(python, "-m", "ensurepip")
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "install")
+    # Python compiles a module at its first import. pip would compile all of them, which takes most
+    # of a minute, although few are ever imported.
+    pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--no-compile")
     # The build requirements are installed into the environment itself. It needs TensorFlow anyway,
     # and an isolated build would install that a second time.
     _install(*pip, *build_requirements())
