@@ -116,7 +116,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Imports the studies and the pictures when they are asked for: few users need them."""
+    """Imports `chemistry`, `finance` and `plot` at their first use, because few users need them."""
     if name in ("chemistry", "finance", "plot"):
         return importlib.import_module(f"qkeras_hybrid.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -11,8 +11,8 @@ from typing import Any
 
 from qkeras_hybrid._errors import ArgumentError
 
-# Limits on what a saved layer may ask for, far above what can be simulated: a config of one line
-# must not keep a machine busy for days.
+# Limits for saved layers, far above what can be simulated. Without them, a config of one line could
+# keep a machine busy for days.
 MOST_QUBITS = 1_000
 """The most qubits of a layer that builds its own circuit."""
 
@@ -30,7 +30,7 @@ def positive_int(argument: str, value: Any, most: int | None = None) -> int:
     """Returns `value` as an `int` of at least 1.
 
     Raises:
-        ValueError: If `value` is not a whole number of at least 1, or over `most`.
+        ValueError: If `value` is not a whole number of at least 1, or is above `most`.
     """
     if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
         raise ArgumentError(argument, "be a whole number of at least 1", value)
@@ -38,10 +38,10 @@ def positive_int(argument: str, value: Any, most: int | None = None) -> int:
 
 
 def at_most(argument: str, value: int, most: int) -> int:
-    """Returns `value`.
+    """Returns `value`, unchanged.
 
     Raises:
-        ValueError: If it is over `most`.
+        ValueError: If it is above `most`.
     """
     if value > most:
         raise ArgumentError(argument, f"be at most {most:,}", value)
@@ -63,8 +63,8 @@ def seed_or_none(argument: str, value: Any) -> int | None:
     """Returns a seed as an `int`, or None for None.
 
     Raises:
-        ValueError: If `value` is neither None nor a whole number from 0 to 2**32 - 1, which NumPy
-            and all Keras backends take.
+        ValueError: If `value` is neither None nor a whole number from 0 to 2**32 - 1, the range
+            that NumPy and all Keras backends accept.
     """
     if value is None:
         return None
@@ -73,7 +73,7 @@ def seed_or_none(argument: str, value: Any) -> int | None:
             argument,
             "be a whole number from 0 to 2**32 - 1",
             value,
-            "The same seed gives the same numbers; take any.",
+            "Any number in this range will do; the same seed gives the same random numbers.",
         )
     return int(value)
 
@@ -109,27 +109,27 @@ def known_arguments(
 
     Args:
         cls: The class.
-        config: What its `get_config` returned, perhaps in another version of the package.
-        more: Further arguments that the constructor takes, besides those that it names.
+        config: The result of its `get_config`, perhaps from another version of the package.
+        more: Names of arguments that the constructor takes as `**kwargs`.
 
     Raises:
-        ValueError: If the config holds a key that the constructor does not take.
+        ValueError: If the config has a key that the constructor does not take.
     """
     known = set(inspect.signature(cls).parameters) - {"kwargs"} | set(more)
     unknown = sorted(set(config) - known)
     if unknown:
         keys = ", ".join(sorted(known)) or "none"
         raise ValueError(
-            f"The config of a {cls.__name__} holds the unknown key {unknown[0]!r}: it was saved "
-            f"by another version of its package, or it is not this class's. Known keys: {keys}."
+            f"The config of a {cls.__name__} has the unknown key {unknown[0]!r}: it was saved by "
+            f"another version of its package, or belongs to another class. Known keys: {keys}."
         )
     return dict(config)
 
 
 def bytes_text(size: float) -> str:
-    """Returns a size in bytes as text in a readable unit, e.g. `"3.0 GiB"`."""
+    """Returns a size in bytes as text in a readable unit, such as `"3.0 GiB"`."""
     if size >= 2**80:
-        # No unit is large enough here, and a float might not hold the number.
+        # There is no larger unit, and the number can be too large for a float.
         return f"over 2**{int(size).bit_length() - 1} bytes"
     units = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB", "ZiB")
     k = max(0, (int(size).bit_length() - 1) // 10)
@@ -137,13 +137,13 @@ def bytes_text(size: float) -> str:
 
 
 def check_fits(argument: str, what: str, need: float, fix: str) -> None:
-    """Makes sure that something fits into memory, before it is made.
+    """Checks that something fits in memory, before it is created.
 
     Args:
-        argument: The argument that decides.
-        what: What is to be made, in words.
-        need: How many bytes it takes at least.
-        fix: What to do.
+        argument: The argument that determines its size, for the error message.
+        what: What is to be created, in words.
+        need: The smallest number of bytes that it needs.
+        fix: A sentence that says what to do if it does not fit.
 
     Raises:
         ValueError: If it does not fit.
@@ -159,7 +159,7 @@ def check_fits(argument: str, what: str, need: float, fix: str) -> None:
 
 
 def available_memory() -> int:
-    """Returns how many bytes of memory this machine can still give, or 2**63 if unknown."""
+    """Returns how many bytes of memory this machine has available, or 2**63 if unknown."""
     try:
         with open("/proc/meminfo", encoding="ascii") as lines:
             for line in lines:

@@ -1,4 +1,4 @@
-"""Checks a circuit before Cirq and SymPy work on it: no code to run, no endless work.
+"""Checks a circuit before Cirq and SymPy process it, against code in texts and endless work.
 
 SymPy evaluates text as Python code: `sympy.sin("...")`, `expression.subs(symbol, "...")`,
 `parse_expr("...")`. Cirq passes text on to SymPy. A short text can also ask for endless work:
@@ -43,33 +43,33 @@ from qkeras_hybrid._expression_size import (
 from qkeras_hybrid._lazy import cirq, sympy
 
 MOST_OPERATIONS = 50_000
-"""The most operations of a circuit's sub-circuits, unrolled. Others are bounded by their text."""
+"""The most operations of all sub-circuits, unrolled. Other operations are each in the text."""
 
-# The most visits to parts of sub-circuits that counting their operations may take.
+# The most visits to parts of sub-circuits while their operations are counted.
 _MOST_VISITS = 20 * MOST_OPERATIONS
 
 
 def check_text(tree: Any) -> None:
-    """Makes sure that decoded JSON is safe to hand to Cirq.
+    """Checks that decoded JSON is safe to pass to Cirq.
 
     Args:
-        tree: What `json.loads` returned.
+        tree: The result of `json.loads`.
 
     Raises:
-        ValueError: If it holds a type that is not in `_circuit_types`, holds text where Cirq or
-            SymPy would evaluate it, or asks for more work than the bounds there and here allow.
+        ValueError: If it has a type that is not in `_circuit_types`, has text where Cirq or SymPy
+            would evaluate it, or needs more work than the limits in both modules allow.
     """
     _guarded(_Walk(of_text=True).visit, tree)
 
 
 def check_circuit(circuit: Any) -> None:
-    """Makes sure that a circuit's parameters hold no text, and that it unrolls within the bounds.
+    """Checks that a circuit's parameters are no text, and that it unrolls within the limits.
 
     Args:
         circuit: A `cirq.Circuit`; operations and gates of other packages are not checked.
 
     Raises:
-        ValueError: As `check_text`.
+        ValueError: As for `check_text`.
     """
     _guarded(_Walk(of_text=False).visit, circuit)
 
@@ -107,8 +107,9 @@ class _Walk:
         Args:
             value: Decoded JSON or an object.
             times: How many times the value is unrolled.
-            sizes: The sizes of what replaces the parameters of the enclosing sub-circuits.
-            text: Whether text may stand here.
+            sizes: The sizes of the expressions that replace the parameters of the enclosing
+                sub-circuits.
+            text: Whether text is allowed here.
             depth: How many lists and tables enclose the value.
             n_qubits: How many qubits the operation around it acts on, controls included.
         """
@@ -122,7 +123,7 @@ class _Walk:
             if not text:
                 raise ValueError(
                     "A circuit must have numbers or SymPy expressions as its parameters, but this "
-                    f"one holds the text {shown(value, 80)}. For a symbol give sympy.Symbol(...)."
+                    f"one has the text {shown(value, 80)}. For a symbol use sympy.Symbol(...)."
                 )
         elif isinstance(value, (list, tuple)) or (isinstance(value, dict) and not kind_of(value)):
             # The values of a table come first, so that its depth is known before its keys are
@@ -170,9 +171,9 @@ class _Walk:
             self.entries += times * kraus_entries(kind, fields, n_qubits)
             if self.entries > MOST_KRAUS_ENTRIES:
                 raise ValueError(
-                    "A circuit's channels must have Kraus operators of at most "
-                    f"{MOST_KRAUS_ENTRIES:,} entries in all, but this one's have more. Use fewer, "
-                    "or channels on fewer qubits."
+                    "The Kraus operators of a circuit's channels must have at most "
+                    f"{MOST_KRAUS_ENTRIES:,} entries in total, but these have more. Use fewer "
+                    "channels, or channels on fewer qubits."
                 )
             if kind == "AsymmetricDepolarizingChannel":
                 probabilities = pauli_probabilities(fields.get("error_probabilities"))
@@ -181,20 +182,20 @@ class _Walk:
             self.products += times * products(fields)
             if self.products > MOST_PRODUCTS:
                 raise ValueError(
-                    "The formulas of BooleanHamiltonianGates must be of fewer names and signs: "
+                    "The formulas of BooleanHamiltonianGates must have fewer names and operators: "
                     f"Cirq would multiply more than {MOST_PRODUCTS:,} Pauli strings."
                 )
         elif kind == "BooleanHamiltonianGate":
             for spelling in fields["boolean_strs"]:
                 check_formula(spelling)
         for name, part in fields.items():
-            # Tags mean nothing to a layer; on a circuit's own objects any tag is allowed.
+            # A layer ignores tags; on a circuit's own objects any tag is allowed.
             if name == "tags" and not self.of_text:
                 continue
-            # `_entered` has looked at a sub-circuit's parameters.
+            # `_entered` has already checked a sub-circuit's parameters.
             if name == "param_resolver" and kind == "CircuitOperation":
                 continue
-            # What a layer can't compute, such as classical control, is refused later by name.
+            # Operations that a layer can't compute, such as classical control, are rejected later.
             text = kind not in TEXT or name in TEXT[kind]
             self.visit(part, times, sizes, text, depth + 1, n_qubits)
 
@@ -204,8 +205,8 @@ class _Walk:
         if kind is not None:
             if kind not in TEXT:
                 raise ValueError(
-                    "A circuit must be made of Cirq's gates, channels and measurements, but "
-                    f"this text holds the type {shown(kind, 80)}."
+                    "A circuit must consist of Cirq's gates, channels and measurements, but this "
+                    f"text has the type {shown(kind, 80)}."
                 )
             return kind, {name: part for name, part in value.items() if name != "cirq_type"}
         if isinstance(value, (cirq.Qid, float, complex, np.ndarray)) or value is None:
@@ -219,20 +220,22 @@ class _Walk:
             fields = value._json_dict_()
             return cirq.json_cirq_type(type(value)), fields
         except (AttributeError, TypeError, ValueError):
-            # A type of another package, which cannot come from a file.
+            # A type of another package, which can't come from a file.
             return None, {}
 
     def _share(self, fields: Mapping[str, Any]) -> None:
         key = fields.get("key")
         if set(fields) != {"key", "val"} or not isinstance(key, int):
-            raise ValueError("A circuit's text holds a VAL without the fields `key` and `val`.")
+            raise ValueError("A circuit's text has a VAL without the fields `key` and `val`.")
         if self.shared.setdefault(key, fields["val"]) is not fields["val"]:
-            raise ValueError(f"A circuit's text holds two shared parts with the key {key}.")
+            raise ValueError(f"A circuit's text has two shared parts with the key {key}.")
 
     def _shared(self, fields: Mapping[str, Any]) -> Any:
         key = fields.get("key")
         if not isinstance(key, int) or key not in self.shared:
-            raise ValueError(f"A circuit's text refers to a part {shown(key, 20)} not in it.")
+            raise ValueError(
+                f"A circuit's text refers to a shared part {shown(key, 20)} that it does not have."
+            )
         return self.shared[key]
 
     def _entered(
@@ -242,7 +245,7 @@ class _Walk:
         sizes: Mapping[str, Size],
         depth: int,
     ) -> tuple[float, Mapping[str, Size]]:
-        """Returns how often a sub-circuit's parts run, and what its parameters become."""
+        """Returns how often a sub-circuit's parts run, and the sizes of its parameters' values."""
         times *= size(fields.get("repetitions", 1), sizes, depth).factor
         if fields.get("repeat_until") is not None:
             raise ValueError(
@@ -257,7 +260,7 @@ class _Walk:
             ):
                 raise ValueError(
                     f"A sub-circuit must have numbers or SymPy expressions as its parameters, but "
-                    f"{name!r} is {shown(new, 80)}. For a symbol give sympy.Symbol(...)."
+                    f"{name!r} is {shown(new, 80)}. For a symbol use sympy.Symbol(...)."
                 )
             inner[name] = size(new, sizes, depth)
             self._add(inner[name], new)

@@ -1,8 +1,8 @@
 """Circuits, qubits and observables as text, for saved layers.
 
-The text is Cirq's JSON, extended by SymPy functions that Cirq does not write but that circuits here
-may have in their parameters: `sin`, `Max` and the like are stored by name. No code is stored, and
-reading runs none: `_circuit_check` checks a text before Cirq sees it.
+The text is Cirq's JSON, extended by SymPy functions such as `sin` and `Max`, which Cirq can't write
+but which parameters of circuits may have here. They are stored by name. No code is stored, and
+reading runs none: `_circuit_check` checks a text before Cirq reads it.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ def write(value: Any) -> str:
     """Returns a circuit, or another object that Cirq writes as JSON, as text.
 
     Raises:
-        TypeError: If it holds something that neither Cirq nor `_expressions` knows.
-        ValueError: Likewise, for objects that look like Cirq's; or if `read` would refuse the text.
+        TypeError: If it has an object that neither Cirq nor `_expressions` can write.
+        ValueError: If such an object looks like one of Cirq's, or `read` would reject the text.
     """
     text: str = cirq.to_json(value, cls=_encoder())
     _circuit_check.check_text(json.loads(text))
@@ -30,7 +30,7 @@ def write(value: Any) -> str:
 
 
 def read(text: str) -> Any:
-    """Returns what `write` wrote.
+    """Returns the object from a text of `write`.
 
     Raises:
         ValueError: If the text is not of this form, or is unsafe: see `_circuit_check`.
@@ -39,8 +39,8 @@ def read(text: str) -> Any:
     try:
         tree = json.loads(text)
         _circuit_check.check_text(tree)
-        # Written again from the checked tree: if a table holds a key twice, Cirq's reader would use
-        # both values, but the check sees only the last.
+        # Written again from the checked tree: if a table has a key twice, Cirq's reader would use
+        # both values, but the check only sees the last.
         return cirq.read_json(json_text=json.dumps(tree), resolvers=[_resolve, *resolvers])
     except RecursionError as error:
         raise ValueError(too_deep()) from error
@@ -56,7 +56,7 @@ def read(text: str) -> Any:
 @functools.cache
 def _encoder() -> type:
     class Encoder(cirq.protocols.json_serialization.CirqEncoder):
-        """Cirq's encoder, which knows SymPy's arithmetic, extended by SymPy's functions."""
+        """Cirq's encoder, which writes SymPy's arithmetic, extended by SymPy's functions."""
 
         def default(self, o: Any) -> Any:
             if o is sympy.I:
@@ -74,13 +74,12 @@ def _resolve(cirq_type: str) -> Any:
 
 
 def _function(name: str, args: list[Any]) -> Any:
-    # SymPy evaluates text as code. No text reaches this line today; if a change lets it through, it
-    # stops here.
+    # SymPy evaluates text as code. `_circuit_check` lets no text get here; this is a second check.
     if name not in _expressions.FUNCTION_NAMES or not all(
         isinstance(argument, (int, float, sympy.Basic)) for argument in args
     ):
         raise ValueError(
-            f"A saved circuit holds the function {shown(name, 80)} of {shown(args, 80)}, which is "
-            "not known here."
+            f"A saved circuit has the function {shown(name, 80)} of {shown(args, 80)}, which is "
+            "not supported."
         )
     return getattr(sympy, name)(*args)

@@ -1,8 +1,8 @@
-"""The types that a circuit's JSON may be made of, and what each of them may hold.
+"""The types that a circuit's JSON may have, and checks of their fields.
 
-Circuits, operations, qubits and tags; gates, channels and measurements; projectors, which are
-observables; and the forms that earlier versions of Cirq wrote. A type that is added here must name
-its fields that hold text, and bound the work that a short text can ask for.
+They are circuits, operations, qubits and tags; gates, channels and measurements; projectors, which
+are observables; and types that earlier versions of Cirq wrote. Whoever adds a type must list its
+fields with text in `TEXT`, and limit the work that a short text can cause.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ PhaseDampingChannel PhaseFlipChannel RandomGateChannel ResetChannel StatePrepara
 """
 CHANNELS = frozenset(_CHANNELS.split())
 
-# Which fields hold text. Nothing evaluates that text, except `boolean_strs`, which SymPy evaluates:
-# `products` checks it first.
+# The fields of each type that may have text. Only `boolean_strs` is evaluated, by SymPy: `products`
+# checks it first.
 TEXT: dict[str, tuple[str, ...]] = {
     **dict.fromkeys([*_TYPES.split(), *CHANNELS], ()),
     "NamedQubit": ("name",),
@@ -71,7 +71,7 @@ TEXT: dict[str, tuple[str, ...]] = {
     "StatePreparationChannel": ("name",),
 }
 
-# The types that count as one operation; those that hold operations are not counted themselves.
+# The types that count as one operation; types that contain operations are not counted themselves.
 COUNTED = (
     "GateOperation",
     "CircuitOperation",
@@ -85,7 +85,7 @@ COUNTED = (
 
 
 def check_size_of_gate(kind: str, fields: Mapping[str, Any], *, of_text: bool) -> None:
-    """Makes sure that a gate's numeric fields don't make it huge.
+    """Checks that a gate's numeric fields don't make it huge.
 
     Raises:
         ValueError: If they do.
@@ -107,15 +107,15 @@ def check_size_of_gate(kind: str, fields: Mapping[str, Any], *, of_text: bool) -
 
 
 def check_channel_qubits(kind: str, n_qubits: int) -> None:
-    """Makes sure that the Kraus operators of a channel can be written out.
+    """Checks that a channel acts on few enough qubits to write out its Kraus operators.
 
     Raises:
-        ValueError: If it acts on too many qubits for that.
+        ValueError: If it acts on too many qubits.
     """
     if n_qubits > MOST_CHANNEL_QUBITS:
         raise ValueError(
             f"A channel must act on at most {MOST_CHANNEL_QUBITS} qubits, controls included, but "
-            f"{kind} acts on more. Make it of channels on fewer qubits."
+            f"{kind} acts on more. Replace it by channels on fewer qubits."
         )
 
 
@@ -127,10 +127,10 @@ def kraus_entries(kind: str, fields: Mapping[str, Any], n_qubits: int) -> float:
 
 
 def pauli_probabilities(given: Any) -> list[Any]:
-    """Returns the probabilities in an AsymmetricDepolarizingChannel, whose names are Pauli strings.
+    """Returns the probabilities in an AsymmetricDepolarizingChannel, whose keys are Pauli strings.
 
     Raises:
-        ValueError: If they are anything else, or of too many qubits.
+        ValueError: If the keys are not Pauli strings, or act on too many qubits.
     """
     if given is None:
         return []
@@ -176,7 +176,7 @@ def products(fields: Mapping[str, Any]) -> int:
     """Returns how many products of Pauli strings a BooleanHamiltonianGate's formulas need.
 
     Raises:
-        ValueError: If SymPy, which evaluates them as code, would find anything but formulas.
+        ValueError: If a text is not a formula: SymPy would evaluate it as code.
     """
     names, spellings = fields.get("parameter_names"), fields.get("boolean_strs")
     if not isinstance(names, list) or not isinstance(spellings, list):
@@ -190,8 +190,8 @@ def products(fields: Mapping[str, Any]) -> int:
         foreign = sorted(found - {name for name in names if isinstance(name, str)})
         if foreign:
             raise ValueError(
-                f"The formula {shown(spelling, 80)} of a BooleanHamiltonianGate must hold names of "
-                f"its parameters only, but holds {foreign[0]!r}."
+                f"The formula {shown(spelling, 80)} of a BooleanHamiltonianGate must only have "
+                f"names of its parameters, but has {foreign[0]!r}."
             )
         products += 4 ** len(found) * sum(spelling.count(sign) for sign in "&|^")
     return products
@@ -200,7 +200,10 @@ def products(fields: Mapping[str, Any]) -> int:
 def check_formula(spelling: Any) -> set[str]:
     """Returns the names in a formula of `&`, `|`, `^`, `~`, brackets and names.
 
-    A name before a bracket would be a call, so two operands in a row are refused.
+    A name before a bracket would be a function call, so two operands in a row are an error.
+
+    Raises:
+        ValueError: If the text is not such a formula.
     """
     names: set[str] = set()
     ended = False
@@ -217,6 +220,6 @@ def check_formula(spelling: Any) -> set[str]:
     if not text or position < len(text):
         raise ValueError(
             "A BooleanHamiltonianGate must have formulas of names, `&`, `|`, `^`, `~` and "
-            f"brackets, of {_LONGEST_SPELLING} characters or less, but has {shown(spelling, 80)}."
+            f"brackets, of at most {_LONGEST_SPELLING} characters, but has {shown(spelling, 80)}."
         )
     return names

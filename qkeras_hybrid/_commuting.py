@@ -1,8 +1,9 @@
 """Commuting Pauli strings: grouped, and diagonalised by one Clifford circuit.
 
-Symplectic elimination (Crawford, van Straaten, Wang, Parks, Campbell, Brierley: Efficient quantum
-measurement of Pauli operators in the presence of finite sampling error, Quantum 5, 385 (2021),
-arXiv 1908.06942). A string is a row of bits `x`, `z` for each qubit (`Y` is both) and a sign.
+The method is symplectic elimination (Crawford, van Straaten, Wang, Parks, Campbell, Brierley:
+Efficient quantum measurement of Pauli operators in the presence of finite sampling error, Quantum
+5, 385 (2021), arXiv 1908.06942). A string is a row of bits `x` and `z` for each qubit (`Y` has
+both) and a sign.
 """
 
 from __future__ import annotations
@@ -13,14 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 
 Letters = dict[int, str]
-"""The Paulis of a string by qubit."""
+"""A Pauli string: for each qubit on which it acts, "X", "Y" or "Z"."""
 
 Gate = tuple[str, tuple[int, ...]]
 """A gate "h", "s_dagger" or "cx", and its qubits."""
 
 
 def commute(one: Letters, other: Letters) -> bool:
-    """Tells whether two Pauli strings commute, i.e. differ on an even number of qubits."""
+    """Returns whether two strings commute: on an even number of qubits both act and differ."""
     return sum(other.get(qubit, pauli) != pauli for qubit, pauli in one.items()) % 2 == 0
 
 
@@ -39,7 +40,7 @@ def groups(strings: Sequence[Letters]) -> list[list[Letters]]:
 
 @dataclass(frozen=True)
 class Diagonal:
-    """A Clifford circuit that makes commuting strings products of Z.
+    """A Clifford circuit that turns commuting strings into products of Z.
 
     Attributes:
         gates: The circuit, in order.
@@ -55,8 +56,8 @@ class Diagonal:
 def diagonalised(strings: Sequence[Letters]) -> Diagonal:
     """Returns a circuit that diagonalises strings.
 
-    Each string in turn becomes a Z on a qubit of its own, by gates on qubits that no earlier string
-    took. A string that commutes with the earlier ones has I or Z on their qubits.
+    Each string in turn becomes a Z on its own qubit, by gates on qubits that no earlier string
+    uses. Because strings commute, a later string has I or Z on the qubits of earlier ones.
 
     Args:
         strings: Pauli strings that commute with each other.

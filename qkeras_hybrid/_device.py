@@ -14,7 +14,7 @@ from keras import ops
 def current_device() -> str:
     """Returns the kind of device, such as "cpu", "gpu", "tpu" or "cuda".
 
-    "several devices" if a `keras.distribution` spreads each batch over several.
+    Returns "several devices" if a `keras.distribution` spreads each batch over several devices.
     """
     distribution = keras.distribution.distribution()
     if distribution is not None and distribution.device_mesh.devices.size > 1:
@@ -37,7 +37,7 @@ def current_device() -> str:
 def _torch_default() -> str:
     """Returns PyTorch's default device, also while Keras computes shapes on the device "meta".
 
-    Keras calls layers there to learn their output shapes, and may build a layer while it does.
+    Keras calls layers on "meta" to infer their output shapes, and may build a layer meanwhile.
     """
     import torch
 
@@ -49,7 +49,7 @@ def _torch_default() -> str:
 
 
 def has_float64() -> bool:
-    """Tells whether the Keras backend computes in float64; JAX does only if it is told to."""
+    """Returns whether the Keras backend computes in float64; JAX only with `jax_enable_x64`."""
     if keras.backend.backend() != "jax":
         return True
     import jax
@@ -60,7 +60,7 @@ def has_float64() -> bool:
 
 @contextlib.contextmanager
 def double_precision() -> Iterator[None]:
-    """Lets the Keras backend compute in float64 inside of it, JAX too."""
+    """Lets the Keras backend, also JAX, compute in float64 inside this context."""
     if has_float64():
         yield
         return

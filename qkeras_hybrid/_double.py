@@ -1,7 +1,7 @@
 """Elementary functions that keep float64, which `keras.ops` rounds to float32 on JAX and torch.
 
-Keras's type promotion knows float64 under TensorFlow only; there its sine of a float64 tensor
-is float64, and float32 under the other backends.
+Keras's type promotion keeps float64 only under TensorFlow. There the sine of a float64 tensor is
+float64; under the other backends it is float32.
 """
 
 from __future__ import annotations

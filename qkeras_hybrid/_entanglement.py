@@ -21,10 +21,10 @@ def entanglement_pairs(pattern: Any, n: int, block: int = 0) -> list[tuple[int, 
     | `circular`, `ring` | (3,0) (0,1) (1,2) (2,3); linear on 2 qubits |
     | `pairwise` | (0,1) (2,3) (1,2) |
     | `full` | (0,1) (0,2) (0,3) (1,2) (1,3) (2,3) |
-    | `sca` | the ring; each block starts one pair earlier, and every second one is reversed |
+    | `sca` | the ring; each block starts one pair earlier, and every second block reverses pairs |
 
     Args:
-        pattern: One of these, or a sequence of pairs.
+        pattern: One of these names, or a sequence of pairs.
         n: Number of qubits.
         block: Index of the repetition, from 0.
 
@@ -69,7 +69,7 @@ def check_entanglement(entanglement: Any) -> Any:
             or any(not isinstance(i, int) or i < 0 for i in pair)
             or pair[0] == pair[1]
         ):
-            raise ArgumentError("entanglement", "hold pairs of two different qubit indices", pair)
+            raise ArgumentError("entanglement", "have pairs of two different qubit indices", pair)
         found.append((pair[0], pair[1]))
     return tuple(found)
 

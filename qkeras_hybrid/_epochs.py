@@ -31,7 +31,7 @@ EpochOn = Callable[[Inputs, Array, int], Epoch]
 
 
 class EpochClock(keras.callbacks.Callback):
-    """Times an epoch from its first batch to its last, without `fit`'s work around it."""
+    """Times an epoch from its first batch to its last, without `fit`'s work before and after."""
 
     seconds = 0.0
 
@@ -146,7 +146,7 @@ def prepared(model: keras.Model, x: Inputs, y: Array) -> None:
         y: Their targets, as `fit` takes them.
     """
     model.optimizer.build(model.trainable_variables)
-    # Layers that draw random numbers keep their seeds in such variables.
+    # Layers keep the state of their random numbers in such variables. It is restored below.
     kept = list(model.non_trainable_variables)
     values = [np.array(keras.ops.convert_to_numpy(variable)) for variable in kept]
     first = keras.tree.map_structure(lambda values: _as_fit_takes_it(values[:1]), (x, y))

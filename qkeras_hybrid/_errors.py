@@ -1,4 +1,4 @@
-"""The error of a wrong argument, an object whose parts can be read."""
+"""`ArgumentError`, the error of an invalid argument, with its parts as attributes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds how large a SymPy expression becomes, before SymPy evaluates it.
+"""Computes how large a SymPy expression becomes, before SymPy evaluates it.
 
 SymPy computes powers of whole numbers exactly: `10**10**9` fills all memory. So the size is
 computed first, from a SymPy expression or from the JSON of one.
@@ -18,7 +18,7 @@ from qkeras_hybrid._errors import shown
 from qkeras_hybrid._lazy import sympy
 
 FUNCTION_TYPE = "qkeras_hybrid.function"
-"""The JSON type of a SymPy function, which Cirq's JSON has no form for."""
+"""The JSON type of a SymPy function; Cirq's JSON has no type for it."""
 
 MOST_BITS = 20_000
 """The most bits of the whole numbers and fractions that SymPy may create in one expression."""
@@ -60,13 +60,13 @@ class Size:
 
     Attributes:
         bits: Bits of its whole numbers and fractions, which SymPy keeps exact.
-        factor: A bound on its constants; as exponents, they multiply the bits of their base by at
-            most this.
-        logarithms: Bits of the numbers under logarithms, which `exp` turns back into powers.
+        factor: A bound on its constants. A constant as an exponent multiplies the bits of its base
+            by at most this factor.
+        logarithms: Bits of the numbers inside logarithms, which `exp` turns back into powers.
         nodes: The number of its parts.
         extremes: The number of arguments of `Max` and `Min` that are compared with each other.
         comparisons: The cost of comparing them, weighted by the size of the arguments.
-        constant: Whether it holds no symbol.
+        constant: Whether it has no symbol.
     """
 
     bits: float
@@ -82,39 +82,39 @@ _SYMBOL = Size(0, constant=False)
 
 
 def kind_of(value: Any) -> Any:
-    """Returns the type of decoded JSON; None for what has none."""
+    """Returns the Cirq type of decoded JSON; None if it has none."""
     if not isinstance(value, dict) or value.get("cirq_type") is None:
         return None
     kind = value["cirq_type"]
     if not isinstance(kind, str):
-        raise ValueError(f"A circuit's text holds the type {shown(kind, 80)}, which is no name.")
+        raise ValueError(f"A circuit's text has the type {shown(kind, 80)}, which is not a name.")
     return kind
 
 
 def is_expression(value: Any) -> bool:
-    """Tells whether a value is a SymPy expression, or the JSON of one."""
+    """Returns whether a value is a SymPy expression, or the JSON of one."""
     kind = kind_of(value)
     return kind in _FIELDS or (kind is None and isinstance(value, sympy.Basic))
 
 
 def check_integer(value: int) -> None:
-    """Makes sure that a whole number is one that a float can hold.
+    """Checks that a whole number is not too large for a float.
 
     Raises:
-        ValueError: If it is longer.
+        ValueError: If it is too large.
     """
     if value.bit_length() > _LONGEST_INTEGER:
         raise ValueError(
-            "A circuit must have numbers that a float can hold, but this one holds an integer of "
+            "A circuit must have numbers that a float can hold, but this one has an integer of "
             f"{value.bit_length()} bits."
         )
 
 
 def check_size(size: Size, value: Any) -> None:
-    """Makes sure that SymPy can work with an expression of a size.
+    """Checks that an expression of this size is not too large for SymPy.
 
     Raises:
-        ValueError: If it can't.
+        ValueError: If it is too large.
     """
     if not (
         size.bits <= MOST_BITS
@@ -126,8 +126,8 @@ def check_size(size: Size, value: Any) -> None:
         said = shown(value, 80) if isinstance(value, dict) else "one of its expressions"
         raise ValueError(
             "A circuit's parameters must be numbers that a float can hold, and expressions of at "
-            f"most {MOST_NODES:,} parts whose powers, Max and Min SymPy can work out, but {said} "
-            "is larger. Scale the parameters, or make several gates of the expression's parts."
+            f"most {MOST_NODES:,} parts whose powers, Max and Min SymPy can compute, but {said} is "
+            "larger. Scale the parameters, or split the expression over several gates."
         )
 
 
@@ -137,10 +137,10 @@ def size(value: Any, sizes: Mapping[str, Size], depth: int) -> Size:
     Args:
         value: A number, a SymPy expression, or the JSON of one.
         sizes: The sizes of the expressions that replace its symbols, by name.
-        depth: How many lists and tables it lies in.
+        depth: How many lists and tables enclose it.
 
     Raises:
-        ValueError: If it is too large or too deep, or holds anything but numbers and expressions.
+        ValueError: If it is too large or too deep, or has anything but numbers and expressions.
     """
     if depth > MOST_DEPTH:
         raise ValueError(too_deep())
@@ -209,8 +209,8 @@ def _number(*parts: float) -> Size:
     except OverflowError:
         value = math.inf
     except ZeroDivisionError as error:
-        raise ValueError("A circuit must hold no fraction with the denominator 0.") from error
-    # NaN and infinity are refused later, by an error that names their place in the circuit.
+        raise ValueError("A circuit must have no fraction with the denominator 0.") from error
+    # NaN and infinity raise an error later, which says where in the circuit they are.
     finite = isinstance(parts[0], int) or math.isfinite(value)
     return Size(max(1, bits), max(1.0, value) if finite else 1.0)
 
@@ -233,10 +233,10 @@ def _expression(value: Any) -> tuple[str, tuple[Any, ...]]:
         return "Symbol", (value.name,)
     if isinstance(value, sympy.Basic):
         if not value.args:
-            return "number", (4,)  # pi and the like; infinities are refused later
+            return "number", (4,)  # a constant such as pi; infinities raise an error later
         return type(value).__name__, value.args
     raise ValueError(
-        f"An expression must hold numbers and expressions only, but holds {shown(value, 80)}."
+        f"An expression must only have numbers and expressions, but has {shown(value, 80)}."
     )
 
 
@@ -249,7 +249,7 @@ def _decoded(value: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
             return "number", (abs(complex(*parts)),)  # type: ignore[arg-type]
     if kind not in _FIELDS or set(fields) != _FIELDS[kind]:
         raise ValueError(
-            f"An expression must be one that was saved here, but holds {shown(value, 80)}."
+            f"An expression must have the form in which it is saved, but has {shown(value, 80)}."
         )
     name = kind.removeprefix("sympy.")
     if name == "Symbol" and isinstance(fields["name"], str):
@@ -266,12 +266,14 @@ def _decoded(value: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
             return "number", tuple(
                 fields[key] for key in ("i", "approx", "p", "q") if key in fields
             )
-        raise ValueError(f"A number must be a number, but is {shown(value, 80)}.")
+        raise ValueError(
+            f"A number of SymPy must consist of integers or floats, but is {shown(value, 80)}."
+        )
     if kind == FUNCTION_TYPE:
         name = fields["name"]
         if not isinstance(name, str) or name not in _expressions.FUNCTION_NAMES:
             raise ValueError(
-                f"A saved circuit holds the function {shown(name, 80)}, which is not known here."
+                f"A saved circuit has the function {shown(name, 80)}, which is not supported."
             )
     arguments = fields.get("args")
     if isinstance(arguments, list) and all(type(a) in (int, float, dict) for a in arguments):
@@ -288,8 +290,8 @@ def _decoded(value: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
 
 
 def too_deep() -> str:
-    """Returns the sentence of the error about `MOST_DEPTH`."""
+    """Returns the error message about `MOST_DEPTH`."""
     return (
         f"A circuit and its parameters must be nested at most {MOST_DEPTH} levels deep, but this "
-        "one is deeper. Write it flatter."
+        "one is deeper. Use fewer levels."
     )

@@ -1,4 +1,4 @@
-"""SymPy expressions of circuit parameters: read into affine form, or evaluated on tensors."""
+"""SymPy expressions of circuit parameters: their affine form, and their values on tensors."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FUNCTIONS: dict[str, Callable[[Any], Any]] = {
 }
 
 
-# These, and SymPy's functions of several arguments.
+# All supported functions, with those of several arguments.
 FUNCTION_NAMES = frozenset({"Max", "Min", "atan2", *_FUNCTIONS})
 
 
@@ -79,14 +79,14 @@ def affine(expression: Any) -> tuple[float, dict[sympy.Symbol, float]] | None:
     return offset, coefficients
 
 
-# Sums and their powers, multiplied out, can have more terms than fit in memory.
+# Expanded sums and powers can have more terms than fit in memory.
 _MOST_TERMS = 1_000
 
 
 def _expanded(expression: Any) -> float:
     """Returns a bound on the number of terms of `sympy.expand(expression)`; infinity if too large.
 
-    The expression's parts count too: SymPy also multiplies out the arguments of functions.
+    The expression's parts count too, because SymPy also expands the arguments of functions.
     """
     parts = [_expanded(part) for part in expression.args]
     if isinstance(expression, sympy.Add):
@@ -110,7 +110,7 @@ def _real(number: Any, expression: Any) -> float:
     value = complex(number)
     if value.imag or not math.isfinite(value.real):
         raise ValueError(
-            f"A circuit parameter must be real and finite, but `{expression}` holds {number}."
+            f"A circuit parameter must be real and finite, but `{expression}` has {number}."
         )
     return value.real
 
@@ -118,7 +118,7 @@ def _real(number: Any, expression: Any) -> float:
 def phase_angle(expression: sympy.Expr) -> Any:
     """Returns the angle `t` of an expression that is `exp(i t)` for all values of its symbols.
 
-    It reads numbers, `exp(I*t)` and powers `c**t` of numbers, products and whole powers of those,
+    It recognises numbers, `exp(I*t)`, powers `c**t` of numbers, products and whole powers of these,
     and sums such as `cos(t) + I*sin(t)` whose modulus SymPy simplifies to 1.
 
     Raises:
@@ -140,7 +140,7 @@ def _phase_angle(expression: sympy.Expr) -> Any:
         value = complex(expression)
         return cmath.phase(value) if abs(abs(value) - 1) < 1e-8 else None
     if isinstance(expression, sympy.Mul):
-        # All numbers together: sqrt(2)/2 * (1 + I) has modulus 1, but its factors do not.
+        # All numbers are taken together: sqrt(2)/2 * (1 + I) has modulus 1, its factors don't.
         number, _ = expression.as_independent(*expression.free_symbols, as_Add=False)
         factors = [a for a in expression.args if a.free_symbols]
         angles = [_phase_angle(factor) for factor in (number, *factors)]
@@ -161,10 +161,11 @@ def _phase_angle(expression: sympy.Expr) -> Any:
 
 
 def check_evaluable(expression: sympy.Expr) -> None:
-    """Makes sure that `evaluate` knows every part of an expression.
+    """Checks that `evaluate` supports every part of an expression.
 
     Raises:
-        ValueError: If it holds an unknown function; the message lists the known ones.
+        ValueError: If it has an unsupported function (the message lists the supported ones), or is
+            not real and finite.
     """
     for node in sympy.preorder_traversal(expression):
         kind = type(node).__name__
@@ -175,9 +176,8 @@ def check_evaluable(expression: sympy.Expr) -> None:
             or kind in FUNCTION_NAMES
         ):
             raise ValueError(
-                f"The circuit parameter `{expression}` holds `{kind}`, which can't be evaluated "
-                "on tensors. Use sums, products, powers, Max, Min, atan2, "
-                f"{', '.join(_FUNCTIONS)}."
+                f"The circuit parameter `{expression}` has `{kind}`, which can't be evaluated on "
+                f"tensors. Use sums, products, powers, Max, Min, atan2, {', '.join(_FUNCTIONS)}."
             )
     numbers = [node for node in expression.atoms(sympy.Number, sympy.NumberSymbol)]
     if expression.has(sympy.I) or any(not number.is_finite for number in numbers):
@@ -187,7 +187,7 @@ def check_evaluable(expression: sympy.Expr) -> None:
 def evaluate(
     expressions: Iterable[sympy.Expr], values: Mapping[sympy.Symbol, Any]
 ) -> list[keras.KerasTensor]:
-    """Evaluates expressions on tensors, with `keras.ops`, so that the results differentiate.
+    """Evaluates expressions on tensors with `keras.ops`, so the results can be differentiated.
 
     Args:
         expressions: Expressions that passed `check_evaluable`.
@@ -233,7 +233,7 @@ def evaluate(
 
 def _power(base: Any, exponent: Any, node: Any) -> Any:
     # Small whole powers are products: exact, defined at negative bases, and cheap to differentiate.
-    # Negative powers are their reciprocals, because SymPy writes division so.
+    # SymPy writes a division as a negative power, so these are reciprocals of products.
     if node.exp.is_Integer and 1 <= abs(int(node.exp)) <= 4:
         result = base
         for _ in range(abs(int(node.exp)) - 1):

@@ -11,7 +11,7 @@ from pathlib import Path
 def write(path: Path, content: str | bytes) -> None:
     """Writes a file completely or not at all, and replaces an existing one.
 
-    A link of that name is replaced too; the file it points to is not changed.
+    If the path is a link, the link is replaced; the file that it points to is not changed.
 
     Args:
         path: The file; its folder must exist.
@@ -29,14 +29,14 @@ def write(path: Path, content: str | bytes) -> None:
             try:
                 file.write(content.encode() if isinstance(content, str) else content)
                 file.flush()
-                # Only its owner can read a temporary file; the result gets the usual permissions.
+                # Only the owner can read a temporary file, so it gets the usual permissions here.
                 os.chmod(file.name, 0o644)
                 os.replace(file.name, path)
             except BaseException:
                 os.unlink(file.name)
                 raise
     except OSError as error:
-        # The error names the path that the caller gave.
+        # The error names the given path, not the temporary file.
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 

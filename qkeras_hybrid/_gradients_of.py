@@ -13,10 +13,10 @@ from keras import ops
 def differentiated(
     function: Callable[..., Any],
 ) -> Callable[..., tuple[np.ndarray, list[np.ndarray]]]:
-    """Returns a function that differentiates a function of tensors, compiled once where that pays.
+    """Returns a function that differentiates a function of tensors; under JAX it is compiled.
 
     Args:
-        function: Maps tensors to a tensor.
+        function: A function that maps tensors to a tensor.
 
     Returns:
         A function of arrays that returns the value, and the gradient of the sum of its entries with
@@ -39,8 +39,8 @@ def value_and_gradients(
     """Differentiates a function of tensors on any Keras backend.
 
     Args:
-        function: Maps tensors to a tensor.
-        *arrays: The arguments, as arrays.
+        function: A function that maps tensors to a tensor.
+        *arrays: Its arguments, as arrays.
 
     Returns:
         The value, and the gradient of the sum of its entries with respect to each argument.

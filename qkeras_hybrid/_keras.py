@@ -1,7 +1,7 @@
-"""Keras, imported in half the time, or an error that says which backend to install.
+"""Imports Keras in half the usual time, or raises an error that says which backend to install.
 
-Keras imports its backend when it is imported itself: TensorFlow by default. Where that is not
-installed, it fails with an obscure error. Importing this module imports Keras.
+Keras imports its backend, by default TensorFlow, when it is imported. If the backend is not
+installed, Keras fails with an obscure error. Importing this module imports Keras.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ POSTPONED = frozenset(
 
 
 class _Postponing:
-    """Finds some of Keras's modules and makes them load at their first use."""
+    """An import finder that makes some of Keras's modules load at their first use."""
 
     @staticmethod
     def find_spec(
@@ -65,7 +65,7 @@ except ModuleNotFoundError as error:
     if name not in BACKENDS:
         raise
     raise ImportError(_missing(name)) from error
-except ValueError as error:  # the name is not a backend's
+except ValueError as error:  # KERAS_BACKEND does not name a backend
     raise ImportError(
         f"Keras can't start: {error} (KERAS_BACKEND is {os.environ.get('KERAS_BACKEND')}). "
         f"Its backends are {', '.join(BACKENDS[:-1])} and {BACKENDS[-1]}."

@@ -1,4 +1,4 @@
-"""Modules that load at their first use, so that importing the package stays quick.
+"""Modules that load at their first use, so that importing the package is fast.
 
 Cirq and SymPy take about two seconds to import, and a script that only builds a Keras model
 should not wait for them before its first circuit. Write, at the top of a module::
@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING, Any
 
 
 class _LazyModule(types.ModuleType):
-    """Stands for a module and imports it when an attribute is asked for."""
+    """Represents a module, and imports it at the first access to an attribute."""
 
     def __getattr__(self, attribute: str) -> Any:
         if attribute == "__wrapped__":  # `inspect` looks for these in every object
             raise AttributeError(attribute)
         value = getattr(importlib.import_module(self.__name__), attribute)
-        # Kept here, so that the next access is a plain attribute look-up.
+        # Stored here, so the next access is a plain attribute look-up.
         self.__dict__[attribute] = value
         return value
 

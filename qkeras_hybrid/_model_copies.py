@@ -19,12 +19,12 @@ def fresh(layer: keras.Layer, **changes: Any) -> keras.Layer:
     """Returns a new, unbuilt layer of the same class and arguments, except for the changes.
 
     Raises:
-        DoesNotApplyError: If the layer can't return its arguments, e.g. because Cirq can't write
-            its circuit.
+        DoesNotApplyError: If the layer can't return its arguments, for example because Cirq can't
+            write its circuit.
     """
     if type(layer) is keras.layers.Lambda:
-        # Keras refuses to read functions from a config, which could come from anywhere: this one is
-        # here already.
+        # Keras refuses to read a function from a config, which could come from an unsafe file. This
+        # function comes from an existing layer.
         known = {
             "output_shape": layer._output_shape,
             "mask": layer.mask,
@@ -41,7 +41,7 @@ def fresh(layer: keras.Layer, **changes: Any) -> keras.Layer:
 
 
 class Copies:
-    """Copies layers, and puts other layers in the place of quantum layers."""
+    """Copies layers, and replaces quantum layers by other layers."""
 
     def __init__(self, make: Callable[[QuantumLayer], keras.Layer]) -> None:
         self.make = make
@@ -79,7 +79,7 @@ class Copies:
 
 
 def is_graph(layer: keras.Layer) -> bool:
-    """Tells whether a layer is a Sequential or functional model."""
+    """Returns whether a layer is a Sequential or functional model."""
     # Functional models are graphs of operations; their class has no public name.
     return isinstance(layer, keras.Sequential) or (
         isinstance(layer, keras.Model) and hasattr(layer, "operations")

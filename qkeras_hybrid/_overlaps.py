@@ -71,17 +71,17 @@ def single_paulis(n_qubits: int) -> Expectation:
 
 
 def inversion_test(compiled: Compiled) -> Compiled:
-    """Returns the circuit of one sample followed by the inverse of another's.
+    """Returns the circuit of one sample followed by the inverse circuit of another sample.
 
     Args:
         compiled: The circuit of a sample.
 
     Returns:
         A circuit with twice the inputs (those of the first sample come first) and the same weights.
-        It reads the probabilities of the basis states; the first is the fidelity.
+        Its readout is the probabilities of the basis states; the first is the fidelity.
 
     Raises:
-        ValueError: If the circuit has no inverse, e.g. because it measures.
+        ValueError: If the circuit has no inverse, for example because it measures.
 
     Reference:
         Havlíček et al., Nature 567, 209 (2019), arXiv 1804.11326, figure 2c.
@@ -95,7 +95,7 @@ def inversion_test(compiled: Compiled) -> Compiled:
         inverse = cirq.inverse(other)
     except TypeError as error:
         raise ArgumentError(
-            "encoding", "have a circuit with an inverse", circuit, "Leave out its measurements."
+            "encoding", "have a circuit with an inverse", circuit, "Remove its measurements."
         ) from error
     return compile_circuit(
         circuit + inverse,
@@ -112,10 +112,10 @@ def swap_test(compiled: Compiled) -> Compiled:
         compiled: The circuit of a sample, on `n` qubits.
 
     Returns:
-        A circuit on `2 n` qubits with twice the inputs and the same weights. It reads samples:
-        with `a` the bits of the first half and `b` those of the other, the fidelity is the mean of
-        `(-1)**sum_i(a_i b_i)`, since a swap changes the sign of the singlet only, which is read as
-        `a_i = b_i = 1`.
+        A circuit on `2 n` qubits with twice the inputs and the same weights. Its readout is
+        samples. With `a` the bits of the first half and `b` those of the second half, the fidelity
+        is the mean of `(-1)**sum_i(a_i b_i)`: a swap of two qubits only changes the sign of the
+        singlet, for which the Bell measurement gives `a_i = b_i = 1`.
 
     Reference:
         Garcia-Escartin, Chamorro-Posada: Swap test and Hong-Ou-Mandel effect are equivalent,

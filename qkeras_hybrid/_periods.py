@@ -14,7 +14,7 @@ def common_unit(factors: Sequence[float]) -> tuple[float, int] | None:
     """Returns the largest number that divides all factors, and the sum of the multiples.
 
     If a parameter enters a circuit with these factors, the circuit's output is a sum of waves in
-    it, with frequencies up to this sum of units.
+    the parameter, whose frequencies are multiples of this unit up to this sum.
 
     Args:
         factors: Numbers above 0, at least one.

@@ -1,4 +1,4 @@
-"""Callbacks for Keras's `fit`."""
+"""A callback that raises the shots when their noise hides the gradient."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class RaiseShots(keras.callbacks.Callback):
         x: Some inputs, for example a batch of the training data.
         y: Their targets.
         factor: The factor by which the shots grow, above 1.
-        most: The most shots.
-        threshold: The least ratio of signal to noise.
+        most: The largest number of shots.
+        threshold: The smallest ratio of signal to noise at which the shots stay as they are.
         repeats: How often the gradient is estimated, at least 2. Each costs the circuits of one
             training step on `x`.
         every: The number of epochs between checks.
 
     Raises:
-        ValueError: If a number is not what it must be; in `fit`, if no layer has shots.
+        ValueError: If a number is invalid; in `fit`, if no layer has shots.
 
     Reference:
         Byrd, Chin, Nocedal, Wu: Sample size selection in optimization methods for machine
@@ -79,7 +79,7 @@ class RaiseShots(keras.callbacks.Callback):
         self.every = positive_int("every", every)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Makes sure that there are shots to raise.
+        """Checks that there are shots to raise.
 
         Raises:
             ValueError: If no quantum layer of the model has shots.
@@ -103,7 +103,7 @@ class RaiseShots(keras.callbacks.Callback):
         for layer in layers:
             raised = min(self.most, math.ceil(self.factor * _shots(layer)))
             set_engine(layer, layer.engine_given, shots=max(raised, _shots(layer)))
-        # Keras keeps the functions that it compiled for this training.
+        # Keras would keep using the functions that it compiled with fewer shots.
         model: Any = self.model
         model.make_train_function(force=True)
         model.test_function = model.predict_function = None
@@ -116,7 +116,7 @@ class RaiseShots(keras.callbacks.Callback):
             variables = list(model.trainable_variables)
         estimates = []
         for _ in range(self.repeats):
-            # A stateless scope discards the seeds' progress: advance them here.
+            # A stateless scope discards changes of the seeds, so they are advanced here.
             for layer in self._layers():
                 layer.draw_seed()
             _, gradients = loss_and_gradients(model, self.x, self.y, variables)

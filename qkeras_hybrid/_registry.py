@@ -1,4 +1,4 @@
-"""Registries: they look up the value of an argument such as `encoding="angle"` by its name."""
+"""Registries, which look up the value of an argument such as `encoding="angle"` by its name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Registry(Generic[T]):
     Args:
         argument: The name of the argument that takes such a value, for error messages.
         kind: The class of the values.
-        known: For each name, a class or a function without arguments that makes the value.
+        known: For each name, a class or a function without arguments that creates the value.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class Registry(Generic[T]):
         self.known = dict(known)
 
     def names(self) -> tuple[str, ...]:
-        """Returns the names that `get` knows."""
+        """Returns the names that `get` accepts."""
         return tuple(self.known)
 
     def get(self, identifier: Any) -> T:
-        """Returns a value from its name, its Keras-serialized form, or itself.
+        """Returns a value, given by its name, in its Keras-serialized form, or as itself.
 
         Raises:
             ValueError: If the name is unknown, or the identifier is none of these.

@@ -1,4 +1,4 @@
-"""The global state of random numbers, put back after it was set for a while."""
+"""Restores the global state of random numbers after code that sets it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _OF_KERAS = ("global_random_seed", "global_seed_generator")
 
 @contextlib.contextmanager
 def kept_seeds() -> Iterator[None]:
-    """Keeps the global state of random numbers: what is drawn and seeded inside changes none of it.
+    """Restores the global state of random numbers at the end of a context.
 
-    That is what `keras.utils.set_random_seed` sets: the states of Python, NumPy, Keras, PyTorch if
+    This is the state that `keras.utils.set_random_seed` sets: of Python, NumPy, Keras, PyTorch if
     it is the backend, and TensorFlow if it is loaded.
     """
     state = _keras_state()
@@ -55,9 +55,9 @@ def _torch_state() -> contextlib.AbstractContextManager[None]:
 
 
 def _tensorflow_state() -> tuple[Any, Any, Any] | None:
-    """Returns TensorFlow's context, its global seed and what draws the seeds of operations.
+    """Returns TensorFlow's context, its global seed and its generator of operation seeds.
 
-    TensorFlow's public interface sets a seed and does not tell it.
+    They are private, because TensorFlow's public interface can set a seed but not return it.
     """
     if "tensorflow" not in sys.modules:
         return None

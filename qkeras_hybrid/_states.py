@@ -1,8 +1,8 @@
 """States of a circuit at many weights, and their exact derivatives with respect to its angles.
 
-`exp(-i a/2 P)` at `a + pi` is `-i P` times itself, so a Pauli rotation has the derivative
-`d psi/d a = psi(a + pi) / 2`. A phase on a projector has `i (psi(a) - psi(a + pi)) / 2`. So states
-at shifted angles are enough, and any engine that returns states can compute them.
+`exp(-i a/2 P)` at `a + pi` is `-i P` times its value at `a`, so for a Pauli rotation
+`d psi/d a = psi(a + pi) / 2`. For a phase on a projector, `d psi/d a = i (psi(a) - psi(a + pi)) /
+2`. So states at shifted angles are enough, and any engine that returns states can compute them.
 """
 
 from __future__ import annotations
@@ -40,15 +40,15 @@ _LARGEST = 2**28
 
 
 def best_precision() -> str:
-    """Returns "float64" if the Keras backend has it (JAX must be told to), else "float32"."""
+    """Returns "float64" if the Keras backend has it (JAX with `jax_enable_x64`), else "float32"."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # JAX warns that it rounds what is asked for here
+        warnings.simplefilter("ignore")  # JAX warns that it rounds this tensor to float32
         tensor = ops.convert_to_tensor(np.zeros(1), dtype="float64")
     return str(keras.backend.standardize_dtype(tensor.dtype))
 
 
 def check_pure(program: Program) -> None:
-    """Makes sure that a program has a state vector at its end.
+    """Checks that a program ends in a state vector.
 
     Raises:
         ValueError: If it has channels, measurements or resets.
@@ -58,14 +58,14 @@ def check_pure(program: Program) -> None:
             "circuit",
             "have a state vector at its end",
             "one with channels, measurements or resets",
-            "Leave the noise out: this computes properties of the ideal circuit.",
+            "Leave the noise out: this function computes properties of the ideal circuit.",
         )
 
 
 def with_all_as_inputs(compiled: Compiled) -> AngleMap:
     """Returns an angle map whose inputs are the circuit's inputs followed by its weights.
 
-    Each row of a batch then has weights of its own.
+    So each row of a batch can have its own weights.
     """
     angles = compiled.angles
     first = len(angles.inputs)
@@ -86,8 +86,8 @@ def batches_of_states(compiled: Compiled, values: np.ndarray) -> Iterator[np.nda
         values: Array of shape `(batch, n_inputs + n_weights)`: the inputs, then the weights.
 
     Yields:
-        Complex arrays of shape `(n, 2**n_qubits)`. If `values` has an even number of rows, so has
-        each array.
+        Complex arrays of shape `(n, 2**n_qubits)`. If `values` has an even number of rows, each
+        array has an even number of rows too.
 
     Raises:
         ValueError: If the circuit has no state vector at its end, or no engine computes it.
@@ -106,7 +106,7 @@ def batches_of_states(compiled: Compiled, values: np.ndarray) -> Iterator[np.nda
 
 @dataclass(frozen=True)
 class Metric:
-    """Computes the Fubini-Study metric of a circuit's state, with `keras.ops`, in any graph.
+    """Computes the Fubini-Study metric of a circuit's state with `keras.ops`, also in graphs.
 
     `g_jk = Re(<d_j psi|d_k psi> - <d_j psi|psi><psi|d_k psi>)`, a quarter of the quantum Fisher
     information (Stokes, Izaac, Killoran, Carleo 2020, arXiv 1909.02108).
@@ -115,9 +115,9 @@ class Metric:
         angles: The map from inputs and weights to the angles.
         run: Computes states from angles.
         rows: The angles that depend on the weights.
-        paulis: For each row, 1.0 if the angle turns a Pauli string, 0.0 if it is a phase.
-        depths: For each row, its depth in the sequence of such angles.
-        columns: The weights to differentiate the state by.
+        paulis: For each row, 1.0 if the angle is that of a Pauli rotation, 0.0 if of a phase.
+        depths: For each row, the depth of its gate among the gates of `rows`.
+        columns: The weights with respect to which the state is differentiated.
         n_qubits: The number of qubits.
     """
 
@@ -166,7 +166,7 @@ class Metric:
             inputs: Tensor of shape `(batch, n_inputs)`.
             weights: Tensor of shape `(n_weights,)`.
             kind: "full", "block" or "diagonal".
-            samples: The most samples that may come.
+            samples: The largest number of samples.
 
         Returns:
             Tensor of shape `(n_columns, n_columns)`.

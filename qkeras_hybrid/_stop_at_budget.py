@@ -15,18 +15,18 @@ from qkeras_hybrid.engines.services import BudgetError
 class StopAtBudget(keras.callbacks.Callback):
     """Ends training when the engine's budget is used up, just as `EarlyStopping` ends it.
 
-    `fit` then returns its history. The model and the optimizer are in the state of the last
-    complete step: the step that could not be paid for leaves no trace.
+    `fit` then returns its history. The model and the optimizer are in the state after the last
+    complete step: the step that the budget did not cover changes nothing.
 
-    Any other error of a service is raised as usual; the weights are then those of the last complete
-    step. Under JAX, with an engine that has `jit=True`, only this callback keeps them: without it,
-    JAX has handed their memory to the failed step.
+    Any other error of a service is raised as usual; the weights are then those after the last
+    complete step. Under JAX, with an engine that has `jit=True`, this needs the callback: without
+    it, JAX has reused the memory of the weights for the failed step.
 
     Args:
-        verbose: 0 for silence, 1 to print a sentence that says what was spent.
+        verbose: 1 prints a sentence that says what was spent, 0 prints nothing.
 
     Attributes:
-        message: The sentence; None if the budget was enough.
+        message: This sentence; None if the budget was sufficient.
 
     Example:
 
@@ -52,7 +52,7 @@ class StopAtBudget(keras.callbacks.Callback):
         """Guards Keras's training step and validation."""
         self.message = None
         self._logs = {}
-        # Reads the attribute: the property fetches JAX's state, which does not exist yet.
+        # The attribute, because the property would need JAX's state, which does not exist yet.
         model = self._model
         self._functions = {"train_function": model.train_function, "evaluate": model.evaluate}
         model.train_function = self._guarded_step(model.train_function)
@@ -67,7 +67,7 @@ class StopAtBudget(keras.callbacks.Callback):
     def _unguard(self) -> None:
         if self._functions:
             self._model.train_function = self._functions["train_function"]
-            # The method of the class is visible again.
+            # Deleting the attribute makes the method of the class visible again.
             del self._model.evaluate
             self._functions = {}
 
@@ -115,7 +115,7 @@ class StopAtBudget(keras.callbacks.Callback):
             except BaseException as error:
                 for variable, value in zip(variables, kept, strict=True):
                     variable.assign(value)
-                # Otherwise Keras would restore JAX's state of the evaluation.
+                # Otherwise Keras would restore the state of the failed evaluation under JAX.
                 self._model._jax_state = None
                 if not self._stopped(error):
                     raise
@@ -139,7 +139,7 @@ class StopAtBudget(keras.callbacks.Callback):
         for variables, values in zip(groups, state, strict=True):
             for variable, value in zip(variables, values, strict=True):
                 variable.assign(value)
-        # Otherwise Keras would restore the state of the failed step.
+        # Otherwise Keras would restore the state of the failed step under JAX.
         model._jax_state = None
 
     def _stopped(self, error: BaseException) -> bool:

@@ -1,4 +1,4 @@
-"""Values: objects that are fully described by their constructor's arguments.
+"""`Value`, the base class of objects that their constructor's arguments describe completely.
 
 Encodings, ansätze, engines, readouts and differentiators are values. They hold no weights, compare
 by their arguments, and survive Keras's serialization unchanged.
@@ -17,11 +17,11 @@ from qkeras_hybrid._errors import ArgumentError
 
 
 class Value:
-    """An object that is equal to another of its class with the same config.
+    """An object that equals another one of the same class and config.
 
     A subclass is a frozen dataclass, whose fields are its constructor's arguments, or overrides
-    `get_config`. Registered with `keras.saving.register_keras_serializable`, it can be an argument
-    of a layer that is saved.
+    `get_config`. If it is registered with `keras.saving.register_keras_serializable`, it can be an
+    argument of a layer that is saved.
 
     Attributes:
         renamed: Maps old names of arguments to new ones. Saved configs may use an old name; code
@@ -56,7 +56,7 @@ class Value:
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Makes a value from what `get_config` returned.
+        """Creates a value from the result of `get_config`.
 
         Raises:
             ValueError: If the config has a key that the constructor does not take.
@@ -78,11 +78,11 @@ def new_names(renamed: Mapping[str, str], arguments: Mapping[str, Any]) -> dict[
     """Returns arguments under their current names.
 
     Args:
-        renamed: The new names by the old ones.
-        arguments: By name, old or new.
+        renamed: A mapping from old names to new ones.
+        arguments: The arguments by name, old or new.
 
     Raises:
-        ValueError: If an argument comes under both names.
+        ValueError: If an argument is given under both names.
     """
     for old, new in renamed.items():
         if old in arguments and new in arguments:

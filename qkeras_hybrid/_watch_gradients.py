@@ -22,26 +22,26 @@ _FALLEN = 0.01
 class WatchGradients(keras.callbacks.Callback):
     """Watches the gradient norm of each layer's weights, and warns of a barren plateau.
 
-    `History` holds each norm as "gradient_norm/NAME", with the layer's name. A quantum layer is on
-    a barren plateau if its gradient is small and the loss has not fallen: a small gradient after
-    successful training is no cause for a warning. Training that resumes from a trained model looks
-    the same as a plateau.
+    `History` has each norm as "gradient_norm/NAME", with the layer's name. A quantum layer counts
+    as on a barren plateau if its gradient is small and the loss has not fallen. So a small gradient
+    after successful training gives no warning. But training that resumes from a trained model looks
+    like a plateau.
 
     Args:
         x: Some inputs, for example a batch of the training data.
         y: Their targets.
         threshold: A gradient is small if the root mean square of the circuit's derivatives is below
             this.
-        patience: The number of small gradients in a row before it warns.
-        stop: Whether to end training too.
+        patience: The number of small gradients in a row that gives a warning.
+        stop: Whether to also end the training.
         every: The number of epochs between checks. Each costs a training step on `x`.
 
     Attributes:
-        message: The warning; None if there was no cause for one.
+        message: The warning; None if there was none.
         norms: The norms of the last training, by the layer's name.
 
     Raises:
-        ValueError: If a number is not what it must be.
+        ValueError: If a number is invalid.
 
     Reference:
         McClean, Boixo, Smelyanskiy, Babbush, Neven: Barren plateaus in quantum neural network
@@ -87,7 +87,7 @@ class WatchGradients(keras.callbacks.Callback):
         self.message, self._first, self._small, self.norms = None, None, {}, {}
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes the loss before the first step."""
+        """Records the loss before the first step."""
         if self._first is None:
             self._first = self.measured()[0]
 
@@ -141,9 +141,8 @@ class WatchGradients(keras.callbacks.Callback):
             return
         self._say(
             f"Layer {layer.name!r} is on a barren plateau: the derivatives with respect to its "
-            f"weights have the root mean square {size:.1e}, and the loss has not fallen. Take "
-            "fewer layers "
-            "or qubits, observables of single qubits, or weights that start near zero "
+            f"weights have the root mean square {size:.1e}, and the loss has not fallen. Use fewer "
+            "layers or qubits, observables of single qubits, or weights that start near zero "
             "(SmallAngles). qkeras_hybrid.diagnostics.gradient_sweep shows what helps."
         )
 

@@ -1,4 +1,4 @@
-"""What training on a device would need and cost, computed before it starts."""
+"""The resources and the cost of training on a device, computed before it starts."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from qkeras_hybrid.program import Job
 
 @dataclass(frozen=True)
 class ModelCost:
-    """What training needs from a device.
+    """The resources that training needs on a device, and their cost.
 
     Attributes:
-        circuits: Circuits that run.
-        shots: Measurements, over all circuits.
-        jobs: Jobs in which the circuits are sent.
+        circuits: The number of circuits.
+        shots: The number of measurements of all circuits together.
+        jobs: The number of jobs in which the circuits are sent.
         money: The cost, by the engine's prices.
-        currency: The currency of the money.
-        seconds: How long the jobs take one after the other, by the engine's prices.
+        currency: The currency of `money`.
+        seconds: The duration of all jobs, one after the other, by the engine's prices.
     """
 
     circuits: int
@@ -60,11 +60,11 @@ def model_cost(
     batch_size: int = 32,
     validation_data: Any = None,
 ) -> ModelCost:
-    """Returns what `model.fit` would need from a device, without sending it anything.
+    """Returns the resources that `model.fit` would need on a device, without sending anything.
 
-    The count covers the forward pass and the gradient of every quantum layer, by the layer's
-    differentiator (parameter shift if it has none), in each measurement setting, for each call of
-    the layer on a sample. Failed jobs that must be paid for are not included.
+    It counts the circuits of the forward pass and of the gradient, for each quantum layer, each
+    measurement setting and each sample. Gradients use the layer's differentiator, or parameter
+    shift if it has none. Failed jobs that must be paid for are not included.
 
     Args:
         model: A built model with quantum layers, on any engine.
@@ -76,9 +76,12 @@ def model_cost(
         validation_data: The validation data for `fit`: each epoch evaluates them once, without a
             gradient.
 
+    Returns:
+        The numbers of circuits, shots and jobs, the cost and the duration.
+
     Raises:
-        ValueError: If the model is not built or has no quantum layer, or if the engine buys no
-            results or can't compute the model.
+        ValueError: If the model is not built or has no quantum layer, or if the engine does not
+            send jobs to a service or can't compute the model.
 
     Example:
 
@@ -93,9 +96,9 @@ def model_cost(
     if not isinstance(engine, RemoteEngine):
         raise ArgumentError(
             "engine",
-            "be one that buys its results, such as SamplerEngine",
+            "be one that sends jobs to a service, such as SamplerEngine",
             engine,
-            "For a mitigation method, give the engine that it runs on, and multiply the cost by "
+            "For a mitigation method, pass the engine that it runs on, and multiply the cost by "
             "the number of `programs` in the method's `report`.",
         )
     if not isinstance(model, keras.Model) or not model.built:
@@ -117,7 +120,7 @@ def model_cost(
 
 
 class _Counts:
-    """Adds up the purchases of layers on an engine."""
+    """Adds up the circuits, shots and jobs of layers on an engine."""
 
     def __init__(self, engine: RemoteEngine) -> None:
         self.circuits = self.shots = self.jobs = 0
@@ -188,7 +191,7 @@ def _evaluations(layer: QuantumLayer, job: Job) -> int:
 def _differentiated(model: Any) -> dict[QuantumLayer, bool]:
     """Returns, for each quantum layer, whether a training step differentiates it.
 
-    It does if the layer or one before it trains.
+    It does if the layer or a layer before it has trainable weights.
     """
     found: dict[QuantumLayer, bool] = {}
     trains = False
@@ -200,9 +203,9 @@ def _differentiated(model: Any) -> dict[QuantumLayer, bool]:
 
 
 def _calls(model: Any, first: Any, engine: RemoteEngine) -> list[tuple[QuantumLayer, int, int]]:
-    """Returns each call of a quantum layer with its rows of inputs: per batch, and per sample.
+    """Returns each call of a quantum layer, with its rows of inputs per batch and per sample.
 
-    The rows per batch are landmarks.
+    Rows per batch are the landmarks of a kernel layer.
     """
     one, two = (_rows(model, first, count, engine) for count in (1, 2))
     return [(layer, 2 * a - b, b - a) for (layer, a), (_, b) in zip(one, two, strict=True)]
@@ -211,7 +214,7 @@ def _calls(model: Any, first: Any, engine: RemoteEngine) -> list[tuple[QuantumLa
 def _rows(
     model: Any, first: Any, count: int, engine: RemoteEngine
 ) -> list[tuple[QuantumLayer, int]]:
-    """Returns each call of a quantum layer on a batch of one sample, with its rows of inputs."""
+    """Returns each call of a quantum layer and its rows of inputs, for `count` samples."""
     calls: list[tuple[QuantumLayer, int]] = []
     with (
         _without_runs(model, engine),
@@ -274,7 +277,7 @@ def _batches(data: Any, batch_size: int) -> tuple[Counter[int], Any]:
         first = _one(x) if first is None else first
         sizes[len(keras.tree.flatten(x)[0])] += 1
     if first is None:
-        raise ArgumentError("data", "have a batch", data)
+        raise ArgumentError("data", "have at least one batch", data)
     return sizes, first
 
 

@@ -1,17 +1,17 @@
 """Differentiators: ways to differentiate expectation values other than the engine's own gradient.
 
-A differentiator is a value that holds a method's settings; the method is written once for all
-engines. It differentiates with respect to the angles of the program; from there to inputs and
-weights the backend's chain rule is exact. Every angle's generator has two eigenvalues that differ
-by one (see `qkeras_hybrid.program`), so the same two-term rule holds for all of them, controlled
-rotations included.
+A differentiator has a method's settings and works with all engines. It differentiates with respect
+to the angles of the program. The backend's chain rule then gives the gradients of inputs and
+weights, exactly. Every angle's generator has two eigenvalues that differ by one (see
+`qkeras_hybrid.program`), so the same two-term rule holds for all angles, also of controlled
+rotations.
 
 | differentiator | evaluations for `A` angles | error |
 |---|---|---|
 | `Adjoint()` | 1, by the engine's own reverse pass | none |
-| `ParameterShift()` | `2 A` | none; with shots unbiased |
-| `FiniteDifference(step)` | `2 A` | `O(step**2)`; with shots noise over `step` |
-| `SPSA(samples, step)` | `2 samples` | a random direction's, unbiased up to `O(step**2)` |
+| `ParameterShift()` | `2 A` | none; with shots an unbiased estimate |
+| `FiniteDifference(step)` | `2 A` | `O(step**2)`; with shots the noise is divided by `step` |
+| `SPSA(samples, step)` | `2 samples` | from random directions, unbiased up to `O(step**2)` |
 """
 
 from __future__ import annotations
@@ -36,13 +36,16 @@ if TYPE_CHECKING:
 
 
 class Differentiator(Value, abc.ABC):
-    """A way to differentiate readouts that are linear in the density matrix, e.g. expectations."""
+    """A method to differentiate readouts that are linear in the density matrix.
+
+    Expectation values and probabilities are such readouts.
+    """
 
     def prepare(self, engine: Engine, job: Job) -> Run:
-        """Returns a run whose gradient is this differentiator's.
+        """Returns a run whose gradient comes from this differentiator.
 
-        The engine is prepared on the angles alone; from there to inputs and weights the
-        backend's chain rule is exact.
+        The engine computes a function of the angles alone. The backend's chain rule gives the
+        gradients of inputs and weights.
 
         Args:
             engine: The engine that evaluates; it must not refuse the job.
@@ -54,7 +57,7 @@ class Differentiator(Value, abc.ABC):
         if not job.readout.linear:
             raise ArgumentError(
                 "differentiator",
-                f"be None for the readout {job.readout.name!r}, for which shift rules don't hold",
+                f"be None for the readout {job.readout.name!r}, for which no shift rule holds",
                 self,
             )
         bare = job.bare()
@@ -65,20 +68,20 @@ class Differentiator(Value, abc.ABC):
 
         def differentiated(inputs: Any, weights: Any, seed: Any = None) -> Any:
             if isinstance(seed, keras.random.SeedGenerator):
-                # Drawn here: JAX could not update the generator inside the custom-gradient
+                # Drawn here, because JAX can't update the generator inside the custom-gradient
                 # function.
                 seed = seed.next()
             failures: list[Exception] = []
 
             def forward(angles: Any) -> Any:
-                # Under PyTorch, Keras calls a failed function again, and misreads what that call
-                # returns.
+                # Under PyTorch, Keras calls a function that failed once more, and misinterprets
+                # the result.
                 if failures:
                     raise failures[0]
 
                 def backward(*args: Any, upstream: Any = None) -> Any:
-                    # Backends pass different arguments, but the upstream gradient always comes
-                    # last.
+                    # Backends pass different arguments, but the upstream gradient is always the
+                    # last one.
                     gradient = args[-1] if upstream is None else upstream
                     shifted = Evaluations(run, rows, Seeds(seed, 1))
                     return self.gradient(shifted, angles, gradient)
@@ -124,7 +127,7 @@ class Seeds:
         self._number = stream
 
     def next(self) -> Any:
-        """Returns a new seed for one evaluation at each call; None without a seed."""
+        """Returns a new seed at each call, for one evaluation; None without a seed."""
         self._number += 2
         if self._seed is None:
             return None
@@ -151,12 +154,12 @@ class _DrawnSeeds(keras.random.SeedGenerator):
 
 @dataclass(frozen=True)
 class Evaluations:
-    """The readout as a function of the angles alone; each call has independent noise.
+    """The readout as a function of the angles alone; with shots, each call has independent noise.
 
     Attributes:
         run: The engine's run of the bare job.
         rows: The angles that vary and that can affect the result.
-        seeds: For jobs with shots.
+        seeds: The seeds of the calls, for jobs with shots.
     """
 
     run: Run
@@ -197,7 +200,7 @@ class Adjoint(Differentiator):
         """Returns the engine's run of the job, which has its own gradient.
 
         Raises:
-            ValueError: If the engine has none for this job.
+            ValueError: If the engine has no gradient of its own for this job.
         """
         if not engine.differentiates_itself(job):
             why = (
@@ -209,7 +212,7 @@ class Adjoint(Differentiator):
                 "differentiator",
                 f"not be Adjoint with the engine {engine.name!r}: {why}",
                 self,
-                "Take ParameterShift or SPSA, or leave out `shots`.",
+                "Use ParameterShift or SPSA, or leave out `shots`.",
             )
         return engine.prepare(job)
 
@@ -266,16 +269,16 @@ class FiniteDifference(Differentiator):
 class SPSA(Differentiator):
     """Simultaneous perturbation: central differences along random directions of signs.
 
-    `g = mean_k (f(a + step d_k) - f(a - step d_k)) / (2 step) d_k` with the entries of `d_k`
-    independently +1 or -1: the cost does not grow with the number of angles, the variance does.
+    `g = mean_k (f(a + step d_k) - f(a - step d_k)) / (2 step) d_k`, where the entries of `d_k` are
+    independently +1 or -1. The cost does not grow with the number of angles, but the variance does.
 
     Args:
-        samples: Number of directions.
+        samples: The number of directions.
         step: The step in radians.
-        seed: An integer to repeat the same directions in every call; None to draw new ones.
+        seed: An integer repeats the same directions in every call; None draws new ones.
 
     Raises:
-        ValueError: If `samples` is not a whole number of at least 1, or `step` not positive.
+        ValueError: If `samples` is not a whole number of at least 1, or `step` is not positive.
 
     Reference:
         Spall: Multivariate stochastic approximation using a simultaneous perturbation gradient
@@ -318,7 +321,7 @@ def _along_axes(
     """Returns `factor * sum_o upstream_o (f_o(a + step e_r) - f_o(a - step e_r))` for each r."""
     dtype = keras.backend.standardize_dtype(angles.dtype)
     n_angles = angles.shape[1]
-    # Global phases and constants have gradient zero: nothing is evaluated for them.
+    # Global phases and constants have gradient zero, so they need no evaluations.
     rows = list(evaluations.rows)
     if not rows:
         return ops.zeros_like(angles)
@@ -347,7 +350,9 @@ names = DIFFERENTIATORS.names
 
 
 def get(identifier: str | dict[str, Any] | Differentiator | None) -> Differentiator | None:
-    """Returns a differentiator from its name, its Keras-serialized form, or itself; None for None.
+    """Returns a differentiator, given by its name, in Keras-serialized form, or as itself.
+
+    None gives None.
 
     Raises:
         ValueError: If the name is unknown, or the identifier is none of these.

@@ -1,4 +1,4 @@
-"""Observables as sums of Pauli strings, read from Cirq objects or short spellings.
+"""Observables as sums of Pauli strings, from Cirq objects, matrices or short spellings.
 
 | spelling | on 3 qubits | number of observables |
 |---|---|---|
@@ -9,13 +9,14 @@
 | `"0.5*Z0 - X1*X2 + 2"` | a weighted sum; a bare number is a multiple of the identity | 1 |
 | `cirq.Z(q)`, `cirq.PauliString`, `cirq.PauliSum` | as in Cirq | 1 |
 | `cirq.ProjectorString`, `cirq.ProjectorSum` | a weighted sum of probabilities of given bits | 1 |
-| a Hermitian matrix of shape `(8, 8)` | itself; qubit 0 is the most significant bit | 1 |
+| a Hermitian matrix of shape `(8, 8)` | the matrix; qubit 0 is the most significant bit | 1 |
 
 Projectors and matrices are written as Pauli sums: `|0><0| = (1 + Z) / 2`, and for a matrix `M` the
 coefficient of the Pauli string `P` is `tr(P M) / 2**n`.
 
-A word without indices applies to every run of neighbouring qubits that it fits on, so `"Z"` means
-"`Z` of each qubit". Indices count the program's qubits in their order; `"I0"` is an identity.
+A word without indices gives an observable for every group of neighbouring qubits that it fits on,
+so `"Z"` means `Z` of each qubit. Indices count the program's qubits in their order; `"I0"` is an
+identity.
 """
 
 from __future__ import annotations
@@ -35,18 +36,18 @@ _WORD = re.compile(r"[IXYZ]+")
 _FACTOR = re.compile(r"([IXYZ])(\d+)")
 _NUMBER = re.compile(r"(\d+\.?\d*|\.\d+)(e[+-]?\d+)?", re.IGNORECASE)
 _HELP = (
-    'Write a word such as "Z" or "ZZ" (on every run of neighbouring qubits), indexed Paulis '
-    'such as "X0*Z1", a sum such as "0.5*Z0 - X1*X2", or give a cirq.PauliString, a '
-    "cirq.PauliSum, a projector of Cirq's or a Hermitian matrix."
+    'Use a word such as "Z" or "ZZ" (for all groups of neighbouring qubits), indexed Paulis such '
+    'as "X0*Z1", a sum such as "0.5*Z0 - X1*X2", a cirq.PauliString, a cirq.PauliSum, a Cirq '
+    "projector or a Hermitian matrix."
 )
 
 
 MOST_MATRIX_QUBITS = 8
-"""A matrix on n qubits may be a sum of 4**n Pauli strings."""
+"""The most qubits of a matrix: on n qubits it can be a sum of 4**n Pauli strings."""
 MOST_PROJECTED_QUBITS = 12
-"""A projector on n qubits is a sum of 2**n Pauli strings."""
+"""The most qubits of a projector: on n qubits it is a sum of 2**n Pauli strings."""
 MOST_PROJECTED_TERMS = 2**16
-"""The most Pauli strings of one sum of projectors."""
+"""The most Pauli strings in a sum of projectors."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class Observable:
 
 
 def is_single(observable: Any) -> bool:
-    """Tells whether `observable` is one of Cirq's observables or a matrix, and not a spelling."""
+    """Returns whether `observable` is one of Cirq's observables or a matrix."""
     kinds = (cirq.PauliString, cirq.PauliSum, cirq.ProjectorString, cirq.ProjectorSum)
     return isinstance(observable, kinds) or (
         isinstance(observable, np.ndarray) and observable.ndim == 2 and observable.dtype != object
@@ -91,13 +92,13 @@ def as_list(observables: Any) -> list[Any]:
     """
     alone = isinstance(observables, str) or is_single(observables) or _is_identity(observables)
     if not alone and not isinstance(observables, Iterable):
-        raise ArgumentError("observables", "be Pauli sums or spellings", observables, _HELP)
+        raise ArgumentError("observables", "be one or more observables", observables, _HELP)
     found = []
     for observable in [observables] if alone else observables:
         if _is_identity(observable):
             observable = cirq.PauliString(observable)
         if not isinstance(observable, str) and not is_single(observable):
-            raise ArgumentError("observables", "hold Pauli sums or spellings", observable, _HELP)
+            raise ArgumentError("observables", "only have observables", observable, _HELP)
         found.append(observable)
     return found
 
@@ -106,11 +107,11 @@ def to_config(observable: Any, write: Callable[[Any], str]) -> Any:
     """Returns an observable as JSON values.
 
     Args:
-        observable: An element of what `as_list` returns.
+        observable: An element of a list from `as_list`.
         write: Writes Cirq's observables as text.
 
     Returns:
-        A spelling as it is, `{"cirq": text}`, or `{"matrix": rows}` with entries `[real, imag]`.
+        A spelling unchanged, `{"cirq": text}`, or `{"matrix": rows}` with entries `[real, imag]`.
     """
     if isinstance(observable, str):
         return observable
@@ -121,7 +122,7 @@ def to_config(observable: Any, write: Callable[[Any], str]) -> Any:
 
 
 def of_config(given: Any, read: Callable[[str], Any]) -> Any:
-    """Returns the observable that `to_config` wrote; any other value comes back unchanged.
+    """Returns the observable that `to_config` wrote; any other value is returned unchanged.
 
     Raises:
         ValueError: If the text or the matrix can't be read.
@@ -140,12 +141,12 @@ def of_config(given: Any, read: Callable[[str], Any]) -> Any:
 
 
 def _is_identity(observable: Any) -> bool:
-    """Tells whether it is Cirq's identity on qubits, which Cirq doesn't count as a Pauli string."""
+    """Returns whether it is an identity such as `cirq.I(qubit)`: no Pauli string in Cirq."""
     return isinstance(observable, cirq.Operation) and isinstance(observable.gate, cirq.IdentityGate)
 
 
 def foreign_qubits(observables: Any) -> set[cirq.Qid]:
-    """Returns the qubits that the Cirq observables among `observables` name."""
+    """Returns the qubits on which the Cirq objects among `observables` act."""
     return {
         qubit
         for observable in as_list(observables)
@@ -163,18 +164,19 @@ def _qubits_of(observable: Any) -> list[cirq.Qid]:
 
 
 def parse(observables: Any, qubits: Sequence[cirq.Qid]) -> tuple[Observable, ...]:
-    """Reads observables in the order given.
+    """Converts observables to sums of Pauli strings, in the given order.
 
     Args:
-        observables: What `as_list` takes.
-        qubits: The qubits that indices count.
+        observables: As for `as_list`.
+        qubits: The qubits of the circuit, in the order of their indices.
 
     Returns:
-        The observables; a word without indices may yield several.
+        The observables; a word without indices can give several.
 
     Raises:
-        ValueError: If a spelling can't be read, a coefficient is not real and finite, or an
-            observable acts on a qubit that is not among `qubits`.
+        ValueError: If a spelling can't be read, a matrix is not Hermitian or too large, a
+            coefficient is not real and finite, or an observable acts on a qubit that is not among
+            `qubits`.
 
     Example:
 
@@ -196,7 +198,7 @@ def parse(observables: Any, qubits: Sequence[cirq.Qid]) -> tuple[Observable, ...
 
 
 def _from_matrix(matrix: np.ndarray, n_qubits: int) -> Observable:
-    """Reads a Hermitian matrix: the coefficient of `P` is `tr(P M) / 2**n`."""
+    """Converts a Hermitian matrix: the coefficient of `P` is `tr(P M) / 2**n`."""
     size = 2**n_qubits
     if matrix.shape != (size, size):
         raise ArgumentError(
@@ -211,7 +213,7 @@ def _from_matrix(matrix: np.ndarray, n_qubits: int) -> Observable:
             matrix.shape,
             "Write it as a sum of Pauli strings.",
         )
-    # Relative to the largest entry: energies in joules are around 1e-19.
+    # Tolerances are relative to the largest entry, because energies in joules are around 1e-19.
     scale = np.abs(matrix).max()
     if not np.isfinite(scale) or np.abs(matrix - matrix.conj().T).max() > 1e-8 * scale:
         raise ArgumentError("observables", "be Hermitian, finite matrices", matrix)
@@ -241,14 +243,14 @@ def _term_of_masks(coefficient: float, x: int, z: int, n_qubits: int) -> PauliTe
 
 
 def _from_projectors(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
-    """Reads products of `|b><b| = (1 + (-1)**b Z) / 2`."""
+    """Converts products of `|b><b| = (1 + (-1)**b Z) / 2`."""
     strings = [observable] if isinstance(observable, cirq.ProjectorString) else list(observable)
     if sum(2 ** len(string.projector_dict) for string in strings) > MOST_PROJECTED_TERMS:
         raise ArgumentError(
             "observables",
             f"be sums of projectors with at most {MOST_PROJECTED_TERMS:,} Pauli strings",
             f"{len(strings)} projectors",
-            "A projector on n qubits has 2**n. Read several observables instead.",
+            "A projector on n qubits has 2**n of them. Use several observables instead.",
         )
     terms = []
     for string in strings:
@@ -256,7 +258,7 @@ def _from_projectors(observable: Any, index: dict[cirq.Qid, int]) -> Observable:
         bits = sorted((index[qubit], bit) for qubit, bit in string.projector_dict.items())
         if len(bits) > MOST_PROJECTED_QUBITS:
             raise ArgumentError(
-                "observables", f"project at most {MOST_PROJECTED_QUBITS} qubits each", string
+                "observables", f"have projectors on at most {MOST_PROJECTED_QUBITS} qubits", string
             )
         if any(bit not in (0, 1) for _, bit in bits):
             raise ArgumentError("observables", "project on bits 0 and 1", string)
@@ -273,8 +275,8 @@ def _check_known(string: Any, qubits: list[cirq.Qid], index: dict[cirq.Qid, int]
     if foreign:
         raise ValueError(
             f"Argument `observables` must act on qubits of the circuit, but {string} acts on "
-            f"{foreign[0]!r}, which the circuit {sorted(index)!r} doesn't have. Name it in "
-            "`qubits`, or put cirq.I on it, to read a qubit that no gate touches."
+            f"{foreign[0]!r}, which the circuit {sorted(index)!r} doesn't have. To measure a qubit "
+            "without a gate, name it in `qubits`, or put cirq.I on it."
         )
 
 
@@ -359,5 +361,5 @@ def _term(coefficient: float, factors: list[tuple[str, int]], spelling: str) -> 
     pairs = sorted((qubit, pauli) for pauli, qubit in factors if pauli != "I")
     qubits = tuple(qubit for qubit, _ in pairs)
     if len(set(qubits)) < len(qubits):
-        raise ArgumentError("observables", "name each qubit of a product once", spelling)
+        raise ArgumentError("observables", "name each qubit of a product only once", spelling)
     return PauliTerm(coefficient, "".join(pauli for _, pauli in pairs), qubits)

@@ -8,11 +8,11 @@
 | `Samples()` | `(shots, n_qubits)`, integers | only | no |
 | `Circuits()` | `()`, strings of TensorFlow Quantum | no | no |
 
-An engine declares which of these it computes. Any other readout names in `source` which of them it
-is computed from, and `finish` computes it on `keras.ops`, so every engine supports it and it can be
+An engine declares which of these it computes. Any other readout has one of them as its `source`,
+from which `finish` computes it with `keras.ops`. So every engine supports it, and it can be
 trained.
 
-In bits the first qubit comes first; it is the most significant bit of a basis state.
+The first qubit is the first in a row of bits, and the most significant bit of a basis state.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class Setting:
     qubits: tuple[int, ...] = ()
 
     def reads(self, term: PauliTerm) -> bool:
-        """Tells whether a Pauli string's value is the parity of bits measured in this basis."""
+        """Returns whether a Pauli string's value is the parity of bits measured in this basis."""
         own = dict(zip(self.qubits, self.paulis, strict=True))
         return all(own.get(q, "Z") == p for q, p in zip(term.qubits, term.paulis, strict=True))
 
     def parity(self, term: PauliTerm) -> tuple[float, tuple[int, ...]]:
-        """Returns a sign and qubits: a Pauli string's value is the sign times their bits' parity.
+        """Returns a sign and qubits: a string's value is the sign times the parity of their bits.
 
         Args:
             term: A string that this setting reads. Its coefficient is ignored.
@@ -62,7 +62,7 @@ class Setting:
         return 1.0, term.qubits
 
     def rotations(self, qubits: Sequence[cirq.Qid]) -> list[cirq.Operation]:
-        """Returns the gates that turn this basis into the computational one, at a circuit's end."""
+        """Returns the gates that rotate this basis to the computational basis, before measuring."""
         turns = {"X": cirq.ry(-np.pi / 2), "Y": cirq.rx(np.pi / 2)}
         return [
             turns[pauli].on(qubits[q])
@@ -77,15 +77,15 @@ class CliffordSetting(Setting):
 
     Attributes:
         gates: The circuit: names "h", "s_dagger" and "cx" with the qubits' indices.
-        strings: For each string that is read: its Paulis and qubits, its sign after the circuit,
-            and the qubits whose parity it then is.
+        strings: For each Pauli string that this setting measures: its Paulis and qubits, its sign
+            after the circuit, and the qubits whose parity it becomes.
     """
 
     gates: tuple[_commuting.Gate, ...] = ()
     strings: tuple[tuple[str, tuple[int, ...], int, tuple[int, ...]], ...] = ()
 
     def reads(self, term: PauliTerm) -> bool:
-        """Tells whether a Pauli string is one of those that the circuit diagonalises."""
+        """Returns whether the circuit diagonalises a Pauli string."""
         return any((term.paulis, term.qubits) == string[:2] for string in self.strings)
 
     def parity(self, term: PauliTerm) -> tuple[float, tuple[int, ...]]:
@@ -103,17 +103,17 @@ class CliffordSetting(Setting):
 
 
 class Readout(Value, abc.ABC):
-    """What is read from a final state.
+    """A quantity that is computed from a circuit's final state, or estimated from measurements.
 
     Attributes:
-        name: The name under which `output=` of a layer finds it.
-        linear: Whether it is linear in the density matrix. Then the shift rules differentiate
-            it, and it can be averaged over noise.
-        differentiable: Whether it has a gradient at all.
+        name: Its name for the argument `output` of a layer.
+        linear: Whether it is linear in the density matrix. Then shift rules differentiate it, and
+            it can be averaged over noise.
+        differentiable: Whether it has a gradient.
         exact: Whether it can be computed without shots.
         estimable: Whether it can be estimated from shots.
-        activation: The activation with which a classical layer in place of the circuit gives values
-            in the same range; None if there is none.
+        activation: The activation with which a classical layer, in place of the circuit, returns
+            values in the same range; None if there is none.
     """
 
     name: ClassVar[str]
@@ -132,7 +132,7 @@ class Readout(Value, abc.ABC):
         return precision
 
     def cast(self, values: Any, dtype: str) -> Any:
-        """Casts the result to the dtype that a layer returns: real values only."""
+        """Casts real values to the dtype that a layer returns."""
         return ops.cast(values, dtype)
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
@@ -141,7 +141,7 @@ class Readout(Value, abc.ABC):
 
     @property
     def source(self) -> Readout:
-        """The readout that an engine computes to get this one."""
+        """The readout from which this one is computed."""
         return self
 
     def finish(self, values: Any) -> Any:
@@ -153,26 +153,26 @@ class Readout(Value, abc.ABC):
         return values
 
     def of_density(self, program: Program, density: np.ndarray) -> np.ndarray:
-        """Reads density matrices.
+        """Computes this readout from density matrices.
 
         Args:
             program: The program.
             density: Array of shape `(batch, 2**n_qubits, 2**n_qubits)`.
         """
-        raise NotImplementedError(f"{type(self).__name__} can't be read from a density matrix.")
+        raise NotImplementedError(f"{type(self).__name__} can't be computed from a density matrix.")
 
     def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
-        """Reads state vectors, an array of shape `(batch, 2**n_qubits)`."""
-        raise NotImplementedError(f"{type(self).__name__} can't be read from a state vector.")
+        """Computes this readout from state vectors, an array of shape `(batch, 2**n_qubits)`."""
+        raise NotImplementedError(f"{type(self).__name__} can't be computed from a state vector.")
 
     def of_samples(self, program: Program, samples: Sequence[np.ndarray]) -> np.ndarray:
-        """Reads measured bits.
+        """Estimates this readout from measured bits.
 
         Args:
             program: The program.
             samples: For each of `settings` an array of shape `(batch, shots, n_qubits)`.
         """
-        raise NotImplementedError(f"{type(self).__name__} can't be read from measured bits.")
+        raise NotImplementedError(f"{type(self).__name__} can't be estimated from measured bits.")
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -181,14 +181,14 @@ class Expectation(Readout):
     """Expectation values of observables.
 
     Args:
-        observables: Sums of Pauli strings; `qkeras_hybrid.observables.parse` makes them. If empty,
-            in the `output` of a layer, the layer's observables.
-        grouping: Which strings are measured together: with "qubit_wise" those that agree on each
-            qubit, after single-qubit rotations; with "commuting" all that commute, after a Clifford
-            circuit with two-qubit gates.
+        observables: Sums of Pauli strings, from `qkeras_hybrid.observables.parse`. If it is empty,
+            in the argument `output` of a layer, the layer's observables are used.
+        grouping: Which strings are measured together. "qubit_wise": strings that agree on each
+            qubit on which both act, after single-qubit rotations. "commuting": strings that
+            commute, after a Clifford circuit with two-qubit gates.
 
     Raises:
-        ValueError: If `grouping` is neither.
+        ValueError: If `grouping` is neither "qubit_wise" nor "commuting".
     """
 
     observables: tuple[Observable, ...] = ()
@@ -209,12 +209,12 @@ class Expectation(Readout):
                 for observable in self.observables
             ]
         }
-        # The default is left out, so that earlier versions can read the config.
+        # The default is left out, so earlier versions can read the config.
         return config if self.grouping == "qubit_wise" else {**config, "grouping": self.grouping}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Expectation:
-        """Makes a readout from what `get_config` returned."""
+        """Creates a readout from the result of `get_config`."""
         return cls(
             tuple(
                 Observable(tuple(PauliTerm(c, paulis, tuple(on)) for c, paulis, on in terms))
@@ -228,7 +228,7 @@ class Expectation(Readout):
         return (len(self.observables),)
 
     def settings(self, program: Program) -> tuple[Setting, ...]:
-        """Returns bases that read all Pauli terms, grouped as `grouping` says."""
+        """Returns settings that measure all Pauli terms, grouped by `grouping`."""
         if self.grouping == "commuting":
             return self._commuting_settings()
         groups: list[dict[int, str]] = []
@@ -363,7 +363,7 @@ class State(Readout):
         return "complex128" if precision == "float64" else "complex64"
 
     def cast(self, values: Any, dtype: str) -> Any:
-        """Returns the states unchanged: no layer's dtype is complex."""
+        """Returns the states unchanged, because a layer's dtype is never complex."""
         return values
 
     def of_state(self, program: Program, states: np.ndarray) -> np.ndarray:
@@ -398,7 +398,7 @@ class Samples(Readout):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class Circuits(Readout):
-    """Each sample's circuit without symbols, as a string that TensorFlow Quantum's ops take."""
+    """Each sample's circuit without symbols, as a string for TensorFlow Quantum's ops."""
 
     name = "circuit"
     differentiable = False
@@ -418,7 +418,7 @@ class Circuits(Readout):
 
 
 def _pauli(term: PauliTerm, n_qubits: int) -> tuple[np.ndarray, np.ndarray]:
-    """Returns which basis state a Pauli string maps each basis state to, and the factor.
+    """Returns for each basis state its image under a Pauli string, and the factor.
 
     `P|j> = factor[j] |flipped[j]>`, with `Y|0> = i|1>`, `Y|1> = -i|0>` and `Z|1> = -|1>`.
     """

@@ -114,7 +114,7 @@ def test_the_cost_of_batches_is_that_of_their_sizes() -> None:
     ("arguments", "words"),
     [
         ({"epochs": 0}, "`epochs` must be a whole number"),
-        ({"engine": "native"}, "`engine` must be one that buys its results"),
+        ({"engine": "native"}, "`engine` must be one that sends jobs to a service"),
         ({"model": keras.Sequential([keras.layers.Dense(1)])}, "`model` must be a built"),
         (
             {"model": keras.Sequential([keras.Input((1,)), keras.layers.Dense(1)])},

@@ -192,7 +192,7 @@ def test_a_training_goes_on_from_given_weights() -> None:
 
 def test_excited_states_come_in_order_and_one_that_is_missed_is_warned_of() -> None:
     lithium = {"bond_length": 1.45, "active_space": (2, 3), "taper": True}
-    with pytest.warns(UserWarning, match=r"differs from the exact energies by .* hartree"):
+    with pytest.warns(UserWarning, match=r"differs from the exact energy by .* hartree"):
         result = excited_states("LiH", **lithium, k=3, steps=60)
     assert (np.diff(result.energies) >= 0).all()
     np.testing.assert_allclose(
@@ -239,9 +239,9 @@ def test_angles_generalise_over_bond_lengths() -> None:
     layer = solver.layer(UCCSD(), inputs=UCCSD().symbols(new.electrons[0]))
     assert solver.energy(layer, angles[:1]) == pytest.approx(float(found[0]), abs=1e-9)
     np.testing.assert_allclose(predicted_energies(model, new), found, atol=1e-12)
-    with pytest.raises(ArgumentError, match="`curve` must have the Pauli strings"):
+    with pytest.raises(ArgumentError, match="`curve` must have the same Pauli strings"):
         predicted_energies(model, energy_curve("H2", [0.6], taper=True))
-    with pytest.raises(ArgumentError, match="`model` must be one of angles_model"):
+    with pytest.raises(ArgumentError, match="`model` must be a model from"):
         predicted_energies(predict, new)
 
 

@@ -349,7 +349,7 @@ def test_a_split_that_can_not_be_is_refused(options: dict[str, Any], words: str)
 def test_a_class_that_the_training_part_would_lack_is_named() -> None:
     y = np.array([0] * 98 + [1] * 2)
     rare = Dataset("rare", np.arange(100.0, dtype="float32")[:, None], y, 2, "made here")
-    with pytest.raises(ValueError, match="none of class 1, which is 2 of the 100 samples"):
+    with pytest.raises(ValueError, match="none of class 1, to which 2 of the 100 samples belong"):
         split(rare, seed=0, n_train=4)
 
 
@@ -728,22 +728,22 @@ def test_a_csv_file_of_a_regression(tmp_path: Path) -> None:
         ("", "has no samples"),
         ("a,y\n", "has no samples"),
         ("a,b\n1,2\n", r"`target` must be one of the columns 'a', 'b' of .*data.csv.*got 'y'"),
-        ("y\n1\n2\n", "has no column but the target 'y'"),
-        ("a,a,y\n1,2,3\n", "column 1 is named 'a' like another"),
+        ("y\n1\n2\n", "has only the target column 'y'"),
+        ("a,a,y\n1,2,3\n", "column 1 has the name 'a' of another"),
         ("a,,y\n1,2,3\n", "column 2 has no name"),
         ("a,y\n1,0\n2\n", "line 3 has 1 fields, but there are 2 columns"),
         ("a,y\n1,0\n1,2,3\n", "line 3 has 3 fields, but there are 2 columns"),
         ("a,y\n1,0\nred,1\n", "column 'a' must hold numbers, but has 'red' in line 3"),
-        ("a,y\n1,0\n\n ,1\n", "column 'a' has no value in line 4"),
-        ("a,y\n1,0\nNaN,1\n", "column 'a' has no value in line 3, but 'NaN'"),
-        ("a,y\n1,0\nNA,1\n", "column 'a' has no value in line 3, but 'NA'"),
+        ("a,y\n1,0\n\n ,1\n", "column 'a' has a missing value, '', in line 4"),
+        ("a,y\n1,0\nNaN,1\n", "column 'a' has a missing value, 'NaN', in line 3"),
+        ("a,y\n1,0\nNA,1\n", "column 'a' has a missing value, 'NA', in line 3"),
         ("a,y\n1,0\n-inf,1\n", "column 'a' must hold finite numbers .* -inf in line 3"),
         ("a,y\n1,0\n1e39,1\n", "column 'a' must hold finite numbers .* 1e39 in line 3"),
-        ("a,y\n1,0\n2,\n", "column 'y' has no value in line 3"),
+        ("a,y\n1,0\n2,\n", "column 'y' has a missing value, '', in line 3"),
         ("a,y\n1,7\n2,7\n", "column 'y' must have at least two classes, but all 2 .* 7"),
         ("a,y\n1,0\n2,0\n3,1\n", "each class in column 'y' .* 1.0 has 1.*'regression'"),
         (b"a,y\n\xff,1\n", "is not in UTF-8: byte 5 is 0xff"),
-        ('a,y\n"1,2\n', "is no CSV: line 2"),
+        ('a,y\n"1,2\n', "is not valid CSV: line 2"),
     ],
 )
 def test_a_csv_file_that_can_not_be_used(text: str | bytes, words: str, tmp_path: Path) -> None:
@@ -800,7 +800,7 @@ def test_a_numpy_file_of_images(shape: tuple[int, ...], tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arrays", "words"),
     [
-        ({}, "but it has no array by a name"),
+        ({}, "but it has no named array"),
         ({"x": np.eye(2)}, r"with the arrays `x` and `y`.*, but it has x\."),
         ({"x": np.ones(4), "y": np.arange(4)}, r"`x` in .* must have the shape .* has \(4,\)"),
         ({"x": np.ones((0, 2)), "y": np.ones(0)}, r"must have the shape .* has \(0, 2\)"),
@@ -833,7 +833,7 @@ def test_a_file_that_is_no_npz(tmp_path: Path) -> None:
             load("numpy", path=str(path))
     with open(path, "wb") as file:
         np.save(file, np.eye(2))
-    with pytest.raises(ValueError, match="but it has no array by a name"):
+    with pytest.raises(ValueError, match="but it has no named array"):
         load("numpy", path=str(path))
 
 
@@ -887,8 +887,8 @@ def test_costs_are_split_but_not_scaled() -> None:
         ("shortest_path", {"rows": 0}, "must be a whole number"),
         ("shortest_path", {"rows": 1, "columns": 1}, "must"),
         ("knapsack", {"n_items": 0}, "`n_items` must be"),
-        ("knapsack", {"capacity": 2.5}, "`capacity` must be between .* the lightest"),
-        ("knapsack", {"capacity": 100}, "`capacity` must be .*, all of them"),
+        ("knapsack", {"capacity": 2.5}, "`capacity` must be at least .* the lightest"),
+        ("knapsack", {"capacity": 100}, "`capacity` must be .* of all items"),
         ("knapsack", {"capacity": math.inf}, "`capacity` must be"),
     ],
 )

@@ -185,7 +185,7 @@ def test_wrong_prices_are_refused() -> None:
         "columns": good.drop(columns="High"),
         "finite": good.assign(Close=np.nan),
         "above 0": good.assign(Low=-1.0),
-        "High and Low": good.assign(High=good.Low),
+        "between Low and High": good.assign(High=good.Low),
         "at least 105 days": good.iloc[:50],
     }
     for sentence, prices in cases.items():

@@ -174,8 +174,8 @@ def test_a_redundant_circuit_is_used_and_not_needed() -> None:
     found = qh.intervention_test(model, x, EVEN, initial_weights=initial, **QUICK)
     assert found.outcome("as trained", "kept").score == 1
     assert (found.as_trained, found.retrained) == ("leans", "not needed")
-    assert found.sentences[2].startswith("They disagree: the other layers were trained beside")
-    assert found.sentences[2].endswith("The circuits are used, and not needed.")
+    assert found.sentences[2].startswith("They disagree: the other layers were trained together")
+    assert found.sentences[2].endswith("The circuits are used, but not needed.")
 
 
 def test_of_several_circuits_each_is_replaced_alone_too() -> None:
@@ -326,11 +326,11 @@ def made(
         (made(-0.3, [0.0, 0.001]), ("leans", "not needed"), "They disagree.*not needed"),
         (made(0.0, [-0.3, -0.31]), ("idle", "needed"), "They disagree.*help the training"),
         (made(0.0, [0.0, 0.0]), ("idle", "not needed"), "Both agree: the network works without"),
-        (made(-0.3, [-0.6, 0.1]), ("leans", "undecided"), "ask for more runs"),
+        (made(-0.3, [-0.6, 0.1]), ("leans", "undecided"), "use more runs"),
         (made(-0.3, [-0.3, -0.3], kept=0.5), ("leans", "too short"), "train longer"),
         (made(-0.3, [-0.3]), ("leans", "needed"), "cannot learn"),
-        (made(-0.3, [-0.40, 0.37, -0.02]), ("leans", "undecided"), "ask for more runs"),
-        (made(-0.3, [-0.1, 0.1]), ("leans", "undecided"), "ask for more runs"),
+        (made(-0.3, [-0.40, 0.37, -0.02]), ("leans", "undecided"), "use more runs"),
+        (made(-0.3, [-0.1, 0.1]), ("leans", "undecided"), "use more runs"),
         (made(-0.3, [0.0]), ("leans", "not needed"), "They disagree.*not needed"),
         (made(math.nan, [math.nan]), ("undecided", "undecided"), "as trained is not a number"),
         (made(math.nan, [-0.3, -0.31]), ("undecided", "needed"), "as trained is not a number"),
@@ -361,7 +361,7 @@ def test_a_score_as_trained_that_is_not_a_number_tells_nothing() -> None:
 
 
 def test_a_verdict_of_one_run_says_that_it_is_one() -> None:
-    said = "This is one run, and another may differ."
+    said = "This is a single run; others may differ."
     for constant in (-0.3, 0.0):
         assert said in made(-0.3, [constant]).sentences[1]
         assert said not in made(-0.3, [constant, constant]).sentences[1]
@@ -548,11 +548,11 @@ CLASSES = np.array([0, 1, 0, 1])
         ({"x": GOOD[:, 0]}, "`data` must hold numbers of shape"),
         ({"x": np.full((4, 1), np.nan)}, "`data` must hold finite numbers"),
         ({"x": np.full((4, 1), "a")}, "`data` must hold numbers"),
-        ({"y": CLASSES[:3]}, "`y` must hold a number or numbers for each of the 4 samples"),
+        ({"y": CLASSES[:3]}, "`y` must hold one or more numbers for each of the 4 samples"),
         ({"y": np.array([0, 1, np.inf, 0])}, "`y` must hold finite targets"),
-        ({"y": np.array(list("abca"))}, "`y` must hold a number"),
+        ({"y": np.array(list("abca"))}, "`y` must hold one or more numbers"),
         ({"y": np.zeros((4, 3))}, "`y` must have a number for each of the model's 2 outputs"),
-        ({"y": np.zeros((4, 2), int)}, "`score` must be given for classes"),
+        ({"y": np.zeros((4, 2), int)}, "`score` must be given if targets are classes"),
         ({"score": "accuracy"}, "`score` must be a function"),
         ({"test": GOOD}, "`test` must be a pair"),
         ({"test": (GOOD[:1], CLASSES[:1])}, "`test` must hold at least two samples"),
@@ -565,11 +565,11 @@ CLASSES = np.array([0, 1, 0, 1])
         ({"initial_weights": [np.zeros(3)]}, "`initial_weights` must have the shapes"),
         ({"learning_rate": 0}, "`learning_rate` must be above 0"),
         ({"learning_rate": math.nan}, "`learning_rate` must be"),
-        ({"learning_rate": 0.1, "train": print}, "`learning_rate` must be None beside `train`"),
+        ({"learning_rate": 0.1, "train": print}, "`learning_rate` must be None if `train`"),
         ({"seed": -1}, "`seed` must be a whole number from 0 .* but got -1"),
         ({"seed": None}, "`seed` must be"),
         ({"seed": 2**32 - 1}, "`seed` must be at most"),
-        ({}, "`model` must be compiled.*give `train`"),
+        ({}, "`model` must be compiled.*pass `train`"),
     ],
 )
 def test_wrong_arguments_are_said(changes: dict[str, Any], message: str) -> None:
@@ -586,7 +586,7 @@ def test_models_that_can_not_be_taken_apart_are_said() -> None:
     for model, message in (
         ("no model", "`model` must be a Sequential or functional model that is built"),
         (keras.Sequential([head()]), "that is built"),
-        (keras.Sequential([x, head()]), "have a quantum layer"),
+        (keras.Sequential([x, head()]), "contain a quantum layer"),
         (keras.Model(x, several(x)), "one vector of real numbers"),
         (keras.Model(x, [cosine()(x), x]), "have one output"),
     ):

@@ -620,7 +620,7 @@ def test_symbols_in_phases_survive_save_and_load(tmp_path):
 def test_a_saved_function_that_is_not_known_is_not_run():
     config = PQC(cirq.Circuit(cirq.rx(sympy.sin(sympy.Symbol("a")))(Q[0])), "Z").get_config()
     config["circuit"] = config["circuit"].replace('"sin"', '"preview"')
-    with pytest.raises(ValueError, match="'preview', which is not known"):
+    with pytest.raises(ValueError, match="'preview', which is not supported"):
         PQC.from_config(config)
 
 

@@ -126,11 +126,13 @@ def test_what_has_neither_a_definition_nor_a_matrix_is_named() -> None:
     for gate in (Gate("opaque", 2, [A]), library.HamiltonianGate(np.diag([1.0, 2.0]), A)):
         circuit = QuantumCircuit(2)
         circuit.append(gate, range(gate.num_qubits))
-        with pytest.raises(ValueError, match=rf"it holds '{gate.name}'.*no definition by gates"):
+        with pytest.raises(
+            ValueError, match=rf"it contains '{gate.name}'.*neither a definition by gates"
+        ):
             from_qiskit(circuit)
     circuit = QuantumCircuit(1)
     circuit.initialize([0.6, 0.8])
-    with pytest.raises(ValueError, match=r"holds 'reset'.*`prepare_state`"):
+    with pytest.raises(ValueError, match=r"contains 'reset'.*`prepare_state`"):
         from_qiskit(circuit)
 
 

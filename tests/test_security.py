@@ -205,7 +205,7 @@ def test_text_in_a_given_circuit_is_not_run(canary: Path) -> None:
     # Not under a control: Cirq's own constructor of that evaluates the text.
     for operation in (hostile, hostile.with_tags("tag"), sub_circuit(cirq.Circuit(hostile))):
         for use in (lambda c: PQC(c, "Z0"), lambda c: compile_circuit(c, "Z0")):
-            with pytest.raises(ValueError, match=r"give sympy\.Symbol"):
+            with pytest.raises(ValueError, match=r"use sympy\.Symbol"):
                 use(cirq.Circuit(operation))
     assert not canary.exists()
 
@@ -333,7 +333,7 @@ HUGE: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_number_that_would_fill_the_memory_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"must (be numbers|have numbers|hold no fraction)"):
+    with pytest.raises(ValueError, match=r"must (be numbers|have numbers|have no fraction)"):
         opened(expression(HUGE[name]))
 
 
@@ -468,7 +468,7 @@ def test_kraus_operators_that_would_fill_the_memory_are_refused() -> None:
     inner = cirq.Circuit(cirq.depolarize(0.1, 5)(*MANY[:5]))
     circuit = cirq.Circuit(sub_circuit(inner, repetitions=10_000))
     for given in (circuit, cirq.to_json(circuit)):
-        with pytest.raises(ValueError, match="at most 10,000,000 entries in all"):
+        with pytest.raises(ValueError, match="at most 10,000,000 entries in total"):
             PQC(given, "Z0")
 
 

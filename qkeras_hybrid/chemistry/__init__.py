@@ -1,4 +1,4 @@
-"""Molecules: Hamiltonians, circuits for electrons, lowest energies, curves over bond lengths."""
+"""Molecules: Hamiltonians, circuits for electrons, lowest energies, energy curves."""
 
 from qkeras_hybrid.chemistry.ansatze import (
     UCCSD,

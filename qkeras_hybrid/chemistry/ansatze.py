@@ -25,21 +25,21 @@ from qkeras_hybrid.encodings.base import whole
 Excitation = tuple[int, ...]
 
 MOST_EXPONENTIALS = 20_000
-"""The most exponentials of Pauli strings of a circuit: more take minutes to write down, and at the
-numbers of qubits that have so many, hours to run."""
+"""The most exponentials of Pauli strings in a circuit. Building a longer one takes minutes, and
+running it on the many qubits that it has takes hours."""
 
 
 def check_exponentials(electrons: Electrons, name: str, n_singles: int, n_doubles: int) -> None:
-    """Makes sure that a circuit is not too long, before anything of it is computed.
+    """Checks that a circuit is not too long, before any of it is built.
 
     Args:
         electrons: The electrons.
-        name: The ansatz.
-        n_singles: The number of excitations of one electron: two exponentials each.
-        n_doubles: The number of excitations of two electrons: eight exponentials each.
+        name: The name of the ansatz.
+        n_singles: The number of excitations of one electron, with two exponentials each.
+        n_doubles: The number of excitations of two electrons, with eight exponentials each.
 
     Raises:
-        ValueError: If it would have more than 20,000 exponentials.
+        ValueError: If the circuit would have more than 20,000 exponentials.
     """
     count = 2 * n_singles + 8 * n_doubles
     if count > MOST_EXPONENTIALS:
@@ -47,19 +47,19 @@ def check_exponentials(electrons: Electrons, name: str, n_singles: int, n_double
             "ansatz",
             f"have at most {MOST_EXPONENTIALS:,} exponentials of Pauli strings",
             f"{name!r}, which has {count:,} on {electrons.n_spin_orbitals} spin orbitals",
-            "Take a smaller `active_space`, or a shorter ansatz.",
+            "Use a smaller `active_space` or a shorter ansatz.",
         )
 
 
 def pool(electrons: Electrons, name: str) -> list[Excitation]:
-    """Returns the singles, then the doubles, without those that leave the sector of tapering.
+    """Returns the singles, then the doubles, without those that tapering rules out.
 
     Args:
         electrons: The electrons.
-        name: The ansatz that asks, for the error.
+        name: The name of the ansatz, for the error message.
 
     Raises:
-        ValueError: If there are too many.
+        ValueError: If there are too many: see `check_exponentials`.
     """
     full, empty = (
         [sum(j % 2 == spin for j in places) for spin in (0, 1)]
@@ -73,12 +73,12 @@ def pool(electrons: Electrons, name: str) -> list[Excitation]:
 
 
 def singles(electrons: Electrons) -> list[Excitation]:
-    """Returns `(i, a)` for each move of an electron to an empty spin orbital of its spin."""
+    """Returns `(i, a)` for each move of an electron to an empty spin orbital of the same spin."""
     return [(i, a) for i in electrons.occupied for a in electrons.virtual if (a - i) % 2 == 0]
 
 
 def doubles(electrons: Electrons) -> list[Excitation]:
-    """Returns `(i, j, b, a)` for each move of two electrons that keeps the spin's projection."""
+    """Returns `(i, j, b, a)` for each move of two electrons that keeps the spin projection."""
     return [
         (i, j, b, a)
         for i, j in itertools.combinations(electrons.occupied, 2)
@@ -90,16 +90,18 @@ def doubles(electrons: Electrons) -> list[Excitation]:
 def exponential(
     electrons: Electrons, excitation: Excitation, angle: sympy.Symbol
 ) -> Iterator[cirq.Operation]:
-    """Yields `exp(angle (T - T†))` of an excitation, exactly: its Pauli strings commute.
+    """Yields operations whose product is exactly `exp(angle (T - T†))` of an excitation.
+
+    Each Pauli string gives one exponential. The product is exact because the strings commute.
 
     Args:
         electrons: The electrons.
-        excitation: As of `Electrons.generator`.
+        excitation: As for `Electrons.generator`.
         angle: A symbol, in radians.
     """
     for (x, z), coefficient in sorted(electrons.generator(excitation).items()):
-        # exp(i c angle P): the eigenvalue +1 turns by pi times its exponent. The coefficients are
-        # 1/2 and 1/8, and stay exact.
+        # exp(i c angle P): the phase of the eigenvalue +1 is pi times the exponent. The rational
+        # number is exact, because coefficients are 1/2 and 1/8.
         turns = sympy.Rational(coefficient.imag) / sympy.pi * angle
         yield _phasor(electrons.pauli_string(x, z), turns)
 
@@ -107,7 +109,7 @@ def exponential(
 def _phasor(string: cirq.PauliString, turns: sympy.Expr) -> cirq.Operation:
     operation = cirq.PauliStringPhasor(string, exponent_neg=0, exponent_pos=0)
     gate: Any = operation.gate
-    # Cirq asks SymPy whether an exponent is constant, which takes SymPy 10 ms. This one is not.
+    # Set directly, because Cirq's constructor asks SymPy if the exponent is constant: 10 ms each.
     gate._exponent_neg, gate._exponent_pos = -turns, turns
     if gate.exponent_neg == -turns and gate.exponent_pos == turns:
         return operation
@@ -117,7 +119,7 @@ def _phasor(string: cirq.PauliString, turns: sympy.Expr) -> cirq.Operation:
 def excited(
     electrons: Electrons, excitations: Sequence[Excitation], symbols: Sequence[Any]
 ) -> cirq.Circuit:
-    """Returns the Hartree-Fock state, then an exponential of each excitation, in order."""
+    """Returns a circuit that prepares the Hartree-Fock state and applies excitations, in order."""
     circuit = cirq.Circuit(electrons.hartree_fock())
     circuit.append(
         operation
@@ -128,12 +130,12 @@ def excited(
 
 
 class MolecularAnsatz(Value, abc.ABC):
-    """A circuit for any molecule's electrons.
+    """A rule that builds a circuit for the electrons of any molecule.
 
     Attributes:
-        name: The name under which `ansatz=` finds it.
-        start: Where weights start, in radians: at most how far from zero, where they are drawn. At
-            zero is the Hartree-Fock state.
+        name: Its name for the argument `ansatz`.
+        start: Initial weights are drawn uniformly from `-start` to `start`, in radians; 0 starts
+            from the Hartree-Fock state.
     """
 
     name: ClassVar[str]
@@ -145,7 +147,7 @@ class MolecularAnsatz(Value, abc.ABC):
 
     @abc.abstractmethod
     def build(self, electrons: Electrons, symbols: Sequence[Any]) -> cirq.Circuit:
-        """Returns the circuit with these symbols, `n_weights` of them, in radians."""
+        """Returns the circuit with `n_weights` given symbols as its angles, in radians."""
 
     def initializer(self, seed: int | None) -> Any:
         """Returns the initializer of the weights."""
@@ -160,11 +162,11 @@ class MolecularAnsatz(Value, abc.ABC):
     def circuit(
         self, electrons: Electrons, symbols: Sequence[sympy.Symbol] | None = None
     ) -> cirq.Circuit:
-        """Returns the circuit, from `|0...0>`, on all qubits of the electrons.
+        """Returns the circuit, which starts from `|0...0>`, on all qubits of the electrons.
 
         Args:
             electrons: The electrons.
-            symbols: The weights' symbols, by default `symbols`.
+            symbols: The symbols of the weights; by default those of the method `symbols`.
         """
         chosen = self.symbols(electrons) if symbols is None else symbols
         return whole(self.build(electrons, chosen), electrons.qubits)
@@ -172,7 +174,7 @@ class MolecularAnsatz(Value, abc.ABC):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class HartreeFock(MolecularAnsatz):
-    """The determinant with the lowest orbitals full. It has no weights."""
+    """The Hartree-Fock state: the determinant with the lowest orbitals occupied. No weights."""
 
     name = "hartree_fock"
 
@@ -187,10 +189,11 @@ class HartreeFock(MolecularAnsatz):
 class UCCSD(MolecularAnsatz):
     """Unitary coupled cluster with single and double excitations, in one Trotter step.
 
-    On the Hartree-Fock state act the doubles, then the singles, each as `exp(t (T - T†))`, exactly.
-    The weights are those of the singles, then of the doubles, as in PennyLane's `UCCSD`, which is
-    the same circuit with weights twice as large. Where qubits are tapered off, excitations that
-    leave the sector are left out.
+    The doubles act on the Hartree-Fock state, then the singles. Each acts exactly as
+    `exp(t (T - T†))` with its weight `t` in radians. The weights are ordered differently: first
+    those of the singles, then those of the doubles, as in PennyLane's `UCCSD`. PennyLane's weights
+    are twice as large for the same circuit. If qubits are tapered off, excitations that leave the
+    symmetry sector are left out.
 
     Reference:
         Peruzzo et al., Nature Communications 5, 4213 (2014), arXiv 1304.3061; Romero et al.,
@@ -222,13 +225,16 @@ class UCCSD(MolecularAnsatz):
 class KUpCCGSD(MolecularAnsatz):
     """`k` layers of generalised single and paired double excitations.
 
-    Doubles move two electrons of an orbital to another one; singles move one electron. Generalised
-    means between any two orbitals, full or empty. A layer has the doubles, then the singles, each
-    pair of orbitals once; PennyLane's `kUpCCGSD` has each in both directions, which are the same up
-    to the sign of the weight.
+    Doubles move both electrons of an orbital to another orbital; singles move one electron.
+    "Generalised" means between any two orbitals, occupied or empty. A layer has the doubles, then
+    the singles, each once for a pair of orbitals. PennyLane's `kUpCCGSD` has each in both
+    directions, which differ only in the sign of the weight.
 
     Args:
-        k: The number of layers.
+        k: The number of layers, from 1 to 100.
+
+    Raises:
+        ValueError: If `k` is not a whole number from 1 to 100.
 
     Reference:
         Lee, Huggins, Head-Gordon, Whaley: Generalized unitary coupled cluster wave functions for
@@ -262,21 +268,24 @@ class KUpCCGSD(MolecularAnsatz):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class WithTemplate(MolecularAnsatz):
-    """A template of `qkeras_hybrid.ansatz`, and an `X` on the qubits of the Hartree-Fock state.
+    """A template of `qkeras_hybrid.ansatz`, then an `X` on the occupied qubits of Hartree-Fock.
 
-    With weights of zero most templates do nothing, so that they start from the Hartree-Fock state.
-    It knows nothing of electrons, and so does not keep their number.
+    With weights of zero most templates do nothing, and the circuit prepares the Hartree-Fock state.
+    A template is not made for electrons: it does not conserve their number.
 
     Args:
         template: The template, or its name.
         n_layers: Its number of layers.
+
+    Raises:
+        ValueError: If the template is unknown, or `n_layers` is not a whole number of at least 1.
 
     Reference:
         Kandala et al., Nature 549, 242 (2017), arXiv 1704.05018.
     """
 
     name = "hardware_efficient"
-    # The Hartree-Fock state is a place where these end, not start.
+    # Random, because a training that starts at the Hartree-Fock state tends to stay there.
     start = 1.0
 
     def __init__(self, template: Any = "hardware_efficient", n_layers: int = 3) -> None:
@@ -296,16 +305,22 @@ class WithTemplate(MolecularAnsatz):
 
 
 _EXCITATIONS = "be excitations, each of two or four different spin orbitals"
-_EXAMPLE = "E.g. [(0, 2), (0, 1, 2, 3)]."
+_EXAMPLE = "Example: [(0, 2), (0, 1, 2, 3)]."
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 @dataclass(frozen=True, repr=False)
 class Excitations(MolecularAnsatz):
-    """Given excitations on the Hartree-Fock state, in order, a weight each: what ADAPT finds.
+    """Given excitations that act on the Hartree-Fock state in order, each with its own weight.
+
+    `ground_state(..., ansatz="adapt")` returns an ansatz of this class.
 
     Args:
-        chosen: Spin orbitals `(i, a)` or `(i, j, b, a)`, as of `Electrons.generator`.
+        chosen: For each excitation its spin orbitals `(i, a)` or `(i, j, b, a)`, as for
+            `Electrons.generator`.
+
+    Raises:
+        ValueError: If an excitation is not two or four different whole numbers of at least 0.
     """
 
     chosen: tuple[Excitation, ...] = ()
@@ -313,7 +328,7 @@ class Excitations(MolecularAnsatz):
     name: ClassVar[str] = "excitations"
 
     def __post_init__(self) -> None:
-        # Lists, where they come from JSON.
+        # From JSON they come as lists.
         given: Any = self.chosen
         try:
             chosen = tuple(tuple(map(operator.index, each)) for each in given)
@@ -352,7 +367,7 @@ ANSATZE: Registry[MolecularAnsatz] = Registry(
 
 
 def ansatz_of(given: Any) -> MolecularAnsatz:
-    """Returns an ansatz from its name, itself, or a template of `qkeras_hybrid.ansatz`.
+    """Returns an ansatz, given as an object, by its name, or as a template of `ansatz`.
 
     Raises:
         ValueError: If it is none of these.

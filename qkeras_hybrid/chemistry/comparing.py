@@ -1,4 +1,4 @@
-"""Curves over bond lengths: a circuit with predicted angles beside what fits curves."""
+"""Energy curves over bond lengths: a circuit with predicted angles compared with curve fits."""
 
 from __future__ import annotations
 
@@ -33,12 +33,15 @@ else:
 def dense_model(
     curve: EnergyCurve, *, hidden: Sequence[int] = (16, 16), seed: int | None = None
 ) -> keras.Model:
-    """Returns an untrained network from bond lengths to energies in units of their spread.
+    """Returns an untrained network from bond lengths to standardised energies.
 
     Args:
-        curve: Whose bond lengths scale the network's input.
+        curve: The curve whose bond lengths scale the network's input.
         hidden: The numbers of units of the Dense layers.
-        seed: Of the weights.
+        seed: The seed of the weights.
+
+    Returns:
+        A model from `(batch, 1)`, in ångström, to `(batch, 1)`.
     """
     length = keras.Input((1,), name="bond_length")
     last = keras.layers.Dense(1, kernel_initializer=drawn(seed, len(hidden)))
@@ -58,51 +61,54 @@ def curve_study(
     engine: Any = "auto",
     **arguments: Any,
 ) -> pd.DataFrame:
-    """Predicts energies at new bond lengths: a circuit beside fits of curves to the same points.
+    """Predicts energies at new bond lengths, with a circuit and with curves fitted to energies.
 
-    - "circuit": a network that predicts the circuit's angles. At each new bond length it has the
-      Hamiltonian, for which Hartree-Fock was solved there; it never sees an exact energy.
-    - "spline", "Gaussian process", "Dense": from bond lengths to the exact energies at the training
-      points. Splines are cubic and go on beyond the points; the process has a squared exponential
-      kernel with a width of the largest likelihood; the network has the circuit's hidden layers.
-    - "spline of the correlation": a cubic spline of what Hartree-Fock leaves out. At new bond
-      lengths it has the Hartree-Fock energy, about as much as the circuit knows.
-    - "Hartree-Fock": nothing is learned.
+    - "circuit": a network that predicts the circuit's angles. It never sees an exact energy. At
+      each new bond length it is given the Hamiltonian, which comes from a Hartree-Fock calculation.
+    - "spline", "Gaussian process", "Dense": fits of the exact energies at the training points as
+      functions of the bond length. Splines are cubic and extrapolate; the Gaussian process has a
+      squared exponential kernel whose width maximises the likelihood; the Dense network has the
+      same hidden layers as the circuit's network.
+    - "spline of the correlation": a cubic spline of the exact energy minus the Hartree-Fock energy.
+      At new bond lengths it is given the Hartree-Fock energy, so it knows about as much as the
+      circuit.
+    - "Hartree-Fock": the Hartree-Fock energy, without training.
 
     Args:
         name: The molecule's name.
-        train: Bond lengths to train on, in ångström, at least four.
-        between: Bond lengths to test among these, at least one.
-        beyond: Bond lengths to test outside, at least one.
-        ansatz: As of `angles_model`, as is `hidden`.
-        hidden: The numbers of units of both networks.
-        seeds: Of the networks' weights.
+        train: At least four bond lengths to train on, in ångström.
+        between: At least one bond length to test inside the range of `train`.
+        beyond: At least one bond length to test outside the range of `train`.
+        ansatz: As for `angles_model`.
+        hidden: The numbers of units of the hidden layers of both networks.
+        seeds: The seeds of the networks' weights.
         steps: The number of training steps of both networks.
-        engine: What computes the circuit.
-        **arguments: Those of `electrons`, such as `active_space`.
+        engine: The engine that computes the circuit.
+        **arguments: Arguments of `electrons`, such as `active_space`.
 
     Returns:
-        A table with a row for each contender and seed: `contender`, `seed`, `parameters`, and the
-        mean and the largest absolute error in hartree: `train`, `between`, `beyond`, and
-        `worst_between`, `worst_beyond`.
+        A table with a row for each contender and seed. The columns are `contender`, `seed`,
+        `parameters`, the mean absolute errors `train`, `between` and `beyond`, and the largest
+        absolute errors `worst_between` and `worst_beyond`, in hartree.
 
     Raises:
-        ValueError: If an argument is not what it must be, or there are too many determinants.
+        ValueError: If an argument is invalid, or there are too many determinants for exact
+            energies.
     """
     train = checked_lengths("train", train, 4).tolist()
     between = checked_lengths("between", between).tolist()
     beyond = checked_lengths("beyond", beyond).tolist()
     if isinstance(seeds, str) or not isinstance(seeds, Iterable):
-        raise ArgumentError("seeds", "be whole numbers, one at least", seeds, "E.g. (0, 1, 2).")
+        raise ArgumentError("seeds", "be one or more whole numbers", seeds, "Example: (0, 1, 2).")
     seeds = [seed_number("seeds", seed) for seed in seeds]
     if not seeds:
-        raise ArgumentError("seeds", "be whole numbers, one at least", seeds, "E.g. (0, 1, 2).")
+        raise ArgumentError("seeds", "be one or more whole numbers", seeds, "Example: (0, 1, 2).")
     low, high = min(train), max(train)
     for argument, lengths, inside in (("between", between, True), ("beyond", beyond, False)):
         for length in lengths:
             if (low < length < high) is not inside:
-                where = "among" if inside else "outside of"
-                raise ArgumentError(argument, f"lie {where} those of `train`", length)
+                where = "inside" if inside else "outside"
+                raise ArgumentError(argument, f"lie {where} the range of `train`", length)
     order = [*sorted(train), *between, *beyond]
     whole = energy_curve(name, order, **arguments)
     ends = np.cumsum([len(train), len(between), len(beyond)])

@@ -1,7 +1,7 @@
 """Energies over bond lengths, by a network that predicts a circuit's angles.
 
-The circuit's weights are its inputs, which a small network predicts from the bond length. It trains
-on the mean energy of some geometries, and sees no energy of theirs (Cervera-Lierta, Kottmann,
+A small network predicts the angles of a circuit from the bond length. The loss is the mean of the
+circuit's energies at some geometries; the exact energies are not used (Cervera-Lierta, Kottmann,
 Aspuru-Guzik: Meta-variational quantum eigensolver, PRX Quantum 2, 020329 (2021), arXiv 2009.13545).
 """
 
@@ -32,9 +32,10 @@ class EnergyCurve:
 
     Attributes:
         bond_lengths: In ångström, of shape `(n,)`.
-        electrons: The electrons at each.
-        masks: The Pauli strings of any of the Hamiltonians: see `Electrons.encoded`.
-        coefficients: Their coefficients at each bond length in hartree, `(n, n_strings)`.
+        electrons: The electrons at each bond length.
+        masks: All Pauli strings that occur in a Hamiltonian: see `Electrons.encoded`.
+        coefficients: The coefficients of these strings at each bond length, in hartree, of shape
+            `(n, n_strings)`.
     """
 
     bond_lengths: np.ndarray
@@ -54,7 +55,7 @@ class EnergyCurve:
 
     @property
     def inputs(self) -> dict[str, np.ndarray]:
-        """What a model of `angles_model` takes."""
+        """The inputs of a model of `angles_model`."""
         lengths = self.bond_lengths[:, None].astype("float32")
         return {"bond_length": lengths, "coefficients": self.coefficients}
 
@@ -75,11 +76,11 @@ def energy_curve(name: str, bond_lengths: Any, **arguments: Any) -> EnergyCurve:
     Args:
         name: The molecule's name.
         bond_lengths: In ångström, at least one, all different.
-        **arguments: Those of `electrons`, except `bond_length` and `units`.
+        **arguments: Arguments of `electrons`, except `bond_length` and `units`.
 
     Raises:
-        ValueError: If an argument is not what it must be, or the symmetries by which qubits are
-            tapered off are not the same everywhere.
+        ValueError: If an argument is invalid, or tapering finds different symmetries at different
+            bond lengths.
 
     Example:
 
@@ -98,7 +99,7 @@ def energy_curve(name: str, bond_lengths: Any, **arguments: Any) -> EnergyCurve:
                 "taper",
                 "be False where symmetries differ between bond lengths",
                 True,
-                f"They do between {lengths[0]} and {each.molecule.distances.max():g} Å.",
+                f"They differ between {lengths[0]} and {each.molecule.distances.max():g} Å.",
             )
     masks = tuple(sorted({key for each in found for key in each.encoded}))
     values = np.array([[each.encoded.get(key, 0.0).real for key in masks] for each in found])
@@ -109,9 +110,9 @@ def checked_lengths(argument: str, given: Any, least: int = 1) -> np.ndarray:
     """Returns bond lengths as an array, of shape `(n,)`, in ångström.
 
     Args:
-        argument: Its name, for the error.
+        argument: The argument's name, for the error message.
         given: The bond lengths.
-        least: The fewest.
+        least: The smallest number of bond lengths.
 
     Raises:
         ValueError: If they are too few, too many, or not positive, finite numbers.
@@ -120,10 +121,10 @@ def checked_lengths(argument: str, given: Any, least: int = 1) -> np.ndarray:
     try:
         lengths = np.asarray(given, float)
     except (TypeError, ValueError) as error:
-        raise ArgumentError(argument, requirement, given, "E.g. [0.6, 0.7, 0.8].") from error
+        raise ArgumentError(argument, requirement, given, "Example: [0.6, 0.7, 0.8].") from error
     right = lengths.ndim == 1 and least <= len(lengths) <= MOST_POINTS
     if not right or not np.isfinite(lengths).all() or not (lengths > 0).all():
-        raise ArgumentError(argument, requirement, given, "E.g. [0.6, 0.7, 0.8].")
+        raise ArgumentError(argument, requirement, given, "Example: [0.6, 0.7, 0.8].")
     return lengths
 
 
@@ -136,20 +137,24 @@ def angles_model(
     dtype: str | None = None,
     **options: Any,
 ) -> keras.Model:
-    """Returns an untrained network that predicts a circuit's angles, then the circuit's energy.
+    """Returns an untrained network that predicts a circuit's angles, followed by the circuit.
 
     Args:
-        curve: Whose strings the circuit reads, and whose bond lengths scale the network's input.
-        ansatz: A name or an ansatz with weights, as of `ground_state`; not "adapt".
+        curve: The curve whose Pauli strings the circuit measures, and whose bond lengths scale the
+            network's input.
+        ansatz: A name or an ansatz with weights, as for `ground_state`; not "adapt".
         hidden: The numbers of units of the Dense layers before the angles.
-        seed: Of the network's weights, and of shots.
-        dtype: The circuit's precision, as of `ground_state`.
+        seed: The seed of the network's weights and of shots.
+        dtype: The circuit's precision, as for `ground_state`.
         **options: Arguments of the circuit's layer: `engine`, `shots`, `noise`, `differentiator`.
 
     Returns:
         A model from `{"bond_length": (batch, 1), "coefficients": (batch, n_strings)}` to energies
-        `(batch, 1)` in hartree. The layer "angles" has the circuit's angles, in radians. A float32
-        model rounds energies to 7 digits: `predicted_energies` does not.
+        `(batch, 1)` in hartree. The layer "angles" outputs the circuit's angles, in radians. A
+        float32 model rounds energies to 7 digits; `predicted_energies` does not.
+
+    Raises:
+        ValueError: If an argument is invalid, or the ansatz has no weights.
     """
     dtype, found, atoms = precision(dtype), ansatz_of(ansatz), curve.electrons[0]
     seed = seed_or_none("seed", seed)
@@ -172,8 +177,8 @@ def angles_model(
         name="strings",
         **options,
     )(angles)
-    # The identity comes first, and is added last. Keras's Dot layer would compute in float32 under
-    # PyTorch.
+    # The identity is the first string; it is not measured, but added here. The sum is not a Keras
+    # Dot layer, which would compute in float32 under PyTorch.
     first = len(curve.masks) - strings.shape[-1]
     energy = ops.sum(strings * coefficients[:, first:], axis=-1, keepdims=True)
     if first:
@@ -182,17 +187,17 @@ def angles_model(
 
 
 def predicted_energies(model: keras.Model, curve: EnergyCurve) -> np.ndarray:
-    """Returns the energies that a model of `angles_model` predicts, added up in float64.
+    """Returns the energies that a model of `angles_model` predicts, summed in float64.
 
     Args:
         model: The model.
-        curve: The geometries, which have the Pauli strings of the model's.
+        curve: The geometries, with the same Pauli strings as the model's curve.
 
     Returns:
         Array of shape `(n,)`, float64, in hartree.
 
     Raises:
-        ValueError: If the model is none, or reads other strings.
+        ValueError: If the model is not from `angles_model`, or measures other Pauli strings.
 
     Example:
 
@@ -204,14 +209,14 @@ def predicted_energies(model: keras.Model, curve: EnergyCurve) -> np.ndarray:
     """
     layers = {layer.name: layer for layer in getattr(model, "layers", ())}
     if not {"angles", "strings", "bond_length"} <= set(layers):
-        raise ArgumentError("model", "be one of angles_model", model)
+        raise ArgumentError("model", "be a model from `angles_model`", model)
     masks = [(x, z) for x, z in curve.masks if x | z]
     if len(layers["strings"].compiled.readout.observables) != len(masks):
         raise ArgumentError(
             "curve",
-            "have the Pauli strings of the model's",
+            "have the same Pauli strings as the model's curve",
             f"{len(masks)} strings",
-            "Make one curve of all bond lengths, and take parts of it with `of`.",
+            "Make one curve of all bond lengths, and select parts of it with `of`.",
         )
     predict = keras.Model(layers["bond_length"].output, layers["angles"].output)
     angles = ops.convert_to_numpy(predict(curve.inputs["bond_length"]))
@@ -222,13 +227,13 @@ def predicted_energies(model: keras.Model, curve: EnergyCurve) -> np.ndarray:
 
 
 def drawn(seed: int | None, number: int) -> Any:
-    """Returns the initializer of a network's Dense layer, by the network's seed."""
+    """Returns the initializer of Dense layer `number`, seeded by the network's seed."""
     own = None if seed is None else (seed * 100 + number) % 2**32
     return keras.initializers.GlorotUniform(seed=own)
 
 
 def hidden_layers(length: Any, curve: EnergyCurve, hidden: Sequence[int], seed: int | None) -> Any:
-    """Returns what Dense layers make of bond lengths, scaled by those of a curve."""
+    """Returns the output of Dense layers for bond lengths that are standardised by a curve's."""
     spread = float(np.std(curve.bond_lengths)) or 1.0
     middle = float(np.mean(curve.bond_lengths))
     values = keras.layers.Rescaling(1 / spread, -middle / spread)(length)
@@ -248,12 +253,16 @@ def fit_angles(
 
     Args:
         model: The model.
-        curve: The geometries; their energies are not used.
+        curve: The geometries; their exact energies are not used.
         steps: The number of steps, each on all geometries.
-        learning_rate: Of Adam, at the start: it falls to nothing along half a cosine wave.
+        learning_rate: The initial learning rate of Adam; it decays to 0 along half a cosine wave.
 
     Returns:
-        The mean energy with which each step began, of shape `(steps,)`, in hartree.
+        The mean energy before each step, of shape `(steps,)`, in hartree.
+
+    Raises:
+        ValueError: If `steps` or `learning_rate` is not above 0, or so many steps need more memory
+            than there is.
     """
     watcher = Energies(None, 0.0)
     n = len(curve.bond_lengths)
@@ -270,14 +279,17 @@ def fit(
     learning_rate: float,
     callbacks: Sequence[Any] = (),
 ) -> None:
-    """Trains on all samples in each step. An epoch for each would take Keras much longer."""
+    """Trains on all samples in each step.
+
+    All steps are batches of a single epoch: an epoch for each step would be much slower in Keras.
+    """
     arrays = [*(inputs.values() if isinstance(inputs, dict) else [inputs]), targets]
     check_fits(
         "steps",
         f"{positive_int('steps', steps):,} times the inputs of {len(targets):,} bond lengths",
-        # Keras makes tensors of the arrays.
+        # Twice, because Keras copies the arrays to tensors.
         2.0 * steps * sum(array.nbytes for array in arrays),
-        "Take fewer steps or bond lengths, or train several times.",
+        "Use fewer steps or bond lengths, or train several times.",
     )
     if finite_number("learning_rate", learning_rate) <= 0:
         raise ArgumentError("learning_rate", "be above 0", learning_rate)

@@ -37,9 +37,9 @@ class Electrons:
 
     Attributes:
         molecule: The molecule.
-        integrals: Its integrals over the orbitals that count.
+        integrals: Its integrals over the active orbitals.
         mapping: The name of the encoding.
-        encoding: The encoding.
+        encoding: The encoding of spin orbitals in qubits.
     """
 
     molecule: Molecule
@@ -54,7 +54,7 @@ class Electrons:
 
     @property
     def n_spin_orbitals(self) -> int:
-        """The number of spin orbitals: that of the qubits, unless some are tapered off."""
+        """The number of spin orbitals. It equals `n_qubits`, unless qubits are tapered off."""
         return 2 * self.integrals.n_orbitals
 
     @functools.cached_property
@@ -64,7 +64,7 @@ class Electrons:
 
     @functools.cached_property
     def strings(self) -> Strings:
-        """The Hamiltonian's Pauli strings in Jordan-Wigner's encoding, in hartree."""
+        """The Hamiltonian's Pauli strings in the Jordan-Wigner encoding, in hartree."""
         return jordan_wigner(self.integrals)
 
     @functools.cached_property
@@ -86,13 +86,13 @@ class Electrons:
 
     @property
     def without_constant(self) -> cirq.PauliSum:
-        """The Hamiltonian without the identity, in hartree: what circuits have to measure."""
+        """The Hamiltonian without the identity, in hartree: the part that circuits measure."""
         return cirq.PauliSum.from_pauli_strings(
             [self.pauli_string(x, z, c.real) for (x, z), c in sorted(self.encoded.items()) if x | z]
         )
 
     def pauli_string(self, x: int, z: int, coefficient: float = 1.0) -> cirq.PauliString:
-        """Returns the Pauli string of two masks on the qubits."""
+        """Returns a Pauli string: bit `q` of `x` is an X on qubit `q`, of `z` a Z, of both a Y."""
         known = {(1, 0): cirq.X, (0, 1): cirq.Z, (1, 1): cirq.Y}
         return cirq.PauliString(
             {
@@ -105,7 +105,7 @@ class Electrons:
 
     @property
     def occupied(self) -> tuple[int, ...]:
-        """The spin orbitals that are full in the Hartree-Fock state."""
+        """The spin orbitals that are occupied in the Hartree-Fock state."""
         up, down = self.integrals.spins
         return tuple(sorted([*range(0, 2 * up, 2), *range(1, 2 * down, 2)]))
 
@@ -120,7 +120,7 @@ class Electrons:
         return self.integrals.hf_energy
 
     def hartree_fock(self) -> list[cirq.Operation]:
-        """Returns what prepares the Hartree-Fock state: an `X` on some of the qubits."""
+        """Returns the operations that prepare the Hartree-Fock state: an `X` on some qubits."""
         bits = self.encoding.bits(_mask(self.occupied))
         return [cirq.X(qubit) for q, qubit in enumerate(self.qubits) if bits >> q & 1]
 
@@ -132,10 +132,11 @@ class Electrons:
                 `T = a†_a a†_b a_j a_i`.
 
         Returns:
-            Nothing where the excitation leaves the sector of tapered symmetries.
+            Coefficients of Pauli strings; an empty dictionary if qubits are tapered off and the
+            excitation leaves the symmetry sector.
 
         Raises:
-            ValueError: If these are not two or four different spin orbitals.
+            ValueError: If `excitation` is not two or four different spin orbitals.
         """
         known = range(self.n_spin_orbitals)
         places = set(excitation)
@@ -149,14 +150,17 @@ class Electrons:
 
     @property
     def n_determinants(self) -> int:
-        """The number of determinants with these electrons."""
+        """The number of determinants with these numbers of electrons."""
         n = self.integrals.n_orbitals
         up, down = self.integrals.spins
         return math.comb(n, up) * math.comb(n, down)
 
     @functools.cached_property
     def fci_energy(self) -> float | None:
-        """The lowest energy of these electrons in these orbitals, in hartree; None if too large."""
+        """The exact lowest energy in these orbitals, in hartree.
+
+        None if there are more than 60,000 determinants.
+        """
         if self.n_determinants > MOST_DETERMINANTS:
             return None
         return float(self.exact_energies(1)[0])
@@ -164,17 +168,18 @@ class Electrons:
     def exact_energies(self, k: int, tapered: bool = False) -> np.ndarray:
         """Returns the lowest energies of the Hamiltonian with these numbers of electrons.
 
-        By full configuration interaction: the Hamiltonian's matrix on all determinants.
+        They are computed by full configuration interaction: from the Hamiltonian's matrix on all
+        determinants.
 
         Args:
-            k: How many, those of equal energy counted each.
-            tapered: Whether to leave out states of other symmetries than tapering keeps.
+            k: How many energies; degenerate ones are repeated.
+            tapered: Whether to use only states of the symmetry sector that tapering keeps.
 
         Returns:
             Array of shape `(k,)`, ascending, in hartree.
 
         Raises:
-            ValueError: If there are fewer determinants, or too many.
+            ValueError: If there are fewer than `k` determinants, or more than 60,000.
         """
         positive_int("k", k)
         small = self.n_determinants <= MOST_DETERMINANTS
@@ -183,16 +188,17 @@ class Electrons:
         if not k <= size:
             raise ArgumentError(
                 "k",
-                f"be at most the number of determinants, of {MOST_DETERMINANTS:,} at most",
+                f"be at most the number of determinants, which must be at most "
+                f"{MOST_DETERMINANTS:,}",
                 k,
-                f"These electrons have {self.n_determinants:,} of any symmetry.",
+                f"These electrons have {self.n_determinants:,} determinants of all symmetries.",
             )
         matrix = self._matrix(states)
         if size <= 400:
             found = np.linalg.eigvalsh(matrix.toarray())
             return np.asarray(found[:k])
         start = np.zeros(size)
-        start[0] = 1.0  # the result is the same each time
+        start[0] = 1.0  # a fixed start vector makes the result reproducible
         start += 1e-3 / np.arange(1, size + 1)
         values = scipy.sparse.linalg.eigsh(
             matrix, k=k, which="SA", v0=start, ncv=min(size, max(20, 4 * k)), tol=1e-12
@@ -214,7 +220,7 @@ class Electrons:
         by_flips: dict[int, np.ndarray] = {}
         for (x, z), coefficient in self.strings.items():
             signs = 1.0 - 2.0 * (np.bitwise_count(states & z) & 1)
-            # A letter string is i**|x & z| X(x) Z(z).
+            # A Pauli string is i**|x & z| X(x) Z(z).
             factor = coefficient * 1j ** ((x & z).bit_count())
             values = by_flips.setdefault(x, np.zeros(len(states)))
             values += factor.real * signs
@@ -242,21 +248,23 @@ def electrons(
     """Returns a molecule's electrons on qubits.
 
     Args:
-        given: A name, a geometry, a `Molecule`; an `Electrons` comes back as it is.
-        bond_length: As of `molecule`, as are `units`, `basis`, `charge` and `multiplicity`.
+        given: A name or a geometry as for `molecule`, or a `Molecule`. `Electrons` are returned
+            unchanged.
+        bond_length: For a name, in ångström: see `molecule`.
         units: "angstrom" or "bohr", for a geometry.
-        basis: The set of atomic orbitals; by default "sto-3g".
+        basis: The basis set; by default "sto-3g".
         charge: The molecule's charge.
-        multiplicity: One more than the number of electrons without a partner.
-        active_space: Numbers of electrons and of orbitals that count; lower orbitals stay full,
-            higher ones empty. All by default.
+        multiplicity: One more than the number of unpaired electrons.
+        active_space: The numbers of active electrons and of active orbitals; lower orbitals stay
+            occupied, higher ones empty. By default all are active.
         mapping: "jordan_wigner", the default, "parity" or "bravyi_kitaev".
-        taper: Whether to leave out a qubit for each symmetry: for the parity of each spin, and for
-            mirrors and the like. The sector is that of the Hartree-Fock state.
+        taper: Whether to leave out one qubit for each Z2 symmetry: the parities of spin-up and
+            spin-down electrons, and often symmetries of the geometry. The symmetry sector is that
+            of the Hartree-Fock state.
 
     Raises:
-        ValueError: If an argument is not what it must be.
-        ModuleNotFoundError: If OpenFermion or PySCF is needed and not there.
+        ValueError: If an argument is invalid.
+        ModuleNotFoundError: If OpenFermion or PySCF is needed but not installed.
 
     Example:
 
@@ -288,7 +296,7 @@ def electrons(
         charge=charge,
         multiplicity=multiplicity,
     )
-    # Before anything large is computed.
+    # Checks the name before anything large is computed.
     Encoding.of(mapping, 1)
     values = integrals(found, active_space)
     encoding = Encoding.of(mapping, 2 * values.n_orbitals)
@@ -299,9 +307,9 @@ def electrons(
     if len(conserved) == whole.n_spin_orbitals:
         raise ArgumentError(
             "taper",
-            "be False where no qubit would be left",
+            "be False here, because tapering would leave no qubit",
             True,
-            "Nothing couples these electrons.",
+            "The Hamiltonian of these electrons is diagonal.",
         )
     return Electrons(found, values, mapping, encoding.tapered(conserved, _mask(whole.occupied)))
 
@@ -309,13 +317,14 @@ def electrons(
 def hamiltonian(given: Any, **arguments: Any) -> cirq.PauliSum:
     """Returns a molecule's electronic Hamiltonian as a sum of Pauli strings, in hartree.
 
-    With the repulsion of the nuclei, so that its lowest value is the molecule's energy. H2 and LiH
-    in the sets and at the bond lengths that OpenFermion ships need no PySCF.
+    It includes the repulsion of the nuclei, so its lowest eigenvalue is the molecule's energy.
+    Integrals come from OpenFermion for H2 and LiH in the basis sets and at the bond lengths that it
+    ships. All others need PySCF.
 
     Args:
         given: A name such as "H2" with a `bond_length`, a geometry with its `units`, or a
             `Molecule`.
-        **arguments: Those of `electrons`: `bond_length`, `units`, `basis`, `charge`,
+        **arguments: Arguments of `electrons`: `bond_length`, `units`, `basis`, `charge`,
             `multiplicity`, `active_space`, `mapping`, `taper`.
 
     Returns:
@@ -323,8 +332,8 @@ def hamiltonian(given: Any, **arguments: Any) -> cirq.PauliSum:
         spin down.
 
     Raises:
-        ValueError: If an argument is not what it must be.
-        ModuleNotFoundError: If OpenFermion or PySCF is needed and not there.
+        ValueError: If an argument is invalid.
+        ModuleNotFoundError: If OpenFermion or PySCF is needed but not installed.
 
     Reference:
         McArdle, Endo, Aspuru-Guzik, Benjamin, Yuan: Quantum computational chemistry, Reviews of
@@ -343,7 +352,7 @@ def hamiltonian(given: Any, **arguments: Any) -> cirq.PauliSum:
 
 
 def jordan_wigner(values: Integrals) -> Strings:
-    """Returns a Hamiltonian's Pauli strings, a qubit for each spin orbital, in hartree."""
+    """Returns a Hamiltonian's Pauli strings in the Jordan-Wigner encoding, in hartree."""
     library = openfermion()
     one, two = library.chem.molecular_data.spinorb_from_spatial(values.one, values.two)
     operator = library.InteractionOperator(values.constant, one, 0.5 * two)
@@ -352,7 +361,7 @@ def jordan_wigner(values: Integrals) -> Strings:
 
 @functools.lru_cache(4096)
 def anti_hermitian(excitation: tuple[int, ...]) -> Strings:
-    """Returns `T - T†` of an excitation in Jordan-Wigner's encoding: see `Electrons.generator`."""
+    """Returns `T - T†` of an excitation by Jordan-Wigner: see `Electrons.generator`."""
     library = openfermion()
     half = len(excitation) // 2
     lowered, raised = excitation[:half], excitation[half:]

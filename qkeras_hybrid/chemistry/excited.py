@@ -1,4 +1,4 @@
-"""Excited states by deflation: each is the lowest state that overlaps with none of those below."""
+"""Excited states by deflation: each is the lowest state orthogonal to the states found before."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ from qkeras_hybrid.layers import QuantumKernel
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class Angles(keras.layers.Layer):
-    """Angles that train, the same for each sample: from `(batch, 0)` to `(batch, n)`.
+    """Trainable angles, the same for each sample: from `(batch, 0)` to `(batch, n)`.
 
     Args:
-        values: Where they start, of shape `(n,)`, in radians.
+        values: The initial angles, of shape `(n,)`, in radians.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
     """
 
@@ -62,7 +62,7 @@ class Angles(keras.layers.Layer):
 
 
 class AnsatzEncoding(Encoding):
-    """A molecule's ansatz with its angles as features, for a kernel of its states.
+    """A molecule's ansatz as an encoding, whose features are the angles: for kernels of states.
 
     Args:
         ansatz: The ansatz.
@@ -94,17 +94,18 @@ class AnsatzEncoding(Encoding):
 
 @dataclass(frozen=True, eq=False)
 class ExcitedStates:
-    """What `excited_states` found, from the lowest state up as they were found.
+    """The result of `excited_states`, sorted by energy.
 
     Attributes:
-        energies: Of shape `(k,)`, in hartree.
-        exact_energies: The lowest energies of these electrons in these orbitals, of shape `(k,)`,
-            where qubits are tapered off those of the same symmetries; None if they are unknown.
+        energies: Of shape `(k,)`, ascending, in hartree.
+        exact_energies: The exact lowest energies in these orbitals, of shape `(k,)`, in hartree; if
+            qubits are tapered off, those of the same symmetry sector. None if they are unknown.
         weights: The angles of each state, of shape `(k, n_weights)`, in radians.
         models: For each state a model from `(batch, 0)` to its energy, `(batch, 1)`.
-        histories: For each state what its training lowered: the energy, and the penalties.
-        overlaps: `|<psi_i|psi_j>|^2` as the trainings saw them: of each state with those before,
-            of shape `(k, k)`.
+        histories: For each state the loss during its training: the energy plus the penalties, in
+            hartree.
+        overlaps: `|<psi_i|psi_j>|^2` for each pair of states, of shape `(k, k)`, as measured or
+            computed at the end of the training of the later state.
     """
 
     energies: np.ndarray
@@ -134,30 +135,36 @@ def excited_states(
 ) -> ExcitedStates:
     """Finds a molecule's lowest energies, one after the other.
 
-    Each state lowers `E + penalty * sum_i |<psi_i|psi>|^2` over the states before it (variational
-    quantum deflation). Overlaps are computed from states, or with shots or noise measured by the
-    inversion test: the circuit, then the inverse of the other state's.
+    For each state the training minimises `E + penalty * sum_i |<psi_i|psi>|^2`, where `psi_i` are
+    the states found before (variational quantum deflation). Overlaps are computed from state
+    vectors. With shots or noise they are measured by the inversion test: the circuit of one state,
+    then the inverse circuit of the other.
 
     Args:
-        given: As of `ground_state`.
-        k: The number of states, the ground state among them.
-        ansatz: A name or an ansatz with weights, as of `ground_state`; not "adapt". One that does
-            not keep the numbers of electrons, such as "hardware_efficient", finds ions too.
-        penalty: In hartree, above the difference of the highest and the lowest of the energies.
-        optimizer: A Keras optimizer or its name; by default Adam with the learning rate 0.05. Those
-            of this package see no circuit's weights here: angles are a layer's output.
-        steps: The most steps for a state.
-        tolerance: As of `ground_state`.
-        starts: How many times each state is trained, from other angles; the lowest counts.
-        engine: As of `ground_state`, as are `shots` and `noise`.
-        shots: Measurements for each group of Pauli strings, and for each overlap.
+        given: As for `ground_state`.
+        k: The number of states, with the ground state.
+        ansatz: A name or an ansatz with weights, as for `ground_state`; not "adapt". An ansatz that
+            does not conserve the number of electrons, such as "hardware_efficient", may also find
+            states of ions.
+        penalty: In hartree. It must be larger than the difference between the highest and the
+            lowest of the energies.
+        optimizer: A Keras optimizer or its name; by default Adam with the learning rate 0.05. The
+            optimizers of this package that use the circuit don't work here, because the angles are
+            not weights of the circuit's layer.
+        steps: The largest number of steps for a state.
+        tolerance: As for `ground_state`.
+        starts: How many times each state is trained, each time from other angles; the run with the
+            lowest loss is kept.
+        engine: As for `ground_state`.
+        shots: None for exact values, or the number of measurements for each group of Pauli strings
+            and for each overlap.
         noise: A noise model, or its spelling.
-        seed: Of the angles that states start from, and of shots.
-        dtype: As of `ground_state`.
-        **arguments: Those of `electrons`.
+        seed: The seed of the initial angles and of shots.
+        dtype: As for `ground_state`.
+        **arguments: Arguments of `electrons`.
 
     Raises:
-        ValueError: If an argument is not what it must be.
+        ValueError: If an argument is invalid.
 
     Reference:
         Higgott, Wang, Brierley: Variational quantum computation of excited states, Quantum 3, 156
@@ -176,7 +183,7 @@ def excited_states(
         raise ArgumentError("penalty", "be above 0", penalty)
     if isinstance(ansatz, str) and ansatz == "adapt":
         raise ArgumentError(
-            "ansatz", "be one circuit for all states", ansatz, "Take 'uccsd' or 'k_upccgsd'."
+            "ansatz", "be one circuit for all states", ansatz, "Use 'uccsd' or 'k_upccgsd'."
         )
     dtype, found, seed = precision(dtype), ansatz_of(ansatz), seed_or_none("seed", seed)
     atoms = electrons(given, **arguments)
@@ -207,15 +214,16 @@ def excited_states(
         energies.append(energy)
         models.append(model)
         histories.append(history)
-    # A state may come out below one that was found before it.
+    # A later state can have a lower energy than an earlier one.
     order = np.argsort(energies, kind="stable")
     values = np.array(energies)[order]
     if exact is not None and noise is None and is_exact(models[0].get_layer("energy")):
         worst = float(np.max(np.abs(values - exact)))
         if worst > CHEMICAL_ACCURACY:
             warnings.warn(
-                f"An excited state differs from the exact energies by {worst:.2g} hartree: this "
-                "ansatz, or the start, does not reach it. Try ansatz=KUpCCGSD(2) or more starts.",
+                f"The energy of a state differs from the exact energy by {worst:.2g} hartree: this "
+                "ansatz can't represent the state, or the training did not find it. Try "
+                "ansatz=KUpCCGSD(2) or more `starts`.",
                 stacklevel=2,
             )
     return ExcitedStates(
@@ -231,7 +239,10 @@ def excited_states(
 def _deflated(
     solver: Solver, ansatz: MolecularAnsatz, start: Any, below: np.ndarray, penalty: float
 ) -> tuple[float, np.ndarray, keras.Model, np.ndarray, np.ndarray]:
-    """Trains a state; returns its energy, angles, model, history and overlaps with those below."""
+    """Trains a state.
+
+    Returns its energy, angles, model, history, and overlaps with the states found before.
+    """
     atoms, dtype = solver.electrons, solver.dtype
     inputs = keras.Input((0,), dtype=dtype)
     angles = Angles(start, dtype=dtype, name="angles")(inputs)

@@ -1,7 +1,11 @@
-"""Integrals over orbitals: those that OpenFermion ships, others from PySCF; active spaces.
+"""Integrals over orbitals, shipped with OpenFermion or computed by PySCF, and active spaces.
 
-The electronic Hamiltonian is `constant + sum one[p, q] a†_p a_q + 1/2 sum two[p, q, r, s] a†_p a†_q
-a_r a_s` over orbitals and, equal in pairs, spins (Helgaker, Jørgensen, Olsen 2000, section 1.4).
+The electronic Hamiltonian is
+
+    constant + sum one[p, q] a†_p a_q + 1/2 sum two[p, q, r, s] a†_p a†_q a_r a_s
+
+with sums over orbitals and spins, where p and s have the same spin, and q and r (Helgaker,
+Jørgensen, Olsen 2000, section 1.4).
 """
 
 from __future__ import annotations
@@ -23,7 +27,7 @@ from qkeras_hybrid.chemistry.molecules import Molecule
 EXTRA = 'pip install "qkeras-hybrid[chemistry]"'
 
 MOST_ORBITALS = 16
-"""The most orbitals of an active space: twice as many qubits."""
+"""The most orbitals of an active space; the number of qubits is twice as large."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +35,9 @@ class Integrals:
     """A molecule's electrons in orbitals.
 
     Attributes:
-        constant: The energy of the nuclei and of the electrons outside of the orbitals, in hartree.
-        one: Integrals of one electron, of shape `(n, n)`, in hartree.
-        two: Integrals of two electrons, of shape `(n, n, n, n)`, in OpenFermion's order.
+        constant: The energy of the nuclei and of the electrons in inactive orbitals, in hartree.
+        one: One-electron integrals, of shape `(n, n)`, in hartree.
+        two: Two-electron integrals, of shape `(n, n, n, n)`, in hartree, in OpenFermion's order.
         spins: The numbers of electrons with spin up and down.
         source: "openfermion" or "pyscf".
     """
@@ -51,7 +55,7 @@ class Integrals:
 
     @functools.cached_property
     def hf_energy(self) -> float:
-        """The energy of the determinant with the lowest orbitals full, in hartree."""
+        """The energy of the determinant with the lowest orbitals occupied, in hartree."""
         up, down = (list(range(n)) for n in self.spins)
         energy = self.constant + sum(self.one[p, p] for p in (*up, *down))
         for left in (up, down):
@@ -65,7 +69,11 @@ class Integrals:
 
 
 def openfermion() -> Any:
-    """Imports OpenFermion, or says how to install it."""
+    """Imports OpenFermion.
+
+    Raises:
+        ModuleNotFoundError: If it is not installed; the message says how to install it.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -78,22 +86,27 @@ def openfermion() -> Any:
 
 
 def pyscf(molecule: Molecule) -> Any:
-    """Imports PySCF, or says how to install it and what there is without it."""
+    """Imports PySCF.
+
+    Raises:
+        ModuleNotFoundError: If it is not installed; the message says how to install it, and which
+            molecules need no PySCF.
+    """
     try:
         return importlib.import_module("pyscf")
     except ModuleNotFoundError as error:
         what = molecule.name or "".join(element for element, _ in molecule.atoms)
         raise ModuleNotFoundError(
             f"The integrals of {what} in {molecule.basis} at this geometry need PySCF, which comes "
-            f"with the extra `chemistry`: {EXTRA}. Without it there is what OpenFermion ships: "
-            f"{ships()}.",
+            f"with the extra `chemistry`: {EXTRA}. Only the integrals that OpenFermion ships need "
+            f"no PySCF: {ships()}.",
             name="pyscf",
         ) from error
 
 
 @functools.cache
 def _shipped() -> dict[tuple[tuple[str, str], str, float], Path]:
-    """Returns OpenFermion's files of molecules of two atoms, by elements, basis and distance."""
+    """Returns OpenFermion's files of diatomic molecules, by elements, basis and distance in Å."""
     folder = Path(openfermion().__file__).parent / "testing" / "data"
     known = {"H2": ("H", "H"), "H1-Li1": ("H", "Li")}
     found = {}
@@ -131,16 +144,18 @@ def _shipped_for(molecule: Molecule) -> Path | None:
 def integrals(molecule: Molecule, active_space: tuple[int, int] | None = None) -> Integrals:
     """Returns a molecule's integrals over its Hartree-Fock orbitals.
 
-    What OpenFermion ships is taken from there, all else is computed by PySCF: by restricted
-    Hartree-Fock, or its form for open shells. Each orbital has the sign that makes its largest
-    coefficient positive, so that curves over geometries don't jump.
+    Integrals that OpenFermion ships are read from its files. All others are computed by PySCF, with
+    restricted Hartree-Fock, or for open shells restricted open-shell Hartree-Fock. Each computed
+    orbital gets the sign that makes its largest coefficient positive, so that integrals change
+    smoothly with the geometry.
 
     Args:
         molecule: The molecule.
-        active_space: Numbers of electrons and of orbitals; those below are full, those above empty.
+        active_space: The numbers of active electrons and of active orbitals; lower orbitals are
+            occupied, higher ones empty. None makes all active.
 
     Raises:
-        ModuleNotFoundError: If OpenFermion or PySCF is needed and not there.
+        ModuleNotFoundError: If OpenFermion or PySCF is needed but not installed.
         ValueError: If the active space does not fit the molecule, the orbitals are too many, the
             basis is unknown, or Hartree-Fock does not converge.
     """
@@ -154,10 +169,10 @@ def integrals(molecule: Molecule, active_space: tuple[int, int] | None = None) -
 
 
 def check_active_space(molecule: Molecule, active_space: Any) -> None:
-    """Makes sure that an active space fits a molecule's electrons.
+    """Checks that an active space fits a molecule's electrons.
 
     Raises:
-        ValueError: If it does not.
+        ValueError: If it does not fit.
     """
     if active_space is None:
         return
@@ -176,13 +191,15 @@ def check_active_space(molecule: Molecule, active_space: Any) -> None:
     if (molecule.n_electrons - electrons) % 2 or electrons < unpaired:
         raise ArgumentError(
             "active_space",
-            f"leave pairs of the molecule's {molecule.n_electrons} electrons outside",
+            f"leave an even number of the molecule's {molecule.n_electrons} electrons outside, "
+            "all of them paired",
             f"{electrons} electrons",
-            "Take two electrons more or fewer at a time.",
+            f"The number of active electrons must be {'odd' if unpaired % 2 else 'even'} and at "
+            f"least {unpaired}.",
         )
     if (electrons + unpaired) // 2 > orbitals:
         raise ArgumentError(
-            "active_space", f"have orbitals enough for its {electrons} electrons", orbitals
+            "active_space", f"have enough orbitals for its {electrons} electrons", orbitals
         )
 
 
@@ -190,21 +207,21 @@ def _check_size(orbitals: int, whole: int) -> None:
     if orbitals > MOST_ORBITALS:
         raise ArgumentError(
             "active_space",
-            f"be given where there are more than {MOST_ORBITALS} orbitals",
+            f"have at most {MOST_ORBITALS} orbitals",
             f"{whole} orbitals, {2 * whole} qubits",
-            "For example active_space=(4, 4): electrons, orbitals.",
+            "Example: active_space=(4, 4), with 4 electrons in 4 orbitals.",
         )
 
 
 def _check_electrons(molecule: Molecule, orbitals: int) -> None:
-    """Makes sure that all electrons have a place in the orbitals of the basis."""
+    """Checks that the orbitals of the basis can hold all electrons."""
     electrons, (up, _) = molecule.n_electrons, molecule.spins
     if electrons > 2 * orbitals:
         raise ArgumentError(
             "charge",
-            f"leave at most {2 * orbitals} electrons, for which {molecule.basis} has orbitals here",
-            f"{molecule.charge}, which makes {electrons}",
-            "Take a larger basis, or another charge.",
+            f"leave at most {2 * orbitals} electrons, two for each orbital of {molecule.basis}",
+            f"{molecule.charge}, which leaves {electrons} electrons",
+            "Use a larger basis or another charge.",
         )
     if up > orbitals:
         raise ArgumentError(
@@ -212,7 +229,7 @@ def _check_electrons(molecule: Molecule, orbitals: int) -> None:
             f"be at most {2 * orbitals - electrons + 1} for {electrons} electrons in the "
             f"{orbitals} orbitals of {molecule.basis}",
             molecule.multiplicity,
-            "Take a larger basis, or a smaller multiplicity.",
+            "Use a larger basis or a smaller multiplicity.",
         )
 
 
@@ -256,7 +273,7 @@ def _computed(molecule: Molecule, active_space: tuple[int, int] | None) -> Integ
             "basis",
             "have fewer orbitals",
             f"{molecule.basis}, whose {n} orbitals take {bytes_text(need)}",
-            "Take a smaller basis.",
+            "Use a smaller basis.",
         )
     solver = (scf.RHF if molecule.multiplicity == 1 else scf.ROHF)(atoms)
     solver.conv_tol = 1e-12
@@ -264,9 +281,9 @@ def _computed(molecule: Molecule, active_space: tuple[int, int] | None) -> Integ
     if not solver.converged:
         raise ArgumentError(
             "molecule",
-            "be one whose Hartree-Fock equations converge",
+            "be one for which Hartree-Fock converges",
             molecule,
-            "Take another geometry or basis.",
+            "Use another geometry or basis.",
         )
     orbitals = np.asarray(solver.mo_coeff, float)
     largest = np.abs(orbitals) > (1 - 1e-6) * np.abs(orbitals).max(axis=0)
@@ -285,7 +302,7 @@ def _active(whole: Integrals, electrons: int, orbitals: int) -> Integrals:
     if core + orbitals > whole.n_orbitals:
         raise ArgumentError(
             "active_space",
-            f"have at most {whole.n_orbitals - core} orbitals beside the {core} full ones",
+            f"have at most {whole.n_orbitals - core} orbitals besides the {core} occupied ones",
             orbitals,
         )
     _check_size(orbitals, orbitals)

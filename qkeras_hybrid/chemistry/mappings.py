@@ -1,13 +1,14 @@
-"""From spin orbitals to qubits: linear encodings of occupations, and qubits that symmetries save.
+"""From spin orbitals to qubits: linear encodings of occupations, and tapering by symmetries.
 
-Jordan-Wigner writes the occupation `n_j` of each spin orbital into a qubit. The other encodings
-write sums of them, `b = E n` modulo 2 with an invertible matrix `E`: parity writes `n_0 + ... +
+Jordan-Wigner stores the occupation `n_j` of each spin orbital in a qubit. The other encodings store
+sums of occupations, `b = E n` modulo 2 with an invertible matrix `E`: parity stores `n_0 + ... +
 n_j`, Bravyi-Kitaev sums over parts of a binary tree (Seeley, Richard, Love 2012, arXiv 1208.5986).
-Such a change is a circuit of CNOTs, which takes `X(x) Z(z)` to `X(E x) Z(E^-T z)`.
+A circuit of CNOTs changes between encodings; it maps `X(x) Z(z)` to `X(E x) Z(E^-T z)`.
 
-A product of `Z` that commutes with every term of a Hamiltonian is a symmetry. An encoding with that
-sum in one of its qubits makes the qubit constant, so that it can be left out (Bravyi, Gambetta,
-Mezzacapo, Temme 2017, arXiv 1701.08213). Molecules have the parities of both spins, and often more.
+A product of `Z` that commutes with every term of a Hamiltonian is a symmetry: a sum of occupations
+modulo 2 that is conserved. If an encoding stores this sum in a qubit, the qubit is constant and can
+be left out (Bravyi, Gambetta, Mezzacapo, Temme 2017, arXiv 1701.08213). Molecules conserve the
+parities of spin-up and spin-down electrons, and often have more symmetries.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ import numpy as np
 from qkeras_hybrid._checks import one_of
 
 Strings = dict[tuple[int, int], complex]
-"""Coefficients of Pauli strings by masks `(x, z)`: bit `q` is qubit `q`; both bits are a `Y`."""
+"""Coefficients of Pauli strings by masks `(x, z)`: bit `q` of `x` is an `X` on qubit `q`, of `z` a
+`Z`, of both a `Y`."""
 
 
 def _jordan_wigner(n: int) -> np.ndarray:
@@ -45,7 +47,7 @@ MAPPINGS: Mapping[str, Callable[[int], np.ndarray]] = {
     "parity": _parity,
     "bravyi_kitaev": _bravyi_kitaev,
 }
-"""By name: the matrix `E` of an encoding of `n` spin orbitals."""
+"""The encodings by name: functions that return the matrix `E` for `n` spin orbitals."""
 
 
 def inverse(matrix: np.ndarray) -> np.ndarray:
@@ -62,9 +64,9 @@ def inverse(matrix: np.ndarray) -> np.ndarray:
 
 
 def reduced(rows: Iterable[int]) -> list[int]:
-    """Returns masks as a basis in reduced form, over the integers modulo 2.
+    """Returns a reduced basis of the space that masks span, over the integers modulo 2.
 
-    Each has a highest bit that no other has.
+    The highest bit of each mask is in no other mask.
     """
     basis: list[int] = []
     for row in rows:
@@ -78,7 +80,7 @@ def reduced(rows: Iterable[int]) -> list[int]:
 
 
 def symmetries(strings: Strings, n: int) -> list[int]:
-    """Returns independent masks `z` whose `Z(z)` commutes with each string."""
+    """Returns independent masks `z` over `n` bits whose `Z(z)` commutes with each string."""
     basis = reduced(x for x, _ in strings)
     tops = [row.bit_length() - 1 for row in basis]
     found = []
@@ -95,12 +97,12 @@ def symmetries(strings: Strings, n: int) -> list[int]:
 
 @dataclass(frozen=True)
 class Encoding:
-    """Qubits that hold sums of occupations, some of them left out because they are constant.
+    """Bits that store sums of occupations; constant bits can be left out, the others are qubits.
 
     Attributes:
-        n_modes: The number of spin orbitals.
-        columns: For each spin orbital the mask of the bits that its occupation enters.
-        reads: For each spin orbital the mask of the bits whose sum is its occupation.
+        n_modes: The number of spin orbitals, and of bits.
+        columns: For each spin orbital, the mask of the bits whose sums contain its occupation.
+        reads: For each spin orbital, the mask of the bits whose sum modulo 2 is its occupation.
         kept: The bits that are qubits, in order.
         constant: The mask of left-out bits that are 1.
     """
@@ -113,7 +115,7 @@ class Encoding:
 
     @classmethod
     def of(cls, mapping: str, n_modes: int) -> Encoding:
-        """Returns the encoding of a name, with all of its bits.
+        """Returns the encoding with this name, with all bits as qubits.
 
         Raises:
             ValueError: If the name is unknown.
@@ -128,14 +130,14 @@ class Encoding:
         return cls(len(matrix), columns, tuple(_mask(row) for row in back), kept, constant)
 
     def tapered(self, found: Iterable[int], occupied: int) -> Encoding:
-        """Returns this encoding with a qubit less for each symmetry.
+        """Returns this encoding without one qubit for each symmetry.
 
         Args:
-            found: Masks over spin orbitals, independent: the parity of each is conserved.
-            occupied: The mask of the spin orbitals of a state in the sector that is kept.
+            found: Independent masks of spin orbitals; the parity of each is conserved.
+            occupied: The mask of the occupied spin orbitals of a state in the sector to keep.
         """
         rows = [_row(self.columns, i) for i in range(self.n_modes)]
-        # In terms of this encoding's bits: the sum over a mask is one over `reads`.
+        # Each conserved sum of occupations, as a sum of this encoding's bits.
         combined = []
         for symmetry in found:
             bits = 0
@@ -168,17 +170,17 @@ class Encoding:
 
     @property
     def left_out(self) -> int:
-        """The mask of the bits that are no qubits."""
+        """The mask of the bits that are not qubits."""
         return sum(1 << i for i in range(self.n_modes) if i not in self.kept)
 
     def holds(self, occupied: int) -> bool:
-        """Tells whether a determinant is in the sector that the left-out bits leave."""
+        """Returns whether a determinant, by its mask, is in the sector of the left-out bits."""
         return _sum(self.columns, occupied) & self.left_out == self.constant
 
     def strings(self, given: Strings) -> Strings:
-        """Returns Pauli strings of Jordan-Wigner's qubits on this encoding's.
+        """Converts Pauli strings from the Jordan-Wigner encoding to this encoding.
 
-        Strings that leave the sector of the symmetries are left out.
+        Strings that leave the symmetry sector are dropped.
         """
         left_out = self.left_out
         found: Strings = {}
@@ -186,7 +188,7 @@ class Encoding:
             new_x = _sum(self.columns, x)
             if new_x & left_out:
                 continue
-            # E^-T z: bit i is the sum over z of which occupations read bit i.
+            # E^-T z: bit i counts modulo 2 the spin orbitals in z that read bit i.
             new_z = _sum(self.reads, z)
             power = (x & z).bit_count() - (new_x & new_z).bit_count()
             sign = 1 - power % 4  # even, since both strings are Hermitian

@@ -1,6 +1,6 @@
-"""Molecules: known ones by name, and geometries with their units, checked at once.
+"""Molecules by name, or from a geometry with its units.
 
-Lengths are in ångström, unless units say bohr: 1 bohr = 0.529177210903 Å (CODATA 2018).
+Lengths are in ångström, except with `units="bohr"`: 1 bohr = 0.529177210903 Å (CODATA 2018).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from qkeras_hybrid._errors import ArgumentError
 ANGSTROM_PER_BOHR = 0.529177210903
 
 CLOSEST = 0.1
-"""The least distance of two nuclei, in ångström: closer ones are a slip, not a molecule."""
+"""The smallest distance of two nuclei, in ångström: a smaller one must be a mistake."""
 
 MOST_ATOMS = 100
 """The most atoms of a molecule."""
@@ -28,21 +28,21 @@ ELEMENTS = (  # noqa: SIM905
     "H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar "
     "K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br Kr"
 ).split()
-"""The elements' symbols, in the order of their nuclear charges."""
+"""The symbols of the elements, in the order of their atomic numbers."""
 
 Atoms = tuple[tuple[str, tuple[float, float, float]], ...]
 
 
 @dataclass(frozen=True)
 class Molecule:
-    """Nuclei at their places, and how many electrons are around them.
+    """Nuclei at fixed positions, with a number of electrons and a basis set.
 
     Attributes:
-        atoms: The element and the place of each nucleus, in ångström.
-        basis: The name of the set of atomic orbitals, e.g. "sto-3g".
+        atoms: The element and the position of each nucleus, in ångström.
+        basis: The name of the basis set, such as "sto-3g".
         charge: The molecule's charge.
-        multiplicity: One more than the number of electrons without a partner.
-        name: What the molecule is called.
+        multiplicity: One more than the number of unpaired electrons.
+        name: The molecule's name; empty for a geometry.
 
     Example:
 
@@ -71,20 +71,20 @@ class Molecule:
 
     @property
     def distances(self) -> np.ndarray:
-        """The distances of the nuclei in ångström, of shape `(n_atoms, n_atoms)`."""
+        """The distances between the nuclei in ångström, of shape `(n_atoms, n_atoms)`."""
         places = np.array([place for _, place in self.atoms])
         return np.asarray(np.linalg.norm(places[:, None] - places[None, :], axis=-1))
 
 
 @dataclass(frozen=True)
 class Known:
-    """A molecule that has a name.
+    """A molecule that `molecule` knows by name.
 
     Attributes:
-        bond: What `bond_length` is the length of.
+        bond: The bonds whose length is `bond_length`.
         usual: A usual bond length, in ångström.
         charge: The charge.
-        places: The atoms for a bond length.
+        places: A function that returns the atoms for a bond length in ångström.
     """
 
     bond: str
@@ -104,7 +104,7 @@ def _water(d: float) -> Atoms:
 
 
 def _around(element: str, d: float, cosine: float, n: int = 3) -> Atoms:
-    """`n` hydrogen atoms around one, whose bonds have this cosine with the axis."""
+    """Returns an atom with `n` hydrogen atoms whose bonds have this cosine with the z axis."""
     across = d * math.sqrt(1 - cosine**2)
     turns = [2 * math.pi * k / n for k in range(n)]
     return (
@@ -114,7 +114,7 @@ def _around(element: str, d: float, cosine: float, n: int = 3) -> Atoms:
 
 
 def _ammonia(d: float) -> Atoms:
-    # Two bonds have the angle 106.7 degrees.
+    # The angle between two bonds is 106.7 degrees.
     return _around("N", d, math.sqrt((1 + 2 * math.cos(math.radians(106.7))) / 3))
 
 
@@ -142,7 +142,7 @@ KNOWN: dict[str, Known] = {
     "CH4": Known("C-H, a tetrahedron", 1.087, 0, _methane),
     "N2": Known("N-N", 1.098, 0, _line("N", "N")),
 }
-"""The molecules that have a name here."""
+"""The molecules that `molecule` knows by name."""
 
 
 def molecule(
@@ -156,28 +156,28 @@ def molecule(
 ) -> Molecule:
     """Returns a molecule by its name, or from a geometry.
 
-    | name | what `bond_length` is the length of |
+    | name | bonds with the length `bond_length` |
     |---|---|
-    | "H2", "LiH", "BH", "HF", "N2", "HeH+" (charge 1) | the bond |
+    | "H2", "LiH", "BH", "HF", "N2", "HeH+" (charge 1) | the only bond |
     | "H3+" (charge 1) | each side of an equilateral triangle |
     | "H4", "H6" | each bond of a chain |
     | "BeH2" | each bond, on a line |
     | "H2O", "NH3", "CH4" | each bond; the angles are 104.5, 106.7 and 109.5 degrees |
 
     Args:
-        given: A name; a `Molecule`, which comes back; or a geometry: for each atom its element and
-            its place, as in `[("H", (0, 0, 0)), ("H", (0, 0, 0.74))]`.
-        bond_length: In ångström, for a name; the table says what of.
+        given: A name; or a geometry with the element and the position of each atom, such as
+            `[("H", (0, 0, 0)), ("H", (0, 0, 0.74))]`. A `Molecule` is returned unchanged.
+        bond_length: For a name, in ångström: see the table.
         units: "angstrom" or "bohr", for a geometry.
-        basis: The set of atomic orbitals; by default "sto-3g".
-        charge: The molecule's charge; by default that of the name, or 0.
-        multiplicity: One more than the number of electrons without a partner: 1, the default,
-            where all are in pairs, 2 for a radical.
+        basis: The basis set; by default "sto-3g".
+        charge: The molecule's charge; by default that in the table, or 0.
+        multiplicity: One more than the number of unpaired electrons: 1, the default, if all are
+            paired, 2 for a radical.
 
     Raises:
         ValueError: If the name or an element is unknown, the bond length of a name or the units of
-            a geometry are missing, two atoms are closer than 0.1 Å, or the number of electrons
-            does not go with charge and multiplicity.
+            a geometry are missing, two atoms are closer than 0.1 Å, or the charge and the
+            multiplicity don't fit each other.
 
     Example:
 
@@ -214,16 +214,19 @@ def molecule(
 
 
 def refuse_beside(kind: str, **arguments: Any) -> None:
-    """Refuses arguments that say what an object that was given says itself.
+    """Rejects arguments that an object already determines.
 
     Args:
-        kind: What was given.
-        **arguments: The arguments, None where they were left out.
+        kind: The class of the object.
+        **arguments: The arguments; None if they were left out.
+
+    Raises:
+        ValueError: If an argument is not None.
     """
     for name, value in arguments.items():
         if value is not None:
             raise ArgumentError(
-                name, f"be left out for {kind}", value, "The object itself says it."
+                name, f"be left out for {kind}", value, f"The {kind} object already has it."
             )
 
 
@@ -233,7 +236,7 @@ def _named(given: str, bond_length: Any, units: Any) -> tuple[str, Atoms, int]:
         close = [name for name in KNOWN if name.lower() == given.lower()]
         close += difflib.get_close_matches(given, KNOWN, 1, 0.7)
         fix = f"Did you mean {close[0]!r}? " if close else ""
-        fix += "Others come as a geometry: a list of elements and places, with `units`."
+        fix += "Give others as a geometry: a list of elements and positions, with `units`."
         raise ArgumentError("molecule", f"be one of {', '.join(map(repr, KNOWN))}", given, fix)
     if units is not None:
         raise ArgumentError(
@@ -261,14 +264,14 @@ def _geometry(given: Any, bond_length: Any, units: Any) -> Atoms:
         raise ArgumentError("molecule", f"have 1 to {MOST_ATOMS} atoms", len(items))
     if bond_length is not None:
         raise ArgumentError(
-            "bond_length", "be None for a geometry, which has its places", bond_length
+            "bond_length", "be None for a geometry, which has its own positions", bond_length
         )
     if units is None:
         raise ArgumentError(
             "units",
             "be given for a geometry",
             None,
-            "Say units='angstrom' or units='bohr': a length means nothing without.",
+            "Pass units='angstrom' or units='bohr'.",
         )
     scale = ANGSTROM_PER_BOHR if one_of("units", units, ("angstrom", "bohr")) == "bohr" else 1.0
     atoms = []
@@ -288,14 +291,14 @@ def _check(molecule: Molecule) -> None:
     distances = molecule.distances
     for i in range(len(molecule.atoms)):
         for j in range(i):
-            # Without the rounding of a distance that is written as the least.
+            # With a tolerance, because the smallest allowed distance can be rounded down.
             if distances[i, j] < CLOSEST - 1e-9:
                 raise ArgumentError(
                     "molecule",
-                    f"have atoms at least {CLOSEST} Å from each other",
+                    f"have atoms that are at least {CLOSEST} Å apart",
                     f"{distances[i, j]:.3g} Å between {molecule.atoms[j][0]} (atom {j}) and "
                     f"{molecule.atoms[i][0]} (atom {i})",
-                    "Check the places and their units.",
+                    "Check the positions and their units.",
                 )
     electrons, unpaired = molecule.n_electrons, molecule.multiplicity - 1
     if electrons < 1:
@@ -306,8 +309,7 @@ def _check(molecule: Molecule) -> None:
             "multiplicity",
             f"be {'odd' if even else 'even'} and at most {electrons + 1} for {electrons} electrons",
             molecule.multiplicity,
-            "Closed shells need an even number of electrons: take multiplicity=2 for a radical, or "
-            "another charge."
+            "With an odd number of electrons one is unpaired: use multiplicity=2 or another charge."
             if not even
             else "",
         )

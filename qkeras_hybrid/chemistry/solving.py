@@ -1,4 +1,4 @@
-"""Ground states: an ansatz trained until its energy is lowest, and ADAPT, which grows one."""
+"""Ground states: training an ansatz to the lowest energy, and ADAPT, which grows an ansatz."""
 
 from __future__ import annotations
 
@@ -34,28 +34,27 @@ from qkeras_hybrid.chemistry.training import (
 from qkeras_hybrid.layers import PQC
 
 CHEMICAL_ACCURACY = 1.6e-3
-"""One kilocalorie per mole, in hartree."""
+"""Chemical accuracy in hartree: about one kilocalorie per mole."""
 
 
 @dataclass(frozen=True, eq=False)
 class GroundState:
-    """What `ground_state` found.
+    """The result of `ground_state`.
 
     Attributes:
-        energy: The energy at the last weights, in hartree. It is added up in float64, and computed
-            in it where the engine has it, also where the model is trained in float32. From shots or
-            random runs it is an estimate.
+        energy: The energy at `weights`, in hartree. It is summed in float64, and computed in
+            float64 if the engine can, also for a float32 model. From shots or random runs it is an
+            estimate.
         model: The trained Keras model, from `(batch, 0)` to `(batch, 1)`. Its layer "energy" has
             the circuit, and measures the Hamiltonian without the identity; the layer "constant"
-            adds the identity's coefficient. A float32 model rounds their sum to 7 digits: to 4e-6
-            hartree for N2.
+            adds the coefficient of the identity. A float32 model rounds their sum to 7 digits: to
+            4e-6 hartree for N2.
         electrons: The molecule's electrons on qubits.
         ansatz: The circuit's ansatz.
         weights: The circuit's weights in radians, of shape `(n_weights,)`.
-        history: The energies while it was trained, in hartree: of the start and after each step,
-            in the model's precision; from shots or random runs, the estimates that the steps began
-            with.
-        fci_energy: The lowest energy that there is in these orbitals, in hartree; None if unknown.
+        history: The energies during the training, in hartree, in the model's precision: at the
+            start and after each step. From shots or random runs, the estimate before each step.
+        fci_energy: The exact lowest energy in these orbitals, in hartree; None if unknown.
     """
 
     energy: float
@@ -73,12 +72,12 @@ class GroundState:
 
     @property
     def deviation(self) -> float | None:
-        """How far the energy is above the lowest, in hartree; None if that is not known."""
+        """The energy minus the exact lowest energy, in hartree; None if that is unknown."""
         return None if self.fci_energy is None else self.energy - self.fci_energy
 
     @property
     def chemically_accurate(self) -> bool | None:
-        """Whether the energy is within 1.6e-3 hartree of the lowest; None if that is not known."""
+        """Whether the energy is within 1.6e-3 hartree of the exact one; None if that is unknown."""
         return None if self.deviation is None else abs(self.deviation) < CHEMICAL_ACCURACY
 
     def __repr__(self) -> str:
@@ -108,41 +107,47 @@ def ground_state(
 ) -> GroundState:
     """Finds a molecule's lowest energy, by training a circuit's weights with Keras's `fit`.
 
-    The variational quantum eigensolver: the energy of the circuit's state is never below the lowest
-    one, so that the lowest that is found is the best (Peruzzo et al. 2014, arXiv 1304.3061).
+    This is the variational quantum eigensolver (Peruzzo et al. 2014, arXiv 1304.3061). The energy
+    of the circuit's state is an upper bound of the lowest energy, so the training minimises it.
 
     Args:
         given: A name such as "H2" with a `bond_length`, a geometry with its `units`, a `Molecule`,
             or `Electrons`.
         ansatz: "uccsd"; "k_upccgsd" or `KUpCCGSD(k)`; "hardware_efficient" or any template of
             `qkeras_hybrid.ansatz`, as `WithTemplate(template, n_layers)` for more layers;
-            "hartree_fock", which has no weights; or "adapt", which adds one of UCCSD's excitations
-            after the other, always the one with the steepest slope, and trains all each time.
+            "hartree_fock", which has no weights; or "adapt". "adapt" grows the circuit: it adds
+            UCCSD's excitation with the largest gradient, trains all weights, and repeats this.
         optimizer: A Keras optimizer or its name, such as one of `qkeras_hybrid.optimizers`; by
-            default Adam with the learning rate 0.02, or 0.05 where weights start at random.
-        steps: The most steps of the optimizer; for "adapt", after each new excitation.
-        tolerance: In hartree. The training ends when 30 steps have lowered the energy by less.
-            Where energies are estimated, from shots or by the engine "trajectories", it takes all
-            steps.
-        engine: What computes the circuit, as of all quantum layers, as are `shots`, `noise` and
-            `differentiator`.
-        shots: None for exact energies, or measurements for each group of Pauli strings.
+            default Adam with the learning rate 0.02, or 0.05 if the initial weights are random.
+        steps: The largest number of optimizer steps; for "adapt", after each new excitation.
+        tolerance: In hartree. The training ends when the energy has not fallen by more than this
+            for 30 steps. If energies are estimated, from shots or by the engine "trajectories", it
+            takes all steps.
+        engine: The engine that computes the circuit, as for all quantum layers.
+        shots: None for exact energies, or the number of measurements for each group of Pauli
+            strings.
         noise: A noise model, or its spelling.
-        differentiator: How gradients are computed.
-        seed: Of shots, and of weights that start at random.
-        dtype: The model's precision, "float64" or "float32". By default float64, where the Keras
-            backend has it: JAX does with `jax_enable_x64`. In float32 steps that lower the energy
-            by less than some 1e-6 hartree are lost; `energy` itself is exact at the weights.
-        weights: Weights to start from, of shape `(n_weights,)`, in radians.
-        gradient_tolerance: For "adapt": it ends when no slope is above, in hartree.
-        max_excitations: For "adapt": the most excitations; by default all that UCCSD has.
+        differentiator: How gradients are computed, as for all quantum layers.
+        seed: The seed of shots and of random initial weights.
+        dtype: The model's precision, "float64" or "float32". The default is float64 if the Keras
+            backend has it; JAX has it with `jax_enable_x64`. In float32, the training can't
+            resolve changes of the energy below about 1e-6 hartree. The result's `energy` is exact
+            at its weights in either precision.
+        weights: Initial weights, of shape `(n_weights,)`, in radians.
+        gradient_tolerance: For "adapt", in hartree per radian: it ends when no excitation has a
+            larger gradient.
+        max_excitations: For "adapt": the largest number of excitations; by default as many as UCCSD
+            has.
         callbacks: Further callbacks of `fit`.
-        **arguments: Those of `electrons`: `bond_length`, `units`, `basis`, `charge`,
+        **arguments: Arguments of `electrons`: `bond_length`, `units`, `basis`, `charge`,
             `multiplicity`, `active_space`, `mapping`, `taper`.
 
+    Returns:
+        The energy, the trained model and its weights.
+
     Raises:
-        ValueError: If an argument is not what it must be.
-        ModuleNotFoundError: If OpenFermion or PySCF is needed and not there.
+        ValueError: If an argument is invalid.
+        ModuleNotFoundError: If OpenFermion or PySCF is needed but not installed.
 
     Example:
 
@@ -177,21 +182,21 @@ def ground_state(
     if found is not None:
         return solver.solved(found, weights)
     if weights is not None:
-        raise ArgumentError("weights", "be None for 'adapt', which has none at first", weights)
+        raise ArgumentError("weights", "be None for 'adapt', which starts without weights", weights)
     return solver.grown(gradient_tolerance, max_excitations)
 
 
 @dataclass(frozen=True, eq=False)
 class Solver:
-    """What trains circuits for the same electrons.
+    """Trains circuits for the same electrons.
 
     Attributes:
         electrons: The electrons.
-        optimizer: As of `ground_state`, as are `steps`, `tolerance`, `seed` and `dtype`.
-        steps: The most steps.
+        optimizer: As for `ground_state`, like `steps`, `tolerance` and `seed`.
+        steps: The largest number of steps.
         tolerance: In hartree.
-        seed: Of shots and of weights that start at random.
-        dtype: The models' precision.
+        seed: The seed of shots and of random initial weights.
+        dtype: The models' precision, "float64" or "float32".
         options: Arguments of the circuit's layer.
         callbacks: Further callbacks of `fit`.
     """
@@ -206,18 +211,19 @@ class Solver:
     callbacks: tuple[Any, ...] = ()
 
     def optimizer_of(self, default: Any) -> Any:
-        """Returns a fresh optimizer: the one that was given, else the default."""
+        """Returns a new optimizer like the given one, or the default if none is given."""
         if self.optimizer is None:
             return default
         if isinstance(self.optimizer, keras.optimizers.Optimizer):
-            # An optimizer belongs to the variables of one model.
+            # A copy, because a Keras optimizer can only train the variables of one model.
             return type(self.optimizer).from_config(self.optimizer.get_config())
         return keras.optimizers.get(self.optimizer)
 
     def default_optimizer(self, ansatz: MolecularAnsatz) -> Any:
-        """Returns the optimizer that an ansatz has where none is given."""
+        """Returns the default optimizer for an ansatz."""
         if isinstance(ansatz, Excitations):
-            # The first steps of plain Adam have one size, and would throw away what was reached.
+            # Adam's first steps have the size of the learning rate even for tiny gradients, which
+            # would spoil weights that are already trained. The large epsilon makes them small.
             return keras.optimizers.Adam(0.02, epsilon=0.03)
         return keras.optimizers.Adam(0.02 if ansatz.start == 0 else 0.05)
 
@@ -276,16 +282,17 @@ class Solver:
     def grown(self, gradient_tolerance: float, most: int | None) -> GroundState:
         """Grows an ansatz from UCCSD's excitations and trains it (ADAPT).
 
-        Grimsley, Economou, Barnes, Mayhall, Nature Communications 10, 3007 (2019), arXiv
-        1812.11173.
+        Reference:
+            Grimsley, Economou, Barnes, Mayhall, Nature Communications 10, 3007 (2019), arXiv
+            1812.11173.
         """
         candidates = pool(self.electrons, "adapt")
         if not candidates:
             raise ArgumentError(
                 "ansatz",
-                "be another where no excitation is left to choose",
+                "be another one, because there are no excitations here",
                 "adapt",
-                "No electron can move here: 'hartree_fock' is all that there is.",
+                "No electron can move to another orbital. Use 'hartree_fock'.",
             )
         chosen: tuple[Excitation, ...] = ()
         result = self.solved(Excitations(chosen))
@@ -315,10 +322,10 @@ class Solver:
     def slopes(
         self, chosen: Sequence[Excitation], weights: Any, candidates: Sequence[Excitation]
     ) -> np.ndarray:
-        """Returns the slope of the energy by a further excitation, for each of the candidates.
+        """Returns the derivative of the energy with respect to each candidate's weight, at 0.
 
-        The slope at zero of `exp(t A)` at the end is `<[H, A]>`, whatever other ends at zero stand
-        beside it: one gradient has them all.
+        For `exp(t A)` at the end of the circuit it is `<[H, A]>`. Other candidates with weights of
+        zero don't change it, so one gradient of a circuit with all candidates has all derivatives.
         """
         longer = Excitations((*chosen, *candidates))
         layer = self.layer(longer, inputs=longer.symbols(self.electrons))

@@ -1,9 +1,9 @@
-"""Energies as Keras models, trained with `fit`: no features, and the energy as loss.
+"""Energies as Keras models without features, trained with `fit`; the loss is the energy.
 
-A molecule's energy is a large constant, the coefficient of the identity, and a smaller sum that a
-circuit measures. In float32 the constant would swallow the last digits of the sum. So circuits
-compute the sum alone, a last layer adds the constant, and energies that are reported are added up
-in float64 on the host.
+A molecule's energy is a large constant, the coefficient of the identity, plus a smaller sum that a
+circuit measures. In float32, adding the constant would lose the last digits of the sum. So circuits
+compute only the sum, a last layer adds the constant, and reported energies are summed in float64 on
+the host.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ from qkeras_hybrid.layers import PQC
 from qkeras_hybrid.layers.switching import quantum_layers
 
 PATIENCE = 30
-"""After so many steps without a lower energy a training ends."""
+"""A training ends after this many steps without a lower energy."""
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")  # type: ignore[untyped-decorator]
 def energy_loss(target: Any, predicted: Any) -> Any:
-    """Returns the energies themselves, as a loss: what a model predicts is what it lowers."""
+    """A Keras loss that returns the predicted energies themselves, so `fit` minimises them."""
     return ops.sum(predicted, axis=-1)
 
 
 def precision(dtype: str | None) -> str:
-    """Returns the precision of energies: by default float64, where the Keras backend has it.
+    """Returns the precision of energies: by default float64 if the Keras backend has it.
 
     Raises:
-        ValueError: If it is another than "float64" and "float32".
+        ValueError: If it is not None, "float64" or "float32".
     """
     if dtype is None:
         return "float64" if has_float64() else "float32"
@@ -54,7 +54,7 @@ def no_features(dtype: str) -> np.ndarray:
 def energy_layer(
     electrons: Electrons, circuit: Any, symbols: Sequence[Any], dtype: str, **options: Any
 ) -> PQC:
-    """Returns the layer that computes the energy of a circuit's state, less the constant.
+    """Returns the layer that computes the energy of a circuit's state without the constant.
 
     Args:
         electrons: The electrons.
@@ -103,7 +103,7 @@ class PlusConstant(keras.layers.Layer):
 
 
 def constant_of(electrons: Electrons, dtype: str) -> PlusConstant:
-    """Returns the layer that makes energies of what `energy_layer` computes."""
+    """Returns the layer that adds the constant to the output of `energy_layer`."""
     return PlusConstant(electrons.constant, dtype=dtype, name="constant")
 
 
@@ -112,9 +112,9 @@ def energy_model(electrons: Electrons, layer: PQC, dtype: str, start: Any = None
 
     Args:
         electrons: The electrons.
-        layer: What `energy_layer` returned with `inputs=[]`.
+        layer: A layer from `energy_layer` with `inputs=[]`.
         dtype: "float64" or "float32".
-        start: Values of the weights; None for what the layer's initializer gives.
+        start: Initial weights in radians; None to use the layer's initializer.
 
     Returns:
         A model from `(batch, 0)` to `(batch, 1)`, in hartree.
@@ -126,13 +126,14 @@ def energy_model(electrons: Electrons, layer: PQC, dtype: str, start: Any = None
 
 
 class Energies(keras.callbacks.Callback):
-    """Keeps the energy of each step, and ends the training once it has stopped falling.
+    """Records the energy of each step, and ends the training once the energy stops falling.
 
     Args:
-        read: Returns the energy of the model as it is; None to take Keras's loss, which is what
-            shots give.
-        tolerance: By how much an energy must be below the lowest before, in hartree.
-        patience: The number of steps without one after which the training ends.
+        read: A function that returns the model's current exact energy; None takes Keras's loss, for
+            energies that are estimated. Then `patience` does not apply.
+        tolerance: How far, in hartree, an energy must be below the last one that counted as lower,
+            to count as lower.
+        patience: The training ends after this many steps without a lower energy.
     """
 
     def __init__(
@@ -148,24 +149,24 @@ class Energies(keras.callbacks.Callback):
         self._weights: Any = None
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Notes the energy of the start."""
+        """Records the energy at the start."""
         if self.read is not None:
             self._note(self.read())
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Notes the energy after a step; of shots, that which the step began with."""
+        """Records the energy after a step; if energies are estimated, the one before the step."""
         if keras.backend.backend() == "jax":
             self.model.jax_state_sync()
         if self.read is None:
             self._note(float((logs or {})["loss"]))
-            self.model.reset_metrics()  # else the next would be a mean with this one
+            self.model.reset_metrics()  # else the next loss would be averaged with this one
             return
         self._note(self.read())
         if self._since >= self.patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: Any = None) -> None:
-        """Puts back the weights with the lowest exact energy."""
+        """Restores the weights with the lowest energy, if energies are exact."""
         if self._weights is not None:
             self.model.set_weights(self._weights)
 
@@ -182,7 +183,7 @@ class Energies(keras.callbacks.Callback):
 
 
 def reader(model: keras.Model, features: Any) -> Callable[[], float]:
-    """Returns what computes the energy of a model as it is then, in hartree.
+    """Returns a function that computes a model's current energy, in hartree.
 
     Args:
         model: A model whose last layer is that of `constant_of`.
@@ -194,12 +195,12 @@ def reader(model: keras.Model, features: Any) -> Callable[[], float]:
 
 
 def is_exact(layer: Any) -> bool:
-    """Tells whether a built quantum layer's values are exact, not means of shots or random runs."""
+    """Returns whether a built layer's values are exact, not means of shots or random runs."""
     return layer.all_shots is None and layer.engine.repetitions is None
 
 
 def values_in_double(layer: PQC, inputs: np.ndarray) -> np.ndarray:
-    """Returns what a layer computes now, in float64 where it is exact and its engine has that.
+    """Returns a layer's outputs, computed in float64 if they are exact and the engine can.
 
     Args:
         layer: A built layer whose features are its circuit's inputs.
@@ -235,19 +236,19 @@ def train(
     Args:
         model: A model without features, whose last layer is that of `constant_of`.
         optimizer: A Keras optimizer, or its name.
-        steps: The most steps.
-        tolerance: In hartree: a training ends after 30 steps that lower the energy by less. Where
-            energies are estimated, from shots or random runs, nothing ends it.
+        steps: The largest number of steps.
+        tolerance: In hartree: the training ends when the energy has not fallen by more than this
+            for 30 steps. If energies are estimated, from shots or random runs, it takes all steps.
         dtype: The model's precision.
         callbacks: Further callbacks of `fit`.
 
     Returns:
-        Energies in hartree: before each step, and where they are exact also after the last.
+        Energies in hartree: before each step, and if they are exact also after the last step.
 
     Raises:
-        ValueError: If `steps` or `tolerance` is not what it must be.
+        ValueError: If `steps` or `tolerance` is invalid.
     """
-    check_fits("steps", f"{positive_int('steps', steps):,} steps", 16.0 * steps, "Take fewer.")
+    check_fits("steps", f"{positive_int('steps', steps):,} steps", 16.0 * steps, "Use fewer.")
     if finite_number("tolerance", tolerance) < 0:
         raise ArgumentError("tolerance", "be at least 0", tolerance)
     x = no_features(dtype)

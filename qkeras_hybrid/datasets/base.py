@@ -1,4 +1,4 @@
-"""What a data set is, and its two parts, scaled by what the training part alone says."""
+"""`Dataset`, and `split`, which divides and scales it with statistics of the training part."""
 
 from __future__ import annotations
 
@@ -28,23 +28,22 @@ else:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Dataset:
-    """Samples of a classification, a regression or decisions, as in the source: not scaled.
+    """Samples of a classification, a regression or decisions, unscaled, as in the source.
 
     Attributes:
-        name: The name that `load` knows it by.
+        name: Its name in `load`.
         x: float32 features of shape `(n_samples, n_features)`, read-only.
-        y: Read-only, of shape `(n_samples,)`: int64 classes `0 ... n_classes - 1`, or for
-            regression float32 targets; for decisions float32 costs, of shape
-            `(n_samples, n_costs)`.
+        y: Read-only. For classification int64 classes `0 ... n_classes - 1`, of shape
+            `(n_samples,)`; for regression float32 targets of the same shape; for decisions float32
+            costs of shape `(n_samples, n_costs)`.
         n_classes: The number of classes; 0 for regression and decisions.
-        source: Where the samples come from, to cite.
-        image_shape: `(height, width, channels)` where the features are the pixels of an image
-            in this order, else None.
-        problem: The problem in which `y` are the costs, for decisions; else None.
-        states: Whether the features are amplitudes of quantum states, which stay as they are
-            where others are scaled.
-        lab: What a lab reports of the same samples, of shape `(n_samples, n_reported)`, for models
-            that can't take states; None where there is nothing but `x`.
+        source: The source of the samples, to cite.
+        image_shape: `(height, width, channels)` if the features are the pixels of an image in this
+            order, else None.
+        problem: For decisions, the problem to which the costs `y` belong; else None.
+        states: Whether the features are amplitudes of quantum states. `split` doesn't scale these.
+        lab: Features from measurements of the same samples, of shape `(n_samples, n_reported)`,
+            for models that can't take states; None if there are only the features `x`.
     """
 
     name: str
@@ -59,7 +58,7 @@ class Dataset:
 
     @property
     def lab_width(self) -> int | None:
-        """How many numbers a lab reports of a sample, None where there is no such report."""
+        """The number of features in `lab` for a sample; None if `lab` is None."""
         return None if self.lab is None else self.lab.shape[1]
 
     @property
@@ -69,7 +68,7 @@ class Dataset:
 
     @property
     def n_outputs(self) -> int:
-        """The outputs that a model of it has: one for each class or cost, or 1 for regression."""
+        """The number of outputs of a model for it: one for each class or cost; 1 for regression."""
         return int(self.y.shape[1]) if self.y.ndim == 2 else self.n_classes or 1
 
     @property
@@ -82,20 +81,19 @@ class Dataset:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Split:
-    """The two parts of a data set, scaled by the training part alone.
+    """The training and the test part of a data set, scaled with statistics of the training part.
 
     Attributes:
         x_train: float32 features of shape `(n_train, n_features)`. Each has mean 0 and
-            variance 1, or is 0 throughout if it is constant in the training part; amplitudes of
-            states are as in the data set.
-        y_train: Of shape `(n_train,)`: int64 classes, or for regression float32 targets with
-            mean 0 and variance 1; for decisions float32 costs of shape `(n_train, n_costs)`, as
-            they are in the data set.
-        x_test: float32 features of shape `(n_test, n_features)`, under the same scaling.
-        y_test: Of shape `(n_test,)`: int64 classes, or float32 targets under the same scaling;
-            for decisions costs.
-        train_index: Which samples of the data set the training part holds, in its order.
-        test_index: Which samples of the data set the test part holds, in its order.
+            variance 1; a feature that is constant in the training part is 0 there. Amplitudes of
+            states are not scaled.
+        y_train: For classification int64 classes of shape `(n_train,)`; for regression float32
+            targets of the same shape with mean 0 and variance 1; for decisions unscaled float32
+            costs of shape `(n_train, n_costs)`.
+        x_test: float32 features of shape `(n_test, n_features)`, scaled like `x_train`.
+        y_test: The classes, targets or costs of the test part, scaled like `y_train`.
+        train_index: The indices in the data set of the training samples, in the order of `x_train`.
+        test_index: The indices in the data set of the test samples, in the order of `x_test`.
         scaled: Whether the features are scaled: False for amplitudes of states.
     """
 
@@ -126,24 +124,24 @@ def make_dataset(
     states: bool = False,
     lab: Any = None,
 ) -> Dataset:
-    """Returns a data set of read-only copies in the types that `Dataset` promises.
+    """Returns a data set of read-only copies, with the types that `Dataset` documents.
 
     Args:
-        name: The name that `load` knows it by.
+        name: Its name in `load`.
         x: Features of shape `(n_samples, n_features)`.
         y: Classes or targets of shape `(n_samples,)`, or costs of shape `(n_samples, n_costs)`.
-        source: Where the samples come from, to cite.
-        n_classes: The number of classes; None counts them in `y`, 0 says that it is regression.
+        source: The source of the samples, to cite.
+        n_classes: The number of classes; 0 for regression; None takes `max(y) + 1`.
         image_shape: The shape of an image, if the features are its pixels.
-        problem: The problem whose costs `y` are, for decisions.
+        problem: For decisions, the problem to which the costs `y` belong.
         states: Whether the features are amplitudes of states.
-        lab: What a lab reports of the samples, if that is something else.
+        lab: For a data set of states, features from measurements of the same samples.
     """
     if problem is not None:
         n_classes = 0
     x = np.array(x, dtype="float32")
     y = np.array(y, dtype="float32" if n_classes == 0 else "int64")
-    # Shared by all who load it: writing to it would change their data too.
+    # `load` returns the same object to every caller, so nobody may write to it.
     x.setflags(write=False)
     y.setflags(write=False)
     if lab is not None:
@@ -163,30 +161,30 @@ def split(
 ) -> Split:
     """Splits a data set into a training and a test part and scales both.
 
-    The parts are drawn at random from the seed, each with the classes in the shares that the
-    whole has (to the nearest sample). Features are then standardised,
+    The parts are drawn at random from the seed. In both parts each class has the same share as in
+    the whole data set, to the nearest sample. Features are then standardised,
     `(x - mean) / standard deviation`, with mean and deviation of the training part only: the
     test part has no influence on what a model trains on. For regression the targets are
-    standardised in the same way. Costs of decisions are not, for decisions compare their sizes;
-    and amplitudes of states are not, for they would be other states.
+    standardised in the same way. Costs of decisions are not scaled, because decisions compare the
+    costs with each other. Amplitudes are not scaled, because that would change the states.
 
     Args:
-        dataset: What to split.
+        dataset: The data set to split.
         seed: Whole number of at least 0; the same seed gives the same parts.
         test_size: The share of the samples in the test part, between 0 and 1.
-        n_train: Keep only so many samples of the training part, with the classes in their
-            shares: for learning curves. The test part does not depend on it.
-        pca: Replace the features by so many principal components of the standardised training
-            part, standardised again.
+        n_train: The number of training samples to keep, for learning curves. The classes keep
+            their shares. The test part does not depend on it. None keeps all.
+        pca: The number of principal components of the standardised training part that replace the
+            features. They are standardised again. None keeps the features.
 
     Returns:
         The two parts.
 
     Raises:
-        ValueError: If the seed is negative, a part would have fewer samples than there are
-            classes (for regression and decisions: than 2), a class has no sample in the training
-            part, there are not as many training samples or components as asked for, or
-            components are asked for of states.
+        ValueError: If the seed is not a whole number of at least 0; a part would have fewer
+            samples than there are classes (for regression and decisions: than 2); a class has no
+            sample in the training part; `n_train` or `pca` is larger than the training part
+            allows; or `pca` is given for states.
 
     Example:
         >>> from qkeras_hybrid.datasets import load
@@ -208,10 +206,12 @@ def split_and_features(
     n_train: int | None = None,
     pca: int | None = None,
 ) -> tuple[Split, npt.NDArray[np.float32]]:
-    """Returns what `split` returns, and the scaled features of all samples of the data set."""
+    """Returns the result of `split`, and the scaled features of all samples of the data set."""
     train, test = _indices(dataset, seed, test_size, n_train)
     if dataset.states and pca is not None:
-        raise ArgumentError("pca", "be left out for states", pca, "Components are no states.")
+        raise ArgumentError(
+            "pca", "be left out for states", pca, "Principal components are not amplitudes."
+        )
     if pca is not None and positive_int("pca", pca) > min(len(train), dataset.n_features):
         raise ArgumentError(
             "pca",
@@ -221,7 +221,7 @@ def split_and_features(
         )
     x = dataset.x if dataset.states else _standardised(dataset.x, train)
     if pca is not None:
-        # The full solver has no random start, so that a split is decided by its seed alone.
+        # The full solver has no random start, so a split depends only on its seed.
         components = sklearn_decomposition.PCA(pca, svd_solver="full").fit(x[train])
         x = _standardised(components.transform(x), train)
     features = x.astype("float32")
@@ -246,9 +246,9 @@ def _standardised(
 def _indices(
     dataset: Dataset, seed: int, test_size: float, n_train: int | None
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Returns which samples the training and the test part hold."""
+    """Returns the indices of the training samples and of the test samples."""
     check_seed(seed)
-    # What a score can be computed from: a sample of each class, or two targets.
+    # A score needs at least one sample of each class, or two targets.
     least = dataset.n_classes or 2
     each = f"at least one sample of each of the {least} classes"
     if dataset.task != "classification":
@@ -284,8 +284,8 @@ def _indices(
         missing = sorted(set(range(dataset.n_classes)) - set(stratify[train].tolist()))
         if missing:
             raise ValueError(
-                f"The training part of {len(train)} samples has none of class {missing[0]}, which "
-                f"is {(stratify == missing[0]).sum()} of the {n_samples} samples. Give it more: "
-                "`test_size` smaller or `n_train` larger."
+                f"The training part of {len(train)} samples has none of class {missing[0]}, to "
+                f"which {(stratify == missing[0]).sum()} of the {n_samples} samples belong. Use a "
+                "smaller `test_size` or a larger `n_train`."
             )
     return train, test

@@ -1,6 +1,6 @@
 """A user's own data: a CSV file, or an .npz file of NumPy arrays.
 
-What can't be used is refused with the place where it stands: nothing is guessed, filled in or
+A value that can't be used raises an error that says where it is. Nothing is guessed, filled in or
 left out.
 """
 
@@ -31,22 +31,22 @@ TASKS = ("classification", "regression")
 def csv_file(path: str, target: str, task: str = "classification") -> Dataset:
     """A user's CSV file.
 
-    Its first line names the columns, all later ones hold a sample each, separated by commas, in
-    UTF-8. Each column but the target is a feature and holds finite numbers only.
+    The file is in UTF-8, with commas between fields. Its first line names the columns; each later
+    line is a sample. Each column except the target is a feature and holds only finite numbers.
 
     Args:
         path: The file.
-        target: The name of the column to predict. For classification it may hold anything;
-            classes are numbered in the order of their values: as numbers if all are numbers,
-            else as text.
+        target: The name of the column to predict. For classification it may hold any text. Classes
+            are numbered in the sorted order of their values: numerically if all are numbers, else
+            alphabetically.
         task: `"classification"` or `"regression"`.
 
     Returns:
         The data set.
 
     Raises:
-        ValueError: If the file can't be read, has no such column, or has something else than
-            said; the message names the column and the line.
+        ValueError: If the file can't be read, has no such column, or has another form than
+            described above; the message names the column and the line.
     """
     one_of("task", task, TASKS)
     names, rows, lines = _table(path)
@@ -56,7 +56,9 @@ def csv_file(path: str, target: str, task: str = "classification") -> Dataset:
         )
     features = [column for column, name in enumerate(names) if name != target]
     if not features:
-        raise ValueError(f"{path} has no column but the target {target!r}: it needs a feature.")
+        raise ValueError(
+            f"{path} has only the target column {target!r}. Add at least one feature column."
+        )
     x = np.empty((len(rows), len(features)))
     y: list[Any] = []
     for index, (row, line) in enumerate(zip(rows, lines, strict=True)):
@@ -73,18 +75,18 @@ def numpy_file(path: str, task: str = "classification") -> Dataset:
     """A user's .npz file with the arrays `x` and `y`, as `np.savez` writes it.
 
     Args:
-        path: The file. `x` has the shape `(n_samples, n_features)`, or that of images,
-            `(n_samples, height, width)` or `(n_samples, height, width, channels)`, and holds
-            finite numbers only. `y` has the shape `(n_samples,)`: numbers, or for
-            classification numbers or strings, and classes are numbered in their order.
+        path: The file. `x` has the shape `(n_samples, n_features)`, or for images
+            `(n_samples, height, width)` or `(n_samples, height, width, channels)`, and holds only
+            finite numbers. `y` has the shape `(n_samples,)` and holds numbers; for classification
+            it may also hold strings. Classes are numbered in the sorted order of their values.
         task: `"classification"` or `"regression"`.
 
     Returns:
         The data set; with `image_shape` if `x` holds images.
 
     Raises:
-        ValueError: If the file can't be read or has something else than said; the message says
-            where.
+        ValueError: If the file can't be read or has another form than described above; the message
+            says where.
     """
     one_of("task", task, TASKS)
     x, y = _arrays(path)
@@ -117,7 +119,7 @@ def numpy_file(path: str, task: str = "classification") -> Dataset:
 LOADERS: dict[str, Callable[..., Dataset]] = {"csv": csv_file, "numpy": numpy_file}
 
 _LARGEST = float(np.finfo("float32").max)
-_FILL = "Remove the sample, or fill the value in."
+_FILL = "Remove the sample, or fill in the value."
 
 
 def digest(path: Any) -> str:
@@ -154,21 +156,24 @@ def _table(path: str) -> tuple[list[str], list[list[str]], list[int]]:
     rows, lines = [], []
     try:
         for row in reader:
-            if row:  # an empty line is no row
+            if row:  # empty lines are skipped
                 rows.append(row)
                 lines.append(reader.line_num)
     except csv.Error as error:
-        raise ValueError(f"{path} is no CSV: line {reader.line_num}: {error}.") from error
+        raise ValueError(f"{path} is not valid CSV: line {reader.line_num}: {error}.") from error
     if len(rows) < 2:
         raise ValueError(
-            f"{path} has no samples: its first line must name the columns, and each later one is "
-            "a sample."
+            f"{path} has no samples. Its first line must name the columns, and each later line "
+            "must be a sample."
         )
     names = [name.strip() for name in rows[0]]
     for column, name in enumerate(names, start=1):
         if not name or names.count(name) > 1:
-            wrong = f"is named {name!r} like another one" if name else "has no name"
-            raise ValueError(f"{path}: column {column} {wrong}. The first line must name each.")
+            wrong = f"has the name {name!r} of another column" if name else "has no name"
+            raise ValueError(
+                f"{path}: column {column} {wrong}. The first line must give each column its own "
+                "name."
+            )
     for row, line in zip(rows, lines, strict=True):
         if len(row) != len(names):
             raise ValueError(
@@ -182,7 +187,7 @@ def _given(field: str, column: str, line: int, path: str) -> str:
     field = field.strip()
     if field.lower() in ("", "nan", "na", "n/a", "null", "?"):
         raise ValueError(
-            f"{path}: column {column!r} has no value in line {line}, but {field!r}. {_FILL}"
+            f"{path}: column {column!r} has a missing value, {field!r}, in line {line}. {_FILL}"
         )
     return field
 
@@ -194,7 +199,7 @@ def _number(field: str, column: str, line: int, path: str) -> float:
     except ValueError:
         raise ValueError(
             f"{path}: column {column!r} must hold numbers, but has {shown(field, 60)} in line "
-            f"{line}. Write categories as numbers, one column of 0 and 1 for each."
+            f"{line}. Replace a column of categories by one column of 0 and 1 for each category."
         ) from None
     if not math.isfinite(value) or abs(value) > _LARGEST:
         raise ValueError(
@@ -213,16 +218,16 @@ def _dataset(
     path: str,
     target: str,
 ) -> Dataset:
-    """Returns the data set if its targets can be learned: values that differ, classes that repeat.
+    """Returns the data set. Its targets must differ, and each class must have two samples.
 
     Args:
-        name: The name that `load` knows it by.
+        name: Its name in `load`.
         x: Features of shape `(n_samples, n_features)`.
         y: The value of each sample.
         task: `"classification"` or `"regression"`.
         image_shape: As in `Dataset`.
         path: Where the samples come from.
-        target: What an error calls the place of `y`.
+        target: How an error message names `y`.
     """
     y = _as_numbers(y)
     values = sorted(set(y))
@@ -238,8 +243,8 @@ def _dataset(
     if count < 2:
         raise ValueError(
             f"{path}: each class in {target} must have at least 2 samples, one for each part of "
-            f"a split, but {shown(rarest, 60)} has {count}. For a quantity instead of classes "
-            "give `task` as 'regression'."
+            f"a split, but {shown(rarest, 60)} has {count}. If {target} is a quantity, not a "
+            "class, use task='regression'."
         )
     number_of = {value: number for number, value in enumerate(values)}
     classes = [number_of[value] for value in y]
@@ -247,7 +252,7 @@ def _dataset(
 
 
 def _as_numbers(y: list[Any]) -> list[Any]:
-    """Returns numbers if all strings spell some: "1" and "1.0" are one class, "10" comes last."""
+    """Returns numbers if all strings are numbers: "1" and "1.0" are one class, 10 comes after 9."""
     try:
         numbers = [float(value) if isinstance(value, str) else value for value in y]
     except ValueError:
@@ -260,13 +265,13 @@ def _arrays(path: str) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     what = "must be an .npz file with the arrays `x` and `y`, as np.savez(path, x=x, y=y) writes it"
     content = io.BytesIO(_content(path))
     try:
-        # Without pickles: those could run code.
+        # Pickles are refused: they could run code.
         file = np.load(content, allow_pickle=False)
         arrays = dict(file) if isinstance(file, np.lib.npyio.NpzFile) else {}
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
         reason = str(error).rstrip(".")
         raise ValueError(f"{path} {what}, but it can't be read: {reason}.") from error
     if not {"x", "y"} <= set(arrays):
-        held = f"has {', '.join(arrays)}" if arrays else "has no array by a name"
+        held = f"has {', '.join(arrays)}" if arrays else "has no named array"
         raise ValueError(f"{path} {what}, but it {held}.")
     return arrays["x"], arrays["y"]

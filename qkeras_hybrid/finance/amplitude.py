@@ -1,10 +1,10 @@
 """Amplitude estimation without phase estimation: by maximum likelihood, and iteratively.
 
 A circuit `A` prepares a state in which one qubit, the objective, is 1 with the probability
-`a = sin(theta)^2`. After `k` Grover iterates `Q = A S_0 A^-1 S_1` it is 1 with the probability
-`sin((2k + 1) theta)^2` (Brassard, Høyer, Mosca, Tapp 2000, arXiv quant-ph/0005055). Both methods
-measure at several `k`. Their error falls as 1/N with the number N of times that `A` runs, where
-that of sampling falls as 1/sqrt(N).
+`a = sin(theta)^2`. After `k` Grover iterates `Q = A S_0 A^-1 S_1` the objective is 1 with the
+probability `sin((2k + 1) theta)^2` (Brassard, Høyer, Mosca, Tapp 2000, arXiv quant-ph/0005055).
+Both methods measure at several `k`. Their error falls as 1/N, where N counts the runs of `A`. The
+error of sampling falls as 1/sqrt(N).
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ else:
     stats = lazy_module("scipy.stats")
 
 MOST_QUBITS = 11
-"""The most qubits of a circuit whose Grover iterate is simulated as a matrix."""
+"""The most qubits of a circuit, because the Grover iterate is simulated as a matrix."""
 
 MOST_ITERATES = 10_000
-"""The most Grover iterates after which a maximum likelihood is asked for."""
+"""The most Grover iterates that `maximum_likelihood` accepts."""
 
 
 @dataclass(frozen=True)
 class AmplitudeEstimate:
-    """What an amplitude estimation found.
+    """The result of an amplitude estimation.
 
     Attributes:
         value: The estimated probability.
         interval: Its confidence interval.
-        confidence: With which probability the interval holds the true value, at least (for the
-            maximum likelihood: asymptotically).
+        confidence: The probability with which the interval contains the true value. For
+            `iterative` it is a lower bound; for `maximum_likelihood` it holds asymptotically.
         oracle_calls: How often the circuit `A` or its inverse ran: `2k + 1` times in each
             measurement after `k` iterates.
         powers: The numbers of iterates `k`, in the order in which they were measured.
-        shots: The measurements at each.
-        hits: How many of them were 1.
+        shots: The number of measurements at each `k`.
+        hits: How many of these measurements gave 1, for each `k`.
     """
 
     value: float
@@ -69,15 +69,15 @@ class AmplitudeEstimate:
 
 
 class AmplitudeProblem:
-    """A circuit and the qubit in it whose probability of 1 is wanted.
+    """A circuit and its objective: the qubit whose probability of being 1 is to be estimated.
 
     Args:
-        circuit: The circuit `A`, with numbers as parameters, of at most 11 qubits.
-        objective: The qubit; by default the last.
+        circuit: The circuit `A`, without symbols, of at most 11 qubits.
+        objective: The qubit; by default the last in sorted order.
 
     Raises:
-        ValueError: If there are too many qubits, the objective is none of them, or the circuit has
-            symbols, channels or measurements.
+        ValueError: If there are too many qubits, the objective is not one of them, or the circuit
+            has symbols, channels or measurements.
 
     Example:
 
@@ -97,20 +97,20 @@ class AmplitudeProblem:
         at_most("circuit", len(self.qubits), MOST_QUBITS)
         if cirq.is_parameterized(circuit):
             raise ArgumentError("circuit", "have numbers as parameters", "one with symbols")
-        # Cirq takes measurements at the end for a part of a unitary.
+        # `has_unitary` ignores measurements at the end of a circuit.
         pure = cirq.has_unitary(circuit) and not cirq.is_measurement(circuit)
         if not pure or any(qubit.dimension != 2 for qubit in self.qubits):
             raise ArgumentError(
                 "circuit",
                 "be unitary, on qubits",
                 "one with channels or measurements",
-                "Noise is an argument of the estimation.",
+                "Pass noise to the estimation as `noise`.",
             )
         self.preparation = circuit.unfreeze()
 
     @cached_property
     def grover(self) -> cirq.Circuit:
-        """The Grover iterate: a phase of -1 on what is wanted, then one on all but `A|0>`."""
+        """The Grover iterate: -1 where the objective is 1, then a reflection about `A|0>`."""
         flips = cirq.X.on_each(*self.qubits)
         *rest, last = self.qubits
         return cirq.Circuit(
@@ -128,9 +128,10 @@ class AmplitudeProblem:
         return whole
 
     def probability(self, k: int = 0) -> float:
-        """Returns how likely the objective is 1 after `k` iterates, by simulating the circuit.
+        """Returns the probability that the objective is 1 after `k` iterates.
 
-        The state is multiplied with the matrix of the iterate's circuit; the sine is not used.
+        It is computed by multiplying the state with the matrix of the Grover iterate, not by the
+        formula with the sine.
         """
         state = np.linalg.matrix_power(self._matrix, k) @ self._prepared
         places = np.arange(len(state)) >> (len(self.qubits) - 1 - self._place) & 1
@@ -145,15 +146,16 @@ class AmplitudeProblem:
         engine: str | Engine | None = None,
         noise: Any = None,
     ) -> int:
-        """Measures after `k` iterates, and returns how many measurements gave 1.
+        """Measures the objective after `k` iterates, and returns how many measurements gave 1.
 
         Args:
             k: The number of iterates.
             shots: The number of measurements.
-            rng: Draws them.
-            engine: None draws from the probability that `probability` computes. An engine of
-                `qkeras_hybrid.engines`, or "auto", runs the whole circuit.
-            noise: A noise model of `qkeras_hybrid.noise`, for an engine.
+            rng: Draws the results.
+            engine: An engine of `qkeras_hybrid.engines` or its name, to run the whole circuit.
+                None draws from the probability that `probability` computes, or with `noise` takes
+                the engine "auto".
+            noise: A noise model of `qkeras_hybrid.noise`.
         """
         if engine is None and noise is None:
             return int(rng.binomial(shots, min(self.probability(k), 1.0)))
@@ -193,22 +195,25 @@ def maximum_likelihood(
 ) -> AmplitudeEstimate:
     """Estimates an amplitude by maximum likelihood.
 
-    Measures at each number of iterates, and finds the amplitude under which all that was seen is
+    Measures after each number of iterates, and finds the amplitude under which all the results are
     most likely (Suzuki, Uno, Raymond, Tanaka, Onodera, Yamamoto 2020, arXiv 1904.10246). The
-    interval holds all amplitudes that a likelihood-ratio test does not reject.
+    interval contains all amplitudes that a likelihood-ratio test does not reject.
 
     Args:
         problem: The circuit and its objective.
         powers: The numbers of iterates.
-        shots: The measurements at each.
+        shots: The number of measurements for each of `powers`.
         alpha: One minus the confidence.
         seed: The seed of the measurements.
-        engine: None, or what runs the circuits: see `AmplitudeProblem.hits`.
-        noise: A noise model, for an engine.
+        engine: An engine, its name or None: see `AmplitudeProblem.hits`.
+        noise: A noise model. The method does not know of it: its interval may miss the true value.
+
+    Returns:
+        The estimate, as a probability, and its interval.
 
     Raises:
-        ValueError: If `alpha` is not between 0 and 1, or `powers` are not whole numbers of at
-            least 0.
+        ValueError: If `alpha` is not between 0 and 1, or `powers` are not whole numbers from 0 to
+            10,000.
 
     Example:
 
@@ -229,7 +234,7 @@ def maximum_likelihood(
     rng = np.random.default_rng(seed)
     hits = tuple(problem.hits(k, shots, rng, engine=engine, noise=noise) for k in chosen)
 
-    # The likelihood is a product of waves: a grid finer than the narrowest peak finds the highest.
+    # The likelihood has many peaks. A grid finer than the narrowest peak finds the highest one.
     points = 500 * (2 * max(chosen) + 1)
     theta = np.linspace(0, math.pi / 2, points + 1)
     likelihood = _log_likelihood(theta, chosen, shots, hits)
@@ -241,7 +246,7 @@ def maximum_likelihood(
     bound = top - stats.chi2.ppf(confidence, 1) / 2
     inside = theta[likelihood >= bound]
     ends = (min([estimate, *inside]), max([estimate, *inside]))
-    step = float(theta[1])  # the true ends lie up to one step further out
+    step = float(theta[1])  # the ends of the interval lie up to one step further out
     return AmplitudeEstimate(
         value=math.sin(estimate) ** 2,
         interval=(
@@ -261,7 +266,7 @@ def _log_likelihood(
 ) -> np.ndarray:
     total = np.zeros_like(theta)
     for k, seen in zip(powers, hits, strict=True):
-        # Where rounding makes a probability 0, one hit must not rule an amplitude out.
+        # Clipped, because rounding to 0 would let a single hit rule out an amplitude.
         p = np.clip(np.sin((2 * k + 1) * theta) ** 2, 1e-15, 1 - 1e-15)
         total += seen * np.log(p) + (shots - seen) * np.log1p(-p)
     return total
@@ -277,23 +282,27 @@ def iterative(
     engine: str | Engine | None = None,
     noise: Any = None,
 ) -> AmplitudeEstimate:
-    """Estimates an amplitude to a wanted precision, with as few iterates as it takes.
+    """Estimates an amplitude to a given precision, in rounds with more and more iterates.
 
-    Each round takes the most iterates at which the interval so far still says in which half turn
-    the angle is, and narrows it by an interval of Clopper and Pearson (Grinko, Gacon, Zoufal,
+    The rotation angle after `k` iterates is `(2k + 1) 2 theta`. Each round uses the largest `k`
+    for which the current interval of `theta` puts this angle into one known half turn, and narrows
+    the interval by a Clopper-Pearson interval of the measured probability (Grinko, Gacon, Zoufal,
     Woerner 2021, arXiv 1912.05559, algorithm 1).
 
     Args:
         problem: The circuit and its objective.
-        epsilon: Half the width of the interval, at most.
+        epsilon: The largest half width of the interval, as a probability.
         alpha: One minus the confidence.
-        shots: The measurements of a round.
+        shots: The number of measurements in a round.
         seed: The seed of the measurements.
-        engine: None, or what runs the circuits: see `AmplitudeProblem.hits`.
-        noise: A noise model, for an engine. With noise the interval is too narrow.
+        engine: An engine, its name or None: see `AmplitudeProblem.hits`.
+        noise: A noise model. The method does not know of it: its interval may miss the true value.
+
+    Returns:
+        The estimate, as a probability, and its interval.
 
     Raises:
-        ValueError: If `epsilon` is not between 0 and 0.5, or `alpha` not between 0 and 1.
+        ValueError: If `epsilon` is not between 0 and 0.5, or `alpha` is not between 0 and 1.
 
     Example:
 
@@ -308,7 +317,7 @@ def iterative(
     shots = positive_int("shots", shots)
     rng = np.random.default_rng(seed)
     rounds = math.ceil(math.log2(math.pi / (8 * epsilon))) + 1 if epsilon < math.pi / 8 else 1
-    # Angles here are parts of a whole turn of 2 theta: from 0 to 1/4.
+    # The unknown is theta / (2 pi), which lies between 0 and 1/4.
     low, high = 0.0, 0.25
     k, upper = 0, True
     powers: list[int] = []
@@ -317,7 +326,7 @@ def iterative(
         k, upper = _next_power(k, upper, low, high)
         powers.append(k)
         counts.append(problem.hits(k, shots, rng, engine=engine, noise=noise))
-        # Rounds in a row with the same circuit count as one.
+        # Successive rounds with the same `k` are evaluated together.
         same = len(powers)
         while same > 0 and powers[same - 1] == k:
             same -= 1
@@ -328,7 +337,8 @@ def iterative(
         if not upper:
             near, far = 1 - far, 1 - near
         scale = 4 * k + 2
-        # The whole turn that the interval is in; its ends may lie on the border of two.
+        # The number of whole turns before the angle, from the interval's middle: its ends may lie
+        # on the border between two turns.
         turn = int(scale * (low + high) / 2)
         low, high = (turn + near) / scale, (turn + far) / scale
     ends = (math.sin(2 * math.pi * low) ** 2, math.sin(2 * math.pi * high) ** 2)
@@ -344,7 +354,10 @@ def iterative(
 
 
 def _next_power(k: int, upper: bool, low: float, high: float) -> tuple[int, bool]:
-    """Returns the most iterates with the angle in one half turn, and whether in the upper one."""
+    """Returns the largest usable `k`, and whether the angle is in the upper half of the circle.
+
+    `k` is usable if the angle at both ends of the interval lies in the same half turn.
+    """
     most = int(1 / (2 * (high - low)))
     scale = most - (most - 2) % 4
     while scale >= 2 * (4 * k + 2):

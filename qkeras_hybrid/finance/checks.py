@@ -1,4 +1,4 @@
-"""Checks of the arguments that the studies of finance have in common."""
+"""Checks of arguments that several modules of `finance` use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def fraction(argument: str, value: Any) -> float:
     """Returns `value` as a `float` strictly between 0 and 1.
 
     Raises:
-        ValueError: If it is not.
+        ValueError: If it is not between 0 and 1.
     """
     number = finite_number(argument, value)
     if not 0 < number < 1:
@@ -36,10 +36,10 @@ def fraction(argument: str, value: Any) -> float:
 
 
 def finite_array(argument: str, value: Any, n_dimensions: int) -> np.ndarray:
-    """Returns `value` as an array of float64 with so many dimensions.
+    """Returns `value` as a float64 array with `n_dimensions` dimensions.
 
     Raises:
-        ValueError: If it is not one, or an element is NaN or infinite.
+        ValueError: If it is no such array, is empty, or has an element that is NaN or infinite.
     """
     try:
         array = np.asarray(value, dtype=np.float64)
@@ -55,7 +55,7 @@ def finite_array(argument: str, value: Any, n_dimensions: int) -> np.ndarray:
             argument,
             "be finite everywhere",
             f"{array[place]} at {place}",
-            "Leave out or fill what is missing, such as with `frame.dropna()`.",
+            "Drop or fill missing values, for example with `frame.dropna()`.",
         )
     return array
 
@@ -64,7 +64,7 @@ def covariance_matrix(argument: str, value: Any, n_assets: int) -> np.ndarray:
     """Returns `value` as a covariance matrix: symmetric, without negative eigenvalues.
 
     Raises:
-        ValueError: If it is not one of `n_assets` assets.
+        ValueError: If it is not a covariance matrix of `n_assets` assets.
     """
     matrix = finite_array(argument, value, 2)
     if matrix.shape != (n_assets, n_assets):
@@ -77,7 +77,7 @@ def covariance_matrix(argument: str, value: Any, n_assets: int) -> np.ndarray:
             f"a difference of {np.abs(matrix - matrix.T).max():.3g} from its transpose",
         )
     smallest = float(np.linalg.eigvalsh(matrix)[0])
-    # Rounding leaves eigenvalues of this size where assets are combinations of others.
+    # If an asset is a combination of others, rounding can make an eigenvalue of 0 this negative.
     if smallest < -1e-10 * max(largest, math.ulp(0.0)):
         raise ArgumentError(
             argument,

@@ -1,8 +1,8 @@
-"""Circuits that load a distribution and a function exactly, of RY and CNOT alone.
+"""Circuits of RY and CNOT gates that load a distribution and a function exactly.
 
-A multiplexed rotation turns one qubit by another angle for each basis state of its controls. With
-`k` controls it takes `2**k` rotations and as many CNOTs (Möttönen, Vartiainen, Bergholm, Salomaa
-2004, arXiv quant-ph/0407010).
+A multiplexed rotation rotates one qubit by an angle that depends on the basis state of its
+controls. With `k` controls it takes `2**k` rotations and as many CNOTs (Möttönen, Vartiainen,
+Bergholm, Salomaa 2004, arXiv quant-ph/0407010).
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def multiplexed_ry(angles: np.ndarray, controls: Sequence[Qid], target: Qid) -> list[Operation]:
-    """Returns `RY(angles[j])` on the target where the controls are in the basis state `j`.
+    """Returns operations that apply `RY(angles[j])` if the controls are in the basis state `j`.
 
     Args:
         angles: Of shape `(2**len(controls),)`, in radians.
-        controls: The first is the most significant bit of `j`.
-        target: The qubit that is turned.
+        controls: The `k` control qubits; the first is the most significant bit of `j`.
+        target: The qubit that is rotated.
 
     Returns:
         `2**k` rotations, and for `k > 0` as many CNOTs.
@@ -40,8 +40,8 @@ def multiplexed_ry(angles: np.ndarray, controls: Sequence[Qid], target: Qid) -> 
     if k == 0:
         return [cirq.ry(float(angles[0])).on(target)]
     gray = np.arange(2**k) ^ (np.arange(2**k) >> 1)
-    # A rotation between CNOTs turns the other way where the controls in its Gray code have odd
-    # parity. This is the inverse of that matrix of signs.
+    # The CNOTs around a rotation reverse its sign where the control bits in its Gray code have odd
+    # parity. The next lines multiply the angles with the inverse of this matrix of signs.
     parity = np.bitwise_count(gray[:, None] & np.arange(2**k)[None, :]) % 2
     turns = (1.0 - 2.0 * parity) @ angles / 2**k
     operations: list[Operation] = []
@@ -68,7 +68,7 @@ def distribution_circuit(probabilities: np.ndarray, qubits: Sequence[Qid]) -> ci
     """
     operations: list[Operation] = []
     for level, qubit in enumerate(qubits):
-        # How the probability of each prefix is split by this qubit.
+        # For each value of the qubits before: the probabilities that this qubit is 0 and 1.
         halves = probabilities.reshape(2**level, 2, -1).sum(axis=2)
         angles = 2 * np.arctan2(np.sqrt(halves[:, 1]), np.sqrt(halves[:, 0]))
         operations += multiplexed_ry(angles, qubits[:level], qubit)
@@ -76,15 +76,15 @@ def distribution_circuit(probabilities: np.ndarray, qubits: Sequence[Qid]) -> ci
 
 
 def function_circuit(values: np.ndarray, qubits: Sequence[Qid], target: Qid) -> cirq.Circuit:
-    """Returns a circuit that turns the target, from `|0>`, to 1 with the probability `values[j]`.
+    """Returns a circuit that writes a function of the basis state `j` into a target qubit.
 
-    `|j>|0> -> |j>(sqrt(1 - f_j)|0> + sqrt(f_j)|1>)`, so that the target is 1 with the probability
-    `sum_j p_j f_j`: the expected value of `f`.
+    It maps `|j>|0>` to `|j>(sqrt(1 - f_j)|0> + sqrt(f_j)|1>)`. If `j` has the probability `p_j`,
+    the target is 1 with the probability `sum_j p_j f_j`: the expected value of `f`.
 
     Args:
-        values: Of shape `(2**n_qubits,)`, in [0, 1].
+        values: The values `f_j`, of shape `(2**n_qubits,)`, in [0, 1].
         qubits: The first is the most significant bit of `j`.
-        target: The qubit that is turned.
+        target: The qubit that is rotated.
     """
     angles = 2 * np.arcsin(np.sqrt(np.clip(values, 0, 1)))
     return cirq.Circuit(multiplexed_ry(angles, qubits, target))

@@ -1,4 +1,4 @@
-"""European options: a price by amplitude estimation, beside closed forms and Monte Carlo."""
+"""European options: prices by amplitude estimation, by a closed form and by Monte Carlo."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ else:
     stats = lazy_module("scipy.stats")
 
 
-# Beyond these the points of the grid would not differ, or the price's deviation overflow.
+# Below the first the points of the grid would coincide; above the second the deviation overflows.
 _LEAST_DEVIATION, _MOST_DEVIATION = 1e-6, 5.0
 
 
@@ -47,16 +47,17 @@ class LogNormal(Value):
 
     Args:
         spot: The price now.
-        volatility: Of a year, as a fraction.
-        rate: The riskless interest rate of a year, compounded continuously.
-        maturity: In years.
+        volatility: The annual volatility, as a fraction.
+        rate: The risk-free annual interest rate, compounded continuously, as a fraction.
+        maturity: The time to maturity, in years.
         n_qubits: The base-2 logarithm of the number of points, at most 10.
-        deviations: How many standard deviations of the price the points reach from its mean, to
-            both sides; never below 0.
+        deviations: How far the points reach to both sides of the mean price, in standard
+            deviations of the price. Points below 0 are cut off: the grid then starts at 0.
 
     Raises:
-        ValueError: If the spot, the volatility, the maturity or the deviations are not above 0 or
-            too far from it, or there are too many qubits.
+        ValueError: If the spot, the volatility, the maturity or the deviations are not above 0;
+            `volatility * sqrt(maturity)` is not from 1e-6 to 5; all points have a density of 0; or
+            there are too many qubits.
 
     Example:
 
@@ -88,9 +89,9 @@ class LogNormal(Value):
             if not np.isfinite(self.probabilities).all():
                 raise ArgumentError(
                     "deviations",
-                    "leave points at which the price may be",
+                    "give at least one point with a density above 0",
                     self.deviations,
-                    "Take fewer deviations, or more qubits.",
+                    "Use fewer deviations or more qubits.",
                 )
 
     @property
@@ -105,7 +106,7 @@ class LogNormal(Value):
 
     @property
     def grid(self) -> np.ndarray:
-        """The points, of shape `(2**n_qubits,)`: prices at equal distances."""
+        """The points, of shape `(2**n_qubits,)`: equally spaced prices."""
         mean = self.spot * math.exp(self.rate * self.maturity)
         reach = self.deviations * mean * math.sqrt(math.expm1(self.log_deviation**2))
         return np.linspace(max(0.0, mean - reach), mean + reach, 2**self.n_qubits)
@@ -117,25 +118,25 @@ class LogNormal(Value):
         return np.asarray(density / density.sum())
 
     def sample(self, n_samples: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws prices of the continuous distribution, of shape `(n_samples,)`."""
+        """Draws prices from the continuous distribution, of shape `(n_samples,)`."""
         return np.exp(rng.normal(self.log_mean, self.log_deviation, n_samples))
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 @dataclass(frozen=True, eq=False)
 class EuropeanOption(Value):
-    """The right to buy ("call") or to sell ("put") at the strike, at maturity alone.
+    """The right to buy ("call") or to sell ("put") at the strike price, only at maturity.
 
-    Prices are of today: the expected payoff times `exp(-rate * maturity)`.
+    The price of an option is its value today: the expected payoff times `exp(-rate * maturity)`.
 
     Args:
-        prices: The distribution of the underlying's price.
-        strike: The price that was agreed.
+        prices: The distribution of the underlying's price at maturity.
+        strike: The strike price.
         kind: "call" or "put".
 
     Raises:
-        ValueError: If the strike is not above 0, the kind unknown, or no point of the grid has a
-            payoff.
+        ValueError: If the strike is not above 0, the kind is unknown, or the payoff is 0 at all
+            points of the grid.
 
     Example:
 
@@ -157,13 +158,13 @@ class EuropeanOption(Value):
             ends = self.prices.grid[[0, -1]].round(4).tolist()
             raise ArgumentError(
                 "strike",
-                f"lie among the prices {ends[0]} to {ends[1]}",
+                f"lie within the grid of prices, {ends[0]} to {ends[1]}",
                 self.strike,
-                f"At no point of the grid is the {self.kind} worth anything.",
+                f"The payoff of this {self.kind} is 0 at all points of the grid.",
             )
 
     def pays(self, prices: np.ndarray) -> np.ndarray:
-        """Returns the payoff at some prices."""
+        """Returns the payoff at each of `prices`, of the same shape."""
         gain = prices - self.strike if self.kind == "call" else self.strike - prices
         return np.maximum(gain, 0.0)
 
@@ -174,20 +175,21 @@ class EuropeanOption(Value):
 
     @property
     def discount(self) -> float:
-        """What a payment of 1 at maturity is worth today."""
+        """The value today of a payment of 1 at maturity."""
         return math.exp(-self.prices.rate * self.prices.maturity)
 
     @property
     def expected_payoff(self) -> float:
-        """The expected payoff on the grid, not discounted: what amplitude estimation estimates."""
+        """The exact expected payoff on the grid, not discounted, which `problem` encodes."""
         return float(self.prices.probabilities @ self.payoff)
 
     @property
     def in_the_money(self) -> float:
         """The probability, on the grid, that the option is exercised.
 
-        qiskit-finance's tutorial calls it delta. The Delta of Black and Scholes, the derivative of
-        the price by the spot, is another number: `N(d1)`, where this one approximates `N(d2)`.
+        For a call it approximates `N(d2)` of Black and Scholes. qiskit-finance's tutorial calls it
+        delta, but the Delta of Black and Scholes, the derivative of the price with respect to the
+        spot, is `N(d1)`.
         """
         grid, strike = self.prices.grid, self.strike
         pays = grid >= strike if self.kind == "call" else grid <= strike
@@ -195,12 +197,12 @@ class EuropeanOption(Value):
 
     @property
     def grid_price(self) -> float:
-        """The price on the grid, exactly."""
+        """The exact price on the grid."""
         return self.discount * self.expected_payoff
 
     @property
     def black_scholes(self) -> float:
-        """The price by the closed form of Black and Scholes (1973), without a grid."""
+        """The exact price for the continuous distribution (Black and Scholes 1973)."""
         spread = self.prices.log_deviation
         forward = self.prices.spot / self.discount
         d1 = math.log(forward / self.strike) / spread + spread / 2
@@ -210,15 +212,15 @@ class EuropeanOption(Value):
         return float(sign * self.discount * (received - paid))
 
     def problem(self) -> AmplitudeProblem:
-        """Returns the circuit whose last qubit is 1 with the probability payoff / largest payoff.
+        """Returns a circuit whose last qubit is 1 with the probability `expected / largest payoff`.
 
         Both the distribution and the payoff are loaded exactly, with `2**(n_qubits + 1) - 1`
-        rotations.
+        rotations. `price_of` converts the probability to a price.
         """
         return self._problem(self.payoff / self.payoff.max())
 
     def in_the_money_problem(self) -> AmplitudeProblem:
-        """Returns the circuit whose last qubit is 1 with the probability `in_the_money`."""
+        """Returns a circuit whose last qubit is 1 with the probability `in_the_money`."""
         grid, strike = self.prices.grid, self.strike
         pays = grid >= strike if self.kind == "call" else grid <= strike
         return self._problem(pays.astype(float))
@@ -229,19 +231,25 @@ class EuropeanOption(Value):
         return AmplitudeProblem(load + function_circuit(values, qubits, target), target)
 
     def price_of(self, amplitude: float) -> float:
-        """Returns the price that a probability of the last qubit of `problem` stands for."""
+        """Returns the price for a probability that the last qubit of `problem` is 1."""
         return float(self.discount * self.payoff.max() * amplitude)
 
     def monte_carlo(
         self, n_samples: int, *, on_grid: bool = True, alpha: float = 0.05, seed: int | None = None
     ) -> tuple[float, tuple[float, float]]:
-        """Returns the mean price of some samples, and its interval by the central limit theorem.
+        """Returns the option's price by Monte Carlo, and its interval by the central limit theorem.
 
         Args:
-            n_samples: How many prices to draw, at least 2.
-            on_grid: Whether from the grid, or from the continuous distribution.
+            n_samples: How many prices of the underlying to draw, at least 2.
+            on_grid: True draws from the grid, False from the continuous distribution.
             alpha: One minus the confidence.
             seed: The seed of the samples.
+
+        Returns:
+            The price, and the lower and the upper end of its interval.
+
+        Raises:
+            ValueError: If there are fewer than 2 samples, or `alpha` is not between 0 and 1.
         """
         if positive_int("n_samples", n_samples) < 2:
             raise ArgumentError("n_samples", "be at least 2", n_samples)
@@ -267,23 +275,24 @@ def option_study(
     seeds: Sequence[int] = (0,),
     **running: Any,
 ) -> pd.DataFrame:
-    """Prices an option by amplitude estimation, beside Monte Carlo with as many samples.
+    """Prices an option by amplitude estimation, and by Monte Carlo with as many samples.
 
     Args:
         option: The option.
-        epsilons: Precisions for the iterative method.
-        largest_powers: For the maximum likelihood: with m, the iterates 0, 1, 2, 4, ..., 2**m.
-        shots: The measurements of a round.
+        epsilons: The precisions of the iterative method, as in `iterative`.
+        largest_powers: For each number `m`, the maximum-likelihood method runs with the iterates
+            0, 1, 2, 4, ..., 2**m.
+        shots: The number of measurements for each number of iterates.
         alpha: One minus the confidence.
-        seeds: Each method runs once with each.
+        seeds: Each method runs once with each seed.
         **running: `engine` and `noise`: see `AmplitudeProblem.hits`.
 
     Returns:
-        A table with a row for each method, precision and seed, and the columns `method`, `seed`,
-        `samples` (how often the distribution was prepared, or drawn from), `price`, `low`, `high`
-        (the interval), `error` (to the exact price on the grid, or of the Monte Carlo on the
-        continuous distribution, to that of Black and Scholes) and `covered` (whether the interval
-        holds that price). First stand the two exact prices.
+        A table with a row for each method, precision and seed. Its first two rows are the exact
+        prices. The columns are `method`, `seed`, `samples` (how often the distribution was prepared
+        or drawn from), `price`, `low` and `high` (the interval), `error` and `covered`. `error` is
+        the difference to the exact price on the grid, or for "Monte Carlo, continuous" to the
+        Black-Scholes price. `covered` says whether the interval contains this exact price.
 
     Example:
 

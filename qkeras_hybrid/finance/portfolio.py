@@ -1,4 +1,4 @@
-"""Choosing assets by mean and variance: as a QUBO, by trying all, and with weights of any size."""
+"""Mean-variance portfolios: as a QUBO, by trying all choices, and with continuous weights."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ else:
     scipy_optimize = lazy_module("scipy.optimize")
 
 MOST_CHOICES = 200_000
-"""The most choices of assets that are tried one by one."""
+"""The largest number of choices that `choices` lists."""
 
 MONTHS = 12
 
@@ -33,14 +33,26 @@ MONTHS = 12
 def utility(
     weights: np.ndarray, mean: np.ndarray, covariance: np.ndarray, risk_aversion: float
 ) -> float:
-    """Returns `mean^T w - risk_aversion w^T covariance w` (Markowitz 1952): more is better."""
+    """Returns `mean^T w - risk_aversion w^T covariance w` (Markowitz 1952); larger is better.
+
+    Args:
+        weights: The share of each asset, of shape `(n,)`.
+        mean: Expected returns, of shape `(n,)`.
+        covariance: The covariance matrix of the returns, of shape `(n, n)`.
+        risk_aversion: The return that one unit of variance is worth.
+
+    Example:
+
+    >>> round(utility(np.array([0.5, 0.5]), np.array([0.1, 0.2]), 0.04 * np.eye(2), 1.0), 6)
+    0.13
+    """
     return float(mean @ weights - risk_aversion * weights @ covariance @ weights)
 
 
 def checked_moments(
     mean: Any, covariance: Any, risk_aversion: Any
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Returns means, a covariance matrix and a risk aversion that a choice can be made from.
+    """Checks expected returns, their covariance matrix and a risk aversion, and returns them.
 
     Raises:
         ValueError: If there are fewer than two assets, a number is not finite, the covariance is
@@ -63,23 +75,27 @@ def _checked_count(n_assets: Any, n: int) -> int:
             "n_assets",
             f"be between 1 and {n}",
             n_assets,
-            f"The constraint 'n_assets', that many of the {n} assets, can't be satisfied.",
+            f"The constraint 'n_assets' can't be satisfied with {n} assets.",
         )
     return int(n_assets)
 
 
 def markowitz(mean: Any, covariance: Any, risk_aversion: float = 1.0) -> np.ndarray:
-    """Returns the weights of most utility: not negative, with sum 1.
+    """Returns the weights with the largest `utility`, among weights of at least 0 with sum 1.
 
-    It is a convex problem, which SciPy's SLSQP solves.
+    SciPy's SLSQP solves this convex problem.
 
     Args:
         mean: Expected returns, of shape `(n,)`.
-        covariance: Of the returns, of shape `(n, n)`.
-        risk_aversion: What a unit of variance costs in units of return.
+        covariance: The covariance matrix of the returns, of shape `(n, n)`.
+        risk_aversion: The return that one unit of variance is worth.
+
+    Returns:
+        Weights of shape `(n,)`.
 
     Raises:
-        ValueError: See `checked_moments`.
+        ValueError: If there are fewer than two assets, a number is not finite, the covariance is
+            not symmetric or has a negative eigenvalue, or the risk aversion is negative.
 
     Example:
 
@@ -87,7 +103,7 @@ def markowitz(mean: Any, covariance: Any, risk_aversion: float = 1.0) -> np.ndar
     array([0.2, 0.8])
     """
     means, matrix, aversion = checked_moments(mean, covariance, risk_aversion)
-    # In units of the largest number, so that the tolerance means the same for days and for years.
+    # Divided by the largest number, so the tolerance is the same for daily and annual returns.
     scale = max(float(np.abs(means).max()), aversion * float(np.abs(matrix).max())) or 1.0
     n = len(means)
 
@@ -111,10 +127,10 @@ def markowitz(mean: Any, covariance: Any, risk_aversion: float = 1.0) -> np.ndar
 
 
 def choices(n: int, n_assets: int) -> np.ndarray:
-    """Returns all choices of `n_assets` of `n` assets as bits, of shape `(n_choices, n)`.
+    """Returns all choices of `n_assets` of `n` assets: 1.0 and 0.0 of shape `(n_choices, n)`.
 
     Raises:
-        ValueError: If there are none, or more than 200,000.
+        ValueError: If `n_assets` is not from 1 to `n`, or there are more than 200,000 choices.
 
     Example:
 
@@ -130,7 +146,7 @@ def choices(n: int, n_assets: int) -> np.ndarray:
             "n_assets",
             f"leave at most {MOST_CHOICES:,} choices",
             f"{n_assets} of {n}, {count:,} choices",
-            "Use `annealing.solve`, whose exact solver bounds what it need not try.",
+            "Use `annealing.solve`: its exact solver does not try all choices.",
         )
     bits = np.zeros((count, n))
     for row, places in enumerate(itertools.combinations(range(n), n_assets)):
@@ -141,19 +157,19 @@ def choices(n: int, n_assets: int) -> np.ndarray:
 def enumerate_portfolios(
     mean: Any, covariance: Any, n_assets: int, risk_aversion: float = 1.0
 ) -> np.ndarray:
-    """Returns the best choice of so many assets with equal weights, by trying them all.
+    """Returns the best choice of `n_assets` assets with equal weights, by trying all choices.
 
     Args:
         mean: Expected returns, of shape `(n,)`.
-        covariance: Of the returns, of shape `(n, n)`.
-        n_assets: How many are chosen.
-        risk_aversion: What a unit of variance costs in units of return.
+        covariance: The covariance matrix of the returns, of shape `(n, n)`.
+        n_assets: How many assets to choose.
+        risk_aversion: The return that one unit of variance is worth.
 
     Returns:
         Weights of shape `(n,)`: `1 / n_assets` or 0.
 
     Raises:
-        ValueError: See `checked_moments` and `choices`.
+        ValueError: As for `markowitz` and `choices`.
 
     Example:
 
@@ -169,19 +185,19 @@ def enumerate_portfolios(
 def equal_weights_problem(
     mean: Any, covariance: Any, n_assets: int, risk_aversion: float = 1.0
 ) -> Problem:
-    """Returns the same choice as a problem for annealers: `annealing.portfolio`.
+    """Returns the task of `enumerate_portfolios` as a problem for annealers.
 
-    With weights `x / n_assets` the utility is `-energy / n_assets` of that problem at the risk
-    aversion `risk_aversion / n_assets`.
+    It is `annealing.portfolio` with the risk aversion `risk_aversion / n_assets`. If its bits are
+    `x`, the weights are `x / n_assets` and their utility is `-energy / n_assets`.
 
     Args:
         mean: Expected returns, of shape `(n,)`.
-        covariance: Of the returns, of shape `(n, n)`.
-        n_assets: How many are chosen.
-        risk_aversion: What a unit of variance costs in units of return.
+        covariance: The covariance matrix of the returns, of shape `(n, n)`.
+        n_assets: How many assets to choose.
+        risk_aversion: The return that one unit of variance is worth.
 
     Raises:
-        ValueError: See `checked_moments`; or if there are not so many assets.
+        ValueError: As for `markowitz`; or if `n_assets` is not from 1 to the number of assets.
 
     Example:
 
@@ -196,7 +212,7 @@ def equal_weights_problem(
 
 
 def moments(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
-    """Returns the mean and the covariance of a year, of monthly returns.
+    """Returns the annual means, `(n,)`, and the annual covariance, `(n, n)`, of monthly returns.
 
     Raises:
         ValueError: If there are fewer than two assets or three months, or a return is not finite.
@@ -218,31 +234,35 @@ def portfolio_study(
     seeds: Sequence[int] = (0,),
     train_share: float = 0.6,
 ) -> pd.DataFrame:
-    """Chooses assets on the first part of real returns, with annealers and classically.
+    """Chooses assets by the first months of real returns, with annealers and classical methods.
 
-    The solvers choose `n_assets` assets of equal weight, by the QUBO with the number of assets as a
-    penalty. Beside them stand:
+    The solvers choose `n_assets` assets of equal weight. They solve a QUBO in which a penalty
+    enforces the number of assets. They are compared with:
 
-    - "enumeration": the same by trying all choices.
-    - "largest means": the assets with the largest means, which no solver is needed for.
-    - "all, equal weights": no choice at all (DeMiguel, Garlappi, Uppal 2009).
-    - "best weights of n_assets": the best weights for each choice, and of these the best.
-    - "best weights": of all assets (Markowitz), the upper bound of all others.
+    - "enumeration": the same task, by trying all choices.
+    - "largest means": the assets with the largest mean returns; it needs no solver.
+    - "all, equal weights": all assets with equal weights (DeMiguel, Garlappi, Uppal 2009).
+    - "best weights of N", with N = `n_assets`: the best weights of at most N assets.
+    - "best weights": the best weights of all assets (Markowitz), an upper bound of all others.
 
     Args:
         table: Monthly returns, a column for each asset; by default those of `returns`.
-        n_assets: How many are chosen.
-        risk_aversion: What a unit of variance costs in units of return, of a year.
-        solvers: What `annealing.solve` takes.
-        seeds: Of the solvers.
-        train_share: The part of the months by which they choose.
+        n_assets: How many assets to choose.
+        risk_aversion: The annual return that one unit of annual variance is worth.
+        solvers: Solvers as for `annealing.solve`.
+        seeds: The seeds of the solvers.
+        train_share: The share of the months that the methods choose by.
 
     Returns:
-        A table with a row for each method and seed, and the columns `method`, `seed`, `assets`
-        (those with a weight, largest first), `utility`, `gap` (to "enumeration"; negative for what
-        need not have equal weights), `feasible`, `mean`, `volatility` (of a year), the same on the
-        months that were not used as `later_utility`, `later_mean` and `later_volatility`, and
-        `seconds`.
+        A table with a row for each method and seed. The columns are `method`, `seed`, `assets`
+        (those with a weight above 0, largest first), `utility`, `gap` (how much lower the utility
+        is than that of "enumeration"; negative for better portfolios of unequal weights),
+        `feasible`, `mean` and `volatility` (annual), `later_utility`, `later_mean` and
+        `later_volatility` (the same on the later months), and `seconds`.
+
+    Raises:
+        ValueError: If the table has fewer than two assets or three months in either part, a return
+            is not finite, or an argument is invalid.
 
     Example:
 
@@ -282,7 +302,7 @@ def portfolio_study(
             start = time.perf_counter()
             found = solve(problem, solver, seed=seed)
             bits = np.array([found.values[v] for v in problem.variables], float)
-            # A choice that breaks the constraint has equal weights too, of sum 1 if there is one.
+            # A choice of another number of assets gets equal weights with sum 1 too.
             add(found.solver, bits / max(bits.sum(), 1), start, seed, found.feasible)
     n = len(mean)
     start = time.perf_counter()
@@ -304,7 +324,7 @@ def portfolio_study(
 def _best_weights(
     mean: np.ndarray, covariance: np.ndarray, n_assets: int, risk_aversion: float
 ) -> np.ndarray:
-    """Returns the best weights of at most so many assets: Markowitz's for each choice."""
+    """Returns the best weights of at most `n_assets` assets, by `markowitz` on each choice."""
     best, most = np.zeros(len(mean)), -math.inf
     for bits in choices(len(mean), n_assets):
         held = np.flatnonzero(bits)

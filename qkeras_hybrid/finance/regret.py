@@ -1,4 +1,4 @@
-"""Portfolios of predicted returns: networks trained on regret beside predict-then-optimise."""
+"""Portfolios by predicted returns: training on regret compared with predict-then-optimise."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ else:
 Builder = Callable[[int, int], keras.Model]
 
 LOSSES = ("mse", "spo_plus", "fenchel_young")
-"""On the squared error, which does not know of the choice; and two that do."""
+"""The squared error, which ignores the decision, and two losses that take it into account."""
 
 
 @dataclass(frozen=True)
 class ReturnsData:
-    """What is known at the end of each month, and the returns of the next.
+    """For each month: what is known at its end, and the returns of the next month.
 
     Attributes:
-        features: For each asset its last return, then for each the mean of the last 12, of shape
-            `(n, 2 n_assets)`.
+        features: Of shape `(n, 2 n_assets)`: the last return of each asset, then the mean of the
+            last 12 returns of each asset.
         target: The returns of the next month, of shape `(n, n_assets)`.
-        assets: The names.
+        assets: The names of the assets.
     """
 
     features: np.ndarray
@@ -49,7 +49,7 @@ class ReturnsData:
 
 
 def returns_data(table: pd.DataFrame | None = None) -> ReturnsData:
-    """Returns samples for predictions of the next month's returns.
+    """Returns samples for predicting the next month's returns.
 
     Args:
         table: Monthly returns, a column for each asset; by default those of `returns`.
@@ -82,14 +82,14 @@ def linear_model(n_features: int, n_assets: int) -> keras.Model:
 
 
 def hybrid_model(n_features: int, n_assets: int) -> keras.Model:
-    """Returns a Dense layer, a circuit of four qubits, and a Dense layer for the assets."""
+    """Returns a model of a Dense layer, a circuit of four qubits and a Dense output layer."""
     inputs = keras.Input((n_features,))
     hidden = keras.layers.Dense(4, activation="tanh")(inputs)
     return keras.Model(inputs, keras.layers.Dense(n_assets)(PQCDense(4)(hidden)))
 
 
 def dense_model(n_features: int, n_assets: int) -> keras.Model:
-    """Returns the hybrid with a Dense layer of 20 weights in the place of the circuit's 24."""
+    """Returns the hybrid model with a Dense layer of 20 weights in place of the circuit's 24."""
     inputs = keras.Input((n_features,))
     hidden = keras.layers.Dense(4, activation="tanh")(inputs)
     hidden = keras.layers.Dense(4, activation="tanh")(hidden)
@@ -114,35 +114,37 @@ def regret_study(
     losses: Sequence[str] = LOSSES,
     networks: Mapping[str, Builder] = NETWORKS,
 ) -> pd.DataFrame:
-    """Chooses assets each month by predicted returns, and measures what better choices would bring.
+    """Chooses assets each month by predicted returns, and measures the regret of the choices.
 
-    Each network is trained with each loss: on the squared error of the returns, as in
-    predict-then-optimise; on SPO+ (Elmachtoub and Grigas 2022); and on the perturbed Fenchel-Young
-    loss (Berthet et al. 2020). Each fold trains on the months before it alone, and is scaled by
-    them. Beside them stand, without training by gradients:
+    Each network is trained with each loss: the squared error of the returns, as in
+    predict-then-optimise; SPO+ (Elmachtoub and Grigas 2022); and the perturbed Fenchel-Young loss
+    (Berthet et al. 2020). Each fold trains only on the months before its test months, and scales
+    features and returns by them. The networks are compared with:
 
-    - "history": predicts the mean of the training months, so that the choice never changes.
-    - "ridge": a ridge regression for each asset (scikit-learn, penalty by leaving one out).
-    - "all assets": no choice, equal weights.
+    - "history": predicts the mean of the training months, so its choice is constant in a fold.
+    - "ridge": a ridge regression for each asset (scikit-learn, penalty by leave-one-out).
+    - "all assets": all assets with equal weights.
 
     Args:
-        data: What `returns_data` returns; by default of the nine assets.
-        n_assets: How many are chosen, with equal weights.
-        n_folds: How often the models are trained anew, over the last 40 % of the months.
-        seeds: Of the networks.
-        epochs: Of their training.
+        data: Samples as from `returns_data`; by default those of the nine assets.
+        n_assets: How many assets to choose, with equal weights.
+        n_folds: The last 40 % of the months are split into this many test parts; the models are
+            trained once for each.
+        seeds: The seeds of the networks.
+        epochs: The number of training epochs.
         losses: Some of "mse", "spo_plus", "fenchel_young".
-        networks: Builders of models by name, of the numbers of features and of assets.
+        networks: Functions by name that build a model from the numbers of features and of assets.
 
     Returns:
-        A table with a row for each model, loss and seed over all folds, and the columns `model`,
-        `loss`, `seed`, `regret` (normalised: the return that is missed over the size of the best
-        possible), `missed` (a month, in percentage points), `mean` and `volatility` (of a year),
-        `rmse` (of the predicted returns of a month, in percentage points) and `n_weights`. A
-        network that was trained on regret predicts an order, not returns: its `rmse` is NaN.
+        A table with a row for each model, loss and seed, over all folds. The columns are `model`,
+        `loss`, `seed`, `regret` (normalised: the missed return divided by the size of the best
+        possible return), `missed` (the missed return of a month, in percentage points), `mean` and
+        `volatility` (annual), `rmse` (of the predicted monthly returns, in percentage points) and
+        `n_weights`. A network that was trained on regret predicts the order of the returns, not
+        their size: its `rmse` is NaN.
 
     Raises:
-        ValueError: If there are not so many assets, or a loss is unknown.
+        ValueError: If `n_assets` is not from 1 to the number of assets, or a loss is unknown.
 
     Example:
 
@@ -201,7 +203,7 @@ def regret_study(
 
 
 def _earned(problem: Choices, truth: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
-    """Returns what decisions have missed and earned."""
+    """Returns the missed return, the mean return and the volatility of decisions."""
     best = (problem.minimise(-truth) * truth).sum(axis=1)
     earned = (chosen * truth).sum(axis=1)
     return {
@@ -216,7 +218,7 @@ def _history(data: ReturnsData, train: np.ndarray, test: np.ndarray) -> np.ndarr
 
 
 def _standardised(data: ReturnsData, train: np.ndarray) -> np.ndarray:
-    """Returns the features with mean 0 and deviation 1 in the training part, cut at 3."""
+    """Returns features of mean 0 and deviation 1 in the training part, clipped to [-3, 3]."""
     centre, spread = data.features[train].mean(axis=0), data.features[train].std(axis=0)
     cut: np.ndarray = np.clip((data.features - centre) / spread, -3, 3)
     return cut
@@ -249,7 +251,7 @@ def _network(
 ) -> tuple[np.ndarray, int]:
     keras.utils.set_random_seed(seed)
     x = _standardised(data, train).astype("float32")
-    # One scale for all assets: a scale of its own for each would change which is the best.
+    # One scale for all assets: a separate scale for each would change which asset is the best.
     scale = float(data.target[train].std())
     costs = (-data.target / scale).astype("float32")
     model = build(x.shape[1], costs.shape[1])

@@ -1,6 +1,7 @@
-"""Real price series, and how their samples are split in time.
+"""Real price series, and splits of their samples in time.
 
-The series come in the package arch (`pip install "qkeras-hybrid[finance]"`); nothing downloads.
+The series come with the package arch (`pip install "qkeras-hybrid[finance]"`); nothing is
+downloaded.
 """
 
 from __future__ import annotations
@@ -21,16 +22,20 @@ else:
     pd = lazy_module("pandas")
 
 BOND_YEARS = 20
-"""The maturity of the bonds whose monthly returns are computed from yields."""
+"""The maturity in years of the bonds whose monthly returns are computed from yields."""
 
 
 def arch_module(name: str) -> Any:
-    """Imports a module of arch, or says how to install it."""
+    """Imports a module of arch.
+
+    Raises:
+        ModuleNotFoundError: If arch is not installed; the message says how to install it.
+    """
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise ModuleNotFoundError(
-            'Price series and GARCH come with arch: pip install "qkeras-hybrid[finance]".',
+            'Price series and GARCH need arch: pip install "qkeras-hybrid[finance]".',
             name="arch",
         ) from error
 
@@ -49,6 +54,7 @@ def index_prices(name: str = "sp500") -> pd.DataFrame:
         A table of 5031 trading days with the columns `Open`, `High`, `Low`, `Close`.
 
     Raises:
+        ValueError: If the name is unknown.
         ModuleNotFoundError: If arch is not installed.
 
     Example:
@@ -65,15 +71,16 @@ def returns() -> pd.DataFrame:
     """Returns monthly returns of nine assets, February 1999 to November 2018, as fractions.
 
     - `sp500`, `nasdaq`: the indices, from month's end to month's end, without dividends (Yahoo).
-    - `market`, `size`, `value`: Fama and French's market portfolio, and their factors SMB and HML
-      with bills as the collateral (Kenneth French's library).
-    - `wti`, `brent`: crude oil, WTI at the month's end, Brent as the month's average (FRED).
-    - `aaa`, `baa`: a 20-year bond that is bought at Moody's average yield of its rating, and sold a
-      month later at the next (FRED).
+    - `market`, `size`, `value`: Fama and French's market portfolio, and their factors SMB and HML,
+      each plus the return of Treasury bills as collateral (Kenneth French's library).
+    - `wti`, `brent`: crude oil; WTI at the month's end, Brent as the month's average (FRED).
+    - `aaa`, `baa`: a 20-year bond, bought at Moody's average yield of its rating and sold a month
+      later at the next month's yield (FRED).
 
-    They are for comparing methods, not for advice. Spot oil and long-short factors can't be held
-    without costs. `brent`, `aaa` and `baa` come from monthly averages, whose returns follow each
-    other (Working 1960): part of what can be predicted of them can't be traded.
+    The series serve to compare methods; they are no investment advice. Spot oil and long-short
+    factors can't be held without costs. `brent`, `aaa` and `baa` are computed from monthly
+    averages, which makes successive returns correlated (Working 1960): part of what a model can
+    predict of them can't be traded.
 
     Returns:
         A table of shape `(238, 9)`, with months (`pandas.Period`) as its index.
@@ -90,7 +97,7 @@ def returns() -> pd.DataFrame:
     for name in ("sp500", "nasdaq"):
         columns[name] = _month_ends(_load(name)["Adj Close"]).pct_change()
     factors = _load("frenchdata")
-    # Months such as 201811, which arch reads as nanoseconds.
+    # arch reads a month such as 201811 as a number of nanoseconds.
     numbers = pd.DatetimeIndex(factors.index).astype("datetime64[ns]").asi8
     factors.index = pd.PeriodIndex.from_fields(year=numbers // 100, month=numbers % 100, freq="M")
     for name, factor in (("market", "Mkt-RF"), ("size", "SMB"), ("value", "HML")):
@@ -114,7 +121,7 @@ def _by_month(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _bond_returns(yields: pd.Series) -> pd.Series:
-    """The coupon of a month, and the change of the price when the yield changes."""
+    """Returns the monthly returns of a bond: a month's coupon plus the change of its price."""
     coupon, after = yields.shift(1), yields
     repaid = (1 + after / 2) ** (-2 * BOND_YEARS)
     return coupon / 12 + coupon / after * (1 - repaid) + repaid - 1
@@ -123,20 +130,21 @@ def _bond_returns(yields: pd.Series) -> pd.Series:
 def walk_forward(
     n_samples: int, n_folds: int, *, test_share: float = 0.4, gap: int = 0
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Splits samples in time: each test part is predicted from what lies before it alone.
+    """Splits samples in time: each test part is predicted only from samples before it.
 
     Args:
-        n_samples: How many there are, in the order of time.
-        n_folds: Into how many test parts the last `test_share` of them is divided.
-        test_share: A fraction.
-        gap: How many samples before a test part are left out: those whose targets reach into it.
+        n_samples: The number of samples, in the order of time.
+        n_folds: The number of test parts into which the last samples are divided.
+        test_share: The share of the samples in all test parts together, between 0 and 1.
+        gap: The number of samples between a training part and its test part that are left out,
+            because their targets reach into the test part.
 
     Returns:
-        For each fold the places of its training part, from the first sample on, and of its test
-        part.
+        For each fold the indices of its training part, which starts with the first sample, and of
+        its test part.
 
     Raises:
-        ValueError: If a part would be empty.
+        ValueError: If an argument is invalid, or a part would be empty.
 
     Example:
 

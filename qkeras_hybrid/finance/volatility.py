@@ -1,4 +1,4 @@
-"""Forecasts of an index's volatility: a hybrid model beside its controls and econometrics."""
+"""Forecasts of an index's volatility: a hybrid model compared with Dense and econometric models."""
 
 from __future__ import annotations
 
@@ -28,16 +28,17 @@ YEAR = 252
 """Trading days of a year."""
 
 MONTH = 22
-"""Trading days of a month, the longest past that a forecast looks at."""
+"""Trading days of a month: features use at most this many past days."""
 
 Builder = Callable[[int], keras.Model]
 
 
 def daily_variances(prices: pd.DataFrame) -> np.ndarray:
-    """Returns the variance of each day's log return, estimated from its range.
+    """Returns the variance of each day's log return, estimated from the day's range of prices.
 
-    `0.5 log(H/L)^2 - (2 log 2 - 1) log(C/O)^2` (Garman and Klass 1980): about seven times as
-    precise as a squared return. It leaves out the night.
+    The estimate is `0.5 log(H/L)^2 - (2 log 2 - 1) log(C/O)^2` (Garman and Klass 1980). Its
+    variance is about seven times smaller than that of the squared return. It ignores changes of
+    the price overnight.
 
     Args:
         prices: A table with the columns `Open`, `High`, `Low`, `Close`, a row for each day.
@@ -46,8 +47,14 @@ def daily_variances(prices: pd.DataFrame) -> np.ndarray:
         Array of shape `(n_days,)`, above 0.
 
     Raises:
-        ValueError: If a column is missing, a price is not above 0 or NaN, or a day's highest price
-            is not its highest.
+        ValueError: If a column is missing, a price is NaN or not above 0, or the opening or the
+            closing price of a day is not between its lowest and its highest.
+
+    Example:
+
+    >>> day = {"Open": [100.0], "High": [102.0], "Low": [99.0], "Close": [101.0]}
+    >>> daily_variances(pd.DataFrame(day)).round(6)
+    array([0.000407])
     """
     names = ("Open", "High", "Low", "Close")
     missing = [name for name in names if name not in prices]
@@ -60,24 +67,27 @@ def daily_variances(prices: pd.DataFrame) -> np.ndarray:
     inside = (high >= np.maximum(opening, close)) & (low <= np.minimum(opening, close))
     if not inside.all():
         day = prices.index[int(np.argmin(inside))]
-        raise ArgumentError("prices", "have High and Low around Open and Close", f"others on {day}")
+        raise ArgumentError(
+            "prices", "have Open and Close between Low and High", f"other prices on {day}"
+        )
     variances: np.ndarray = (high - low) ** 2 / 2 - (2 * math.log(2) - 1) * (close - opening) ** 2
-    # A day on which the price did not move would have the logarithm of 0.
+    # Clipped, because a day on which the price does not move would give a logarithm of 0.
     return variances.clip(1e-10)
 
 
 @dataclass(frozen=True)
 class VolatilityData:
-    """What is known at the end of each day, and the variance of the days after it.
+    """For each day: what is known at its end, and the variance of the days after it.
 
     Attributes:
         dates: The days, of shape `(n,)`.
         past: Mean daily variances of the last 1, 5 and 22 days, of shape `(n, 3)`.
-        surprise: The day's log return over the volatility of the last 5 days, of shape `(n,)`.
+        surprise: The day's log return divided by the daily volatility of the last 5 days, of shape
+            `(n,)`.
         target: The mean daily variance of the next `horizon` days, of shape `(n,)`.
-        returns: The log returns of all days, of shape `(n + 22 + horizon - 1,)`; that of the
-            sample `i` is at `i + 21`.
-        horizon: In days.
+        returns: The log returns of all days, of shape `(n + 22 + horizon - 1,)`. The return of
+            sample `i` has the index `i + 21`.
+        horizon: The number of days that are forecast together.
     """
 
     dates: np.ndarray
@@ -89,7 +99,7 @@ class VolatilityData:
 
     @property
     def features(self) -> np.ndarray:
-        """What the networks see: logarithms of `past`, and `surprise`, of shape `(n, 4)`."""
+        """The inputs of the networks: logarithms of `past`, and `surprise`, of shape `(n, 4)`."""
         return np.column_stack([np.log(self.past), self.surprise])
 
 
@@ -98,10 +108,10 @@ def volatility_data(prices: pd.DataFrame | None = None, horizon: int = 5) -> Vol
 
     Args:
         prices: As for `daily_variances`; by default the S&P 500 from 1999 to 2018.
-        horizon: In days: 1 for the next day, 5 for the next week.
+        horizon: The number of days to forecast: 1 for the next day, 5 for the next week.
 
     Raises:
-        ValueError: If the prices are wrong, or there are fewer than 100 days.
+        ValueError: If the prices are invalid, or there are fewer than `100 + horizon` days.
 
     Example:
 
@@ -129,10 +139,11 @@ def volatility_data(prices: pd.DataFrame | None = None, horizon: int = 5) -> Vol
 
 
 def qlike(target: np.ndarray, forecast: np.ndarray) -> float:
-    """Returns the mean of `target/forecast - log(target/forecast) - 1`, of variances.
+    """Returns the QLIKE loss of variances: the mean of `t/f - log(t/f) - 1`, 0 if all agree.
 
-    Like the squared error, it ranks forecasts rightly although the target is itself an estimate;
-    it does not let a few wild days decide (Patton 2011).
+    `t` is the target and `f` the forecast. Like the squared error, this loss ranks forecasts
+    correctly although the target is itself an estimate. Unlike the squared error, it is not
+    dominated by a few days of high volatility (Patton 2011).
 
     Example:
 
@@ -144,13 +155,23 @@ def qlike(target: np.ndarray, forecast: np.ndarray) -> float:
 
 
 def rmse(target: np.ndarray, forecast: np.ndarray) -> float:
-    """Returns the root mean squared error of volatilities of a year, in percentage points."""
+    """Returns the root mean squared error of annual volatilities, in percentage points.
+
+    Args:
+        target: Daily variances, of shape `(n,)`.
+        forecast: Their forecasts, of shape `(n,)`.
+
+    Example:
+
+    >>> round(rmse(np.array([0.01**2]), np.array([0.02**2])), 2)
+    15.87
+    """
     errors = np.sqrt(YEAR * target) - np.sqrt(YEAR * forecast)
     return float(100 * np.sqrt(np.mean(errors**2)))
 
 
 def hybrid_model(n_features: int) -> keras.Model:
-    """Returns a circuit of four qubits, read by a Dense layer: 41 weights with 4 features."""
+    """Returns a circuit of four qubits and a Dense output layer: 41 weights with 4 features."""
     inputs = keras.Input((n_features,))
     return keras.Model(inputs, keras.layers.Dense(1)(PQCDense(4, n_layers=3)(inputs)))
 
@@ -163,7 +184,7 @@ def dense_model(n_features: int) -> keras.Model:
 
 
 NETWORKS: Mapping[str, Builder] = {"hybrid": hybrid_model, "Dense": dense_model}
-"""The networks of the study, by name: untrained models from features to a logarithm."""
+"""The networks of the study, by name: functions that build a model of the variance's logarithm."""
 
 
 def volatility_study(
@@ -177,31 +198,35 @@ def volatility_study(
 ) -> pd.DataFrame:
     """Forecasts variances with networks and with econometric models, on the same days.
 
-    Each fold trains on all days before it alone, scales by these, and leaves out those whose
-    targets reach into it. The contenders:
+    Each fold trains and scales only on the days before its test days, without the last of them,
+    whose targets would reach into the test days. The models are:
 
-    - "last days": the mean variance of the last `horizon` days.
+    - "last days": the mean variance of the last day, week or month, whichever is closest to
+      `horizon` days.
     - "HAR": least squares on the variances of a day, a week and a month (Corsi 2009).
     - "log-HAR": the same with logarithms.
-    - "linear": least squares from what the networks see.
+    - "linear": least squares with the features of the networks.
     - "GARCH(1,1)": from the returns (arch).
     - the networks, each with each seed: trained by Adam on the squared error of the logarithm.
 
-    Forecasts of a logarithm become those of a variance with half the variance of the training
-    residuals (of a log-normal). What a range leaves out, the night, is made up for by one factor
-    for all: the squared returns over the range's variances, in the training part.
+    A forecast of the logarithm is converted to one of the variance as for a log-normal: half the
+    variance of the training residuals is added before the exponential. Daily ranges leave out the
+    changes overnight. Targets and forecasts are multiplied by one factor that corrects this: the
+    mean squared return divided by the mean variance from the ranges, in the training part. GARCH
+    needs no correction, because its returns include the night.
 
     Args:
-        data: What `volatility_data` returns; by default the next week of the S&P 500.
-        n_folds: How often the models are trained anew, over the last 40 % of the days.
-        seeds: Of the networks.
-        epochs: Of their training.
-        networks: Builders of models from `(batch, n_features)` to `(batch, 1)`, by name.
+        data: Samples as from `volatility_data`; by default the next week of the S&P 500.
+        n_folds: The last 40 % of the days are split into this many test parts; the models are
+            trained once for each.
+        seeds: The seeds of the networks.
+        epochs: The number of training epochs.
+        networks: Functions by name that build a model from `(batch, n_features)` to `(batch, 1)`.
         garch: Whether to fit GARCH, which needs arch.
 
     Returns:
-        A table with a row for each model, seed and fold, and the columns `model`, `seed`, `fold`,
-        `first_day`, `n_train`, `n_test`, `n_weights`, `qlike`, `rmse` (volatility of a year, in
+        A table with a row for each model, seed and fold. The columns are `model`, `seed`, `fold`,
+        `first_day`, `n_train`, `n_test`, `n_weights`, `qlike`, `rmse` (of the annual volatility, in
         percentage points) and `seconds`.
 
     Example:
@@ -214,7 +239,7 @@ def volatility_study(
     rows = []
     folds = walk_forward(len(data.target), n_folds, gap=data.horizon)
     for fold, (train, test) in enumerate(folds):
-        # The returns up to the first forecast are known: those of its own day are the last.
+        # The return of the day of the first forecast is the last that is known.
         known = data.returns[: int(test[0]) + MONTH]
         factor = float(np.mean(known[MONTH:] ** 2) / np.mean(data.past[: int(test[0]) + 1, 0]))
         target = factor * data.target[test]
@@ -257,7 +282,7 @@ def _last_days(data: VolatilityData, train: np.ndarray, test: np.ndarray) -> tup
 
 
 def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Returns coefficients with the intercept first, and the residuals."""
+    """Returns the coefficients, the intercept first, and the residuals."""
     matrix = np.column_stack([np.ones(len(x)), x])
     coefficients = np.linalg.lstsq(matrix, y, rcond=None)[0]
     return coefficients, y - matrix @ coefficients
@@ -266,7 +291,7 @@ def _least_squares(x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray
 def _har(data: VolatilityData, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, int]:
     coefficients, _ = _least_squares(data.past[train], data.target[train])
     forecast = coefficients[0] + data.past[test] @ coefficients[1:]
-    # A line may cross 0 on a quiet day, a variance may not.
+    # A linear forecast can fall below 0 on a quiet day; a variance can't.
     return np.maximum(forecast, data.target[train].min()), len(coefficients)
 
 
@@ -292,9 +317,9 @@ _CLASSICAL: Mapping[
 
 
 def _garch(data: VolatilityData, test: np.ndarray) -> np.ndarray:
-    """Forecasts by a GARCH(1,1) with a constant mean, fitted before the first test day.
+    """Returns forecasts of a GARCH(1,1) with a constant mean, fitted before the first test day.
 
-    Later returns update its variance, not its parameters.
+    Later returns update the conditional variance, not the parameters.
     """
     percent = 100 * data.returns
     model = arch_module("arch").arch_model(percent, mean="Constant", vol="GARCH", p=1, q=1)
@@ -317,8 +342,8 @@ def _network(
     features, target = data.features, np.log(data.target)
     centre, spread = features[train].mean(0), features[train].std(0)
     middle, width = target[train].mean(), target[train].std()
-    # Three standard deviations become angles of less than a quarter turn, over which a sine grows:
-    # a circuit could not tell larger ones from smaller.
+    # Three standard deviations become angles of less than a quarter turn. A sine is monotonic over
+    # this range, so a circuit can tell larger values from smaller ones.
     x = (np.clip((features - centre) / spread, -3, 3) / 2).astype("float32")
     y = ((target - middle) / width).astype("float32")
     model = build(x.shape[1])

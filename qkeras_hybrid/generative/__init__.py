@@ -1,15 +1,15 @@
-"""Generators of bits: what learns a distribution of bit strings from samples, and draws new ones.
+"""Generators of bits: layers that learn a distribution of bit strings and draw new samples.
 
-| layer | what it is | size |
+| layer | model | size |
 |---|---|---|
 | `IQPGenerator` | a circuit of commuting gates, trained without its state | hundreds of qubits |
 | `BornMachine` | any ansatz, trained on its state | up to 12 qubits |
-| `AutoregressiveBits` | each bit a logistic regression on those before it | thousands of bits |
+| `AutoregressiveBits` | a logistic regression of each bit on those before it | thousands of bits |
 | `qkeras_hybrid.layers.BoltzmannMachine` | an Ising energy, exact or sampled | see there |
 
 An `IQPGenerator` of pairs, a `BoltzmannMachine` without hidden bits and `AutoregressiveBits` have
-the same number of parameters, `n (n + 1) / 2`. `compare_generators` trains them side by side, and
-`mmd` tells how far samples are from each other.
+the same number of parameters, `n (n + 1) / 2` for `n` bits. `compare_generators` trains and
+compares them. `mmd` measures the distance between two sets of samples.
 """
 
 from __future__ import annotations

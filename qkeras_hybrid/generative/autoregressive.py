@@ -1,4 +1,4 @@
-"""Bits drawn one after the other: each a logistic regression on those before it."""
+"""Autoregressive bits: each is drawn from a logistic regression on the bits before it."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from qkeras_hybrid.generative.base import Array, BitGenerator
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class AutoregressiveBits(BitGenerator):
-    """A fully visible belief network: `p(x) = prod_i p(x_i | x_1 ... x_(i-1))`, each logistic.
+    """A fully visible belief network, `p(x) = prod_i p(x_i | x_1 ... x_(i-1))`.
 
-    It has a bias for each bit and a weight for each pair, `n (n + 1) / 2` parameters: as many as a
-    Boltzmann machine without hidden bits, and as an `IQPGenerator` of pairs. Its likelihood is
-    exact and its samples are independent, at any size.
+    Each factor is a logistic regression. There is a bias for each bit and a weight for each pair:
+    `n (n + 1) / 2` parameters, as many as in a Boltzmann machine without hidden bits, and in an
+    `IQPGenerator` of pairs. Likelihoods are exact and samples independent, at any size.
 
     Args:
-        kernel_initializer: Of the weights.
-        kernel_regularizer: Of the weights.
+        kernel_initializer: The initializer of the pairs' weights.
+        kernel_regularizer: The regularizer of the pairs' weights.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, n_bits)`: bits 0 and 1.
 
     Output shape:
-        The same: the bits as they are. The loss, `-mean log p`, is added.
+        `(batch, n_bits)`: the input, unchanged. The layer adds the loss `-mean log p`.
 
     Reference:
         B. J. Frey, Graphical Models for Machine Learning and Digital Communication, MIT Press,
@@ -57,14 +57,14 @@ class AutoregressiveBits(BitGenerator):
         self.couplings: Any = None
 
     def _make(self, n_bits: int) -> None:
-        # For each pair its place and its weight, and a whole matrix of them with its gradient.
+        # The index and the weight of each pair, and the full matrix of weights with its gradient.
         check_fits(
             "n_bits",
             f"{n_bits} bits with a weight for each pair",
             n_bits**2 * (16 / 2 + 3 * np.dtype(self.variable_dtype).itemsize),
-            "Take fewer bits.",
+            "Use fewer bits.",
         )
-        # Places of the pairs (i, j) with i < j in a matrix of n x n, row by row.
+        # Flat indices, in an n x n matrix, of the pairs (i, j) with i < j.
         rows, columns = np.triu_indices(n_bits, 1)
         self._places = (rows * n_bits + columns)[:, None].astype("int32")
         self.biases = self.add_weight(name="biases", shape=(n_bits,), initializer="zeros")
@@ -83,7 +83,7 @@ class AutoregressiveBits(BitGenerator):
 
     def _log_p(self, bits: Any) -> Any:
         logits = self.biases + ops.matmul(bits, self._matrix())
-        # log p of 1 is -softplus(-logit), of 0 -softplus(logit).
+        # log p(1) = -softplus(-logit) and log p(0) = -softplus(logit).
         return -ops.sum(ops.softplus((1 - 2 * bits) * logits), axis=-1)
 
     def loss_of(self, bits: Any) -> Any:
@@ -97,7 +97,7 @@ class AutoregressiveBits(BitGenerator):
             x: Bits of shape `(batch, n_bits)`.
 
         Raises:
-            ValueError: If these are no bits.
+            ValueError: If `x` does not hold bits, or the layer is not built.
         """
         rows = ops.convert_to_tensor(self._rows(x), self.compute_dtype)
         found: Array = ops.convert_to_numpy(self._log_p(rows))
@@ -107,11 +107,14 @@ class AutoregressiveBits(BitGenerator):
         """Draws bit strings, bit by bit.
 
         Args:
-            n: How many.
-            seed: Of the draw.
+            n: The number of bit strings.
+            seed: The seed of the draw.
 
         Returns:
             Bits of shape `(n, n_bits)`, int8.
+
+        Raises:
+            ValueError: If `n` is not positive, or the layer is not built.
         """
         positive_int("n", n)
         seed = seed_or_none("seed", seed)
@@ -123,7 +126,7 @@ class AutoregressiveBits(BitGenerator):
         bits = np.zeros((n, self.n_bits))
         for place in range(self.n_bits):
             logits = biases[place] + bits[:, :place] @ matrix[:place, place]
-            # The sigmoid as a hyperbolic tangent, which does not overflow.
+            # The sigmoid is written with tanh, which does not overflow.
             bits[:, place] = rng.random(n) < (1 + np.tanh(logits / 2)) / 2
         return bits.astype("int8")
 

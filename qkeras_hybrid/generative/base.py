@@ -1,4 +1,4 @@
-"""What generators of bits share: a loss that the layer adds, likelihoods and samples."""
+"""Base classes of the generators of bits: losses, likelihoods and samples."""
 
 from __future__ import annotations
 
@@ -20,37 +20,38 @@ from qkeras_hybrid.layers.features import as_tensor, n_features_of
 Array = np.ndarray[Any, Any]
 
 MOST_EXACT = 20
-"""The most bits over whose strings is summed."""
+"""The largest number of bits for which all bit strings are listed."""
 
 
 class BitGenerator(keras.layers.Layer):
-    """A layer that learns the distribution of bits, and hands the bits on.
+    """A layer that learns the distribution of its input bits and returns them unchanged.
 
-    It adds its loss, so that a model of the layer alone is trained by `model.compile("adam")` and
-    `model.fit(x)`, and `fit(x, validation_data=(x_test, None))` reports the loss of other bits.
+    The layer adds its own loss. So a model that consists of this layer is trained by
+    `model.compile("adam")` and `model.fit(x)`, and `fit(x, validation_data=(x_test, None))` reports
+    the loss of other bits.
 
-    What are no bits are refused; where a call is compiled, as in `fit`, values can't be looked at,
-    and the loss is NaN.
+    Values other than 0 and 1 raise an error. In a compiled call, as in `fit`, values can't be
+    checked; there they make the loss NaN.
     """
 
     n_bits: int | None = None
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the weights for the number of bits."""
+        """Creates the weights for the number of bits."""
         self.n_bits = n_features_of(self.name, input_shape, 1)
         self._make(self.n_bits)
         self.built = True
 
     @abc.abstractmethod
     def _make(self, n_bits: int) -> None:
-        """Makes the weights."""
+        """Creates the weights."""
 
     @abc.abstractmethod
     def loss_of(self, bits: Any) -> Any:
-        """Returns the loss of bits, a tensor of shape `(batch, n_bits)`: a scalar tensor."""
+        """Returns the loss, a scalar tensor, for bits of shape `(batch, n_bits)`."""
 
     def validation_loss_of(self, bits: Any) -> Any:
-        """Returns the loss of bits outside of training: it draws nothing anew."""
+        """Returns the loss for validation; repeated calls give the same value."""
         return self.loss_of(bits)
 
     @abc.abstractmethod
@@ -62,11 +63,11 @@ class BitGenerator(keras.layers.Layer):
         """Returns `log p` of rows of bits, in nats."""
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:
-        """Returns bits as they are, and adds the loss.
+        """Returns the bits unchanged, and adds the loss.
 
         Args:
             inputs: Bits of shape `(batch, n_bits)`.
-            training: Whether it is the loss of a training.
+            training: Whether to add the loss for training, or that for validation.
         """
         features = as_tensor(self.name, inputs, self.n_bits)
         if len(features.shape) != 2:
@@ -79,8 +80,8 @@ class BitGenerator(keras.layers.Layer):
         if has_values(bits) and not bool(right):
             values = ops.convert_to_numpy(bits)
             raise ValueError(
-                f"Layer {self.name!r} must have bits 0 and 1, but got "
-                f"{values[~np.isin(values, (0, 1))][0]}. Make bits of the data first."
+                f"Layer {self.name!r} must have bits 0 and 1 as input, but got "
+                f"{values[~np.isin(values, (0, 1))][0]}. Convert the data to bits first."
             )
         loss = self.loss_of(bits) if training else self.validation_loss_of(bits)
         self.add_loss(ops.where(right, loss, ops.cast(math.nan, loss.dtype)))
@@ -93,20 +94,22 @@ class BitGenerator(keras.layers.Layer):
     def _rows(self, x: Any) -> Array:
         if not self.built:
             raise ArgumentError(
-                "layer", "be built", self.name, "Call it on data, or put it behind keras.Input."
+                "layer", "be built", self.name, "Call it on data, or put keras.Input before it."
             )
         return checked_bits("x", x, self.n_bits)
 
 
 class ExactGenerator(BitGenerator):
-    """A generator whose probabilities can be listed, for few bits."""
+    """A generator that can list the probabilities of all bit strings, for up to 20 bits."""
 
     @abc.abstractmethod
     def _probabilities(self) -> Array:
         """Returns the probability of each bit string, of shape `(2**n_bits,)`, in float64."""
 
     def probabilities(self) -> Array:
-        """Returns the probability of each bit string, of shape `(2**n_bits,)`; bit 0 counts most.
+        """Returns the probability of each bit string, of shape `(2**n_bits,)`.
+
+        Bit 0 is the most significant bit of the index.
 
         Raises:
             ValueError: If there are more than 20 bits, or the layer is not built.
@@ -123,7 +126,8 @@ class ExactGenerator(BitGenerator):
             x: Bits of shape `(batch, n_bits)`.
 
         Raises:
-            ValueError: If these are no bits, or there are more than 20 of them.
+            ValueError: If `x` does not hold bits, there are more than 20 bits, or the layer is not
+                built.
         """
         rows = self._rows(x)
         with np.errstate(divide="ignore"):
@@ -132,17 +136,18 @@ class ExactGenerator(BitGenerator):
         return found
 
     def sample(self, n: int, seed: int | None = None) -> Array:
-        """Draws bit strings with their probabilities.
+        """Draws bit strings from the exact probabilities.
 
         Args:
-            n: How many.
-            seed: Of the draw.
+            n: The number of bit strings.
+            seed: The seed of the draw.
 
         Returns:
             Bits of shape `(n, n_bits)`, int8.
 
         Raises:
-            ValueError: If there are more than 20 bits.
+            ValueError: If there are more than 20 bits, `n` is not positive, or the layer is not
+                built.
         """
         positive_int("n", n)
         seed = seed_or_none("seed", seed)
@@ -154,25 +159,25 @@ class ExactGenerator(BitGenerator):
     def _check_few(self) -> None:
         if self.n_bits is None:
             raise ArgumentError(
-                "layer", "be built", self.name, "Call it on data, or put it behind keras.Input."
+                "layer", "be built", self.name, "Call it on data, or put keras.Input before it."
             )
         if self.n_bits > MOST_EXACT:
             raise ArgumentError(
                 "n_bits",
-                f"be at most {MOST_EXACT} for a sum over all bit strings",
+                f"be at most {MOST_EXACT} to list all bit strings",
                 self.n_bits,
-                "A quantum computer draws samples of more: run the layer's circuit().",
+                "For samples of more bits, run the layer's `circuit()` on a quantum computer.",
             )
 
 
 def _places(rows: Array) -> Array:
-    """Returns the number that each row of bits spells, bit 0 first."""
+    """Returns each row of bits as a number, with bit 0 as the most significant bit."""
     places: Array = rows.astype("int64") @ (1 << np.arange(rows.shape[1])[::-1])
     return places
 
 
 def transformed(vector: Array) -> Array:
-    """Returns the Hadamard transform of a vector of length `2**n`, without a factor."""
+    """Returns the Hadamard transform of a vector of length `2**n`, not normalised."""
     found = np.array(vector)
     half = 1
     while half < len(found):

@@ -1,4 +1,4 @@
-"""Quantum Born machines: any ansatz, whose measured qubits are the bits, trained on its state."""
+"""Quantum Born machines: the measured qubits of any ansatz are bits; trained on its state."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ MOST_QUBITS = 12
 class BornMachine(ExactGenerator):
     """A circuit without inputs whose measured qubits are the bits: `p(x) = |<x|U(w)|0>|^2`.
 
-    Its loss is the squared maximum mean discrepancy from the bits of the batch, over all bit
-    strings: exact, where an `IQPGenerator` estimates it.
+    The loss is the squared maximum mean discrepancy between the circuit's bits and those of the
+    batch: see `mmd`. It is computed exactly, over all bit strings; an `IQPGenerator` estimates it.
 
     Args:
         n_layers: Number of layers of the ansatz.
         ansatz: A name or an `Ansatz`.
-        bandwidths: Of the Gaussian kernel of the distance, its mean over them; None for
-            `default_bandwidths`.
-        engine: "auto", the name of an engine, or an engine, that returns probabilities.
-        weight_initializer: Of the circuit's weights, in radians; None for uniform in [-pi, pi].
+        bandwidths: The bandwidths of the Gaussian kernel; the loss is the mean over them. None
+            takes `default_bandwidths`.
+        engine: "auto", or an engine that computes probabilities, or its name.
+        weight_initializer: The initializer of the circuit's weights, in radians; None draws them
+            uniformly from [-pi, pi].
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, n_bits)`: bits 0 and 1, at most 12.
 
     Output shape:
-        The same: the bits as they are. The loss is added, in validation too: an engine that
-        measures does so there.
+        `(batch, n_bits)`: the input, unchanged. The layer adds the loss, also in validation; an
+        engine that measures then measures anew.
 
     Raises:
-        ValueError: If an argument is not what it must be, or there are more than 12 bits.
+        ValueError: If an argument is invalid, or when it is built, if there are more than 12 bits.
 
     Reference:
         J.-G. Liu and L. Wang, Differentiable learning of quantum circuit Born machines, Phys. Rev.
@@ -89,9 +90,9 @@ class BornMachine(ExactGenerator):
         if n_bits > MOST_QUBITS:
             raise ArgumentError(
                 "n_bits",
-                f"be at most {MOST_QUBITS}, for a loss over all bit strings",
+                f"be at most {MOST_QUBITS}, because the loss is computed over all bit strings",
                 n_bits,
-                "An IQPGenerator needs no state.",
+                "Use an IQPGenerator, which needs no state vector.",
             )
         qubits = cirq.LineQubit.range(n_bits)
         weights = sympy.symbols(f"w:{self.ansatz.n_weights(n_bits, self.n_layers)}")
@@ -111,7 +112,7 @@ class BornMachine(ExactGenerator):
         return self.layer(ops.zeros((1, 0), self.compute_dtype))[0]
 
     def loss_of(self, bits: Any) -> Any:
-        """Returns the squared distance of the circuit's bits from these, a scalar tensor."""
+        """Returns the squared distance between the circuit's bits and these, a scalar tensor."""
         assert self.n_bits is not None
         size = 2**self.n_bits
         spelt = ops.convert_to_tensor((1 << np.arange(self.n_bits)[::-1]).astype("int32"))
@@ -122,7 +123,7 @@ class BornMachine(ExactGenerator):
         return sum(self._form(difference, width) for width in widths) / len(widths)
 
     def _form(self, difference: Any, width: float) -> Any:
-        """Returns the quadratic form of the kernel, a product of one matrix for each bit."""
+        """Returns `d^T K d` with the kernel matrix `K`, a tensor product over the bits."""
         factor, smoothed = math.exp(-1 / (2 * width**2)), difference
         assert self.n_bits is not None
         for place in range(self.n_bits):
@@ -135,7 +136,7 @@ class BornMachine(ExactGenerator):
         return np.maximum(found, 0)
 
     def circuit(self) -> cirq.Circuit:
-        """Returns the circuit with its present weights, to be run and measured elsewhere.
+        """Returns the circuit with its current weights, to run and measure it elsewhere.
 
         Raises:
             ValueError: If the layer is not built.

@@ -1,4 +1,4 @@
-"""Generators of bits side by side: trained on the same bits, with as many parameters."""
+"""Comparing generators of bits: trained on the same bits, with about as many parameters."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ class Generated:
     Attributes:
         name: Its name.
         parameters: The number of its parameters.
-        distance: The squared maximum mean discrepancy of its bits from the test bits.
-        log_likelihood: The mean `log p` of the test bits, in nats; NaN where it can't be computed.
-        seconds: What its training took.
+        distance: The squared maximum mean discrepancy between its bits and the test bits: see
+            `mmd`.
+        log_likelihood: The mean `log p` of the test bits, in nats; NaN if it can't be computed.
+        seconds: The duration of its training.
     """
 
     name: str
@@ -44,12 +45,14 @@ class Generated:
 
 @dataclass(frozen=True)
 class GeneratorComparison:
-    """What `compare_generators` found.
+    """The result of `compare_generators`.
 
     Attributes:
-        generators: The generators.
-        floor: The distance of the training bits from the test bits: what sampling noise makes.
-        independent: That of bits with the same means, each drawn for itself.
+        generators: The result of each generator.
+        floor: The distance between the training bits and the test bits, due to sampling noise
+            alone. A perfect generator has about this distance.
+        independent: The distance between the test bits and bits that are drawn independently of
+            each other, with the means of the training bits.
         n_bits: The number of bits.
     """
 
@@ -95,27 +98,30 @@ def compare_generators(
     n_samples: int = 2000,
     seed: int = 0,
 ) -> GeneratorComparison:
-    """Trains generators of bits with Adam, and tells how far their bits are from a test part.
+    """Trains generators of bits with Adam, and measures the distance of their bits to test bits.
 
     Args:
-        x_train: Bits of shape `(n, n_bits)`.
-        x_test: Bits of shape `(m, n_bits)`, two rows at least.
-        generators: Layers that are not built yet, by name. None for an `IQPGenerator` of pairs, a
+        x_train: Bits of shape `(n, n_bits)`, at least two rows.
+        x_test: Bits of shape `(m, n_bits)`, at least two rows.
+        generators: Layers that are not built yet, by name. None takes an `IQPGenerator` of pairs, a
             `BoltzmannMachine` without hidden bits and `AutoregressiveBits`, which have
-            `n (n + 1) / 2` parameters each, and up to 12 bits a `BornMachine` with as many layers
-            as come closest.
-        epochs: How often each row is seen.
-        batch_size: Rows of a step.
-        learning_rate: Adam's step size.
-        n_samples: How many bit strings each generator draws for the test. An `IQPGenerator` of more
-            than 20 bits draws none: its distance is estimated from expectation values.
-        seed: Of first weights, the order of the batches, and samples.
+            `n (n + 1) / 2` parameters each. For up to 12 bits it adds a `BornMachine`, with the
+            number of layers that comes closest to this number of parameters.
+        epochs: The number of training epochs.
+        batch_size: The number of rows in a batch.
+        learning_rate: Adam's learning rate.
+        n_samples: The number of bit strings that each generator draws for the test. An
+            `IQPGenerator` of more than 20 bits draws none: its distance is estimated from
+            expectation values.
+        seed: The seed of initial weights, the order of the batches, and samples.
 
     Returns:
-        A line for each generator, and two to compare them with.
+        The results of all generators, and two distances to compare them with. `print` shows a
+        table.
 
     Raises:
-        ValueError: If these are no bits, there are too few, or a number is out of its range.
+        ValueError: If the arrays don't hold bits or have fewer than two rows, `generators` are no
+            generators, or a number is out of its range.
 
     Example:
 
@@ -130,7 +136,7 @@ def compare_generators(
     test = checked_bits("x_test", x_test, train.shape[1])
     for argument, rows in (("x_train", train), ("x_test", test)):
         if len(rows) < 2:
-            raise ArgumentError(argument, "have two rows at least", len(rows))
+            raise ArgumentError(argument, "have at least two rows", len(rows))
     positive_int("epochs", epochs)
     positive_int("batch_size", batch_size)
     if positive_int("n_samples", n_samples) < 2:
@@ -141,9 +147,9 @@ def compare_generators(
     if generators is not None and not _are_generators(generators):
         raise ArgumentError(
             "generators",
-            "hold layers that draw samples, by name",
+            "be a dictionary of layers that draw samples, by name",
             generators,
-            'E.g. {"logistic": AutoregressiveBits()}.',
+            'Example: {"logistic": AutoregressiveBits()}.',
         )
     n_bits = train.shape[1]
     chosen = _equal(n_bits, seed) if generators is None else generators
@@ -167,7 +173,7 @@ def compare_generators(
 
 
 def _are_generators(given: Any) -> bool:
-    """Tells whether these are generators by name, one at least."""
+    """Returns whether this is a dictionary of at least one generator."""
     return (
         isinstance(given, Mapping)
         and len(given) > 0
@@ -179,7 +185,7 @@ def _are_generators(given: Any) -> bool:
 
 
 def _equal(n_bits: int, seed: int) -> dict[str, keras.layers.Layer]:
-    """Returns generators with `n (n + 1) / 2` parameters, or as many as come closest."""
+    """Returns generators with `n (n + 1) / 2` parameters, or the closest possible number."""
     made: dict[str, keras.layers.Layer] = {"IQP circuit": IQPGenerator(seed=seed)}
     if n_bits <= MOST_QUBITS:
         name, target = "strongly_entangling", n_bits * (n_bits + 1) / 2
@@ -202,5 +208,5 @@ def _distance(layer: Any, test: Array, n_samples: int, seed: int) -> float:
 def _log_likelihood(layer: Any, test: Array) -> float:
     try:
         return float(np.mean(layer.log_likelihood(test)))
-    except ArgumentError:  # too many strings to sum over
+    except ArgumentError:  # too many bit strings to list
         return math.nan

@@ -30,36 +30,40 @@ MOST_GATES = 2_000_000
 class IQPGenerator(ExactGenerator):
     """A circuit of commuting gates `exp(i theta_g X_g)` whose measured qubits are the bits.
 
-    `X_g` is Pauli X on some qubits. Expectation values of strings of Pauli Z are means over uniform
-    bits `z`, `<Z_a> = E_z cos(2 sum_(g: |a g| odd) theta_g (-1)^(g z))`, and so is the distance of
-    the circuit's bits from data, `qkeras_hybrid.generative.mmd`. The loss of a step estimates it
-    without bias from random strings `a` and bits `z`: no state is computed, and a step of 200
-    qubits and 20,100 gates takes a fraction of a second. To sample from such circuits is believed
-    to be hard without a quantum computer: up to 20 qubits `sample` does it here; of more, `circuit`
-    returns what a quantum computer runs.
+    `X_g` is a product of Pauli X on a set `g` of qubits. The expectation value of a string `a` of
+    Pauli Z is a mean over uniformly random bit strings `z`,
+    `<Z_a> = E_z cos(2 sum_(g: |a g| odd) theta_g (-1)^(g z))`. The loss is the squared distance
+    `mmd` between the circuit's bits and the data, which is a mean over such strings. Each training
+    step estimates it without bias from random `a` and `z`. No state vector is computed, and a step
+    with 200 qubits and 20,100 gates takes a fraction of a second.
+
+    Sampling from such circuits is believed to be hard without a quantum computer. `sample` does it
+    for up to 20 qubits. For more, `circuit` returns a circuit to run on a quantum computer.
 
     Args:
-        generators: On which qubits the gates act: "pairs" for each qubit and each two, a number
-            `k` for all sets of up to `k` qubits, or the sets, such as `[(0,), (0, 2)]`.
-        bandwidths: Of the Gaussian kernel of the distance, each as often; None for
-            `default_bandwidths`.
-        n_operators: The number of strings of a step.
-        n_samples: The number of bits `z` of a step.
-        seed: Of strings and bits; None for others each time.
-        kernel_initializer: Of the angles, in radians. At 0 the gradient vanishes.
+        generators: The sets of qubits on which gates act: "pairs" for each qubit and each pair of
+            qubits, a number `k` for all sets of up to `k` qubits, or a list of sets, such as
+            `[(0,), (0, 2)]`.
+        bandwidths: The bandwidths of the Gaussian kernel; the loss is the mean over them. None
+            takes `default_bandwidths`.
+        n_operators: The number of random strings `a` in a step.
+        n_samples: The number of random bit strings `z` in a step, at least 2.
+        seed: The seed of these strings, and of the default initializer; None draws others in each
+            run.
+        kernel_initializer: The initializer of the angles, in radians; by default "small", normal
+            with standard deviation 0.1. At 0 the gradient vanishes.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
         `(batch, n_bits)`: bits 0 and 1.
 
     Output shape:
-        The same: the bits as they are. The loss is added; that of validation is estimated from the
-        same strings and bits `z` each time, so that it can be compared between epochs.
+        `(batch, n_bits)`: the input, unchanged. The layer adds the loss. In validation it is
+        always estimated from the same strings, so it can be compared between epochs.
 
     Raises:
-        ValueError: If an argument is not what it must be; when it is built: if a generator names a
-            qubit that is not there, there are more than 2,000,000 gates, or a step does not fit
-            into memory.
+        ValueError: If an argument is invalid; or when it is built, if a set has a qubit that does
+            not exist, there are more than 2,000,000 gates, or a step does not fit in memory.
 
     Reference:
         E. Recio-Armengol, S. Ahmed and J. Bowles, Train on classical, deploy on quantum: scaling
@@ -115,7 +119,7 @@ class IQPGenerator(ExactGenerator):
         )
         self.sets = _sets(self.generators, n_bits)
         most = max(map(len, self.sets))
-        # Each set as a row of places; n_bits, which stands for none, fills it up.
+        # Each row holds the qubits of a set, padded with n_bits.
         self._table = np.full((len(self.sets), most), n_bits, "int32")
         for row, one in zip(self._table, self.sets, strict=True):
             row[: len(one)] = one
@@ -124,27 +128,31 @@ class IQPGenerator(ExactGenerator):
         )
 
     def _check_memory(self, argument: str, n_gates: int, n_operators: int, n_samples: int) -> None:
-        """Makes sure that strings and random bits fit into memory with all gates.
+        """Checks that an estimate fits in memory.
 
-        For each of both there is a number for each gate, as a sign, as a product of signs and as an
-        angle or a gradient; and for each pair of them a cosine.
+        It needs three numbers for each gate and each string `a` or `z`: a sign, a product of signs,
+        and an angle or a gradient; and two numbers for each pair of `a` and `z`: a cosine and its
+        gradient.
         """
         check_fits(
             argument,
             f"{n_gates:,} gates with {n_operators:,} strings and {n_samples:,} random bits",
             np.dtype(self.compute_dtype).itemsize
             * (3 * n_gates * (n_operators + n_samples) + 2 * n_operators * n_samples),
-            "Take fewer gates, or lower `n_operators` and `n_samples`.",
+            "Use fewer gates, or a smaller `n_operators` or `n_samples`.",
         )
 
     def adapt(self, x: Any) -> None:
-        """Begins the training near the data: each bit alone has the mean that it has there.
+        """Sets the initial angles such that each bit has about its mean in the data.
 
-        The angle of a gate on one qubit becomes `arccos(<Z>) / 2`; the others stay as small as they
-        are.
+        The angle of each gate on one qubit becomes `arccos(<Z>) / 2`, in radians, with `<Z>` the
+        mean in the data. Other angles keep their small initial values.
 
         Args:
             x: Bits of shape `(n, n_bits)`.
+
+        Raises:
+            ValueError: If `x` does not hold bits.
         """
         rows = checked_bits("x", x, self.n_bits)
         if not self.built:
@@ -156,35 +164,36 @@ class IQPGenerator(ExactGenerator):
                 angles[place] = math.acos(means[one[0]]) / 2
         self.angles.assign(angles)
 
-    # Expectation values without a state.
+    # Expectation values without a state vector.
 
     def loss_of(self, bits: Any) -> Any:
-        """Returns an unbiased estimate of the squared distance from bits, a scalar tensor."""
+        """Returns an unbiased estimate of the squared distance to bits, a scalar tensor."""
         return self._estimate(bits, lambda: self._seed_generator)
 
     def validation_loss_of(self, bits: Any) -> Any:
-        """Returns such an estimate from the same strings and bits `z` each time."""
+        """Returns an estimate of the squared distance that always uses the same random strings."""
         first = self.seed or 0
         draws = iter((first, first ^ 1))
         return self._estimate(bits, lambda: next(draws))
 
     def distance(self, x: Any, repeats: int = 20, seed: int | None = None) -> tuple[float, float]:
-        """Estimates the squared maximum mean discrepancy of the circuit's bits from others.
+        """Estimates the squared maximum mean discrepancy between the circuit's bits and others.
 
         Args:
             x: Bits of shape `(n, n_bits)`.
-            repeats: How many estimates are averaged, each with new strings and bits `z`.
-            seed: Of these.
+            repeats: How many estimates are averaged, each with new random strings.
+            seed: The seed of the random strings.
 
         Returns:
             The mean, and its standard error.
 
         Raises:
-            ValueError: If these are no bits, or there are fewer than two repeats.
+            ValueError: If `x` does not hold bits, there are fewer than two repeats, or the layer is
+                not built.
         """
         bits = ops.convert_to_tensor(self._rows(x), self.compute_dtype)
         if positive_int("repeats", repeats) < 2:
-            raise ArgumentError("repeats", "be at least 2, for an error", repeats)
+            raise ArgumentError("repeats", "be at least 2, for a standard error", repeats)
         generator = keras.random.SeedGenerator(seed_or_none("seed", seed))
         found = [
             float(ops.convert_to_numpy(self._estimate(bits, lambda: generator)))
@@ -197,14 +206,14 @@ class IQPGenerator(ExactGenerator):
         widths = self.bandwidths or default_bandwidths(self.n_bits)
         places = np.arange(self.n_operators) % len(widths)
         shares = np.array([share_of(width) for width in widths])[places]
-        # Each bandwidth counts as much, though it has a string more or less than another.
+        # All bandwidths get the same weight, also if their numbers of strings differ by one.
         weights = 1 / (len(widths) * np.bincount(places)[places])
         chances = ops.convert_to_tensor(shares.astype(self.compute_dtype)[:, None])
         drawn = keras.random.uniform((self.n_operators, self.n_bits), seed=seed())
         operators = ops.cast(ops.cast(drawn, self.compute_dtype) < chances, self.compute_dtype)
         odd = ops.mod(ops.matmul(operators, ops.transpose(bits)), 2)
         data = 1 - 2 * ops.mean(odd, axis=1)
-        # The square of a mean of n signs is too large by (1 - mean^2) / (n - 1) in the mean.
+        # The squared mean of n signs has the bias (1 - mean^2) / (n - 1), which is subtracted.
         count = ops.cast(ops.shape(bits)[0], self.compute_dtype)
         spread = (1 - data**2) / ops.maximum(count - 1, 1)
         cosines = self._cosines(operators, self.n_samples, seed())
@@ -217,23 +226,24 @@ class IQPGenerator(ExactGenerator):
     def expectation(
         self, operators: Any, n_samples: int = 1000, seed: int | None = None
     ) -> tuple[Array, Array]:
-        """Estimates expectation values of strings of Pauli Z, without a state.
+        """Estimates expectation values of strings of Pauli Z, without a state vector.
 
         Args:
-            operators: On which qubits each string acts: 0 and 1, of shape `(n_operators, n_bits)`.
-            n_samples: The number of random bits in each mean, two at least.
-            seed: Of these.
+            operators: The qubits on which each string acts, as 0 and 1 of shape
+                `(n_operators, n_bits)`.
+            n_samples: The number of random bit strings in each mean, at least two.
+            seed: The seed of these bit strings.
 
         Returns:
-            The estimates, and their standard errors, of shape `(n_operators,)` each.
+            The estimates, and their standard errors, each of shape `(n_operators,)`.
 
         Raises:
-            ValueError: If these are no strings on the layer's qubits, or they do not fit into
-                memory.
+            ValueError: If `operators` are no strings on the layer's qubits, an argument is invalid,
+                the estimate does not fit in memory, or the layer is not built.
         """
         rows = self._rows(operators)
         if positive_int("n_samples", n_samples) < 2:
-            raise ArgumentError("n_samples", "be at least 2, for an error", n_samples)
+            raise ArgumentError("n_samples", "be at least 2, for a standard error", n_samples)
         self._check_memory("n_samples", len(self.sets), len(rows), n_samples)
         generator = keras.random.SeedGenerator(seed_or_none("seed", seed))
         strings = ops.convert_to_tensor(rows, self.compute_dtype)
@@ -242,10 +252,13 @@ class IQPGenerator(ExactGenerator):
         return found.mean(axis=1), errors
 
     def exact_expectation(self, operators: Any) -> Array:
-        """Returns expectation values of strings of Pauli Z, from the probabilities of all bits.
+        """Returns exact expectation values of strings of Pauli Z, from all probabilities.
 
         Args:
-            operators: As of `expectation`.
+            operators: As for `expectation`.
+
+        Returns:
+            Array of shape `(n_operators,)`.
 
         Raises:
             ValueError: If there are more than 20 qubits.
@@ -256,7 +269,7 @@ class IQPGenerator(ExactGenerator):
         return found
 
     def _cosines(self, operators: Any, n_samples: int, seed: Any) -> Any:
-        """Returns what the expectation values are means of, `(n_operators, n_samples)`."""
+        """Returns the cosines whose means are expectation values, `(n_operators, n_samples)`."""
         assert self.n_bits is not None
         drawn = keras.random.uniform((n_samples, self.n_bits), seed=seed)
         signs = ops.where(drawn < 0.5, 1.0, -1.0)
@@ -265,14 +278,14 @@ class IQPGenerator(ExactGenerator):
         return cos(2 * ops.matmul(flips * self.angles, ops.transpose(signs)))
 
     def _products(self, signs: Any) -> Any:
-        """Returns the product of the signs in each generator's set: `(rows, n_generators)`."""
+        """Returns the product of the signs in each generator's set, `(rows, n_generators)`."""
         signs = ops.concatenate([signs, ops.ones_like(signs[:, :1])], axis=1)
         found = ops.take(signs, self._table[:, 0], axis=1)
         for column in self._table.T[1:]:
             found = found * ops.take(signs, column, axis=1)
         return found
 
-    # The state, of few qubits.
+    # Exact probabilities, for few qubits.
 
     def _probabilities(self) -> Array:
         assert self.n_bits is not None
@@ -281,14 +294,14 @@ class IQPGenerator(ExactGenerator):
         # are sum_g theta_g (-1)^(g z), a Hadamard transform of the angles.
         size = 2**self.n_bits
         by_set = np.zeros(size)
-        # A place that stands for none adds 0.
+        # The padding of the table, n_bits, adds 0.
         values = np.append(1 << np.arange(self.n_bits)[::-1], 0)
         by_set[values[self._table].sum(axis=1)] = angles
         found: Array = np.abs(transformed(np.exp(1j * transformed(by_set))) / size) ** 2
         return found
 
     def circuit(self) -> cirq.Circuit:
-        """Returns the circuit with its present angles, to be run and measured elsewhere.
+        """Returns the circuit with its current angles, to run and measure it elsewhere.
 
         Raises:
             ValueError: If the layer is not built.
@@ -320,10 +333,10 @@ class IQPGenerator(ExactGenerator):
 
 
 def _checked_generators(given: Any) -> Any:
-    fix = 'E.g. "pairs", 3, or [(0,), (0, 2)].'
+    fix = 'Examples: "pairs", 3, or [(0,), (0, 2)].'
     if isinstance(given, str):
         if given != "pairs":
-            raise ArgumentError("generators", "be a known name, a number or sets", given, fix)
+            raise ArgumentError("generators", 'be "pairs", a number or sets', given, fix)
         return given
     if isinstance(given, (int, np.integer)) and not isinstance(given, bool):
         return positive_int("generators", given)
@@ -335,7 +348,7 @@ def _checked_generators(given: Any) -> Any:
         if not one or len(set(one)) < len(one) or min(one) < 0:
             raise ArgumentError("generators", "hold sets of different qubits", one, fix)
     if not sets or len({frozenset(one) for one in sets}) < len(sets):
-        raise ArgumentError("generators", "hold sets, none of them twice", given, fix)
+        raise ArgumentError("generators", "hold at least one set, and no set twice", given, fix)
     return sets
 
 
@@ -354,8 +367,8 @@ def _count(generators: Any, n_bits: int) -> int:
     if count > MOST_GATES:
         raise ArgumentError(
             "generators",
-            f"make at most {MOST_GATES:,} gates of {n_bits} qubits",
-            f"{generators!r}, which makes {count:,}",
+            f"give at most {MOST_GATES:,} gates on {n_bits} qubits",
+            f"{generators!r}, which gives {count:,}",
         )
     return count
 

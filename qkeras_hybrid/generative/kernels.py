@@ -1,7 +1,7 @@
-"""The Gaussian kernel of bit strings, and the distance of distributions that it makes.
+"""The Gaussian kernel of bit strings, and the distance of distributions that it defines.
 
-For bits `k(x, y) = exp(-|x - y|^2 / (2 s^2))` is a mean over strings of Pauli Z,
-`sum_a p^|a| (1 - p)^(n - |a|) Z_a(x) Z_a(y)` with `p = (1 - exp(-1 / (2 s^2))) / 2` and
+For bits, the kernel `k(x, y) = exp(-|x - y|^2 / (2 s^2))` with bandwidth `s` is a mean over strings
+of Pauli Z, `sum_a p^|a| (1 - p)^(n - |a|) Z_a(x) Z_a(y)` with `p = (1 - exp(-1 / (2 s^2))) / 2` and
 `Z_a(x) = (-1)^(a x)`. So the squared maximum mean discrepancy is a mean of squared differences of
 expectation values (Rudolph et al., npj Quantum Information 10, 56 (2024), arXiv 2305.02881).
 """
@@ -22,15 +22,15 @@ _WEIGHTS = (1.0, 2.0, 4.0)
 
 
 def checked_bits(argument: str, values: Any, n_bits: int | None = None) -> Array:
-    """Returns rows of bits as an array of float32.
+    """Returns rows of bits as a float32 array.
 
     Args:
-        argument: Its name, for the error.
-        values: Of shape `(n, n_bits)`.
-        n_bits: The width that it must have, if any.
+        argument: The argument's name, for the error message.
+        values: Bits of shape `(n, n_bits)`.
+        n_bits: The required number of bits in a row; None for any.
 
     Raises:
-        ValueError: If they are something else.
+        ValueError: If they are not rows of bits, or there is no row.
     """
     try:
         bits = np.asarray(values)
@@ -38,7 +38,7 @@ def checked_bits(argument: str, values: Any, n_bits: int | None = None) -> Array
         raise ArgumentError(argument, "be rows of bits 0 and 1", values) from error
     width = "n_bits" if n_bits is None else n_bits
     if bits.ndim != 2 or not bits.size or (n_bits is not None and bits.shape[1] != n_bits):
-        raise ArgumentError(argument, f"be of shape (n, {width}), with a row", bits.shape)
+        raise ArgumentError(argument, f"have shape (n, {width}), with at least one row", bits.shape)
     wrong = bits[~np.isin(bits, (0, 1))] if bits.dtype.kind in "biuf" else bits.reshape(-1)
     if len(wrong):
         raise ArgumentError(argument, "be bits 0 and 1", wrong[0].item())
@@ -46,7 +46,7 @@ def checked_bits(argument: str, values: Any, n_bits: int | None = None) -> Array
 
 
 def checked_bandwidths(given: Any) -> tuple[float, ...]:
-    """Returns bandwidths of the kernel.
+    """Returns bandwidths of the kernel as a tuple.
 
     Raises:
         ValueError: If there is none, or one is not a positive number.
@@ -61,12 +61,15 @@ def checked_bandwidths(given: Any) -> tuple[float, ...]:
 
 
 def default_bandwidths(n_bits: int) -> tuple[float, ...]:
-    """Returns bandwidths at which the strings of Pauli Z act on 1, 2 and 4 bits in the mean.
+    """Returns the bandwidths at which strings of Pauli Z act on 1, 2 and 4 bits on average.
 
-    Of few bits they act on a third at most.
+    On average they act on at most a third of the bits, so for few bits some of the three coincide.
 
     Args:
         n_bits: The number of bits.
+
+    Returns:
+        Up to three bandwidths, the largest first.
 
     Example:
 
@@ -79,23 +82,25 @@ def default_bandwidths(n_bits: int) -> tuple[float, ...]:
 
 
 def share_of(bandwidth: float) -> float:
-    """Returns the share `p` of the bits on which the strings of a bandwidth act in the mean."""
+    """Returns the share `p` of the bits on which the strings of a bandwidth act on average."""
     return -math.expm1(-1 / (2 * bandwidth**2)) / 2
 
 
 def mmd(x: Any, y: Any, bandwidths: Iterable[float] | None = None) -> float:
-    """Returns the squared maximum mean discrepancy of two sets of bit strings, unbiased.
+    """Returns an unbiased estimate of the squared maximum mean discrepancy of two sets of bits.
 
-    0 in the mean for samples of the same distribution, so that it can be negative.
+    It measures the distance between the distributions of which they are samples. If both are the
+    same, the estimate is 0 on average, so it can be negative.
 
     Args:
-        x: Bits of shape `(n, n_bits)`, two rows at least.
-        y: Bits of shape `(m, n_bits)`, two rows at least.
-        bandwidths: Of the Gaussian kernel: the mean over them is returned. None for
-            `default_bandwidths`.
+        x: Bits of shape `(n, n_bits)`, at least two rows.
+        y: Bits of shape `(m, n_bits)`, at least two rows.
+        bandwidths: The bandwidths of the Gaussian kernel; the mean over them is returned. None
+            takes `default_bandwidths`.
 
     Raises:
-        ValueError: If these are no bits, there are too few, or a bandwidth is not positive.
+        ValueError: If `x` or `y` does not hold bits or has fewer than two rows, or a bandwidth is
+            not positive.
 
     Reference:
         Gretton et al., A kernel two-sample test, JMLR 13, 723 (2012), equation (3).
@@ -112,7 +117,7 @@ def mmd(x: Any, y: Any, bandwidths: Iterable[float] | None = None) -> float:
     second = checked_bits("y", y, first.shape[1])
     for name, rows in (("x", first), ("y", second)):
         if len(rows) < 2:
-            raise ArgumentError(name, "have two rows at least", len(rows))
+            raise ArgumentError(name, "have at least two rows", len(rows))
     given = default_bandwidths(first.shape[1]) if bandwidths is None else bandwidths
     widths = checked_bandwidths(given)
     found = 0.0

@@ -1,14 +1,14 @@
-"""Circuits from and to other packages, and Keras's companions.
+"""Circuits from and to other packages, and a search space for KerasTuner.
 
-| module | what |
+| module | converts |
 |---|---|
 | `qasm` | OpenQASM 2 and 3 |
-| `qiskit` | Qiskit's circuits, with their parameters: `pip install qkeras-hybrid[qiskit]` |
-| `tuner` | a search space for KerasTuner |
+| `qiskit` | Qiskit circuits with their parameters: `pip install qkeras-hybrid[qiskit]` |
+| `tuner` | KerasTuner's hyperparameters to a `PQCDense` |
 
-TensorFlow Quantum's string tensors of circuits need nothing from here: `PQC` takes them as its
-input. Nor do scikit-learn's pipelines: `keras.wrappers.SKLearnClassifier` makes an estimator of
-a model with quantum layers as of any other.
+Circuits of TensorFlow Quantum need no conversion: `PQC` takes its string tensors as input. To use a
+model in a scikit-learn pipeline, wrap it in `keras.wrappers.SKLearnClassifier`, like any other
+Keras model.
 """
 
 from qkeras_hybrid.interop.qasm import from_qasm, to_qasm

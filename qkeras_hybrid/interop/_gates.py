@@ -1,6 +1,6 @@
-"""The gates that OpenQASM and Qiskit have names for, as Cirq's operations.
+"""The gates that have names in OpenQASM and Qiskit, as Cirq operations.
 
-Their global phases are exact, since a phase is no longer global once the gate is controlled.
+Global phases are exact too: once a gate is controlled, its phase is no longer global.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from qkeras_hybrid._lazy import cirq, sympy
 
 
 class NamedGate(NamedTuple):
-    """A gate: how many angles and qubits it takes, and its operations on them.
+    """A gate: the numbers of its angles and qubits, and its operations.
 
     Attributes:
         n_angles: The number of angles.
         n_qubits: The number of qubits.
-        operations: From angles (in radians; numbers or SymPy expressions) and qubits to
-            operations.
+        operations: A function of angles (in radians; numbers or SymPy expressions) and qubits that
+            returns operations.
     """
 
     n_angles: int
@@ -32,7 +32,7 @@ class NamedGate(NamedTuple):
 
 
 def half_turns(angle: Any) -> Any:
-    """Returns an angle in radians as an exponent of Cirq's: in half turns."""
+    """Converts an angle in radians to half turns, the unit of Cirq's exponents."""
     return angle / (sympy.pi if isinstance(angle, sympy.Basic) else math.pi)
 
 
@@ -63,13 +63,13 @@ def controlled(
     controls: Sequence[cirq.Qid],
     values: Sequence[int],
 ) -> list[cirq.Operation]:
-    """Returns operations and a global phase as they act if the controls have their values.
+    """Returns controlled operations, which act if the control qubits have the given values.
 
     Args:
-        operations: The operations.
-        phase: The global phase that comes with them, in radians.
-        controls: The qubits that control them, at least one.
-        values: For each of them, 0 or 1.
+        operations: The operations to control.
+        phase: Their global phase, in radians, which is controlled too.
+        controls: The control qubits, at least one.
+        values: For each control qubit 0 or 1.
     """
     flips = [cirq.X(q) for q, value in zip(controls, values, strict=True) if value == 0]
     acting = [operation.controlled_by(*controls) for operation in operations]
@@ -82,9 +82,9 @@ def controlled(
 def with_all_qubits(
     operations: Iterable[cirq.Operation], qubits: Iterable[cirq.Qid]
 ) -> cirq.Circuit:
-    """Returns a circuit that holds all of the qubits: by an identity, where one has no gate.
+    """Returns a circuit with all of the qubits; those without a gate get an identity.
 
-    A layer counts the qubits of its circuit, so that a missing one would shift those after it.
+    A layer numbers the qubits of its circuit, so a missing qubit would shift those after it.
     """
     circuit = cirq.Circuit(operations)
     idle = set(qubits) - circuit.all_qubits()
@@ -94,10 +94,10 @@ def with_all_qubits(
 
 @functools.cache
 def named_gates() -> dict[str, NamedGate]:
-    """Returns the gates of `qelib1.inc` as it is today and of `stdgates.inc`, by name.
+    """Returns the gates of the current `qelib1.inc` and of `stdgates.inc`, by name.
 
-    `r`, `ryy` and `u` are Qiskit's besides. `qelib1.inc` says of `cu1`, `cu3` and `u3` what
-    Qiskit's gates of those names say, not what the paper on OpenQASM 2 said in 2017.
+    Qiskit's gates `r`, `ryy` and `u` are added. `cu1`, `cu3` and `u3` are defined as in the current
+    `qelib1.inc` and in Qiskit, not as in the OpenQASM 2 paper of 2017.
     """
     fixed: dict[str, cirq.Gate] = {
         "id": cirq.I,

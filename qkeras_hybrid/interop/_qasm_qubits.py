@@ -1,4 +1,4 @@
-"""Qubits of OpenQASM: registers, indices, ranges and what names stand for."""
+"""Qubits of OpenQASM: registers, indices, ranges and names."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MOST_QUBITS = 10_000
 
 @dataclass(frozen=True)
 class Qubits:
-    """What a name or an index stands for; a register's gate acts on each of its qubits."""
+    """The qubits of a name or an index. A gate on a register acts on each of its qubits."""
 
     qubits: tuple[Any, ...]
     single: bool = False
@@ -25,11 +25,12 @@ class Qubits:
 
 @dataclass(frozen=True)
 class Scope:
-    """What names stand for at a place in the text."""
+    """The values and qubits of names at a place in the text."""
 
     values: ChainMap[str, Any] = field(default_factory=ChainMap)
     qubits: ChainMap[str, Qubits] = field(default_factory=ChainMap)
-    # How many definitions of gates stand above: a gate sees those only, and so never itself.
+    # In a gate's body: how many gates are defined above it. It can only use these, so gates are
+    # never recursive. None outside of gates.
     n_gates: int | None = None
 
     def inner(self) -> Scope:
@@ -41,7 +42,7 @@ class Registers:
     """The qubits of a text.
 
     Args:
-        version: OpenQASM's, 2 or 3.
+        version: The version of OpenQASM, 2 or 3.
         names: The names of all registers, in the order of their declarations.
 
     Attributes:
@@ -58,21 +59,25 @@ class Registers:
         """Adds a register, or a single qubit."""
         name = plain_name(node.qubit.name)
         if name in scope.qubits or self._physical:
-            raise QasmError(f"{name!r} is declared twice, or beside physical qubits")
+            raise QasmError(f"{name!r} is declared twice, or together with physical qubits")
         size = 1 if node.size is None else self.whole(node.size, scope)
         if not 1 <= size <= _MOST_QUBITS - len(self.all):
-            raise QasmError(f"a circuit has 1 to {_MOST_QUBITS:,} qubits, not {size} more")
+            raise QasmError(
+                f"a circuit must have 1 to {_MOST_QUBITS:,} qubits, but {name!r} adds {size}"
+            )
         number = f"{len(scope.qubits)}_" if self._numbered else ""
         made = tuple(cirq.NamedQubit(f"{number}{name}_{i}") for i in range(size))
         self.all.extend(made)
         scope.qubits[name] = Qubits(made, single=node.size is None)
 
     def on_each(self, nodes: Sequence[Any], scope: Scope) -> Iterator[tuple[Any, ...]]:
-        """Yields the qubits of each application of a gate: registers go side by side."""
+        """Yields the qubits of each application of a gate; registers are broadcast together."""
         operands = [self.operand(node, scope) for node in nodes]
         sizes = {len(operand.qubits) for operand in operands if not operand.single}
         if len(sizes) > 1:
-            raise QasmError(f"registers of {sorted(sizes)} qubits can't go side by side")
+            raise QasmError(
+                f"a gate must act on registers of equal size, not of {sorted(sizes)} qubits"
+            )
         for i in range(sizes.pop() if sizes else 1):
             qubits = tuple(o.qubits[0 if o.single else i] for o in operands)
             if len(set(qubits)) < len(qubits):
@@ -90,7 +95,7 @@ class Registers:
             return self._indexed(self._named(node.name.name, scope), node.indices[0], scope)
         if kind == "IndexExpression":
             return self._indexed(self.operand(node.collection, scope), node.index, scope)
-        raise QasmError(f"qubits are given in a form that is not read here ({kind})")
+        raise QasmError(f"qubits in the form {kind} are not supported")
 
     def _named(self, name: str, scope: Scope) -> Qubits:
         if name.startswith("$") and scope.n_gates is None:
@@ -102,7 +107,10 @@ class Registers:
     def _physical_qubit(self, name: str) -> Qubits:
         index = int(name[1:])
         if (self.all and not self._physical) or index >= _MOST_QUBITS:
-            raise QasmError(f"the qubit {name} is beside declared qubits, or beyond all devices")
+            raise QasmError(
+                f"the physical qubit {name} is used together with declared qubits, or its number "
+                f"is not below {_MOST_QUBITS:,}"
+            )
         self._physical = True
         while len(self.all) <= index:
             self.all.append(cirq.NamedQubit(f"${len(self.all)}"))
@@ -118,14 +126,20 @@ class Registers:
         elif len(index) == 1:
             indices, single = [self.whole(index[0], scope)], True
         else:
-            raise QasmError("a register has one index")
+            raise QasmError("a register must have exactly one index")
         outside = [i for i in indices if not -size <= i < size]
         if outside or register.single:
             raise QasmError(f"there is no qubit {outside[0] if outside else 0} in the register")
         return Qubits(tuple(register.qubits[i] for i in indices), single)
 
     def range(self, node: Any, scope: Scope, size: int) -> range:
-        """Returns `start:step:end`, the end included; without an end, up to a register's."""
+        """Returns the range `start:step:end`, with its end; missing ends are those of a register.
+
+        Args:
+            node: The range, parsed.
+            scope: The values of names.
+            size: The size of the register; 0 for a range of numbers.
+        """
         step = 1 if node.step is None else self.whole(node.step, scope)
         if step == 0:
             raise QasmError("a range must have a step other than 0")
@@ -142,7 +156,7 @@ class Registers:
     def whole(self, node: Any, scope: Scope) -> int:
         value = evaluate(node, scope.values, self._version)
         if not isinstance(value, int):
-            raise QasmError(f"a whole number is needed, not {value}")
+            raise QasmError(f"a value must be a whole number, but is {value}")
         return value
 
     def angle(self, node: Any, scope: Scope) -> Any:
@@ -151,7 +165,7 @@ class Registers:
 
 
 def _sort_as_declared(names: Sequence[str]) -> bool:
-    """Whether the qubits of registers sort in the order of the registers, whatever their sizes."""
+    """Returns whether qubits sort in the order of their registers, whatever the sizes of these."""
     return all(
         cirq.NamedQubit(f"{first}_{_MOST_QUBITS}") < cirq.NamedQubit(f"{second}_0")
         for first, second in itertools.pairwise(names)

@@ -1,4 +1,4 @@
-"""OpenQASM's statements, carried out one after the other, as operations of Cirq's."""
+"""Executes OpenQASM statements one after the other, and collects Cirq operations."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from qkeras_hybrid.interop._qasm_qubits import Qubits, Registers, Scope
 from qkeras_hybrid.interop._qasm_text import QasmError, plain_name, statements, version_of
 from qkeras_hybrid.interop._qasm_values import evaluate
 
-# So that a short text can't fill the memory: gates that call each other multiply, and so do loops.
+# A limit, because nested gates and loops let a short text describe a circuit that fills the memory.
 _MOST_STEPS = 1_000_000
 
 _LIBRARIES = ("qelib1.inc", "stdgates.inc")
 
-# Operations, and the global phase that comes with them.
+# Operations and their global phase in radians.
 Part = tuple[list[Any], Any]
 
 
@@ -61,10 +61,10 @@ class Reader:
         return self._registers.all
 
     def read(self) -> None:
-        """Carries out all statements.
+        """Executes all statements.
 
         Raises:
-            QasmError: If one can't be, with its line.
+            QasmError: If a statement can't be executed; the message says in which line.
         """
         for lines_above, nodes in self._pieces:
             for node in nodes:
@@ -79,7 +79,7 @@ class Reader:
     # Statements.
 
     def _run(self, node: Any, scope: Scope) -> Iterator[Part]:
-        """Carries out a statement and yields the operations that it comes to."""
+        """Executes a statement and yields its operations."""
         self._count()
         kind = type(node).__name__
         if kind == "QuantumGate":
@@ -91,13 +91,13 @@ class Reader:
         elif scope.n_gates is None and kind in _AT_THE_TOP:
             _AT_THE_TOP[kind](self, node, scope)
         elif kind not in ("QuantumBarrier", "DelayInstruction"):
-            raise QasmError(_REFUSED.get(kind, f"{kind} is not read here"))
+            raise QasmError(_REFUSED.get(kind, f"{kind} is not supported here"))
 
     def _include(self, node: Any, scope: Scope) -> None:
         if node.filename not in _LIBRARIES:
             raise QasmError(
-                f"the file {node.filename!r} is not read: only {' and '.join(_LIBRARIES)}, which "
-                "are built in. Put its definitions into the text"
+                f"the file {node.filename!r} is not read; only {' and '.join(_LIBRARIES)} are "
+                "built in. Copy its definitions into the text"
             )
 
     def _declare_qubits(self, node: Any, scope: Scope) -> None:
@@ -116,7 +116,7 @@ class Reader:
                 raise QasmError(f"{node.identifier.name!r} must be a whole number, not {found}")
             scope.values[plain_name(node.identifier.name)] = found
         elif kind != "BitType" or value is not None:
-            raise QasmError(f"the declaration of {node.identifier.name!r} is not read here")
+            raise QasmError(f"the declaration of {node.identifier.name!r} is not supported")
 
     def _declare_input(self, node: Any, scope: Scope) -> None:
         name, kind = node.identifier.name, type(node.type).__name__
@@ -146,7 +146,9 @@ class Reader:
         elif kind == "DiscreteSet":
             found = [self._registers.whole(value, scope) for value in values.values]
         else:
-            raise QasmError("a loop must run over a range with an end, or over a set of numbers")
+            raise QasmError(
+                "a loop must run over a range with a start and an end, or over a set of numbers"
+            )
         for value in found:
             inner = scope.inner()
             inner.values[node.identifier.name] = value
@@ -176,7 +178,7 @@ class Reader:
         qubits: tuple[Any, ...],
         scope: Scope,
     ) -> Part:
-        """Returns what a gate does under its modifiers, of which the first is the outermost."""
+        """Returns the operations of a gate with modifiers, of which the first is the outermost."""
         if not modifiers:
             return call(qubits)
         kind, argument = modifiers[0].modifier.name, modifiers[0].argument
@@ -190,7 +192,7 @@ class Reader:
         operations, phase = self._modified(modifiers[1:], call, qubits, scope)
         if kind == "inv":
             return list(cirq.flatten_to_ops(cirq.inverse(operations))), -phase
-        # stdgates.inc itself writes 1/2 for a half here, whatever whole numbers do elsewhere.
+        # As in OpenQASM 2, where 1/2 is a half: stdgates.inc itself writes `pow(1/2)`.
         return self._power(operations, phase, evaluate(argument, scope.values, 2), qubits)
 
     def _power(
@@ -204,7 +206,9 @@ class Reader:
             self._count(len(operations) * abs(int(exponent)))
             return operations * abs(int(exponent)), phase * exponent
         if len(qubits) > 3 or cirq.is_parameterized(operations) or isinstance(phase, sympy.Basic):
-            raise QasmError("a broken power must be of a gate on up to three qubits, of numbers")
+            raise QasmError(
+                "a fractional power needs a gate on up to three qubits whose angles are numbers"
+            )
         circuit = cirq.Circuit(operations)
         matrix = cmath.exp(1j * phase) * circuit.unitary(
             qubit_order=qubits, qubits_that_should_be_present=qubits, dtype=np.complex128
@@ -213,7 +217,7 @@ class Reader:
         return [cirq.MatrixGate(power)(*qubits)], 0
 
     def _call(self, name: str, angles: list[Any], qubits: tuple[Any, ...], scope: Scope) -> Part:
-        """Returns what a gate does: one that the text defines, else one of the libraries'."""
+        """Returns the operations of a gate that the text defines, or else of a library's gate."""
         self._count()
         definition = self._gates.get(name)
         own = definition is not None and (
@@ -247,7 +251,7 @@ class Reader:
 
     def _phase_of(self, name: str, angles: list[Any]) -> Any:
         """Returns the global phase by which OpenQASM 3 differs from `named_gates`."""
-        # In stdgates.inc u2 and u3 have the determinant 1; qelib1.inc knows no such phase.
+        # u2 and u3 have the determinant 1 in stdgates.inc, but not in qelib1.inc.
         ours = self._version == 2 or name not in ("u2", "u3")
         return 0 if ours else -(angles[-2] + angles[-1]) / 2
 
@@ -262,7 +266,7 @@ class Reader:
         for operation in operations:
             if self._measured.intersection(operation.qubits):
                 raise QasmError(
-                    "a circuit must measure at its end only, but a gate follows a measurement of "
+                    "a circuit must only measure at its end, but a gate follows a measurement of "
                     "its qubit"
                 )
 
@@ -278,16 +282,16 @@ _AT_THE_TOP: dict[str, Callable[[Reader, Any, Scope], None]] = {
     "QuantumMeasurementStatement": Reader._measure,
 }
 
-_NOT_UNITARY = "a layer's circuit is unitary"
+_NOT_UNITARY = "a layer's circuit must be unitary"
 _REFUSED = {
-    "QuantumReset": f"a qubit is reset, and {_NOT_UNITARY}. Remove it: qubits begin in |0>",
-    "BranchingStatement": f"a gate depends on a measurement, and {_NOT_UNITARY}",
-    "WhileLoop": "a loop depends on a measurement or never ends",
-    "SwitchStatement": f"a gate depends on a measurement, and {_NOT_UNITARY}",
+    "QuantumReset": f"a qubit is reset, but {_NOT_UNITARY}. Remove it: qubits start in |0>",
+    "BranchingStatement": f"a gate depends on a measurement, but {_NOT_UNITARY}",
+    "WhileLoop": "a while loop depends on a measurement or never ends",
+    "SwitchStatement": f"a gate depends on a measurement, but {_NOT_UNITARY}",
 }
 
 
 def _principal(value: complex, exponent: float) -> complex:
-    """Returns a power of a unitary's eigenvalue, of the branch that has -1 at the angle pi."""
+    """Returns a power of a unitary's eigenvalue; the angle of the eigenvalue -1 is taken as pi."""
     angle = cmath.phase(value)
     return cmath.exp(1j * exponent * (angle if angle > 1e-9 - cmath.pi else cmath.pi))

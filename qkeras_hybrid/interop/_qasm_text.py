@@ -1,4 +1,4 @@
-"""OpenQASM's text, cut into statements that the reference parser has parsed."""
+"""Splits OpenQASM text into statements, and parses them with the reference parser."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-# Words that OpenQASM 3 keeps for itself and OpenQASM 2 lets one name things by. The parser is one
-# for OpenQASM 3; a prefix that OpenQASM 2 does not allow hides such a name from it.
+# Reserved words of OpenQASM 3 that are allowed as names in OpenQASM 2. The parser is for OpenQASM
+# 3, so such names get a prefix, which no name in OpenQASM 2 can have.
 _WORDS_OF_3 = (
     "angle array bit bool box break cal case complex const continue ctrl default def "
     "defcal defcalgrammar delay duration durationof else end euler extern false float for gphase "
@@ -18,26 +18,26 @@ _WORDS_OF_3 = (
 )
 _HIDDEN = "_of_2_"
 
-# A gate without a definition. It can't be used here, but a text may declare it.
+# A declaration of a gate without a definition. It is skipped; using the gate is an error.
 _OPAQUE = re.compile(r"opaque\s+\w+\s*(\(\s*(\w+\s*(,\s*\w+\s*)*)?\))?\s*\w+\s*(,\s*\w+\s*)*;")
 
 
 class QasmError(Exception):
-    """What is wrong in a text, and where: made into one sentence by `from_qasm`."""
+    """An error in a text and its line. `from_qasm` makes a sentence of it."""
 
 
 def version_of(text: str) -> tuple[str, int]:
-    """Returns a text without comments and its version line, and the version, 2 or 3.
+    """Returns a text without comments and version line, and its version, 2 or 3.
 
-    Lines keep their numbers.
+    Line numbers don't change.
 
     Raises:
-        QasmError: If the version is another.
+        QasmError: If the version is not 2 or 3, or a comment does not end.
     """
     text = re.sub(r"//[^\n]*|/\*.*?(\*/|\Z)", _without_comment, text, flags=re.DOTALL)
     header = re.match(r"\s*OPENQASM\s+(\d{1,9})(?:\.\d{1,9})?\s*;", text)
     if header is None:
-        # OpenQASM 3 may leave its version out; what includes the library of 2 is OpenQASM 2.
+        # OpenQASM 3 can omit its version. A text that includes the library of OpenQASM 2 is 2.
         return text, 2 if re.search(r'include\s+"qelib1\.inc"', text) else 3
     version = int(header[1])
     if version not in (2, 3):
@@ -48,8 +48,8 @@ def version_of(text: str) -> tuple[str, int]:
 def statements(text: str, version: int) -> Iterator[tuple[int, list[Any]]]:
     """Yields the statements of a text and the number of lines above them.
 
-    Each distinct piece of text is parsed once: circuits repeat themselves, and the parser takes
-    half a millisecond for a gate.
+    Equal pieces of text are parsed only once, because circuits repeat gates and the parser takes
+    half a millisecond for each.
 
     Raises:
         QasmError: If the text does not parse.
@@ -66,27 +66,27 @@ def statements(text: str, version: int) -> Iterator[tuple[int, list[Any]]]:
 
 
 def plain_name(name: str) -> str:
-    """Returns a name as it is in the text."""
+    """Returns a name as it was in the text, without the prefix for reserved words."""
     return name.removeprefix(_HIDDEN)
 
 
 def _without_comment(match: re.Match[str]) -> str:
     if match[0].startswith("/*") and not match[1]:
-        raise QasmError("a comment that begins with '/*' does not end")
+        raise QasmError("a comment that starts with '/*' does not end")
     return " " + "\n" * match[0].count("\n")
 
 
 def _as_version_3(text: str) -> str:
-    """Returns OpenQASM 2 in the words of OpenQASM 3."""
-    text = text.replace("^", "**")  # a power; in OpenQASM 3 an exclusive or
+    """Rewrites OpenQASM 2 so that a parser for OpenQASM 3 reads it."""
+    text = text.replace("^", "**")  # `^` is a power in OpenQASM 2, an exclusive or in 3
     return re.sub(rf"\b({'|'.join(_WORDS_OF_3.split())})\b", rf"{_HIDDEN}\1", text)
 
 
 def _pieces(text: str, version: int) -> Iterator[tuple[int, str]]:
-    """Yields pieces of whole statements, and the number of lines above each.
+    """Yields pieces of one or more whole statements, and the number of lines above each.
 
-    A piece ends at a semicolon that no bracket encloses. In OpenQASM 2 braces enclose the bodies
-    of gates only, so that it ends there too.
+    A piece ends at a semicolon outside of all brackets. In OpenQASM 2 it also ends at a closing
+    brace, because only bodies of gates are in braces.
     """
     depth, start, lines = 0, 0, 0
     for match in re.finditer(r"[;(){}\[\]]", text):
@@ -107,10 +107,10 @@ def _parse(piece: str, lines_above: int) -> list[Any]:
         from openqasm3.parser import QASM3ParsingError
     except ImportError as error:
         raise ImportError(
-            "The parser of OpenQASM is not installed: pip install 'openqasm3[parser]'."
+            "The OpenQASM parser is not installed: pip install 'openqasm3[parser]'."
         ) from error
     try:
-        # The parser prints what it finds to stderr besides.
+        # The parser also prints its errors to stderr.
         with contextlib.redirect_stderr(io.StringIO()):
             return list(openqasm3.parse(piece).statements)
     except QASM3ParsingError as error:
@@ -118,7 +118,7 @@ def _parse(piece: str, lines_above: int) -> list[Any]:
         line = lines_above + (near[0] if near else 1)
         what = near[1] if near else piece
     except (AttributeError, ValueError):
-        # Of the parser's own: nothing but white space; numbers of thousands of digits.
+        # The parser fails on text of only white space, and on numbers with thousands of digits.
         line, what = lines_above + 1, piece
     if what == "<EOF>":
         raise QasmError(f"line {line}: the text ends inside a statement")

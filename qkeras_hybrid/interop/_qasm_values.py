@@ -16,7 +16,7 @@ _CONSTANTS = {
     **dict.fromkeys(("euler", "ℇ"), math.e),
 }
 
-# By OpenQASM's names, in 2 and 3: the function of a number, and SymPy's of an expression.
+# By their names in OpenQASM 2 and 3: the function for numbers, and SymPy's name for expressions.
 _FUNCTIONS: dict[str, tuple[Callable[[float], float], str | None]] = {
     "sin": (math.sin, "sin"),
     "cos": (math.cos, "cos"),
@@ -38,15 +38,15 @@ _LARGEST_EXPRESSION = 10_000
 def evaluate(node: Any, names: Mapping[str, Any], version: int) -> Any:
     """Returns the value of an expression: an `int`, a `float` or a SymPy expression.
 
-    Nothing here passes text on to Python or to SymPy.
+    No text is passed to Python or to SymPy for evaluation.
 
     Args:
         node: The expression, parsed.
-        names: The values of the names that are defined.
+        names: The values of the defined names.
         version: 2 or 3. In OpenQASM 2 all numbers are real.
 
     Raises:
-        QasmError: If it has no value here, without the line.
+        QasmError: If the expression can't be evaluated; the message has no line number.
     """
     try:
         value = _value(node, names, version)
@@ -56,7 +56,7 @@ def evaluate(node: Any, names: Mapping[str, Any], version: int) -> Any:
     if not finite:
         raise QasmError(f"an expression must have a finite value, but has {value}")
     if isinstance(value, sympy.Basic):
-        # Parameters of gates that call each other may double an expression again and again.
+        # Nested gates can double the size of an expression at each level.
         parts = itertools.islice(sympy.preorder_traversal(value), _LARGEST_EXPRESSION + 1)
         if sum(1 for _ in parts) > _LARGEST_EXPRESSION:
             raise QasmError(f"an expression has more than {_LARGEST_EXPRESSION} parts")
@@ -83,13 +83,13 @@ def _value(node: Any, names: Mapping[str, Any], version: int) -> Any:
     if kind == "Cast" and type(node.type).__name__ in ("FloatType", "AngleType"):
         value = _value(node.argument, names, version)
         return value if isinstance(value, sympy.Basic) else float(value)
-    raise QasmError(f"an expression holds what is not read here ({kind})")
+    raise QasmError(f"an expression contains {kind}, which is not supported")
 
 
 def _binary(operator: str, left: Any, right: Any, version: int) -> Any:
     symbolic = isinstance(left, sympy.Basic) or isinstance(right, sympy.Basic)
     if symbolic:
-        # SymPy computes with whole numbers exactly, and those may grow without end.
+        # As floats, because SymPy computes exactly with whole numbers, which could grow endlessly.
         left = float(left) if isinstance(left, int) else left
         small = operator == "**" and isinstance(right, int) and abs(right) <= 100
         right = float(right) if isinstance(right, int) and not small else right
@@ -101,7 +101,7 @@ def _binary(operator: str, left: Any, right: Any, version: int) -> Any:
         return left * right
     if operator == "/":
         if isinstance(left, int) and isinstance(right, int) and version == 3:
-            # OpenQASM 3 divides whole numbers to whole numbers, which few who write 1/2 mean.
+            # In OpenQASM 3, 1/2 is 0. Its author most likely meant a half.
             if left % right:
                 raise QasmError(
                     f"{left}/{right} is a division of whole numbers in OpenQASM 3; write "
@@ -114,13 +114,13 @@ def _binary(operator: str, left: Any, right: Any, version: int) -> Any:
     if operator == "**":
         if symbolic:
             return left**right
-        # As real numbers, which overflow where whole numbers would fill the memory.
+        # In floats, which overflow with an error; whole numbers could fill the memory.
         power = math.pow(left, right)
         whole = isinstance(left, int) and isinstance(right, int) and right >= 0
         return int(power) if whole and abs(power) < 2**53 else power
     if operator == "%" and not symbolic:
         return left % right
-    raise QasmError(f"an expression holds the operator {operator!r}, which is not read here")
+    raise QasmError(f"an expression contains the operator {operator!r}, which is not supported")
 
 
 def _function(name: str, arguments: list[Any], version: int) -> Any:
@@ -128,10 +128,12 @@ def _function(name: str, arguments: list[Any], version: int) -> Any:
         operator = "**" if name == "pow" else "%"
         return _binary(operator, arguments[0], arguments[1], version)
     if name not in _FUNCTIONS or len(arguments) != 1:
-        raise QasmError(f"the function {name!r} of {len(arguments)} arguments is unknown")
+        raise QasmError(f"the function {name!r} with {len(arguments)} arguments is unknown")
     function, of_expressions = _FUNCTIONS[name]
     if not isinstance(arguments[0], sympy.Basic):
         return function(arguments[0])
     if of_expressions is None:
-        raise QasmError(f"the function {name!r} of an input parameter has no derivative")
+        raise QasmError(
+            f"the function {name!r} can't be applied to an input parameter: it has no derivative"
+        )
     return getattr(sympy, of_expressions)(arguments[0])

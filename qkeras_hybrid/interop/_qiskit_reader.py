@@ -1,4 +1,4 @@
-"""Qiskit's instructions as operations of Cirq's, taken apart only as far as is needed."""
+"""Converts Qiskit's instructions to Cirq operations, and decomposes them only where needed."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from qkeras_hybrid._lazy import cirq, sympy
 from qkeras_hybrid.interop._gates import controlled, half_turns, named_gates
 
-# Up to here a gate of numbers is taken as its matrix, which keeps it one gate.
+# Gates without parameters on up to this many qubits become one gate, by their matrix.
 _LARGEST_MATRIX = 3
-# Up to here its matrix serves where it has no definition.
+# Gates without a definition become one gate, by their matrix, on up to this many qubits.
 _LARGEST_FALLBACK = 6
 
-# Operations, and the global phase that comes with them.
+# Operations and their global phase in radians.
 Part = tuple[list[Any], Any]
 
 
@@ -24,7 +24,7 @@ class Reader:
     """Reads the operations of a circuit.
 
     Attributes:
-        approximated: What was taken apart by a synthesis that is not exact: a sentence each.
+        approximated: Descriptions of the gates that were decomposed only approximately.
     """
 
     def __init__(self) -> None:
@@ -32,10 +32,11 @@ class Reader:
         self.approximated: list[str] = []
 
     def read(self, circuit: Any, qubits: Sequence[cirq.Qid]) -> Part:
-        """Returns what a `qiskit.QuantumCircuit` does on these qubits.
+        """Returns the operations of a `qiskit.QuantumCircuit` on these qubits.
 
         Raises:
-            ValueError: If it holds what is not a gate.
+            ValueError: If it resets, measures before its end, or has an instruction that is not a
+                gate.
         """
         operations: list[cirq.Operation] = []
         total = _expression(circuit.global_phase)
@@ -56,12 +57,12 @@ class Reader:
             return [], 0
         if isinstance(gate, qiskit.Reset):
             raise ValueError(
-                "Argument `circuit` must be unitary, but it holds 'reset'. Remove it: qubits begin "
-                "in |0>. (`initialize` resets; `prepare_state` prepares the same state without.)"
+                "Argument `circuit` must be unitary, but it contains 'reset'. Remove it: qubits "
+                "start in |0>. (`initialize` resets qubits; `prepare_state` does not.)"
             )
         if both := self._measured.intersection(on):
             raise ValueError(
-                f"Argument `circuit` must measure at its end only, but {gate.name!r} follows a "
+                f"Argument `circuit` must only measure at its end, but {gate.name!r} follows a "
                 f"measurement of qubit {min(both).x}."
             )
         return self._gate(gate, on)
@@ -80,7 +81,7 @@ class Reader:
         elif isinstance(gate, library.GlobalPhaseGate):
             return [], parameters[0]
         elif isinstance(gate, library.PermutationGate):
-            # Its pattern says for each place which qubit comes there; Cirq's, where each goes.
+            # Qiskit's pattern lists the source of each qubit, Cirq's the destination.
             places = np.argsort(np.asarray(gate.pattern)).tolist()
             return [cirq.QubitPermutationGate(places)(*on)], 0
         elif (known := _named(gate)) is not None and parameters:
@@ -96,26 +97,26 @@ class Reader:
         return self._defined(gate, on)
 
     def _defined(self, gate: Any, on: list[cirq.Qid]) -> Part:
-        """Takes a gate apart by its own definition, or else takes its matrix."""
+        """Decomposes a gate by its definition; without one, uses its matrix."""
         from qiskit.exceptions import QiskitError
 
         try:
             definition = getattr(gate, "definition", None)
         except (QiskitError, TypeError):
-            # Those that need numbers, given parameters.
+            # Some gates have no definition while their parameters are not numbers.
             definition = None
         if definition is not None:
             return self.read(definition, on)
         matrix = _matrix(gate, len(on)) if len(on) <= _LARGEST_FALLBACK else None
         if matrix is None:
             raise ValueError(
-                f"Argument `circuit` must be made of gates, but it holds {gate.name!r}, which is "
-                "none and has no definition by gates."
+                f"Argument `circuit` must consist of gates, but it contains {gate.name!r}, which "
+                "has neither a definition by gates nor a matrix."
             )
         return [cirq.MatrixGate(matrix, name=gate.name)(*on)], 0
 
     def _annotated(self, base: Any, modifiers: list[Any], on: list[cirq.Qid]) -> Part:
-        """Applies modifiers to a gate, of which the last is the outermost."""
+        """Returns the operations of a gate with modifiers, of which the last is the outermost."""
         from qiskit.circuit import ControlModifier, InverseModifier, PowerModifier
 
         if not modifiers:
@@ -131,14 +132,14 @@ class Reader:
             return inverse, -phase
         if not isinstance(last, PowerModifier) or last.power != int(last.power):
             raise ValueError(
-                "Argument `circuit` must have gates under inverses, controls and whole powers "
-                f"only, but got {base.name!r} under {last}."
+                "Argument `circuit` may only have inverses, controls and whole powers as modifiers "
+                f"of gates, but got {base.name!r} with {last}."
             )
         times = int(last.power)
         return (operations if times >= 0 else inverse) * abs(times), phase * times
 
     def _evolution(self, gate: Any, time: Any, symbolic: bool, on: list[cirq.Qid]) -> Part | None:
-        """Returns `exp(-i time H)` if it is a product of rotations, or of a small matrix."""
+        """Returns `exp(-i time H)` if its terms commute or its matrix is small, else None."""
         from qiskit.quantum_info import SparseObservable, SparsePauliOp
 
         parts = gate.operator if isinstance(gate.operator, list) else [gate.operator]
@@ -163,13 +164,13 @@ class Reader:
 
 
 def _rotations(terms: Any, time: Any, on: list[cirq.Qid]) -> Part:
-    """Returns `exp(-i time H)` of terms that commute, one rotation for each."""
+    """Returns `exp(-i time H)` for terms that commute, as one rotation for each term."""
     operations: list[cirq.Operation] = []
     phase: Any = 0
     for label, coefficient in terms.label_iter():
         weight = _expression(coefficient)
         weight = weight.real if isinstance(weight, complex) else weight
-        # Qiskit's strings begin with the last qubit.
+        # Qiskit's labels start with the last qubit.
         string = [(q, p) for q, p in zip(on, reversed(label), strict=True) if p != "I"]
         qubits, name = [q for q, _ in string], "r" + "".join(p for _, p in string).lower()
         if not string:
@@ -186,15 +187,15 @@ def _rotations(terms: Any, time: Any, on: list[cirq.Qid]) -> Part:
 
 
 def _named(gate: Any) -> str | None:
-    """Returns the name of a gate of Qiskit's own that is in the table by that name."""
-    # Not by the name alone, which anyone may give to another gate.
+    """Returns the name of one of Qiskit's standard gates if `named_gates` has it, else None."""
+    # The module is checked because users can give the same name to another gate.
     module = getattr(gate, "base_class", type(gate)).__module__
     own = module.startswith("qiskit.circuit.library.standard_gates.")
     return gate.name if own and gate.name in named_gates() else None
 
 
 def _acts_by_its_base(gate: Any) -> bool:
-    """Whether a controlled gate is its base, controlled, with no phase or qubit besides."""
+    """Returns whether a controlled gate is its base gate with controls, without a phase or more."""
     base = gate.base_gate
     return (
         len(base.params) == len(gate.params)
@@ -203,12 +204,12 @@ def _acts_by_its_base(gate: Any) -> bool:
 
 
 def _bits(state: int | None, n: int) -> list[int]:
-    """Returns the values of controls: bit `k` of a state for control `k`; all 1 by default."""
+    """Returns the value of each control `k`: bit `k` of a state; without a state all are 1."""
     return [1 if state is None else state >> k & 1 for k in range(n)]
 
 
 def _expression(parameter: Any) -> Any:
-    """Returns a parameter as a number or a SymPy expression; what is neither stays as it is."""
+    """Returns a Qiskit parameter as a number or a SymPy expression; other values unchanged."""
     if not hasattr(parameter, "sympify"):
         return parameter
     found = parameter.sympify()
@@ -216,19 +217,19 @@ def _expression(parameter: Any) -> Any:
 
 
 def _matrix(gate: Any, n_qubits: int) -> np.ndarray | None:
-    """Returns a gate's unitary in the order of qubits here, if the gate knows one."""
+    """Returns a gate's unitary, with the first qubit most significant; None if it has none."""
     from qiskit.exceptions import QiskitError
 
     try:
         matrix = np.asarray(gate.to_matrix(), complex)
     except (AttributeError, QiskitError, TypeError):
-        # The method is missing, or says that there is no matrix: Qiskit's gates do either.
+        # Gates without a matrix lack the method or raise an error.
         return None
     return other_end(matrix) if matrix.shape == (2**n_qubits,) * 2 else None
 
 
 def other_end(matrix: np.ndarray) -> np.ndarray:
-    """Returns a unitary for qubits counted from the other end."""
+    """Returns a unitary with the order of its qubits reversed."""
     n_qubits = len(matrix).bit_length() - 1
     tensor = matrix.reshape((2,) * (2 * n_qubits))
     back = [*range(n_qubits)][::-1]
@@ -244,7 +245,7 @@ def _of_matrix(matrix: Any, name: str) -> cirq.Gate:
 
 @functools.cache
 def fixed_gates(n_qubits: int) -> Iterable[tuple[cirq.Gate, str]]:
-    """Returns Cirq's gates that have a name in Qiskit, and the names of the methods there."""
+    """Returns Cirq's gates that Qiskit has too, and the names of Qiskit's methods for them."""
     gates: dict[int, list[tuple[cirq.Gate, str]]] = {
         1: [
             (cirq.I, "id"),

@@ -1,4 +1,4 @@
-"""OpenQASM: circuits as text that most quantum software reads and writes."""
+"""OpenQASM: a text format for circuits that most quantum software reads and writes."""
 
 from __future__ import annotations
 
@@ -16,29 +16,30 @@ VERSIONS = ("2.0", "3.0")
 def from_qasm(text: str) -> cirq.Circuit:
     """Reads a circuit from OpenQASM.
 
-    Of OpenQASM 2, everything unitary is read, with the gates of `qelib1.inc` as it is today. Of
-    OpenQASM 3: the gates of `stdgates.inc`; definitions of gates; the modifiers `ctrl`, `negctrl`,
-    `inv` and `pow`; `gphase`; constants; loops over ranges of numbers; slices and aliases of
-    registers. `input float` and `input angle` become symbols of the same names. Barriers and delays
-    are left out, and so are measurements at the end: what a layer reads, its observables say.
+    All unitary circuits in OpenQASM 2 are supported, with the gates of the current `qelib1.inc`. In
+    OpenQASM 3 these are supported: the gates of `stdgates.inc`; gate definitions; the modifiers
+    `ctrl`, `negctrl`, `inv` and `pow`; `gphase`; constants; loops over ranges of numbers; slices
+    and aliases of registers. `input float` and `input angle` become symbols of the same names.
+    Barriers and delays are dropped. Measurements at the end are dropped too, because a layer's
+    observables say what it measures.
 
-    The circuit holds all declared qubits, those without a gate too, and they sort in the order of
-    their declarations: `"Z1"` reads the second qubit that the text declares. (A qubit without a
-    gate gets an identity.)
+    The circuit has all declared qubits; those without a gate get an identity. Qubits sort in the
+    order of their declarations: `"Z1"` measures the second qubit that the text declares.
 
     Args:
-        text: OpenQASM 2 or 3. `include` reads no files: `qelib1.inc` and `stdgates.inc` are built
+        text: OpenQASM 2 or 3. `include` reads no files; `qelib1.inc` and `stdgates.inc` are built
             in.
 
     Returns:
-        The circuit, on `cirq.NamedQubit`s named `<register>_<index>`. Where several registers would
-        sort by name in another order than declared, their numbers come first: `qreg b[1]; qreg
-        a[1];` are `0_b_0` and `1_a_0`. Equal up to a global phase.
+        The circuit, equal up to a global phase. Its qubits are `cirq.NamedQubit`s with names
+        `<register>_<index>`. If registers would not sort by name in the order of their
+        declarations, the names start with the register's number: `qreg b[1]; qreg a[1];` become
+        `0_b_0` and `1_a_0`.
 
     Raises:
-        ValueError: If the text is not OpenQASM, holds what is not read (subroutines, `reset`,
-            gates that depend on measurements), measures in the middle of the circuit, or comes to
-            more than a million gates or 10,000 qubits.
+        ValueError: If the text is not OpenQASM, has unsupported statements (such as subroutines,
+            `reset`, or gates that depend on measurements), measures before the end of the circuit,
+            or has more than a million gates or 10,000 qubits.
 
     Example:
 
@@ -66,8 +67,8 @@ def from_qasm(text: str) -> cirq.Circuit:
         ) from error
     except RecursionError as error:
         raise ValueError(
-            "Argument `text` must be OpenQASM of a unitary circuit: its brackets, or its "
-            "definitions of gates, are inside each other too deep."
+            "Argument `text` must be OpenQASM of a unitary circuit: its brackets or its gate "
+            "definitions are nested too deeply."
         ) from error
     if not reader.qubits:
         raise ArgumentError("text", "be OpenQASM that declares qubits", text)
@@ -83,13 +84,14 @@ def to_qasm(
     """Writes a circuit as OpenQASM.
 
     Args:
-        circuit: A circuit, e.g. a layer's `circuit`.
-        values: A number, in radians, for each symbol (or symbol's name) of the circuit. OpenQASM 2
-            has no parameters, and Cirq writes none into OpenQASM 3.
+        circuit: A circuit, such as a layer's `circuit`.
+        values: A number in radians for each symbol of the circuit, by the symbol or its name. All
+            symbols need one: OpenQASM 2 has no parameters, and Cirq does not write those of
+            OpenQASM 3.
         version: "2.0" or "3.0".
 
     Returns:
-        The text, with qubit `i` of the register `q` the circuit's `i`-th qubit in Cirq's order.
+        The text. Qubit `i` of the register `q` is the circuit's `i`-th qubit in Cirq's order.
 
     Raises:
         ValueError: If the version is unknown, a symbol has no value, or a gate has neither a name
@@ -106,7 +108,9 @@ def to_qasm(
     bound = cirq.resolve_parameters(circuit, given)
     missing = sorted(cirq.parameter_names(bound))
     if missing:
-        raise ArgumentError("values", f"have a number for each symbol, also {missing[0]!r}", values)
+        raise ArgumentError(
+            "values", f"have a number for each symbol, including {missing[0]!r}", values
+        )
     try:
         return bound.to_qasm(header="Written by qkeras_hybrid", version=version)
     except (TypeError, ValueError) as error:

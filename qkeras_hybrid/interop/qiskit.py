@@ -1,7 +1,7 @@
-"""Qiskit's circuits, with their parameters, as Cirq's, and back.
+"""Converts circuits with their parameters from Qiskit to Cirq and back.
 
-Qiskit counts bits from the other end: its qubit 0 is the least significant bit of a state. Qubits
-keep their numbers here, so that a state's bits are reversed and a circuit is not.
+Qiskit's qubit 0 is the least significant bit of a basis state; Cirq's is the most significant bit.
+A converted circuit keeps the numbers of its qubits, so the bits of its basis states are reversed.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from qkeras_hybrid.program import (
 if TYPE_CHECKING:
     import sympy
 
-# SymPy's functions that Qiskit's parameters have too.
+# SymPy's functions, and the methods of Qiskit's parameters that compute them.
 _FUNCTIONS = {
     "sin": "sin",
     "cos": "cos",
@@ -49,31 +49,31 @@ _FUNCTIONS = {
 def from_qiskit(circuit: Any) -> cirq.Circuit:
     """Returns a Qiskit circuit as a Cirq circuit.
 
-    Parameters become symbols of the same names, e.g. `theta[3]`. Measurements at the end are left
-    out: what a layer reads, its observables say. To keep Qiskit's order of parameters, give the
-    layer `symbols=[parameter.name for parameter in circuit.parameters]`.
+    Parameters become symbols of the same names, such as `theta[3]`. To keep Qiskit's order of
+    parameters, pass `symbols=[parameter.name for parameter in circuit.parameters]` to the layer.
+    Measurements at the end are dropped, because a layer's observables say what it measures.
 
-    Gates of numbers on up to three qubits become one gate each; gates with parameters and larger
-    ones are taken apart by their own definitions.
+    A gate without parameters on up to three qubits becomes one gate. Gates with parameters and
+    larger gates are decomposed by their definitions.
 
-    A `PauliEvolutionGate` is exact where its terms commute, with a parameter as its time too, and
-    where its time is a number and it has up to three qubits. Any other is taken apart by its
-    `synthesis`, as Qiskit's transpiler does for a device: unless you choose another, that is one
-    Trotter step, `LieTrotter(reps=1)`, which is far from exact for a large time. A warning says so.
-    (`qiskit.quantum_info.Statevector` and `StatevectorEstimator` compute the exact exponential of
-    such a gate once its parameters have values.)
+    A `PauliEvolutionGate` is converted exactly in two cases: if its terms commute, also with a
+    parameter as its time; and if its time is a number and it has up to three qubits. Others are
+    decomposed by their `synthesis`, as Qiskit's transpiler does for a device, and a warning is
+    given. The default synthesis is one Trotter step, `LieTrotter(reps=1)`, which is inaccurate for
+    a large time. (Once its parameters have values, `qiskit.quantum_info.Statevector` and
+    `StatevectorEstimator` compute the exact exponential of such a gate.)
 
     Args:
         circuit: A `qiskit.QuantumCircuit`.
 
     Returns:
-        The circuit, with Qiskit's qubit `i` as `cirq.LineQubit(i)`, and all of its qubits, by an
-        identity where one has no gate; equal up to a global phase.
+        The circuit, equal up to a global phase. Qiskit's qubit `i` becomes `cirq.LineQubit(i)`.
+        Qubits without a gate get an identity.
 
     Raises:
         ImportError: If Qiskit is not installed.
-        ValueError: If this is no Qiskit circuit, or it measures in the middle, resets, branches or
-            loops, or a gate with parameters has no definition by gates.
+        ValueError: If `circuit` is not a Qiskit circuit, measures before its end, resets, branches
+            or loops, or a gate with parameters has no definition by gates.
 
     Example:
 
@@ -91,9 +91,9 @@ def from_qiskit(circuit: Any) -> cirq.Circuit:
     operations, _ = reader.read(circuit, qubits)
     if reader.approximated:
         warnings.warn(
-            f"{'; '.join(reader.approximated)}: terms that do not commute, so that this is an "
-            "approximation, the one that Qiskit's transpiler would make. For another, give the "
-            "gate another `synthesis`, e.g. SuzukiTrotter(order=2, reps=4).",
+            f"{'; '.join(reader.approximated)}: terms do not commute, so this is an approximation, "
+            "the same as by Qiskit's transpiler. For a better one, give the gate another "
+            "`synthesis`, such as SuzukiTrotter(order=2, reps=4).",
             stacklevel=2,
         )
     return with_all_qubits(operations, qubits)
@@ -102,21 +102,21 @@ def from_qiskit(circuit: Any) -> cirq.Circuit:
 def to_qiskit(circuit: cirq.AbstractCircuit) -> Any:
     """Returns a Cirq circuit as a Qiskit circuit.
 
-    Symbols become parameters of the same names. The circuit is compiled first: what comes out are
-    rotations, phases and fixed unitaries, not the gates one for one. `qiskit.qasm3.dumps` writes
-    it as OpenQASM 3, parameters included.
+    Symbols become parameters of the same names. The circuit is compiled first, so the result has
+    rotations, phases and fixed unitaries instead of the original gates. `qiskit.qasm3.dumps` writes
+    it as OpenQASM 3, with parameters.
 
     Args:
-        circuit: A circuit that `compile_circuit` takes, e.g. a layer's `circuit`.
+        circuit: A circuit that `compile_circuit` accepts, such as a layer's `circuit`.
 
     Returns:
-        A `qiskit.QuantumCircuit`, with qubit `i` the `i`-th of the circuit's qubits, sorted; equal
-        with its global phase.
+        A `qiskit.QuantumCircuit`, equal including its global phase. Its qubit `i` is the `i`-th of
+        the circuit's sorted qubits.
 
     Raises:
         ImportError: If Qiskit is not installed.
-        ValueError: If the circuit can't be compiled, or a parameter is made of a function that
-            Qiskit does not have.
+        ValueError: If the circuit can't be compiled, has channels or measurements, or a parameter
+            uses a function that Qiskit does not have.
 
     Example:
 
@@ -130,7 +130,7 @@ def to_qiskit(circuit: cirq.AbstractCircuit) -> Any:
                     └───┘
     """
     qiskit = _qiskit()
-    # All symbols as inputs: what trains is nothing to Qiskit.
+    # All symbols are compiled as inputs, because Qiskit does not distinguish weights.
     names = sorted(cirq.parameter_names(circuit)) if isinstance(circuit, cirq.Circuit) else ()
     compiled = compile_circuit(circuit, (), inputs=names)
     made = qiskit.QuantumCircuit(compiled.n_qubits)
@@ -163,8 +163,8 @@ def _append(made: Any, instruction: Instruction, angles: list[Any]) -> None:
         case Channel() | Measurement():
             raise ValueError(
                 f"Argument `circuit` must have neither channels nor measurements, but has a "
-                f"{type(instruction).__name__.lower()} on {qubits}: Qiskit's circuits hold no "
-                "channels, and measurements are left to you. Remove it."
+                f"{type(instruction).__name__.lower()} on {qubits}. Remove it. Qiskit circuits "
+                "have no channels; add measurements to the result."
             )
         case _:
             assert_never(instruction)
@@ -204,8 +204,8 @@ def _to_parameters(node: Any, parameters: Any) -> Any:
         return arguments[0] ** arguments[1]
     if kind not in ("Add", "Mul"):
         raise ValueError(
-            f"Qiskit's parameters know no {kind}, which the circuit parameter `{node}` is made of. "
-            f"They know sums, products, powers and {', '.join(_FUNCTIONS)}."
+            f"Qiskit's parameters do not support {kind}, which the circuit parameter `{node}` "
+            f"uses. They support sums, products, powers and {', '.join(_FUNCTIONS)}."
         )
     total = arguments[0]
     for argument in arguments[1:]:

@@ -21,21 +21,22 @@ def tuned_pqc_dense(
     prefix: str = "quantum",
     **kwargs: Any,
 ) -> PQCDense:
-    """Returns a `PQCDense` whose circuit KerasTuner chooses.
+    """Returns a `PQCDense` whose qubits, layers, encoding and ansatz KerasTuner chooses.
 
     Args:
-        hp: KerasTuner's `HyperParameters`, as it gives them to a function that builds a model.
+        hp: KerasTuner's `HyperParameters`, which it passes to a function that builds a model.
         units: The layer's units.
-        max_qubits: The most qubits to try; the fewest are 2, or what `units` need.
-        max_layers: The most layers of the ansatz to try; the fewest are 1.
-        encodings: Names of the encodings to try, such as fit the features in any number of
+        max_qubits: The largest number of qubits to try. The smallest is 2, or more if `units` needs
+            more.
+        max_layers: The largest number of ansatz layers to try. The smallest is 1.
+        encodings: Names of the encodings to try. They must accept the features on any number of
             qubits.
         ansatz: Names of the ansatz templates to try.
-        prefix: What the hyperparameters' names start with: another for each such layer.
+        prefix: The start of the hyperparameters' names. Each such layer of a model needs its own.
         **kwargs: Further arguments of `PQCDense`, which are not searched.
 
     Raises:
-        ValueError: If a number is not positive, or `max_qubits` too few for the units.
+        ValueError: If a number is not positive, or `max_qubits` is too small for the units.
 
     Example:
 
@@ -54,7 +55,7 @@ def tuned_pqc_dense(
     ['features', 'quantum_ansatz', 'quantum_encoding', 'quantum_n_layers', 'quantum_n_qubits']
     """
     units = positive_int("units", units)
-    # `n` qubits have 2**n - 1 products of Pauli Z to read.
+    # `n` qubits have 2**n - 1 products of Pauli Z to measure.
     fewest = 2 if "observables" in kwargs else max(2, units.bit_length())
     if positive_int("max_qubits", max_qubits) < fewest:
         raise ArgumentError("max_qubits", f"be at least {fewest} for {units} units", max_qubits)

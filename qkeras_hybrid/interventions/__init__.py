@@ -1,6 +1,7 @@
-"""What a network does without its circuits' outputs: as it was trained, and trained without them.
+"""Tests whether a trained network uses its circuits, and whether a network needs them.
 
-`qkeras_hybrid.intervention_test` is `intervention_test` of this room.
+The only public function is `intervention_test`, also available as
+`qkeras_hybrid.intervention_test`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`intervention_test`: what a trained network does when its circuits' outputs are replaced."""
+"""`intervention_test`: how a network's score changes when its circuits' outputs are replaced."""
 
 from __future__ import annotations
 
@@ -60,51 +60,52 @@ def intervention_test(
     shuffles: int = 10,
     seed: int = 0,
 ) -> InterventionTest:
-    """Tests what a trained network does without what its circuits tell it.
+    """Tests whether a trained network uses its circuits, and whether a network needs them.
 
-    Two questions have two answers. *Does the trained network use its circuits?* Their outputs are
-    replaced by their mean over the training data, by those of other samples, and by those of their
-    surrogate; nothing is trained. *Does a network need them?* Something else stands in their place
-    from the start: a constant, noise, a linear map, or the surrogate of the trained circuits, which
-    does not train; and the rest trains from the same first weights on the same batches as the
-    network with its circuits. With several quantum layers all are replaced, and as trained also one
-    at a time.
+    These are two questions. *Does the trained network use its circuits?* Their outputs are
+    replaced, without training, by their mean over the training data, by the outputs for other
+    samples, and by those of the circuits' classical surrogate. *Does a network need its circuits?*
+    Networks are trained in which something else replaces the circuits from the start: a constant,
+    noise, a linear map, or the fixed surrogate of the trained circuits. They are trained from the
+    same initial weights and on the same batches as the network with circuits. If there are several
+    quantum layers, all are replaced together; the first question is also answered for each alone.
 
     Args:
-        model: A trained Sequential or functional model, nested too, with quantum layers. It stays
-            as it is.
-        x: Its training inputs: an array, or arrays in the structure that `fit` takes.
-        y: Their targets, of shape `(n,)` or `(n, n_outputs)`: whole numbers are classes.
-        test: Inputs and targets that are scored; None for the training data.
-        score: Maps targets and outputs to a number, the higher the better; None for the accuracy of
-            classes, else for R².
+        model: A trained Sequential or functional model with quantum layers; models may be nested.
+            It is not changed.
+        x: The training inputs: an array, or arrays in the structure that `fit` takes.
+        y: The training targets, of shape `(n,)` or `(n, n_outputs)`. Whole numbers are classes.
+        test: Inputs and targets to compute scores on; None takes the training data.
+        score: A function of targets and outputs that returns a number, the higher the better. None
+            takes the accuracy for classes, else R².
         margin: The smallest difference of scores that counts.
-        train: Compiles and trains a model that it is given; None for `compile` as of the model, and
-            `fit`.
-        epochs: Of that `fit`.
-        batch_size: Of that `fit`.
-        learning_rate: That its optimizer begins with. None for a schedule as it was compiled, or
-            else the rate of the first epoch of the model's last `fit`, where a callback of Keras's
-            that changes it noted it, and the present one otherwise. So give it where something else
-            changed the rate, or the model was loaded from a file after its rate had fallen.
-        runs: How often each network is retrained, each time from other first weights.
-        initial_weights: The first weights of all runs, as `model.get_weights()` returned them
-            before the training; None to draw new ones for each run.
+        train: A function that compiles and trains a given model. None compiles it like `model`, and
+            calls `fit`.
+        epochs: The number of epochs of that `fit`.
+        batch_size: The batch size of that `fit`.
+        learning_rate: The initial learning rate of that `fit`. None takes the schedule with which
+            the model was compiled. Without a schedule, None takes the rate of the first epoch of
+            the model's last `fit` if a Keras callback recorded it, else the optimizer's current
+            rate. So pass it if something else changed the rate, or if the model was loaded from a
+            file after its rate had been lowered.
+        runs: How often each network is retrained, each time from other initial weights.
+        initial_weights: The initial weights of all runs, as `model.get_weights()` returned them
+            before the training; None draws new ones for each run.
         shuffles: How often the outputs are shuffled.
-        seed: Of first weights, batches, noise and shuffles. The global seeds of Keras, NumPy and
-            Python are afterwards as they were.
+        seed: The seed of initial weights, batches, noise and shuffles. The global random states of
+            Keras, NumPy and Python are restored afterwards.
 
     Returns:
-        The scores, a verdict of each kind, and a sentence that explains where they differ.
+        All scores, a verdict on each of the two questions, and a sentence that compares them.
 
     Raises:
-        ValueError: If the model has no quantum layer, is not built, or can't be taken apart; a
-            quantum layer returns states, circuits or several tensors; data have other shapes or
-            hold NaN; or nobody knows how to score or to train.
+        ValueError: If the model has no quantum layer, is not built, or is neither Sequential nor
+            functional; a quantum layer returns states or several tensors, or takes circuits; data
+            have wrong shapes or hold NaN; or `score` or `train` is needed but not given.
 
     Reference:
         HNEP, the Hybrid Network Evaluation Protocol (https://pypi.org/project/hnep), intervenes in
-        trained networks in this way; it trains none anew.
+        trained networks in this way. It does not retrain networks.
 
     Example:
 
@@ -128,7 +129,9 @@ def intervention_test(
     if smallest < 0:
         raise ArgumentError("margin", "be at least 0", margin)
     if len(scored[1]) < 2:
-        raise ArgumentError("test", "hold at least two samples, to exchange", len(scored[1]))
+        raise ArgumentError(
+            "test", "hold at least two samples, whose outputs are exchanged", len(scored[1])
+        )
     for argument, value in {"runs": runs, "shuffles": shuffles}.items():
         positive_int(argument, value)
     if train is None:
@@ -138,12 +141,13 @@ def intervention_test(
             raise ArgumentError("learning_rate", "be above 0", learning_rate)
     elif learning_rate is not None:
         raise ArgumentError(
-            "learning_rate", "be None beside `train`, which compiles", learning_rate
+            "learning_rate", "be None if `train` is given, which compiles models", learning_rate
         )
-    # A run's own seed is as much larger as its number.
+    # Run number i has the seed `seed + i`.
     seed = at_most("seed", seed_number("seed", seed), 2**32 - runs)
     weights = None if initial_weights is None else first_weights(model, initial_weights)
-    # Samples are exchanged within a batch, which may hold one class alone if they are in order.
+    # Outputs are exchanged within a batch. If samples were sorted by class, a batch could have only
+    # one class, so samples are shuffled first.
     order = np.random.default_rng([seed, 1]).permutation(len(scored[1]))
     scored = ([array[order] for array in scored[0]], scored[1][order])
 
@@ -156,7 +160,7 @@ def intervention_test(
     classical, why = _classical(model, arrays)
     found = _as_trained(model, layers, means, classical, why, scores_of, shuffles, seed)
 
-    # By the names that the copies' quantum layers have too.
+    # The quantum layers of copies have the same names.
     places = {layer.name: id(layer) for layer in layers}
     makes: dict[str, Make | None] = {
         "constant": lambda layer: ConstantOutput(
@@ -187,7 +191,7 @@ def intervention_test(
             learning_rate=learning_rate,
         )
         hybrid = untrained(model, weights, own)
-        # All copies are made before the first of them trains.
+        # All copies are made before the first of them is trained.
         copies = {"kept": hybrid}
         for circuit, make in makes.items():
             if make is not None:
@@ -203,7 +207,7 @@ def intervention_test(
     return InterventionTest(name, smallest, len(scored[1]), tuple(found))
 
 
-# What is checked first.
+# Checks of the arguments.
 
 
 def _check_model(model: Any) -> None:
@@ -212,15 +216,15 @@ def _check_model(model: Any) -> None:
             "model",
             "be a Sequential or functional model that is built",
             model,
-            "Begin it with keras.Input.",
+            "Start it with keras.Input.",
         )
     layers = quantum_layers(model)
     if not layers:
-        raise ArgumentError("model", "have a quantum layer in it", model.name)
+        raise ArgumentError("model", "contain a quantum layer", model.name)
     if len({layer.name for layer in layers}) < len(layers):
         raise ArgumentError(
             "model",
-            "have quantum layers of different names",
+            "have quantum layers with different names",
             ", ".join(repr(layer.name) for layer in layers),
         )
     if len(model.outputs) != 1:
@@ -239,7 +243,7 @@ def _checked(model: keras.Model, x: Any, y: Any, argument: str) -> tuple[list[Ar
     if targets.dtype.kind not in "iubf" or not targets.ndim or len(targets) != len(arrays[0]):
         raise ArgumentError(
             argument,
-            f"hold a number or numbers for each of the {len(arrays[0])} samples",
+            f"hold one or more numbers for each of the {len(arrays[0])} samples",
             f"shape {targets.shape} of {targets.dtype}",
         )
     if not np.isfinite(targets.astype(float)).all():
@@ -247,7 +251,7 @@ def _checked(model: keras.Model, x: Any, y: Any, argument: str) -> tuple[list[Ar
     return arrays, targets
 
 
-# As trained.
+# Interventions in the trained network.
 
 
 def _as_trained(
@@ -294,7 +298,7 @@ def _outcome(
 
 
 def _only(one: QuantumLayer | None, change: Callable[[QuantumLayer, Any], Any]) -> Changes:
-    """Returns what changes the outputs of one quantum layer, or of all for None."""
+    """Returns changes of the outputs of one quantum layer, or for None of all."""
 
     def changes(layer: QuantumLayer) -> Callable[[Any], Any]:
         if one is None or layer is one:
@@ -305,7 +309,7 @@ def _only(one: QuantumLayer | None, change: Callable[[QuantumLayer, Any], Any]) 
 
 
 def _others(n: int, rng: np.random.Generator) -> Array:
-    """Returns for each of `n` samples another one: a random cycle through all."""
+    """Returns for each of `n` samples the index of another one, by a random cycle through all."""
     order = rng.permutation(n)
     found = np.empty(n, "int32")
     found[order] = np.roll(order, 1)
@@ -313,7 +317,7 @@ def _others(n: int, rng: np.random.Generator) -> Array:
 
 
 def _recorded(model: keras.Model, arrays: list[Array]) -> dict[int, Array]:
-    """Returns what each quantum layer of a model puts out, of shape `(-1, n_values)`, by its id."""
+    """Returns the outputs of each quantum layer, of shape `(-1, n_values)`, by the layer's id."""
     found: dict[int, list[Array]] = {id(layer): [] for layer in quantum_layers(model)}
 
     def recording(layer: QuantumLayer) -> Callable[[Any], Any]:
@@ -329,7 +333,7 @@ def _recorded(model: keras.Model, arrays: list[Array]) -> dict[int, Array]:
 
 
 def _outputs(model: keras.Model, arrays: list[Array]) -> Array:
-    """Returns a model's outputs, batch by batch; no batch is of one sample."""
+    """Returns a model's outputs, computed in batches of at least two samples."""
     n = len(arrays[0])
     parts = np.array_split(np.arange(n), -(-n // _BATCH))
     return np.concatenate([called(model, [array[part] for array in arrays])[0] for part in parts])
@@ -339,7 +343,7 @@ def _outputs(model: keras.Model, arrays: list[Array]) -> Array:
 
 
 def _classical(model: keras.Model, arrays: list[Array]) -> tuple[keras.Model | None, str]:
-    """Returns the model's surrogate, or why it has none."""
+    """Returns the model's surrogate and "", or None and the reason why there is none."""
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     try:
         return surrogate(model, keras.tree.pack_sequence_as(structure, arrays)), ""
@@ -348,7 +352,7 @@ def _classical(model: keras.Model, arrays: list[Array]) -> tuple[keras.Model | N
 
 
 def _part(classical: keras.Model, layer: QuantumLayer) -> keras.Layer:
-    """Returns what stands for a quantum layer in a surrogate, fixed as it is."""
+    """Returns the part of a surrogate that replaces a quantum layer, set to not trainable."""
     layers = classical._flatten_layers(include_self=False, recursive=True)
     part: keras.Model = next(
         each for each in layers if isinstance(each, keras.Model) and each.name == layer.name

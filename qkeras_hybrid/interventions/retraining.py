@@ -1,4 +1,4 @@
-"""Models trained again: from other first weights, on the same batches, as the first was trained."""
+"""Retraining copies of a model: from other initial weights, in the way the model was compiled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qkeras_hybrid.layers.base import QuantumLayer
 
 Array = np.ndarray[Any, Any]
 Train = Callable[[keras.Model], Any]
-"""Trains a model, which is not compiled yet."""
+"""A function that compiles and trains a model."""
 
 
 def trainer(
@@ -28,28 +28,28 @@ def trainer(
     seed: int,
     learning_rate: float | None = None,
 ) -> Train:
-    """Returns what trains other models as one was compiled.
+    """Returns a function that trains other models with the optimizer and loss of one model.
 
     Args:
         model: The compiled model.
         x: Its inputs, arrays in the structure that `fit` takes.
         y: The targets.
-        epochs: How often each sample is seen.
-        batch_size: Samples of a step.
+        epochs: The number of epochs.
+        batch_size: The batch size.
         seed: The seed of the order of the samples.
-        learning_rate: That the optimizer begins with; None for `first_rate` of the model.
+        learning_rate: The optimizer's initial learning rate; None for `first_rate` of the model.
 
     Raises:
-        ValueError: If the model is not compiled, or can't say how, or a learning rate is given for
-            an optimizer that has a schedule.
+        ValueError: If the model is not compiled, its compile configuration can't be restored, or a
+            learning rate is given for an optimizer with a schedule.
     """
     config = model.get_compile_config() if getattr(model, "compiled", False) else None
     if config is None:
         raise ArgumentError(
             "model",
-            "be compiled, so that others can be trained as it was",
+            "be compiled, so that copies can be trained in the same way",
             model.name,
-            "Compile it, or give `train`, a function that compiles and trains a model.",
+            "Compile it, or pass `train`, a function that compiles and trains a model.",
         )
 
     rate = first_rate(model) if learning_rate is None else learning_rate
@@ -58,7 +58,7 @@ def trainer(
             "learning_rate",
             "be None for an optimizer that has a schedule",
             learning_rate,
-            "Compile the model with another one, or give `train`.",
+            "Compile the model with another schedule, or pass `train`.",
         )
 
     def train(other: keras.Model) -> None:
@@ -67,14 +67,14 @@ def trainer(
         except (TypeError, ValueError) as error:
             raise ArgumentError(
                 "model",
-                "be compiled with what Keras can make again from its config",
+                "be compiled with objects that Keras can restore from their configs",
                 f"{type(error).__name__}: {error}",
-                "Give `train`, a function that compiles and trains a model.",
+                "Pass `train`, a function that compiles and trains a model.",
             ) from error
         if rate is not None:
             _inner(other).learning_rate = rate
         epoch = epochs_of(other, x, y)(x, y, batch_size)
-        # The same order for all models, whatever their layers draw.
+        # The same order for all models, independent of random numbers that their layers draw.
         order = np.random.default_rng(seed)
         for _ in range(epochs):
             epoch(order.permutation(len(y)))
@@ -83,10 +83,10 @@ def trainer(
 
 
 def first_rate(model: keras.Model) -> float | None:
-    """Returns the learning rate in the first epoch of a model's last `fit`, if that noted it.
+    """Returns the learning rate in the first epoch of a model's last `fit`, if it was recorded.
 
-    Keras's callbacks that change the rate do. None where nothing is known, or a schedule decides,
-    which begins anew in a new optimizer.
+    Keras callbacks that change the rate record it. Returns None if nothing is recorded, or if the
+    optimizer has a schedule, which a new optimizer restarts by itself.
     """
     history = getattr(getattr(model, "history", None), "history", {})
     rates = history.get("learning_rate")
@@ -94,7 +94,7 @@ def first_rate(model: keras.Model) -> float | None:
 
 
 def _inner(model: keras.Model) -> Any:
-    """Returns the optimizer of a model, without what scales its loss."""
+    """Returns the optimizer of a model, without a wrapper that scales the loss."""
     return getattr(model.optimizer, "inner_optimizer", model.optimizer)
 
 
@@ -104,10 +104,10 @@ def _has_schedule(model: keras.Model) -> bool:
 
 
 def first_weights(model: keras.Model, given: Sequence[Any]) -> list[Array]:
-    """Returns given first weights of a model as arrays.
+    """Returns given initial weights of a model as arrays.
 
     Raises:
-        ValueError: If they have other shapes than the model's.
+        ValueError: If their shapes differ from those of the model's weights.
     """
     weights = [np.asarray(each) for each in given]
     shapes = [tuple(each.shape) for each in model.get_weights()]
@@ -116,19 +116,19 @@ def first_weights(model: keras.Model, given: Sequence[Any]) -> list[Array]:
             "initial_weights",
             f"have the shapes of the model's weights, {shapes}",
             [each.shape for each in weights],
-            "Take model.get_weights() before the training.",
+            "Call model.get_weights() before the training.",
         )
     return weights
 
 
 def untrained(model: keras.Model, weights: list[Array] | None, seed: int) -> keras.Model:
-    """Returns a copy of a model with first weights.
+    """Returns a copy of a model with initial weights.
 
     Args:
         model: The trained model.
-        weights: The weights that it began with, or None to draw new ones. Layers that don't train
+        weights: The initial weights; None draws new ones. Layers without trainable weights then
             keep theirs.
-        seed: The seed of what is drawn.
+        seed: The seed of the draw.
     """
     keras.utils.set_random_seed(seed)
     copies = Copies(fresh)

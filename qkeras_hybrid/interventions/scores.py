@@ -1,4 +1,4 @@
-"""How good a model's outputs are: a number that is higher where they are better."""
+"""Scores of a model's outputs: numbers that are higher for better outputs."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from qkeras_hybrid._errors import ArgumentError
 
 Array = np.ndarray[Any, Any]
 Score = Callable[[Array, Array], float]
-"""Maps targets and a model's outputs to a number, the higher the better."""
+"""A function of targets and a model's outputs that returns a number, the higher the better."""
 
 
 def score_of(given: Any, y: Array, n_outputs: tuple[int | None, ...]) -> tuple[str, Score]:
     """Returns the name of a score and the score.
 
     Args:
-        given: None for what the targets suggest, or a function of targets and outputs.
-        y: The targets: whole numbers are classes, others numbers to predict.
+        given: A function of targets and outputs. None takes the accuracy for classes, else R².
+        y: The targets: whole numbers are classes, others are numbers to predict.
         n_outputs: The shape of the model's output for one sample.
 
     Raises:
-        ValueError: If it is no function, or the targets suggest none.
+        ValueError: If `given` is not a function, or is None where neither accuracy nor R² fits.
     """
     if given is not None:
         if not callable(given):
             raise ArgumentError("score", "be a function of targets and outputs", given)
         return str(getattr(given, "__name__", "score")), given
-    needed = "Give `score`, a function of targets and outputs."
+    needed = "Pass `score`, a function of targets and outputs."
     if len(n_outputs) != 1:
         raise ArgumentError(
-            "score", "be given for a model whose output is no vector", n_outputs, needed
+            "score", "be given for a model whose output is not a vector", n_outputs, needed
         )
     if y.dtype.kind in "iub":
         if n_outputs[0] == 1 or y.ndim != 1:
             raise ArgumentError(
                 "score",
-                "be given for classes where the model has not one output for each of them",
+                "be given if targets are classes and the model does not have an output for each",
                 f"targets of shape {y.shape} and {n_outputs[0]} outputs",
                 needed,
             )
@@ -55,7 +55,8 @@ def accuracy(y: Array, outputs: Array) -> float:
 
     Args:
         y: Classes, whole numbers of shape `(n,)`.
-        outputs: Of shape `(n, n_classes)`; a sample with one that is not finite counts as wrong.
+        outputs: Of shape `(n, n_classes)`. A sample with an output that is not finite counts as
+            wrong.
     """
     finite = np.isfinite(outputs).all(axis=-1)
     return float(((outputs.argmax(axis=-1) == y) & finite).mean())
@@ -64,7 +65,8 @@ def accuracy(y: Array, outputs: Array) -> float:
 def r2(y: Array, outputs: Array) -> float:
     """Returns the mean coefficient of determination of the outputs; NaN if one is not finite.
 
-    A target that is the same for all samples counts 1 where it is met, and 0 elsewhere.
+    For a target that is the same for all samples, the coefficient is 1 if all outputs equal it,
+    else 0.
 
     Args:
         y: Targets of shape `(n,)` or `(n, n_outputs)`.

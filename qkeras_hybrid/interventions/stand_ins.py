@@ -1,4 +1,4 @@
-"""What takes the place of a quantum layer: a constant, noise, a linear map, its output changed."""
+"""Layers that replace a quantum layer: a constant, noise, a linear map, a changed output."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class ConstantOutput(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class NoiseOutput(keras.layers.Layer):
-    """Returns normal noise that knows nothing of the sample, in training and after it.
+    """Returns normal noise that is independent of the sample, in training and in prediction.
 
     Args:
         mean: The mean of each output.
@@ -103,11 +103,12 @@ class NoiseOutput(keras.layers.Layer):
 
 
 class Changed(keras.layers.Layer):
-    """A quantum layer whose output is changed by a function, outside of graphs alone.
+    """A quantum layer whose output is changed by a function. It must be called eagerly.
 
     Args:
         layer: The quantum layer.
-        change: Maps its output, a tensor of shape `(batch, ..., n_values)`, to what is returned.
+        change: A function that maps the layer's output, a tensor of shape `(batch, ..., n_values)`,
+            to the new output.
     """
 
     def __init__(self, layer: QuantumLayer, change: Callable[[Any], Any]) -> None:
@@ -123,7 +124,7 @@ class Changed(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Returns the changed output."""
         output = self.inner(inputs)
-        # Keras calls layers with placeholders too, to find their shapes.
+        # Keras also calls layers with symbolic tensors, to infer shapes.
         return output if isinstance(output, keras.KerasTensor) else self.change(output)
 
     def compute_output_spec(self, inputs: Any) -> Any:
@@ -136,15 +137,15 @@ class Changed(keras.layers.Layer):
 
 
 Changes = Callable[[QuantumLayer], Callable[[Any], Any]]
-"""Returns, for a quantum layer of a model, what changes its output."""
+"""A function that returns, for a quantum layer of a model, the function that changes its output."""
 
 
 def changed(model: keras.Model, changes: Changes) -> keras.Model:
-    """Returns a copy of a model, weights included, with its quantum layers' outputs changed.
+    """Returns a copy of a model, with its weights, in which quantum layers' outputs are changed.
 
     Args:
         model: A built Sequential or functional model.
-        changes: What changes the output of each quantum layer.
+        changes: Returns the change for each quantum layer.
     """
     copies = Copies(lambda layer: Changed(fresh(layer), changes(layer)))
     copy: keras.Model = copies(model)
@@ -155,7 +156,7 @@ def changed(model: keras.Model, changes: Changes) -> keras.Model:
 
 
 def linear_map(layer: QuantumLayer) -> keras.Layer:
-    """Returns a Dense layer without an activation, as wide as a quantum layer."""
+    """Returns a Dense layer without an activation, with as many outputs as a quantum layer."""
     return keras.layers.Dense(width(layer), name=layer.name, dtype=layer.dtype_policy)
 
 
@@ -163,7 +164,8 @@ def width(layer: QuantumLayer) -> int:
     """Returns the number of values that a quantum layer returns for a sample.
 
     Raises:
-        ValueError: If it returns anything else than one vector of real numbers.
+        ValueError: If it does not return one vector of real numbers for each sample, or takes
+            circuits or several tensors.
     """
     if layer.classical_activation is None or len(layer.values_shape) != 1:
         raise ArgumentError(
@@ -176,7 +178,7 @@ def width(layer: QuantumLayer) -> int:
     shape = (layer.get_build_config() or {}).get("input_shape")
     if shape is None:
         raise DoesNotApplyError(
-            f"Layer {layer.name!r} takes circuits or several tensors, in whose place no other "
-            "layer can stand."
+            f"Layer {layer.name!r} takes circuits or several tensors, so no other layer can "
+            "replace it."
         )
     return int(layer.values_shape[0])

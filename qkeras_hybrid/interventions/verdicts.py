@@ -1,4 +1,4 @@
-"""What an intervention test found: its scores, a verdict of each kind, and why they may differ."""
+"""The result of an intervention test: scores, two verdicts, and a sentence that compares them."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ When = Literal["as trained", "retrained"]
 CONFIDENCE = 0.95
 
 ROUNDING = 1e-9
-"""What rounding may make of a difference of scores, as a share of them and of 1: more is one."""
+"""Differences of scores up to this count as rounding, relative to the larger of the score and 1."""
 
 Finding = Literal["leans", "idle", "needed", "not needed", "undecided", "too short"]
-"""What a verdict comes to."""
+"""The possible verdicts."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The score with something in place of the circuits' outputs.
+    """The scores with one replacement of the circuits' outputs.
 
     Attributes:
-        when: "as trained" for the given model with nothing trained anew, or "retrained".
-        circuit: What stands in place: "kept", "mean", "shuffled", "surrogate", "constant", "noise"
-            or "linear".
-        layer: The one quantum layer whose output was replaced; None for all.
-        scores: The score of each shuffle or run; empty where nothing can stand in its place.
-        differences: Each score less that of the circuits kept: in the same run, where retrained.
-        note: Why nothing can; else empty.
+        when: "as trained" for the given model without further training, or "retrained".
+        circuit: The replacement: "mean", "shuffled", "surrogate", "constant", "noise" or "linear";
+            or "kept" for the circuits themselves.
+        layer: The quantum layer whose output was replaced; None for all.
+        scores: The score of each shuffle or run; empty if the replacement is impossible.
+        differences: Each score minus the score with the circuits kept, in the same run.
+        note: Why the replacement is impossible; else empty.
     """
 
     when: When
@@ -49,12 +49,12 @@ class Outcome:
 
     @property
     def score(self) -> float:
-        """The mean score; NaN without one."""
+        """The mean score; NaN if there is none."""
         return statistics.fmean(self.scores) if self.scores else math.nan
 
     @property
     def difference(self) -> float:
-        """The mean difference from the circuits kept; NaN without one."""
+        """The mean difference to the score with the circuits kept; NaN if there is none."""
         return statistics.fmean(self.differences) if self.differences else math.nan
 
     @property
@@ -68,12 +68,13 @@ class Outcome:
         return (self.difference - half, self.difference + half)
 
     def falls(self, margin: float) -> bool | None:
-        """Tells whether the score falls by more than a margin; None where the runs can't tell.
+        """Returns whether the score falls by more than a margin; None if that is undecided.
 
-        A fall must be larger than the margin in the mean and, with several runs that were
-        retrained, its interval must not reach 0. There is none where the mean is not below the
-        margin; with such runs, where the whole interval is not. Differences by rounding alone, as
-        of 0.92 and 0.9, are none.
+        As trained, and with a single run, the mean difference decides: it falls if the difference
+        is below `-margin`. With several retrained runs, it falls if the mean difference is below
+        `-margin` and the whole interval is below 0; it does not fall if the whole interval is at
+        or above `-margin`; else it is undecided. A difference that exceeds the margin only by
+        rounding, such as 0.9 - 0.92 with a margin of 0.02, does not count as a fall.
         """
         if math.isnan(self.difference):
             return None
@@ -89,13 +90,13 @@ class Outcome:
 
 @dataclass(frozen=True)
 class InterventionTest:
-    """What `intervention_test` found.
+    """The result of `intervention_test`.
 
     Attributes:
         metric: The name of the score.
         margin: The smallest difference of scores that counts.
-        n_samples: The number of samples that were scored.
-        outcomes: All scores; the circuits kept come first of each kind.
+        n_samples: The number of samples in each score.
+        outcomes: All scores, first as trained, then retrained; each begins with the circuits kept.
     """
 
     metric: str
@@ -104,10 +105,10 @@ class InterventionTest:
     outcomes: tuple[Outcome, ...]
 
     def outcome(self, when: When, circuit: str, layer: str | None = None) -> Outcome:
-        """Returns one of the outcomes.
+        """Returns one of the outcomes, by its attributes.
 
         Raises:
-            KeyError: If there is none.
+            KeyError: If there is no such outcome.
         """
         for each in self.outcomes:
             if (each.when, each.circuit, each.layer) == (when, circuit, layer):
@@ -116,9 +117,10 @@ class InterventionTest:
 
     @property
     def as_trained(self) -> Finding:
-        """Whether the trained network "leans" on the circuits' outputs, or they are "idle".
+        """The verdict on the trained network.
 
-        "undecided" where a score that would tell is not a number.
+        "leans" if it uses the circuits' outputs, "idle" if it does not, "undecided" if a score that
+        decides is NaN.
         """
         falls = [
             self.outcome("as trained", name).falls(self.margin) for name in ("mean", "shuffled")
@@ -129,10 +131,11 @@ class InterventionTest:
 
     @property
     def retrained(self) -> Finding:
-        """Whether circuits are "needed" where the rest trains, or "not needed".
+        """The verdict on retrained networks.
 
-        "undecided" where the runs differ too much, and "too short" where the network with its
-        circuits does not come near the given model's score again.
+        "needed" if networks that are trained without circuits are worse, "not needed" if they are
+        not, "undecided" if the runs differ too much or a score is NaN, "too short" if retraining
+        with circuits does not come close to the given model's score.
         """
         given, kept = self.outcome("as trained", "kept"), self.outcome("retrained", "kept")
         least = given.score - max(self.margin, abs(given.score) / 10) - _rounding(given.score)
@@ -145,7 +148,7 @@ class InterventionTest:
 
     @property
     def sentences(self) -> tuple[str, str, str]:
-        """The verdict on the network as trained, that on retrained ones, and how they agree."""
+        """The verdict on the trained network, that on retrained networks, and their comparison."""
         return (self._as_trained_sentence(), self._retrained_sentence(), self._explanation())
 
     def _as_trained_sentence(self) -> str:
@@ -159,7 +162,7 @@ class InterventionTest:
             return f"As trained, the network leans on its circuits: {scores}."
         if self.as_trained == "undecided":
             return (
-                "As trained, it can't be told whether the network leans on its circuits, as a "
+                "As trained, it can't be told whether the network leans on its circuits, because a "
                 f"score is not a number: {scores}."
             )
         return f"As trained, the network does as well without its circuits: {scores}."
@@ -176,22 +179,22 @@ class InterventionTest:
         if found == "too short":
             given = self.outcome("as trained", "kept").score
             return (
-                f"Retrained, the network with its circuits comes to {kept.score:.3f}, and the "
-                f"given one has {given:.3f}: this training is too short or another one, and tells "
-                "nothing."
+                f"Retrained, the network with its circuits reaches {kept.score:.3f}, but the given "
+                f"one has {given:.3f}: this training was too short or differs from the original "
+                "one, so it tells nothing."
             )
         if found == "undecided":
             numbers = not any(math.isnan(each.difference) for each in (constant, noise))
             why = "the runs differ too much to tell" if numbers else "a score is not a number"
             return f"Retrained, {why}: {scores}."
-        alone = " This is one run, and another may differ." if runs == 1 else ""
+        alone = " This is a single run; others may differ." if runs == 1 else ""
         if found == "not needed":
             return f"Retrained, the network does as well without circuits: {scores}.{alone}"
         sentence = f"Retrained, the network is worse without circuits: {scores}.{alone}"
         return f"{sentence} {self._classical()}"
 
     def _classical(self) -> str:
-        """Says which classical layer does as well in the circuits' place."""
+        """Returns a sentence that says which classical layers do as well as the circuits."""
         stand_ins = {"linear": "a linear map", "surrogate": "the trained circuits' surrogate"}
         falls = {
             words: self.outcome("retrained", name).falls(self.margin)
@@ -231,25 +234,25 @@ class InterventionTest:
                 return "Both agree: the network works without its circuits."
             case ("leans", "not needed"):
                 return (
-                    "They disagree: the other layers were trained beside the circuits and use "
-                    "their outputs, so that they fail when these are taken away; trained without "
-                    "circuits, they learn the same by themselves. The circuits are used, and not "
+                    "They disagree: the other layers were trained together with the circuits and "
+                    "use their outputs, so they fail when these are taken away; trained without "
+                    "circuits, they learn the same by themselves. The circuits are used, but not "
                     "needed."
                 )
             case ("idle", "needed"):
                 return (
                     "They disagree: the trained network does not use the circuits' outputs, but "
-                    "without circuits its training ends lower. The circuits help the training and "
-                    "not the prediction."
+                    "training without circuits gives a lower score. The circuits help the "
+                    "training, not the prediction."
                 )
         if self.as_trained == "undecided":
-            return "How they compare can't be told: a score as trained is not a number."
-        return "How they compare can't be told: " + (
-            "train longer." if self.retrained == "too short" else "ask for more runs."
+            return "The verdicts can't be compared: a score as trained is not a number."
+        return "The verdicts can't be compared: " + (
+            "train longer." if self.retrained == "too short" else "use more runs."
         )
 
     def table(self) -> str:
-        """Returns all scores as text, a line each."""
+        """Returns all scores as text, one line each."""
         lines = [("", "in place of the circuits", self.metric, "difference", "95 % interval")]
         for each in self.outcomes:
             name = each.circuit + (f" ({each.layer})" if each.layer is not None else "")
@@ -280,7 +283,7 @@ class InterventionTest:
         return "\n".join([self.table(), "", *(each for each in self.sentences if each)])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Returns the outcomes as plain values, e.g. for a data frame."""
+        """Returns the outcomes as dictionaries, for example for a data frame."""
         return [
             {
                 "when": each.when,
@@ -301,7 +304,7 @@ def _rounding(score: float) -> float:
 
 
 _NOTHING = ("constant", "noise")
-"""What stands in place of circuits and tells the network nothing of the sample."""
+"""Replacements of circuits that tell the network nothing about the sample."""
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -1,8 +1,8 @@
-"""Quantum data: ground states of spin chains, and what a lab learns of them by measurements.
+"""Quantum data: states, such as ground states of spin chains, and results of measuring them.
 
-Nothing downloads: states are computed exactly. Each data set can be had as
-states, for circuits, and as what a lab reports of copies of them, for everyone else: see
-`ising_phases`.
+Nothing is downloaded: states are computed exactly. The features of each data set are either the
+amplitudes of states, for circuits, or estimates from measurements of their copies, for classical
+models: see the argument `view` of `ising_phases`.
 """
 
 from __future__ import annotations

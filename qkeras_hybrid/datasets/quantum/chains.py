@@ -27,7 +27,7 @@ else:
     scipy_sparse_linalg = lazy_module("scipy.sparse.linalg")
 
 Terms = list[dict[int, str]]
-"""Pauli strings, each as a letter for each of its sites."""
+"""Pauli strings. Each is a dictionary from its sites to their letters."""
 
 MOST_QUBITS = 12
 """The longest chain: its states have 4096 amplitudes, and a circuit prepares them in 8190 gates."""
@@ -35,13 +35,14 @@ MOST_QUBITS = 12
 
 @dataclasses.dataclass(frozen=True)
 class Chain:
-    """A family of Hamiltonians on a chain: a sum of couplings times sums of Pauli strings.
+    """A family of Hamiltonians on a chain: each coupling times a sum of Pauli strings, added up.
 
     Attributes:
         couplings: The names of the couplings.
-        terms: For a number of sites the Pauli strings of each coupling, with their sign.
-        symmetries: For a number of sites the symmetries, each as the basis state that every basis
-            state goes to.
+        terms: A function of the number of sites that returns the sign and the Pauli strings of
+            each coupling.
+        symmetries: A function of the number of sites that returns the symmetries. Each is an array
+            that maps the index of a basis state to the index of its image.
         periodic: Whether the last site is a neighbour of the first.
         even: Whether the number of sites must be even.
     """
@@ -76,12 +77,12 @@ def _cluster(n: int) -> list[tuple[float, Terms]]:
 
 
 def _flip(n: int, sites: range) -> npt.NDArray[np.int64]:
-    """Returns where X on some sites takes each basis state; site 0 is the most significant bit."""
+    """Returns the image of each basis state under X on `sites`; site 0 is the highest bit."""
     return np.arange(2**n) ^ sum(1 << (n - 1 - site) for site in sites)
 
 
 def _moved(n: int, order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Returns where each basis state goes if site `i` takes the bit of site `order[i]`."""
+    """Returns the image of each basis state when site `i` takes the bit of site `order[i]`."""
     bits = (np.arange(2**n)[:, np.newaxis] >> np.arange(n - 1, -1, -1)) & 1
     return np.asarray(bits[:, order] @ (1 << np.arange(n - 1, -1, -1)))
 
@@ -106,8 +107,8 @@ def check_sites(chain: Chain, n_qubits: Any, least: int = 6) -> int:
     """Returns the number of sites.
 
     Raises:
-        ValueError: If it is not a whole number from `least` to `MOST_QUBITS`, or must be even and
-            is not.
+        ValueError: If it is not a whole number from `least` to `MOST_QUBITS`, or is odd where it
+            must be even.
     """
     whole = hasattr(n_qubits, "__index__") and not isinstance(n_qubits, bool)
     if not whole or not least <= n_qubits <= MOST_QUBITS or (chain.even and n_qubits % 2):
@@ -126,22 +127,24 @@ def ground_states(
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     """Returns ground states of a chain and their energies, by exact diagonalisation.
 
-    With Pauli matrices and a ring of sites for the first two,
+    The Hamiltonians, with Pauli matrices:
 
-        ising:    H = -j sum Z_i Z_i+1 - h sum X_i
-        xxz:      H = -j sum (X_i X_i+1 + Y_i Y_i+1) + delta sum Z_i Z_i+1
-        cluster:  H = -j sum Z_i-1 X_i Z_i+1 - h1 sum X_i - h2 sum X_i X_i+1  (open ends)
+        ising:    H = -j sum Z_i Z_i+1 - h sum X_i                              (ring)
+        xxz:      H = -j sum (X_i X_i+1 + Y_i Y_i+1) + delta sum Z_i Z_i+1      (ring)
+        cluster:  H = -j sum Z_i-1 X_i Z_i+1 - h1 sum X_i - h2 sum X_i X_i+1    (open ends)
 
-    The XXZ chain is written after a turn of every second spin by pi around z, which changes no
-    energy and makes all amplitudes positive; for that the number of sites is even.
+    In the usual form of the XXZ chain, `X X` and `Y Y` have a positive sign. Here every second
+    spin is rotated by pi around z. This changes no energy and makes all amplitudes positive; it
+    needs an even number of sites.
 
-    Where the ground state is degenerate, exactly or in the limit of a long chain, the state is the
-    one that all symmetries leave as it is: the flip of all spins (`ising`, `xxz`; of those on even
-    and of those on odd sites for `cluster`), the mirror, and for a ring translations. That is the
-    state that an adiabatic preparation from `|+...+>` ends in, because it keeps the symmetries. In
-    the ordered Ising phase it is `(|0...0> + |1...1>) / sqrt(2)` at `h = 0`, not one of the two
-    terms; in the cluster phase it is the one of the four with both flips even. So the matrix is
-    diagonalised among symmetric states only, which are few.
+    A ground state can be degenerate, exactly or in the limit of a long chain. This function then
+    returns the state that is unchanged by all symmetries: flipping all spins (for `cluster`:
+    flipping those on even sites, and flipping those on odd sites), mirroring, and on a ring
+    translations. An adiabatic preparation from `|+...+>` ends in this state, because it preserves
+    the symmetries. In the ordered Ising phase at `h = 0` it is
+    `(|0...0> + |1...1>) / sqrt(2)`, not one of the two terms. In the cluster phase it is the one of
+    the four ground states on which both flips have the eigenvalue 1. So the matrix is diagonalised
+    only in the small space of symmetric states.
 
     Args:
         chain: "ising", "xxz" or "cluster".
@@ -150,13 +153,13 @@ def ground_states(
         n_qubits: The number of sites, from 3 to 12; even for `xxz`.
 
     Returns:
-        Real amplitudes of shape `(n_states, 2**n_qubits)`, with norm 1 and a positive amplitude of
-        largest size, and energies of shape `(n_states,)`. The first qubit is the most significant
-        bit of a basis state.
+        Real amplitudes of shape `(n_states, 2**n_qubits)` with norm 1, and energies of shape
+        `(n_states,)`. The sign of a state makes its largest amplitude positive. The first qubit is
+        the most significant bit of a basis state.
 
     Raises:
-        ValueError: If an argument is not as said, or symmetric ground states are degenerate: at
-            a point where levels cross, such as `delta = -j` for `xxz`.
+        ValueError: If an argument is invalid, or there is more than one symmetric ground state:
+            where levels cross, such as at `delta = -j` for `xxz`.
 
     References:
         - P. Pfeuty, The one-dimensional Ising model with a transverse field, Annals of Physics 57,
@@ -197,8 +200,8 @@ def ground_states(
 def _symmetric(chain: str, n: int) -> tuple[Any, list[Any]]:
     """Returns a basis of the symmetric states, as columns, and each coupling's matrix in it.
 
-    A symmetry here permutes basis states. So the symmetric states are those that are constant on
-    each orbit, the basis states that symmetries take to each other.
+    Each symmetry permutes the basis states. A state is symmetric if its amplitudes are constant on
+    each orbit: a set of basis states that the symmetries map to each other.
     """
     family = CHAINS[chain]
     size = 2**n
@@ -220,7 +223,7 @@ def _lowest(matrix: Any, couplings: npt.NDArray[np.float64]) -> tuple[float, Any
     if matrix.shape[0] <= _DENSE:
         levels, vectors = scipy_linalg.eigh(matrix.toarray(), subset_by_index=(0, 1))
     else:
-        # A start of its own would be drawn anew each time.
+        # Without `v0`, SciPy would draw another start vector at each call.
         start = np.random.default_rng(0).normal(size=matrix.shape[0])
         levels, vectors = scipy_sparse_linalg.eigsh(matrix, 2, which="SA", v0=start)
     first, second = np.argsort(levels)
@@ -229,27 +232,27 @@ def _lowest(matrix: Any, couplings: npt.NDArray[np.float64]) -> tuple[float, Any
             "couplings",
             "have one symmetric ground state",
             couplings.tolist(),
-            "Two levels cross there: move away from this point.",
+            "Two energy levels cross at these couplings. Use others.",
         )
     return float(levels[first]), vectors[:, first]
 
 
 _DENSE = 256
-# Closer levels would mix: an eigenvector's error is that of the matrix, 1e-15, over the gap.
+# The error of an eigenvector is that of the matrix, 1e-15, divided by the gap to the next level.
 _GAP = 1e-9
 
 
 def pauli_matrix(string: dict[int, str], n_qubits: int) -> Any:
-    """Returns a Pauli string with an even number of Y, which is real, as a sparse matrix."""
+    """Returns a Pauli string as a sparse real matrix; its number of Y must be even."""
     source, values = pauli_action(string, n_qubits)
     size = 2**n_qubits
     return scipy_sparse.csr_matrix((values.real, (np.arange(size), source)), (size, size))
 
 
 def real_generator(string: dict[int, str], n_qubits: int) -> Any:
-    """Returns `-i P` for a Pauli string with an odd number of Y, which is real, as a sparse matrix.
+    """Returns `-i P` as a sparse real matrix, for a Pauli string `P` with an odd number of Y.
 
-    `exp(-i P t)` is the exponential of `t` times that.
+    `exp(-i P t)` is the exponential of `t` times this matrix.
     """
     source, values = pauli_action(string, n_qubits)
     size = 2**n_qubits
@@ -259,14 +262,14 @@ def real_generator(string: dict[int, str], n_qubits: int) -> Any:
 def pauli_action(
     string: dict[int, str], n_qubits: int
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.complex128]]:
-    """Returns how a Pauli string acts: `(P psi)[b] = values[b] * psi[source[b]]`."""
+    """Returns `source` and `values` with `(P psi)[b] = values[b] * psi[source[b]]`."""
 
     def mask(letters: str) -> int:
         return sum(1 << (n_qubits - 1 - site) for site, one in string.items() if one in letters)
 
     places = np.arange(2**n_qubits)
     source = places ^ mask("XY")
-    # Y = i X Z, and Z comes first.
+    # Y = i X Z: Z acts first.
     odd = np.bitwise_count(source & mask("YZ")) & 1
     phase = 1j ** (sum(letter == "Y" for letter in string.values()) % 4)
     return source, phase * (1.0 - 2.0 * odd)

@@ -1,4 +1,4 @@
-"""A coupling to learn from the states that it makes."""
+"""States that evolve under an unknown coupling, which a model learns."""
 
 from __future__ import annotations
 
@@ -23,20 +23,24 @@ else:
 def evolved_states(
     couplings: npt.ArrayLike, drives: npt.ArrayLike, n_qubits: int, time: float = 1.0
 ) -> npt.NDArray[np.float64]:
-    """Returns what `|0...0>` becomes under driven cross-resonance couplings.
+    """Returns the states to which `|0...0>` evolves under cross-resonance couplings and a drive.
 
-    `exp(-i H t) |0...0>` for `H = sum_i j Z_i Y_i+1 + h sum_i Y_i` on a chain with open ends: each
-    qubit is driven, with a rate that depends on its left neighbour. This is the cross-resonance
-    interaction `Z X`, after a turn of all qubits by pi/2 around z that makes amplitudes real.
+    The state is `exp(-i H t) |0...0>` with `H = j sum_i Z_i Y_i+1 + h sum_i Y_i` on a chain with
+    open ends. Each qubit is driven at a rate that depends on its left neighbour. This is the
+    cross-resonance interaction `Z X` after a rotation of all qubits by pi/2 around z, which makes
+    the amplitudes real.
 
     Args:
         couplings: The `j` of each state, of shape `(n_states,)`.
         drives: The `h` of each state, of shape `(n_states,)`.
         n_qubits: The number of qubits.
-        time: The time `t`, so that `j t` and `h t` are half the angles, in radians.
+        time: The time `t`. `2 j t` and `2 h t` are rotation angles in radians.
 
     Returns:
         Real amplitudes of shape `(n_states, 2**n_qubits)`.
+
+    Raises:
+        ValueError: If `couplings` and `drives` differ in length.
 
     Reference:
         E. Magesan and J. M. Gambetta, Effective Hamiltonian models of the cross-resonance gate,
@@ -70,11 +74,11 @@ def unknown_coupling(
     time: float = 1.0,
     seed: int = 0,
 ) -> Dataset:
-    """Generated: states that evolved under an unknown Hamiltonian; its coupling is to be learned.
+    """Generated: a regression that predicts a coupling from states that evolved under it.
 
-    Draws for each sample a coupling `j ~ U(0, 1)`, then a drive `h ~ U(0.5, 1.5)`, which nobody is
-    told; then what is measured. The sample is what `|0...0>` becomes in `time`, see
-    `quantum.evolved_states`; the target is `j`: a regression.
+    Draws for each sample a coupling `j ~ U(0, 1)`, then a drive `h ~ U(0.5, 1.5)`, which is not in
+    the data; then the results of the measurements. The sample is the state to which `|0...0>`
+    evolves in `time`: see `quantum.evolved_states`. The target is `j`.
 
     Args:
         n_samples: How many samples.
@@ -83,14 +87,14 @@ def unknown_coupling(
         lab: As for `ising_phases`.
         shots: As for `ising_phases`.
         locality: As for `ising_phases`, in a chain with open ends.
-        time: How long it evolves, over 0 and at most 10.
+        time: The time of evolution, above 0 and at most 10.
         seed: Decides the samples; whole number of at least 0.
 
     Returns:
         The data set; its `states` says whether the features are amplitudes.
 
     Raises:
-        ValueError: If an argument is not as said, or the states don't fit in memory.
+        ValueError: If an argument is invalid, or the states don't fit in memory.
 
     Reference:
         E. Magesan and J. M. Gambetta, Effective Hamiltonian models of the cross-resonance gate,
@@ -106,7 +110,7 @@ def unknown_coupling(
     seen = View(view, lab, shots, locality)
     seen.check(n_samples, n, seed)
     if not 0 < finite_number("time", time) <= 10:
-        raise ArgumentError("time", "be over 0 and at most 10", time)
+        raise ArgumentError("time", "be above 0 and at most 10", time)
     rng = np.random.default_rng(seed)
     couplings = rng.uniform(0, 1, n_samples)
     drives = rng.uniform(0.5, 1.5, n_samples)

@@ -1,4 +1,4 @@
-"""Whether a state is entangled: what two copies tell at once, and one only in the mean."""
+"""Whether a state is entangled: an observable of two copies shows it, one of a single copy not."""
 
 from __future__ import annotations
 
@@ -22,21 +22,22 @@ def entangled_pairs(
     """Generated: random states, the two halves of their qubits entangled (1) or not (0).
 
     Draws the classes, 1 with probability 1/2; then for each sample normal numbers for a real state
-    of all qubits, and for one of each half; then what is measured. In class 1 the sample is the
-    former, normalised, in class 0 the product of the latter two. Both classes are the same in the
-    mean, all states alike, so that no observable of one copy tells them apart; the purity of a half
-    does, which is the mean of an observable of two copies: 1 for a product, and in the mean
-    `(2 d + 1) / (d**2 + 2)` for real states of halves of dimension `d = 2**(n_qubits / 2)`.
+    of all qubits, and for a real state of each half; then the results of the measurements. In
+    class 1 the sample is the first state, normalised; in class 0 it is the product of the states of
+    the halves. The average state of both classes is the maximally mixed state, so no expectation
+    value of a single copy tells the classes apart. The purity of a half does, and it is the
+    expectation value of an observable of two copies: 1 for a product, and on average
+    `(2 d + 1) / (d**2 + 2)` in class 1, with `d = 2**(n_qubits / 2)` the dimension of a half.
 
     Args:
         n_samples: How many samples.
         n_qubits: The qubits of a copy: 4 or 6.
         copies: How many copies a circuit gets at once, 1 or 2. With 2 the features are amplitudes
             of `2 * n_qubits` qubits, those of one copy first.
-        view: As for `ising_phases`. What a lab reports is of single copies.
+        view: As for `ising_phases`. Single copies are measured.
         lab: As for `ising_phases`.
-        shots: As for `ising_phases`: single copies. A circuit that takes two at a time measures
-            half as often for the same number.
+        shots: As for `ising_phases`. It counts single copies: with the same number, a circuit that
+            takes two copies at a time can measure half as often.
         locality: As for `ising_phases`, in a line of qubits.
         seed: Decides the samples; whole number of at least 0.
 
@@ -44,13 +45,13 @@ def entangled_pairs(
         The data set; its `states` says whether the features are amplitudes.
 
     Raises:
-        ValueError: If an argument is not as said, or the states don't fit in memory.
+        ValueError: If an argument is invalid, or the states don't fit in memory.
 
     References:
         - J. C. Garcia-Escartin and P. Chamorro-Posada, Swap test and Hong-Ou-Mandel effect are
           equivalent, Physical Review A 87, 052330, 2013, for the test on two copies.
         - H.-Y. Huang et al., Quantum advantage in learning from experiments, Science 376,
-          1182-1186, 2022, for what two copies tell that one does not.
+          1182-1186, 2022, for the advantage of two copies over one.
 
     Example:
         >>> from qkeras_hybrid.datasets import load

@@ -1,4 +1,4 @@
-"""What a lab learns from copies of states: measurements, local expectation values, shadows."""
+"""Measurements of copies of states, and estimates of local Pauli strings from them."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ LETTERS = "XYZ"
 """The bases of a measurement: the eigenvectors of these Pauli matrices."""
 
 UNIFORM = ("X", "Y", "Z")
-"""Settings in which every site is measured in the same basis."""
+"""Settings that measure every site in the same basis."""
 
 STAGGERED = (*UNIFORM, "XZ", "ZX")
-"""With those in which X and Z take turns: together they see the stabilisers of a cluster state."""
+"""`UNIFORM`, and two settings that alternate X and Z and measure a cluster state's stabilisers."""
 
 MOST_MEASUREMENTS = 100_000_000
 """The most measurements of one data set."""
 
-# Columns are the conjugated eigenvectors of X, Y and Z, those of eigenvalue +1 first.
+# For X, Y and Z: rows are the conjugated eigenvectors, that of the eigenvalue +1 first.
 _PLUS_MINUS = np.array([[1, 1], [1, -1]]) / math.sqrt(2)
 _BRAS = np.stack([_PLUS_MINUS, _PLUS_MINUS @ np.diag([1, -1j]), np.eye(2)]).astype("complex128")
-# Amplitudes that are worked on at a time: 64 MiB.
+# The number of amplitudes in memory at a time: 64 MiB.
 _AT_A_TIME = 2**22
 
 
@@ -36,8 +36,8 @@ def check_shots(shots: Any, n_states: int, settings: int = 1) -> int:
     """Returns the number of measurements of each state.
 
     Raises:
-        ValueError: If it is not a whole number of at least one for each setting, or so large that
-            all measurements together are more than `MOST_MEASUREMENTS`.
+        ValueError: If it is not a whole number, smaller than the number of settings, or so large
+            that all measurements together are more than `MOST_MEASUREMENTS`.
     """
     most = max(settings, MOST_MEASUREMENTS // max(1, n_states))
     whole = hasattr(shots, "__index__") and not isinstance(shots, bool)
@@ -46,28 +46,28 @@ def check_shots(shots: Any, n_states: int, settings: int = 1) -> int:
             "shots",
             f"be a whole number from {settings} to {most:,}",
             shots,
-            f"It is the number of copies of each of {n_states:,} states, with {settings} "
+            f"Each of the {n_states:,} states is measured so many times, in {settings} "
             f"{'setting' if settings == 1 else 'settings'}.",
         )
     return int(shots)
 
 
 def measure(states: Any, bases: Any, rng: np.random.Generator) -> npt.NDArray[np.int8]:
-    """Measures every qubit of copies of states, each in a basis of its own.
+    """Measures every qubit of copies of states, each qubit in its own basis.
 
-    The first qubit is measured first; what it shows collapses the state of the others.
+    The first qubit is measured first; its result collapses the state of the others.
 
     Args:
         states: Real or complex amplitudes of shape `(n_states, 2**n_qubits)`, with norm 1.
-        bases: Whole numbers that say X (0), Y (1) or Z (2), of shape
-            `(n_states, shots, n_qubits)`.
+        bases: 0 for X, 1 for Y or 2 for Z, of shape `(n_states, shots, n_qubits)`.
         rng: Draws a number for each qubit of each copy.
 
     Returns:
-        Eigenvalues, 1 or -1, of the shape of `bases`.
+        Eigenvalues, 1 or -1, in an int8 array of the shape of `bases`.
 
     Raises:
-        ValueError: If the shapes don't fit.
+        ValueError: If the shapes don't fit, a state does not have norm 1, or a basis is not 0, 1
+            or 2.
 
     Example:
         >>> from qkeras_hybrid.datasets.quantum import measure
@@ -95,9 +95,9 @@ def measure(states: Any, bases: Any, rng: np.random.Generator) -> npt.NDArray[np
 def _collapsed(
     state: npt.NDArray[Any], bases: npt.NDArray[Any], rng: np.random.Generator
 ) -> npt.NDArray[np.int8]:
-    """Returns what copies of a state show, of the shape `(copies, n_qubits)` of `bases`."""
+    """Returns the results of measuring copies of a state in `bases` `(copies, n_qubits)`."""
     found = np.empty(bases.shape, "int8")
-    # Copies with the same past have the same state, which is computed once.
+    # Copies with the same bases and results so far have the same state, which is computed once.
     left, past = state[np.newaxis], np.zeros(len(bases), "int64")
     for site in range(bases.shape[1]):
         kinds, kind = np.unique(past * 3 + bases[:, site], return_inverse=True)
@@ -120,7 +120,7 @@ def _states(states: Any) -> npt.NDArray[Any]:
             "states", "be amplitudes of shape (n_states, 2**n_qubits)", states.shape
         )
     norms = np.linalg.norm(states, axis=1)
-    # float32 amplitudes are as good as this; NaN is not.
+    # The tolerance accepts float32 amplitudes; the comparison is False for NaN.
     if not (np.abs(norms - 1) < 1e-4).all():
         raise ArgumentError("states", "have norm 1", norms[~(np.abs(norms - 1) < 1e-4)][0])
     amplitudes: npt.NDArray[Any] = states
@@ -130,19 +130,21 @@ def _states(states: Any) -> npt.NDArray[Any]:
 def local_strings(n_qubits: int, locality: int = 2, *, periodic: bool = True) -> tuple[str, ...]:
     """Returns the Pauli strings that fit in a window of neighbouring sites, in order.
 
-    By their first site; then by the letter there, X, Y, Z; then by those that follow, none before
-    X, Y, Z, the last letter fastest.
+    They are sorted by their first site, then by the letters from there on, in lexicographic order
+    of identity, X, Y, Z.
 
     Args:
         n_qubits: The number of sites.
-        locality: The sites of a window: 1, 2 or 3, and at most half of all.
+        locality: The sites of a window: 1, 2 or 3, and at most half of all sites.
         periodic: Whether the last site is a neighbour of the first.
 
     Returns:
-        Observables as text, such as `"X0*Z1"`; for a ring `3 * 4**(locality - 1)` for each site.
+        Observables as text, such as `"X0*Z1"`: on a ring `3 * 4**(locality - 1)` for each site,
+        with open ends fewer.
 
     Raises:
-        ValueError: If `locality` is not as said.
+        ValueError: If `locality` is not a whole number from 1 to 3, or more than half of
+            `n_qubits`.
 
     Example:
         >>> from qkeras_hybrid.datasets.quantum import local_strings
@@ -166,7 +168,7 @@ def check_locality(locality: int, n_qubits: int) -> int:
 
 
 def _strings(n_qubits: int, locality: int, *, periodic: bool) -> list[dict[int, str] | None]:
-    """Returns a string for each site and letters of its window; None if it is over the end."""
+    """Returns a string for each site and letters of its window; None if it crosses the end."""
     check_locality(locality, n_qubits)
     found: list[dict[int, str] | None] = []
     for first in range(n_qubits):
@@ -182,13 +184,13 @@ def shadow_values(
 ) -> npt.NDArray[np.float64]:
     """Estimates local Pauli strings from classical shadows: from measurements in random bases.
 
-    A copy counts for a string where its basis is that of the string on each of its `w` sites, with
-    `3**w` times the product of the eigenvalues there; it counts 0 elsewhere. The mean over copies
-    is unbiased, with a variance below `3**w / shots`.
+    Each copy gives one estimate of a string of `w` sites. If the copy's bases agree with the string
+    on all these sites, the estimate is `3**w` times the product of the eigenvalues there; else it
+    is 0. The mean over copies is unbiased and has a variance of at most `3**w / shots`.
 
     Args:
-        bases: As for `measure`, drawn from 0, 1 and 2 with equal chances.
-        outcomes: What `measure` returned.
+        bases: As for `measure`, drawn from 0, 1 and 2 with equal probabilities.
+        outcomes: The result of `measure`.
         locality: As for `local_strings`.
         periodic: As for `local_strings`.
 
@@ -196,7 +198,7 @@ def shadow_values(
         An estimate of each of `local_strings`, of shape `(n_states, n_strings)`.
 
     Raises:
-        ValueError: If shapes don't fit, or `locality` is not as said.
+        ValueError: If the shapes don't fit, or `locality` is invalid.
 
     Reference:
         H.-Y. Huang, R. Kueng and J. Preskill, Predicting many properties of a quantum system from
@@ -223,7 +225,7 @@ def shadow_values(
     letters = "abc"[:locality]
     product = ",".join(f"si{letter}" for letter in letters) + f"->i{letters}"
     for index in range(n_states):
-        # For each copy and site: 1, then what it counts for X, Y and Z.
+        # For each copy and site: the factors of the estimate for identity, X, Y and Z.
         counts = np.ones((shots, n_qubits, 4))
         hits = bases[index][..., np.newaxis] == np.arange(3)
         counts[..., 1:] = 3.0 * hits * outcomes[index][..., np.newaxis]
@@ -245,24 +247,25 @@ def expectation_values(
 ) -> tuple[tuple[str, ...], npt.NDArray[np.float64]]:
     """Estimates local Pauli strings from measurements in a few settings.
 
-    The copies are divided among the settings, as evenly as can be, the first of them taking what is
-    left over. A string's estimate is the mean over the copies of all settings that measure it.
+    The copies are divided evenly among the settings; if some are left over, the first settings get
+    one more each. The estimate of a string is the mean over the copies of all settings that measure
+    it.
 
     Args:
         states: As for `measure`.
         shots: The copies of each state in all settings together; None for exact values.
-        rng: Draws what is measured; None takes that of seed 0.
+        rng: Draws the results; None takes a generator with seed 0.
         locality: As for `local_strings`.
         periodic: As for `local_strings`.
         settings: The letters of each setting, which repeat along the chain.
-        n_sites: How many qubits are read, the first ones; None for all.
+        n_sites: Only strings on the first `n_sites` qubits are estimated; None for all qubits.
 
     Returns:
-        Those of `local_strings` that a setting measures, and their estimates, of shape
+        The strings of `local_strings` that a setting measures, and their estimates, of shape
         `(n_states, n_strings)`.
 
     Raises:
-        ValueError: If an argument is not as said, or there is not a copy for each setting.
+        ValueError: If an argument is invalid, or there are fewer copies than settings.
 
     Example:
         >>> from qkeras_hybrid.datasets.quantum import expectation_values

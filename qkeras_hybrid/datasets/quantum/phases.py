@@ -1,4 +1,4 @@
-"""Which phase a ground state is in: Ising, XXZ and cluster chains."""
+"""Classifying ground states of Ising, XXZ and cluster chains by their phase."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def ising_phases(
 ) -> Dataset:
     """Ground states of Ising rings in a transverse field: ordered (0) or not (1).
 
-    Draws a field `h ~ U(low, high)` for each sample, then what is measured. The sample is the
-    ground state of `H = -sum Z_i Z_i+1 - h sum X_i`, see `quantum.ground_states`; the
-    class is 1 where `h > 1`, the exact transition of the endless chain (Pfeuty 1970).
+    Draws a field `h ~ U(low, high)` for each sample, then the results of the measurements. The
+    sample is the ground state of `H = -sum Z_i Z_i+1 - h sum X_i`: see `quantum.ground_states`. The
+    class is 1 where `h > 1`. `h = 1` is the exact transition of the infinite chain (Pfeuty 1970).
 
     Args:
         n_samples: How many samples.
         n_qubits: The sites of the ring, from 6 to 12.
-        view: What the features are: "states", all `2**n_qubits` amplitudes, which are real; or what
-            a lab reports of the Pauli strings in windows of `locality` sites: "expectations",
-            estimated from measurements of all sites in X, in Y and in Z, or "shadows", estimated
-            from measurements in random bases.
-        lab: "expectations" or "shadows": gives the data set of states this report too, which the
-            benchmark hands to all that computes no circuits.
+        view: The features. "states": all `2**n_qubits` amplitudes, which are real. "expectations":
+            estimates of the Pauli strings in windows of `locality` sites, from measurements of all
+            sites in X, in Y and in Z. "shadows": estimates of such strings from measurements in
+            random bases.
+        lab: "expectations" or "shadows", for `view="states"`: adds these estimates as
+            `Dataset.lab`. The benchmark gives them to models without circuits.
         shots: How many copies of each state are measured, in all settings together; None gives
-            exact expectation values.
+            exact expectation values, for "expectations" only.
         locality: The sites of a window: 1, 2 or 3.
         low: The smallest field, at least 0.
         high: The largest field.
@@ -98,12 +98,13 @@ def xxz_phases(
 ) -> Dataset:
     """Ground states of XXZ rings: ferromagnetic (0), critical (1) or antiferromagnetic (2).
 
-    Draws an anisotropy `delta ~ U(low, high)` for each sample, then what is measured. The sample is
-    the ground state of `H = -sum (X_i X_i+1 + Y_i Y_i+1) + delta sum Z_i Z_i+1`, see
-    `quantum.ground_states`. The class is 0 for `delta < -1`, 1 for `-1 < delta < 1` and 2 for
-    `delta > 1`: the exact transitions of the endless chain (Yang and Yang 1966).
+    Draws an anisotropy `delta ~ U(low, high)` for each sample, then the results of the
+    measurements. The sample is the ground state of
+    `H = -sum (X_i X_i+1 + Y_i Y_i+1) + delta sum Z_i Z_i+1`: see `quantum.ground_states`. The class
+    is 0 for `delta < -1`, 1 for `-1 < delta < 1` and 2 for `delta > 1`. -1 and 1 are the exact
+    transitions of the infinite chain (Yang and Yang 1966).
 
-    The transition at 1 is of infinite order, so that short chains hardly show it.
+    The transition at 1 is of infinite order, so short chains hardly show it.
 
     Args:
         n_samples: How many samples.
@@ -155,11 +156,27 @@ CLUSTER_BOUNDARIES = {
     "upper": (1.0, 0.8, 0.71, 0.51, 0.33, 0.16, 0.0, -0.15, -0.3, -0.45),
     "lower": (-1.0, -0.99, -0.98, -1.0, -1.03, -1.07, -1.12, -1.18, -1.24, -1.29),
 }
-"""Between which `h2` the cluster chain is in its topological phase, for `j = 1` and each `h1`."""
+"""The lowest and highest `h2` of the cluster chain's topological phase at `j = 1`, by `h1`."""
 
 
 def cluster_boundaries(h1: npt.ArrayLike) -> tuple[npt.NDArray[np.float64], ...]:
-    """Returns between which `h2` the cluster chain is in its topological phase, for `j = 1`."""
+    """Returns the lowest and highest `h2` of the cluster chain's topological phase at `j = 1`.
+
+    Both come from a table for `h1` from 0 to 1.6, with linear interpolation: see `cluster_phases`.
+    Beyond the table, its first and last values are returned.
+
+    Args:
+        h1: The field, of any shape.
+
+    Returns:
+        The lower and the upper boundary, each of the shape of `h1`.
+
+    Example:
+        >>> from qkeras_hybrid.datasets.quantum import cluster_boundaries
+        >>> lower, upper = cluster_boundaries([0.0, 1.0])
+        >>> lower.tolist(), upper.tolist()
+        ([-1.0, -1.12], [1.0, 0.0])
+    """
     table = CLUSTER_BOUNDARIES
     values = np.asarray(h1, dtype="float64")
     return tuple(np.interp(values, table["h1"], table[side]) for side in ("lower", "upper"))
@@ -178,32 +195,34 @@ def cluster_phases(
 ) -> Dataset:
     """Ground states of cluster-Ising chains: topological (1) or not (0), after Cong et al. 2019.
 
-    Draws `h1 ~ U(0, 1.6)` and `h2 ~ U(-1.6, 1.6)`, `n_samples` at a time; those nearer than
-    `margin` in `h2` to a phase boundary are left out, until there are `n_samples`. Then it draws
-    what is measured. The sample is the ground state of
-    `H = -sum Z_i-1 X_i Z_i+1 - h1 sum X_i - h2 sum X_i X_i+1` with open ends, see
-    `quantum.ground_states`. The class is 1 between `quantum.cluster_boundaries(h1)`: in the phase
-    that the symmetry of flips on even and on odd sites protects. Above lies the paramagnet, below
-    the antiferromagnet.
+    Draws `h1 ~ U(0, 1.6)` and `h2 ~ U(-1.6, 1.6)`, `n_samples` at a time, until there are
+    `n_samples` whose `h2` is at least `margin` away from both phase boundaries. Then it draws the
+    results of the measurements. The sample is the ground state of
+    `H = -sum Z_i-1 X_i Z_i+1 - h1 sum X_i - h2 sum X_i X_i+1` with open ends: see
+    `quantum.ground_states`. The class is 1 if `h2` lies between `quantum.cluster_boundaries(h1)`:
+    in the topological phase, which is protected by the symmetries of flipping all even and all odd
+    sites. Above lies the paramagnet, below the antiferromagnet.
 
-    The boundaries are exact at `h1 = 0`, where exchanging `Z X Z` and `X X` leaves the algebra of
-    the terms, so that `h2 = 1` and `-1`, and at `h2 = 0`, where the chain is two Ising chains, so
-    that `h1 = 1`. In between they are where gaps times lengths of chains of up to 17 sites cross
-    (`benchmarks/quantum_data/boundaries.py`), which is good to 0.05; hence the margin.
+    The boundaries are exact at `h1 = 0` and at `h2 = 0`. At `h1 = 0`, exchanging `Z X Z` and `X X`
+    does not change the algebra of the terms, so the boundaries are `h2 = 1` and `h2 = -1`. At
+    `h2 = 0` the chain consists of two Ising chains, so the boundary is `h1 = 1`. Elsewhere they are
+    estimated as the points at which gap times length is the same for different chains of up to 17
+    sites (`benchmarks/quantum_data/boundaries.py`). The estimates are accurate to 0.05; this is the
+    reason for the margin.
 
     Args:
         n_samples: How many samples.
         n_qubits: The sites of the chain, from 6 to 12. With 9 the symmetric state is the ground
-            state everywhere; antiferromagnetic order does not fit into each other length, and the
-            symmetric state may then lie above the ground state.
-        view: As for `ising_phases`. "expectations" measures X and Z in turns too, in both ways, so
-            that five settings share the copies.
+            state everywhere. Some other lengths don't fit antiferromagnetic order; there the
+            symmetric state may lie above the ground state.
+        view: As for `ising_phases`. "expectations" has two more settings, which measure X and Z on
+            alternating sites, so five settings share the copies.
         lab: As for `ising_phases`.
         shots: As for `ising_phases`.
-        locality: As for `ising_phases`; three sites hold `Z X Z`.
-        line: Draws `h1 ~ U(0, 2)` at `h2 = 0`, the line on which the paper trains; `margin` is then
-            a distance in `h1`.
-        margin: How far samples stay away from a boundary, from 0 to 0.3.
+        locality: As for `ising_phases`; `Z X Z` needs 3.
+        line: Whether to draw `h1 ~ U(0, 2)` at `h2 = 0`, the line on which the paper trains.
+            `margin` is then a distance in `h1`.
+        margin: The smallest distance of a sample from a boundary, from 0 to 0.3.
         seed: Decides the samples; whole number of at least 0.
 
     Returns:
@@ -260,10 +279,10 @@ def _check_range(
 ) -> None:
     bottom = -_LONGEST_RANGE if least is None else least
     if not bottom <= finite_number(low_name, low) < _LONGEST_RANGE:
-        raise ArgumentError(low_name, f"be from {bottom:g} to {_LONGEST_RANGE:g}", low)
+        raise ArgumentError(low_name, f"be at least {bottom:g} and below {_LONGEST_RANGE:g}", low)
     if not low < finite_number(high_name, high) <= _LONGEST_RANGE:
         raise ArgumentError(
-            high_name, f"be over {low_name}, {low:g}, and at most {_LONGEST_RANGE:g}", high
+            high_name, f"be above `{low_name}`, {low:g}, and at most {_LONGEST_RANGE:g}", high
         )
 
 

@@ -1,4 +1,4 @@
-"""A set of states as a data set: as states, or as what a lab reports of them."""
+"""Data sets of states, with amplitudes as features, or with estimates from measurements."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ VIEWS = ("states", *REPORTS)
 
 @dataclasses.dataclass(frozen=True)
 class View:
-    """How a set of states is seen.
+    """How the features of a data set are made from states.
 
     Attributes:
-        view: What the features are: "states", amplitudes; or what a lab reports of local Pauli
-            strings, estimated from copies of each state: "expectations", measured in a few
-            settings, or "shadows", measured in random bases.
-        lab: "expectations" or "shadows", for a data set of states that holds such a report too.
-        shots: The copies of each state that are measured.
+        view: The features: "states" for amplitudes, or estimates of local Pauli strings from
+            copies of each state: "expectations" measures them in a few settings, "shadows" in
+            random bases.
+        lab: "expectations" or "shadows", if a data set of states also holds such estimates.
+        shots: The copies of each state that are measured; None for exact "expectations".
         locality: The sites of a window; see `local_strings`.
     """
 
@@ -51,14 +51,14 @@ class View:
         n_settings: int = len(UNIFORM),
         n_stored: int | None = None,
     ) -> None:
-        """Raises a ValueError if an argument is not valid, before anything is computed.
+        """Raises a ValueError if an argument is invalid, before anything is computed.
 
         Args:
             n_samples: How many states.
-            n_qubits: The qubits that a lab measures.
+            n_qubits: The number of measured qubits.
             seed: The seed of the data set.
-            n_settings: The settings that "expectations" are measured in.
-            n_stored: The qubits of the states in the data set, where these are others.
+            n_settings: The number of settings for "expectations".
+            n_stored: The qubits of the states in the data set, if they are not `n_qubits`.
         """
         positive_int("n_samples", n_samples)
         check_seed(seed)
@@ -70,29 +70,30 @@ class View:
                     "lab",
                     f"be left out for the view {self.view!r}",
                     self.lab,
-                    'It goes with view="states".',
+                    'Only view="states" has it.',
                 )
         check_locality(self.locality, n_qubits)
         report = self.report
         if report is not None and (self.shots is not None or report == "shadows"):
             check_shots(self.shots, n_samples, n_settings if report == "expectations" else 1)
-        # Amplitudes in float64 and float32, twice where they are put together.
+        # Amplitudes in float64 and float32, with copies.
         n_qubits = n_qubits if n_stored is None else n_stored
         need = n_samples * 2**n_qubits * 24
         if report is not None:
-            # A basis and what it showed, for each qubit of each copy.
+            # An int8 basis and an int8 result for each qubit of each copy.
             need += 2 * n_samples * n_qubits * int(self.shots or 0)
         if need > available_memory():
             raise ArgumentError(
                 "n_samples",
-                f"be so few that their states fit in memory: {n_samples:,} of {n_qubits} qubits "
-                f"need {bytes_text(need)}, and {bytes_text(available_memory())} are available",
+                f"be so few that the states fit in memory ({n_samples:,} states of {n_qubits} "
+                f"qubits need {bytes_text(need)}, but {bytes_text(available_memory())} are "
+                "available)",
                 n_samples,
             )
 
     @property
     def report(self) -> str | None:
-        """What a lab is to report, if anything."""
+        """The kind of estimates to compute: "expectations" or "shadows"; None for neither."""
         return self.lab if self.view == "states" else self.view
 
     def dataset(
@@ -112,16 +113,16 @@ class View:
         """Returns states and their labels as a data set.
 
         Args:
-            name: The name that `load` knows it by.
+            name: Its name in `load`.
             states: Amplitudes of shape `(n_samples, 2**n_qubits)`.
             y: Classes or targets of shape `(n_samples,)`.
-            source: Where the samples come from, to cite.
-            rng: Draws the measurements.
+            source: The source of the samples, to cite.
+            rng: Draws the results of measurements.
             n_classes: The number of classes; 0 for regression.
             periodic: Whether the last site is a neighbour of the first.
-            settings: What "expectations" are measured in.
-            measured: The states of which a lab gets copies, where these are others.
-            n_sites: How many qubits a lab sees, the first ones; None for all.
+            settings: The settings for "expectations".
+            measured: The states that are measured; None measures `states`.
+            n_sites: Only results of the first `n_sites` qubits are used; None for all.
         """
         reported = None
         copied = states if measured is None else measured
@@ -139,7 +140,7 @@ class View:
             n_qubits = int(copied.shape[1]).bit_length() - 1
             assert self.shots is not None
             bases = rng.integers(3, size=(len(states), self.shots, n_qubits), dtype="int8")
-            # What nobody sees is measured too, and forgotten.
+            # All qubits are measured; the results of those beyond `n_sites` are dropped.
             outcomes = measure(copied, bases, rng)[..., :n_sites]
             bases = bases[..., :n_sites]
             reported = shadow_values(bases, outcomes, self.locality, periodic=periodic)
