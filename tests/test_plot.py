@@ -675,13 +675,35 @@ def test_a_gram_matrix_stands_in_the_order_of_the_labels() -> None:
 # What is refused.
 
 NAN = np.array([[np.nan, 0.0]])
+RAGGED = [[1.0, 2.0], [3.0]]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: plot.circuit("layer"), "`layer` must be a built quantum layer"),
-        (lambda: plot.circuit(PQCDense(1)), "is not built yet"),
+        (lambda: plot.circuit(PQCDense(1)), "`layer` must be built, but got"),
+        (lambda: plot.bloch(PQCDense(1), SAMPLES), "`layer` must be built"),
+        (lambda: plot.probabilities(built(), RAGGED), "`x` must be one sample"),
+        (lambda: plot.bloch(built(), SAMPLES, RAGGED), "`y` must have a label for each of 4"),
+        (
+            lambda: plot.bloch(built(), SAMPLES, np.full((4, 2), np.nan)),
+            "`y` must hold labels: finite",
+        ),
+        (lambda: plot.gram(kernels.FidelityKernel("angle"), RAGGED), "`x` must have shape"),
+        (lambda: plot.gram(lambda x: RAGGED, SAMPLES), "`kernel` must return a finite square"),
+        (lambda: plot.gram(lambda x: "a", SAMPLES), "`kernel` must return a finite square"),
+        (lambda: plot.gram(lambda x: 1j * (x @ x.T), SAMPLES), "`kernel` must return finite real"),
+        (
+            lambda: plot.decision_boundary(
+                keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]), SAMPLES, LABELS
+            ),
+            "`model` must take samples of shape (batch, 2), but got (None, 3)",
+        ),
+        (lambda: plot.loss_landscape(built(), SAMPLES, LABELS), "`model` must"),
+        (lambda: plot.loss_landscape(trained(), SAMPLES[:0], LABELS[:0]), "`x` must hold an array"),
+        (lambda: plot.loss_landscape(trained(), SAMPLES, LABELS[:2]), "`y` must have targets of 4"),
+        (lambda: plot.loss_landscape(trained(), RAGGED, LABELS), "`x` must hold an array"),
         (lambda: plot.bloch(built()), "`x` must hold samples"),
         (lambda: plot.bloch(built(), NAN), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), [["a", "b"]]), "`x` must hold finite numbers"),
