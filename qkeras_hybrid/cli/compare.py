@@ -239,6 +239,9 @@ def _intervene(task: Task, rows: Sequence[Row]) -> None:
     """Tests the hybrid of the first seed, and prints what that comes to beside the comparison."""
     from qkeras_hybrid.bench import intervening, report, statistics
 
+    (own,) = (row for row in rows if row.task == task.id)
+    if own.error is not None:
+        raise fail(f"The hybrid of seed {task.seed} failed, so there is nothing to test.", 1)
     print("Intervening in the hybrid, which trains again.", file=sys.stderr)
     try:
         found = intervening.intervene(task)
