@@ -34,6 +34,7 @@ from qkeras_hybrid.plot.states import bloch_vectors
 CLOSE: dict[str, Any] = {"atol": 2e-6}
 
 Q = cirq.LineQubit.range(4)
+A = sympy.Symbol("a")
 X = sympy.Symbol("x0")
 
 
@@ -81,6 +82,12 @@ LABELS = np.array([0, 1, 0, 1])
 
 def trained() -> keras.Model:
     model = classifier([1.0, -1.0], 0.1)
+    model.compile(loss="mse")
+    return model
+
+
+def untrained() -> keras.Model:
+    model = classifier([0.0, 0.0], 0.0)
     model.compile(loss="mse")
     return model
 
@@ -704,6 +711,19 @@ RAGGED = [[1.0, 2.0], [3.0]]
         (lambda: plot.loss_landscape(trained(), SAMPLES[:0], LABELS[:0]), "`x` must hold an array"),
         (lambda: plot.loss_landscape(trained(), SAMPLES, LABELS[:2]), "`y` must have targets of 4"),
         (lambda: plot.loss_landscape(trained(), RAGGED, LABELS), "`x` must hold an array"),
+        (lambda: plot.loss_landscape(untrained(), SAMPLES, LABELS), "`model` must have a weight"),
+        (lambda: plot.training([1.0, 0.0], log=True), "`log` must be False for values of 0"),
+        (
+            lambda: plot.training({"loss": [2.0], "val_loss": [-1.0]}, log=True),
+            "`log` must be False for values of 0 or below, but got '-1'",
+        ),
+        (lambda: plot.spectrum(ghz(2)), "`layer` must have inputs"),
+        (
+            lambda: plot.spectrum(
+                compile_circuit(cirq.Circuit(cirq.rx(A**2)(Q[0])), "Z", inputs=[A])
+            ),
+            "`layer` must have angles that are affine in a",
+        ),
         (lambda: plot.bloch(built()), "`x` must hold samples"),
         (lambda: plot.bloch(built(), NAN), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), [["a", "b"]]), "`x` must hold finite numbers"),

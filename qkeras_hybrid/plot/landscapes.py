@@ -85,6 +85,13 @@ def loss_landscape(
     if directions is None:
         rng = np.random.default_rng(seed)
         chosen = [filter_normalised(centre, rng) for _ in range(2)]
+        if not any(value.any() for value in centre):
+            raise ArgumentError(
+                "model",
+                "have a weight other than 0: random directions have the lengths of weights",
+                model,
+                "Give `directions`.",
+            )
     else:
         chosen = _given(directions, centre)
     steps = np.linspace(-span, span, points)
