@@ -728,6 +728,8 @@ RAGGED = [[1.0, 2.0], [3.0]]
         (lambda: plot.bloch(built(), NAN), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), [["a", "b"]]), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), np.zeros((0, 2))), "`x` must hold finite numbers"),
+        (lambda: plot.bloch(built(), [[1j, 0.0]]), "`x` must hold finite numbers"),
+        (lambda: plot.bloch(built(), SAMPLES, weights=[1j] * 12), "`weights` must hold 12"),
         (lambda: plot.bloch(built(), [0.1, 0.2]), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), np.zeros((1, 3))), "`x` must have 2 columns"),
         (lambda: plot.bloch(built(), np.zeros((2**23, 2))), "amplitudes together"),
