@@ -28,7 +28,7 @@ def compiled_of(circuit: Any, argument: str = "circuit") -> Compiled:
     if isinstance(circuit, QuantumLayer):
         if not circuit.built:
             fix = "Call it on data, or build it with the shape of its input: build((None, 4))."
-            raise ArgumentError(argument, "be built", f"{circuit.name!r}, which is not", fix)
+            raise ArgumentError(argument, "be built", f"{circuit.name}, not built yet", fix)
         return circuit.compiled
     if not isinstance(circuit, Compiled):
         raise ArgumentError(
