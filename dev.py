@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sets everything up, then runs the main job or the tests; or begins something new.
+"""Sets up an environment, then runs the comparison or the tests; or writes files for a new object.
 
     python3 dev.py compare [options of qkeras-hybrid compare]
     python3 dev.py test [--slow] [options of pytest]
@@ -9,13 +9,14 @@
 Uses the active virtual environment, or else `.venv` beside this file, which it creates if needed.
 Installs the package there in editable mode, unless nothing has changed since the last installation.
 
-With `--newest`, the contracts of layers and engines are tested in an environment of their own,
-`.venv-newest`: with the newest supported Python on this machine, the newest TensorFlow, Cirq, Keras
-and JAX, without TensorFlow Quantum, and with the package installed from a wheel, as users get it.
+`test` runs ruff and mypy, then pytest. With `--newest`, it runs the contract tests of layers and
+engines in a separate environment, `.venv-newest`: with the newest supported Python on this machine,
+the newest TensorFlow, Cirq, Keras and JAX, without TensorFlow Quantum, and with the package
+installed from a wheel, as users get it.
 
 `new` needs no environment. It writes a small working module, its test and its documentation page,
-and adds its name to the registry, tables and lists; all checks pass then. NAME is in lower case,
-with underscores.
+and adds its name to the registry, tables and lists. The result passes all checks. NAME is in lower
+case, with underscores.
 """
 
 from __future__ import annotations
@@ -36,14 +37,14 @@ VENV = ROOT / ".venv"
 VENV_NEWEST = ROOT / ".venv-newest"
 SUPPORTED = ((3, 11), (3, 12), (3, 13))
 
-# What each job needs in addition to the package: names of its extras in setup.cfg.
+# The extras of the package, as named in setup.cfg, that each job needs.
 JOBS: dict[str, frozenset[str]] = {
     "compare": frozenset({"tensorflow", "tfq"}),
     "test": frozenset({"docs", "export", "jax", "openvino", "tensorflow", "test", "tfq", "torch"}),
 }
 NEWEST_EXTRAS = frozenset({"contracts", "export", "jax", "tensorflow"})
 
-# What `--newest` tests, unless files are named. The contracts under PyTorch run with `test`.
+# The tests of `--newest`, unless files are named. The contracts under PyTorch run with `test`.
 CONTRACTS = (
     "tests/test_backends.py::test_contracts_hold_under_backend[jax]",
     "tests/test_backends.py::test_contracts_hold_under_backend[jax-engines]",
@@ -53,20 +54,21 @@ CONTRACTS = (
     *("tests/test_optional_packages.py", "tests/test_security.py", "tests/test_exporting.py"),
 )
 
-# An editable installation depends on these files; Python modules are used in place.
+# If one of these files changes, an editable installation is repeated. Python modules are used in
+# place.
 INSTALLED_FROM = (
     *("setup.cfg", "pyproject.toml", "setup.py", "dev.py"),
     *("qkeras_hybrid/**/*.cc", "qkeras_hybrid/**/*.h"),
 )
-# A wheel depends on these too.
+# If one of these changes, a wheel is installed again too.
 PACKAGED = (
     *("qkeras_hybrid_launcher.py", "qkeras_hybrid/**/*.py", "qkeras_hybrid/cli/*.json"),
     *("qkeras_hybrid/annealing/qaoa/*.json", "qkeras_hybrid/datasets/*.csv"),
     *(f"qkeras_hybrid/bench/**/*.{ending}" for ending in ("css", "html", "js", "toml")),
 )
 
-# What TensorFlow Quantum requires of other packages, where a build of it exists. Stated up front,
-# because pip would spend many minutes trying one version after the other.
+# The versions that TensorFlow Quantum requires, on platforms for which it is built. They are stated
+# here because pip would spend many minutes on trying one version after the other.
 TFQ_IS_BUILT = (
     'platform_system == "Linux" and platform_machine == "x86_64" and python_version < "3.13"'
 )
@@ -100,7 +102,7 @@ def main(arguments: list[str]) -> int:
         )
     job, *rest = arguments
     if job == "new":
-        import dev_new  # not at the top: an older Python shall come as far as the lines above
+        import dev_new  # not at the top, so that an older Python reaches the error above
 
         return dev_new.main(rest)
     newest = job == "test" and "--newest" in rest
@@ -112,7 +114,7 @@ def main(arguments: list[str]) -> int:
             python = find_environment()
             set_up(python, JOBS[job])
     except subprocess.CalledProcessError as error:
-        # Either pip failed, and printed the reason above, or it was killed, and printed none.
+        # If pip failed, it printed the reason above; if it was killed, there is none.
         return _refuse(f"Setting up failed. {error}")
     if newest:
         return test_newest(python, [word for word in rest if word != "--newest"])
@@ -199,16 +201,18 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
         _status(python, "-c", "import pip", stderr=subprocess.DEVNULL) != 0
     ):  # as in environments that uv made
         _run(python, "-m", "ensurepip")
-    pip = (python, "-m", "pip", "--disable-pip-version-check", "install")
-    # The build requirements go into the environment itself, which needs TensorFlow anyway: an
-    # isolated build would install it a second time.
+    # Python compiles a module at its first import. pip would compile all of them, which takes most
+    # of a minute, although few are ever imported.
+    pip = (python, "-m", "pip", "--disable-pip-version-check", "install", "--no-compile")
+    # The build requirements are installed into the environment itself. It needs TensorFlow anyway,
+    # and an isolated build would install that a second time.
     _install(*pip, *build_requirements())
     if "torch" in extras:
         _install_torch_for_cpu((*pip, "-qq"))
     names = ",".join(sorted(extras))
     how = ("--upgrade", "--upgrade-strategy", "eager") if wheel else ("--editable",)
     if wheel:
-        # Deleted modules would come back from there.
+        # Otherwise, setuptools would put deleted modules from this folder into the wheel.
         shutil.rmtree(ROOT / "build", ignore_errors=True)
     needs = TFQ_NEEDS if "tfq" in extras else {}
     versions = [
@@ -230,7 +234,7 @@ def set_up(python: Path, extras: frozenset[str], *, wheel: bool = False) -> None
 
 def fingerprint(python: Path, root: Path = ROOT, patterns: Iterable[str] = INSTALLED_FROM) -> str:
     """Returns a digest of everything that an installation depends on."""
-    # The compiler too: without one the native engine is left out, until there is one.
+    # Includes the compiler: the native engine is left out until there is one.
     compilers = [os.environ.get("CXX"), shutil.which("g++"), shutil.which("clang++")]
     digest = hashlib.sha256(f"{root}\n{python}\n{compilers}\n".encode())
     for path in sorted({path for pattern in patterns for path in root.glob(pattern)}):
@@ -255,12 +259,12 @@ def _install_torch_for_cpu(pip: Iterable[str | Path]) -> None:
     import configparser
 
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        return  # PyPI's build has no CUDA on this system, and the extra installs that one.
+        return  # On this system PyPI's build has no CUDA, and the extra installs it.
     setup = configparser.ConfigParser()
     setup.read(ROOT / "setup.cfg", encoding="utf-8")
     torch = setup["options.extras_require"]["torch"].strip() + "+cpu"
-    # pip looks wherever it is configured to. If it finds no such build, the extra installs the one
-    # with CUDA, which is larger but works as well for the tests.
+    # pip searches the indexes of its configuration. If they have no such build, the extra installs
+    # the one with CUDA, which is larger but equally good for the tests.
     if _status(*pip, torch, stderr=subprocess.DEVNULL) != 0:
         _say("Found no CPU-only build of PyTorch; installing the one with CUDA.")
 
@@ -293,7 +297,7 @@ def _install(*command: str | Path) -> None:
 
 
 def compare(python: Path, arguments: list[str]) -> int:
-    """Runs the main job: a hybrid model against its Dense baselines."""
+    """Runs the comparison of a hybrid model with its Dense baselines."""
     return _status(python.with_name("qkeras-hybrid"), "compare", *arguments)
 
 
@@ -320,7 +324,7 @@ def test_newest(python: Path, arguments: list[str]) -> int:
 
 
 def _pytest(python: Path, *arguments: str) -> int:
-    # One more than there are cores, because some tests wait for subprocesses.
+    # One more than the number of cores, because some tests wait for subprocesses.
     processes = min((os.cpu_count() or 1) + 1, MOST_TEST_PROCESSES)
     return _status(python, "-m", "pytest", "-n", str(processes), *arguments)
 

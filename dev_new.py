@@ -1,9 +1,9 @@
 """`python3 dev.py new KIND NAME`: a new encoding, ansatz, engine, layer or data set.
 
-Each folder in `templates/` has a module, its test and its page of the documentation. They do
-something small, and pass all checks. They are called `example_name`, which is replaced.
-`edits.toml` beside them says where they go, and which lines are added to files that are there. All
-of it is written, or nothing.
+Each folder in `templates/` has a small working module, its test and its documentation page, which
+pass all checks. The name `example_name` in them is replaced by the new name. `edits.toml` beside
+them defines the paths of the new files, and the lines that are added to existing files. If anything
+fails, nothing is written.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ LINE_LENGTH = 100
 
 
 class RefusedError(Exception):
-    """Why nothing is written."""
+    """The reason why nothing is written."""
 
 
 def main(arguments: list[str], root: Path = ROOT) -> int:
-    """Writes what the arguments name, a kind and a name, and returns the exit status."""
+    """Writes the files for a kind and a name, the two arguments, and returns the exit status."""
     try:
         if len(arguments) != 2:
             raise RefusedError(f"Usage: python3 dev.py new {'|'.join(KINDS)} NAME.")
@@ -61,11 +61,11 @@ def new_texts(kind: str, name: str, root: Path) -> dict[str, str]:
 
     Args:
         kind: One of `KINDS`.
-        name: What the new thing is called.
+        name: The name of the new object.
         root: The folder of the repository.
 
     Raises:
-        RefusedError: If an argument can't be taken, or a file has no place for its new line.
+        RefusedError: If an argument is invalid, or a file has no place for its new line.
     """
     if kind not in KINDS:
         raise RefusedError(f"Argument `KIND` must be one of {', '.join(KINDS)}, but got {kind!r}.")
@@ -93,7 +93,7 @@ def new_texts(kind: str, name: str, root: Path) -> dict[str, str]:
 
 
 def write_all(texts: dict[Path, str]) -> None:
-    """Writes all files, or leaves each as it was.
+    """Writes all files, or leaves all of them unchanged.
 
     Raises:
         OSError: If one of them can't be written.
@@ -119,7 +119,7 @@ def write_all(texts: dict[Path, str]) -> None:
 
 
 def renamed(text: str, name: str) -> str:
-    """Returns a template's text with a name in the place of its own, in each spelling."""
+    """Returns a template's text with `example_name` replaced by a name, in each spelling."""
     camel = "".join(word.capitalize() for word in name.split("_"))
     spellings = {"example_name": name, "example-name": name.replace("_", "-"), "ExampleName": camel}
     for spelling, replacement in spellings.items():
@@ -128,7 +128,7 @@ def renamed(text: str, name: str) -> str:
 
 
 def check_spelling(kind: str, name: str) -> None:
-    """Makes sure that a name is one that Python takes, and that fits in the templates' lines.
+    """Makes sure that a name is valid in Python and not too long for the templates' lines.
 
     Raises:
         RefusedError: If it is not.
@@ -146,16 +146,16 @@ def check_spelling(kind: str, name: str) -> None:
 
 
 def check_is_free(name: str, table: dict[str, Any], folder: Path, root: Path) -> None:
-    """Makes sure that nothing else has a name.
+    """Makes sure that a name is not in use.
 
     Args:
-        name: What the new thing is called.
-        table: What its `edits.toml` says.
-        folder: The folder of its template.
+        name: The name of the new object.
+        table: The content of the template's `edits.toml`.
+        folder: The folder of the template.
         root: The folder of the repository.
 
     Raises:
-        RefusedError: If something has.
+        RefusedError: If the name is in use.
     """
     public, listed = table["defines"], table.get("listed")
     package = (root / table["files"]["module.py"]).parent
@@ -163,11 +163,11 @@ def check_is_free(name: str, table: dict[str, Any], folder: Path, root: Path) ->
     known = listed_names((root / NAMES).read_text(encoding="utf-8"))
     used = names_in(folder / "module.py", folder / "test.py")
     reasons = {
-        "means something else": {"auto", "keep"},
+        "has a special meaning": {"auto", "keep"},
         "is a device of Windows, which has no such file": WINDOWS_DEVICES,
-        "is a name of Python's own": set(dir(builtins)),
+        "is the name of a Python built-in": set(dir(builtins)),
         "is a name that the template uses": used & {public},
-        # By its name, Keras finds the class of a saved object.
+        # Keras finds the class of a saved object by its name.
         "is the name of another class": saved_classes(root),
         "is a name in the package": set().union(*map(names_bound_in, inits)),
         "is a folder of the package": {path.name for path in package.iterdir() if path.is_dir()},
@@ -191,7 +191,7 @@ def parsed(path: Path) -> ast.Module:
 
 
 def names_in(*paths: Path) -> set[str]:
-    """Returns the names that templates use, but for those that are replaced."""
+    """Returns the names that templates use, except those that are replaced."""
     nodes = [node for path in paths for node in ast.walk(parsed(path))]
     used = {node.id for node in nodes if isinstance(node, ast.Name)}
     return {name for name in used if renamed(name, "") == name}
@@ -219,9 +219,9 @@ def saved_classes(root: Path) -> set[str]:
 
 
 def first_line(source: str, public: str) -> str:
-    """Returns what `qkeras-hybrid list` says: the first line of a docstring.
+    """Returns the line that `qkeras-hybrid list` shows: the first line of a docstring.
 
-    Of a function, as data sets are, with what it takes.
+    For a function (data sets are functions), the names of its arguments follow.
     """
     for node in ast.parse(source).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == public:
@@ -232,14 +232,14 @@ def first_line(source: str, public: str) -> str:
     raise RefusedError(f"The template does not define {public}.")
 
 
-# What is added to files that are there.
+# Additions to existing files.
 
 
 def edited(text: str, edit: dict[str, Any]) -> str:
-    """Returns a file's text with what one edit of `edits.toml` adds.
+    """Returns a file's text with one edit of `edits.toml` applied.
 
     Raises:
-        RefusedError: If the text has no place for it.
+        RefusedError: If the text has no place for the edit.
     """
     match edit:
         case {"import": name, "from": module}:
@@ -267,7 +267,7 @@ def edited(text: str, edit: dict[str, Any]) -> str:
 
 
 def only_line(text: str, start: str) -> tuple[int, str]:
-    """Returns the one line that starts with some words, after its indentation, and its number."""
+    """Returns number and text of the only line that begins with `start` after its indentation."""
     found = [(i, x) for i, x in enumerate(text.split("\n")) if x.lstrip().startswith(start)]
     if len(found) != 1:
         raise RefusedError(f"one line must start with {start!r}, but {len(found)} do.")
@@ -275,7 +275,7 @@ def only_line(text: str, start: str) -> tuple[int, str]:
 
 
 def closing_line(text: str, index: int) -> int:
-    """Returns the number of the line that closes what a line opens: the next as far to the left."""
+    """Returns the number of the line that closes a line's bracket: the next of its indentation."""
     lines = text.split("\n")
     for i in range(index + 1, len(lines)):
         if lines[i] and indent(lines[i]) == indent(lines[index]):
@@ -286,18 +286,18 @@ def closing_line(text: str, index: int) -> int:
 
 
 def indent(line: str) -> str:
-    """Returns the blanks that a line begins with."""
+    """Returns the spaces at the beginning of a line."""
     return line[: len(line) - len(line.lstrip())]
 
 
 def with_lines(text: str, start: int, stop: int, new: list[str]) -> str:
-    """Returns a text with other lines in the place of those from `start` to before `stop`."""
+    """Returns a text in which `new` replaces the lines from `start` to before `stop`."""
     lines = text.split("\n")
     return "\n".join([*lines[:start], *new, *lines[stop:]])
 
 
 def with_row(text: str, row: str) -> str:
-    """Returns a text with a row more at the end of its first table."""
+    """Returns a text with one more row at the end of its first table."""
     lines = text.split("\n")
     starts = [i for i, line in enumerate(lines) if line.startswith("|")]
     if not starts:
@@ -308,7 +308,7 @@ def with_row(text: str, row: str) -> str:
 
 
 def with_import(text: str, module: str, name: str) -> str:
-    """Returns a module's text that imports a name more, where Ruff sorts it."""
+    """Returns a module's text that imports one more name, in Ruff's order."""
     imports = [node for node in ast.parse(text).body if isinstance(node, ast.ImportFrom)]
     own = [node for node in imports if f"{node.module}.".startswith(f"{PACKAGE}.")]
     if not own:
@@ -328,7 +328,7 @@ def with_import(text: str, module: str, name: str) -> str:
 
 
 def with_export(text: str, name: str) -> str:
-    """Returns a module's text with a name more in `__all__`, where Ruff sorts it."""
+    """Returns a module's text with one more name in `__all__`, in Ruff's order."""
     start, _ = only_line(text, "__all__ = [")
     end = closing_line(text, start)
     names = [line.strip(' ",') for line in text.split("\n")[start + 1 : end]] + [name]
@@ -342,18 +342,18 @@ def order_of_imports(name: str) -> tuple[Any, ...]:
 
 
 def order_of_names(name: str) -> tuple[int, list[Any]]:
-    """Returns what Ruff sorts names by: constants first, then classes, then all others."""
+    """Returns Ruff's key for sorting names: constants first, then classes, then all others."""
     kind = 0 if len(name) > 1 and name.isupper() else 1 if name[:1].isupper() else 2
     return kind, natural(name)
 
 
 def natural(name: str) -> list[Any]:
-    """Returns what names are sorted by if numbers in them count as numbers: `a2` before `a10`."""
+    """Returns a key that sorts numbers in names by their value: `a2` before `a10`."""
     return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
 
 
 def with_change(text: str, line: str) -> str:
-    """Returns a changelog with a line more under what was added since the last version."""
+    """Returns a changelog with one more line under "Added" of the unreleased version."""
     start, _ = only_line(text, "## Unreleased")
     lines = text.split("\n")
     end = next((i for i in range(start + 1, len(lines)) if lines[i].startswith("## ")), len(lines))
@@ -377,11 +377,11 @@ def listed_names(text: str) -> dict[str, dict[str, str]]:
 
 
 def with_name(text: str, kind: str, name: str, line: str, before: str | None) -> str:
-    """Returns `names.json` with a name more: at the end of its kind, or before another."""
+    """Returns `names.json` with one more name: at the end of its kind, or before another name."""
     names = listed_names(text)
     later = list(names[kind])
     if before is not None and before not in later:
-        raise RefusedError(f"{NAMES} has no {before!r}, before which the new name goes.")
+        raise RefusedError(f"{NAMES} has no {before!r}, before which the new name must stand.")
     later = [] if before is None else later[later.index(before) :]
     names[kind] |= {name: line, **{each: names[kind].pop(each) for each in later}}
     return json.dumps(names, indent=1) + "\n"

@@ -52,7 +52,7 @@ def main() -> None:
     gates, seconds = step_seconds(arguments.qubits)
     print(
         f"IQP circuit, {arguments.qubits} qubits, {gates:,} gates, 256 strings, 256 samples: "
-        f"{statistics.median(seconds[1:]):.3f} s a step, {seconds[0]:.1f} s the first"
+        f"{statistics.median(seconds[1:]):.3f} s per step, {seconds[0]:.1f} s for the first"
     )
     x = bars_and_stripes(3, 2000, seed=0)
     print(compare_generators(x[:1000], x[1000:], epochs=arguments.epochs))

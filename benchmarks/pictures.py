@@ -1,4 +1,4 @@
-"""Draws the pictures of the README: a hybrid model, and what the stored results say.
+"""Draws the pictures of the README: a hybrid model, and the stored results.
 
 python benchmarks/pictures.py              # into benchmarks/pictures/
 """
@@ -31,7 +31,7 @@ GREY = "#555555"
 
 
 def ratios() -> dict[str, dict[str, float]]:
-    """Returns how many times the step of `native` each other takes, by name and size."""
+    """Returns the step times divided by those of `native`, by name and size."""
     found: dict[str, dict[str, float]] = {name: {} for name in PEERS}
     for file in ("engines", "peers"):
         stored = json.loads((HERE / "speed" / f"{file}.json").read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def ratios() -> dict[str, dict[str, float]]:
 
 
 def draw_speed(axes: Axes) -> None:
-    """Draws the ratios as bars over the sizes; what was not measured has no bar."""
+    """Draws the ratios as bars over the sizes; missing measurements have no bar."""
     found = ratios()
     sizes = list(found["tfq"])
     width = 0.27
@@ -88,7 +88,7 @@ def draw_differences(axes: Axes) -> None:
     """Draws the differences as points with their intervals, one below the other."""
     found = differences()
     for place, (_, mean, low, high, outcome) in enumerate(found):
-        # Of the test corrected for the number of controls, as in the report, not of the interval.
+        # As in the report, the colour shows the test corrected for the number of controls.
         colour = OUTCOMES.get(outcome, GREY)
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot(mean, place, "o", color=colour, markersize=6)
@@ -133,7 +133,7 @@ def draw_frontier(axes: Axes) -> None:
     axes.legend(frameon=False, fontsize=9)
 
 
-# Readable on light and on dark pages.
+# These colours are readable on light and on dark pages.
 LINE, DENSE, ENCODING, TRAINED, READ = "#7d8590", "#3a8fd0", "#d9690f", "#8b62d0", "#2f9e44"
 
 
@@ -189,7 +189,7 @@ def draw_model(axes: Axes) -> None:
 def main(folder: Path) -> None:
     """Writes the pictures."""
     folder.mkdir(parents=True, exist_ok=True)
-    # Text stays text, and the same numbers give the same file.
+    # These settings keep text as text, and make files reproducible.
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "qkeras_hybrid"}):
         for name, draw, size in (
             ("model", draw_model, (9.0, 3.2)),

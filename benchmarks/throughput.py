@@ -1,12 +1,12 @@
-"""Counts the runs a minute of a suite: by Keras's `fit`, and fast, as `qkeras-hybrid run` trains.
+"""Counts a suite's runs per minute: with Keras's `fit`, and fast, as `qkeras-hybrid run` trains.
 
 python benchmarks/throughput.py                  # quick, and 100 tasks of paper
-python benchmarks/throughput.py --suite quick    # one of them
-python benchmarks/throughput.py --tasks 30       # fewer of each
+python benchmarks/throughput.py --suite quick    # only this one
+python benchmarks/throughput.py --tasks 30       # fewer tasks of each
 
-Both ways train the same tasks in one process, in turns of a whole task list, and every pair of rows
-is compared: the script fails if the results differ by more than rounding. References of
-scikit-learn, which train in neither way, are counted apart too.
+Both ways train the same tasks in one process: first all tasks in one way, then all in the other.
+Every pair of rows is compared: the script fails if the results differ by more than rounding.
+scikit-learn's references are the same in both ways. So the rates are also printed without them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def timed(tasks: list[Task], *, fast: bool) -> tuple[list[Row], list[float]]:
 
 
 def difference(row: Row, other: Row) -> float:
-    """Returns by how much the losses and scores of two rows differ at most."""
+    """Returns the largest difference between the losses and scores of two rows."""
     if row.error is not None or other.error is not None:
         return 0.0 if row.error == other.error else math.inf
     values = [[each.train_score, each.test_score, *(each.loss or ())] for each in (row, other)]
@@ -73,13 +73,13 @@ def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--suite", choices=TASKS, action="append")
-    parser.add_argument("--tasks", type=int, help="How many tasks of each suite at most.")
+    parser.add_argument("--tasks", type=int, help="The largest number of tasks of each suite.")
     arguments = parser.parse_args()
     apart = False
     for name in arguments.suite or TASKS:
         tasks = tasks_of(name, arguments.tasks or TASKS[name])
         keras_models = [task.contender not in REFERENCES for task in tasks]
-        # What happens once in a process belongs to neither way.
+        # This run takes the time that is spent once in a process, which belongs to neither way.
         runner.run_task(tasks[0])
         plain, plain_seconds = timed(tasks, fast=False)
         fast, fast_seconds = timed(tasks, fast=True)
@@ -91,7 +91,7 @@ def main() -> None:
                 for each in (plain_seconds, fast_seconds)
             )
             print(
-                f"  {label:<13} {before:7.1f} a minute by fit, {after:7.1f} fast: "
+                f"  {label:<13} {before:7.1f} per minute with fit, {after:7.1f} fast: "
                 f"{after / before:.1f} times as many"
             )
         print(f"  largest difference of a loss or score: {worst:.1e}", flush=True)

@@ -72,9 +72,12 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## The data
 #
-# 1797 images of digits, 8 by 8 pixels each.
+# 1797 images of digits, 8 by 8 pixels each. A quarter of them is the test part.
+#
+# `set_random_seed` in the cell above makes the run repeatable: it fixes the initial weights, also
+# those of the circuits, and the order of the samples.
 
-# %%
+# %% alt="Ten handwritten digits of 8 by 8 pixels, with their labels above."
 x, y = load_digits(return_X_y=True)
 x_train, x_test, y_train, y_test = train_test_split(x / 16, y, random_state=0, stratify=y)
 
@@ -91,8 +94,8 @@ plt.show()
 #
 # A *hybrid* model has a quantum layer among its layers. This one has a circuit with one qubit: a
 # rotation by a fixed angle, `cirq.rx(0.5)`, and then a measurement, `cirq.Z(qubit)`. The layer
-# returns one number, the expectation value. Circuits are written with the library Cirq, and `PQC`
-# makes a layer of one.
+# returns one number for each sample, the expectation value. Circuits are written with the library
+# Cirq. `PQC` turns a circuit into a layer.
 
 # %%
 qubit = cirq.GridQubit(0, 0)
@@ -123,8 +126,10 @@ print(f"test accuracy {smallest_history.history['val_accuracy'][-1]:.2f}; guessi
 # %% [markdown]
 # It learns something, but little. Our circuit doesn't say where the 64 features go. In that case
 # `PQC` adds gates in front of it that take the features as their angles. This part is called the
-# *encoding*; without a name it is `angle`. With more features than qubits, the features go round
-# again. Here there is only one qubit, so all 64 rotations act on it, one after the other:
+# *encoding*. The default encoding is `angle`: one rotation for each feature. If there are more
+# features than qubits, it starts again at the first qubit. Here there is only one qubit, so all 64
+# rotations act on it, one after the other. They alternate between two axes, because rotations about
+# the same axis would only add up:
 
 # %%
 print(smallest.layers[1].draw()[:200], "...")
@@ -136,9 +141,9 @@ print(smallest.layers[1].draw()[:200], "...")
 # ## A circuit that can learn
 #
 # This circuit has four qubits. An angle may be a symbol of SymPy instead of a number. The symbols
-# `x0` to `x3` take the four outputs of a `Dense` layer. All other symbols are trained weights,
-# numbered in the order in which they first appear in the circuit. Training changes the angles of
-# their gates. `ry` and `rz` are rotations about two different axes.
+# `x0` to `x3` take the four outputs of a `Dense` layer. All other symbols are weights, which Keras
+# trains together with those of the `Dense` layers. `ry` and `rz` are rotations about two different
+# axes.
 #
 # Between the rotations, `CZ` gates act on pairs of neighbours. They *entangle* the qubits, which
 # means that the measured bits depend on each other. Without them, each output of the layer would
@@ -159,16 +164,27 @@ model = Sequential([keras.Input((64,)), Dense(4, activation="tanh"), quantum, De
 model.summary()
 
 # %% [markdown]
-# `"Z"` asks for the expectation value of each qubit: four numbers. If a layer is the last thing in
-# a cell, the notebook shows its circuit, its weights and what it would cost:
+# `"Z"` asks for the expectation value of each qubit. So this layer takes a tensor of
+# shape `(batch, 4)`, with a column for each symbol in `inputs`. It returns a tensor of shape
+# `(batch, 4)`, with a column for each expectation value. The two numbers need not be equal: with
+# `"Z0"` instead of `"Z"` the layer would return `(batch, 1)`.
+#
+# The layer has 16 weights: two rounds of two rotations on four qubits. They are an ordinary Keras
+# variable, and `fit` gets their gradient in the usual way. The simulator computes it exactly. A
+# quantum computer would have to measure it, as [notebook 03](03_reading_probabilistic_output.ipynb)
+# shows.
+#
+# If a layer is the last thing in a cell, the notebook shows its circuit, its weights and what it
+# would cost:
 
 # %%
 quantum
 
 # %% [markdown]
 # `resources()` says what a quantum computer would have to do. `evaluations_per_sample` is the
-# number of circuits that one sample needs in one training step. Each of them is repeated for many
-# measurements.
+# number of circuits that one sample needs in one training step: one for the output, and two for the
+# derivative by each of the 20 angles, 16 weights and 4 features. Each of these circuits is
+# repeated many times, because a single run gives only random bits.
 
 # %%
 print(quantum.resources())
@@ -195,7 +211,7 @@ figure
 # expectation values. The circuit moves the points, and the last layer separates the digits by all
 # four numbers.
 
-# %%
+# %% alt="Test images, coloured by digit, before and after the circuit; it moves the points."
 before = keras.Model(model.inputs, model.layers[0].output).predict(x_test, verbose=0)
 after = keras.Model(model.inputs, model.layers[1].output).predict(x_test, verbose=0)
 
@@ -227,11 +243,11 @@ assert np.array_equal(model.predict(x_test, verbose=0), loaded.predict(x_test, v
 assert loaded.layers[1].circuit == quantum.circuit
 
 # %% [markdown]
-# **To take away.** A circuit is a layer. It takes features as angles, its weights train with all
-# others, and it returns numbers between $-1$ and $1$. What it can learn depends on its number of
-# qubits and on how the data enter it. Whether it is *better* than a `Dense` layer is another
-# question: put a `Dense` layer in its place, and compare over several seeds. The command
-# `qkeras-hybrid compare` does that.
+# **To take away.** A circuit can be a layer. It takes features as angles, it returns numbers
+# between $-1$ and $1$, and its weights are trained together with all others. What it can learn
+# depends on its number of qubits and on how the data enter it. Whether it is *better* than a
+# `Dense` layer is another question: put a `Dense` layer in its place, and compare over several
+# seeds. The command `qkeras-hybrid compare` does that.
 
 # %% [markdown]
 # ## What to try next

@@ -100,9 +100,19 @@ gallery = {
         "the features, so `x0` to `x2` here are not the features themselves.",
     ),
     "basis": ("basis", 2, "A feature of 1 flips its qubit, a feature of 0 does nothing."),
-    "phase": ("phase", 2, "A Hadamard, then the feature as a phase."),
-    "iqp": ("iqp", 2, "As `phase`, and the product of the two features (`x2`) on the pair."),
-    "zz": ("zz", 2, "A similar block, twice. The pair gets $(\\pi - x_0)(\\pi - x_1)$, as `x2`."),
+    "phase": ("phase", 2, "A Hadamard gate, then the feature as a phase."),
+    "iqp": (
+        "iqp",
+        2,
+        "As `phase`, and then a gate on the pair of qubits. Its angle `x2` is the product of the "
+        "two features.",
+    ),
+    "zz": (
+        "zz",
+        2,
+        "Two blocks like that of `iqp`, in which the gate on the pair has the angle "
+        "$(\\pi - x_0)(\\pi - x_1)$, as `x2`.",
+    ),
     "hamiltonian": (
         HamiltonianEncoding(start="plus", trotter_steps=1),
         1,
@@ -125,7 +135,7 @@ for name, (encoding, n_features, says) in gallery.items():
     display(plot.circuit(layer))
 
 # %% [markdown]
-# ## One qubit is an arrow
+# ## The state of one qubit is an arrow
 #
 # The state of one qubit can be drawn as an arrow in a ball, the **Bloch sphere**. The arrow of
 # $|0\rangle$ points up, that of $|1\rangle$ down. The tip has three coordinates: the expectation
@@ -205,7 +215,7 @@ figure
 # alone, and of $x$ with a constant 1 beside it.
 
 
-# %%
+# %% alt="Six maps of the fidelity of two numbers: stripes or curves, but amplitude (x) is 1."
 def states(encoding, features, n_qubits):
     """Returns the state of each sample, one a row."""
     layer = QuantumEmbedding(n_qubits, encoding=encoding, output="state")
@@ -293,7 +303,7 @@ np.testing.assert_allclose(
 # changes no probability. Another gate must turn the phase into a probability, such as a second
 # Hadamard gate. So with `phase` the circuit behind the encoding needs such a gate.
 
-# %%
+# %% alt="The probability of 1: a wave for angle, and for phase with a Hadamard; phase is flat."
 qubit = cirq.LineQubit(0)
 nothing, hadamard = cirq.Circuit(cirq.I(qubit)), cirq.Circuit(cirq.H(qubit))
 
@@ -316,6 +326,54 @@ ax.plot(x / np.pi, phase_hadamard, "--", color="tab:blue", label="phase, then a 
 ax.set(xlabel="$x / \\pi$", ylabel="probability of measuring 1", title="A phase alone is not seen")
 ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=3, frameon=False)
 plt.show()
+
+# %% [markdown]
+# ## Features that are too large
+#
+# Nothing warns you if the features are too large: the angles go round and round, and samples that
+# are close together get states that have nothing to do with each other. Here the same model learns
+# $\sin 2x$ from $x$ between $-1$ and $1$, and then from $100 x$:
+
+# %%
+samples = rng.uniform(-1, 1, (200, 1))
+targets = np.sin(2 * samples)
+for factor in (1, 100):
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((1,)), PQCDense(1, n_qubits=2)])
+    model.compile(keras.optimizers.Adam(0.05), "mse")
+    model.fit(factor * samples[:150], targets[:150], epochs=40, verbose=0)
+    error = model.evaluate(factor * samples[150:], targets[150:], verbose=0)
+    print(f"features times {factor:3d}: mean squared error on new samples {error:.3f}")
+print(f"predicting the mean:                                  {targets[150:].var():.3f}")
+
+# %% [markdown]
+# With the features 100 times as large, the model is no better than predicting the mean. So
+# standardise your features. Or put `Dense(n, activation="tanh")` in front of the circuit: its
+# outputs always lie between $-1$ and $1$.
+#
+# ## More features than qubits
+#
+# How do 20 features enter a circuit with four qubits? There are three ways:
+#
+# - A `Dense(4, activation="tanh")` layer in front learns which four numbers enter. This is the
+#   usual way, and that of notebook 01.
+# - Most encodings start again at the first qubit when they have used the last one. Nothing is left
+#   out, but the circuit gets longer. Its *depth* is the number of steps that must follow each
+#   other.
+# - `amplitude` takes up to $2^n$ features on $n$ qubits. Four qubits take 16, so 20 features need a
+#   fifth qubit.
+#
+# `basis` needs a qubit for each feature.
+
+# %%
+for encoding in ("angle", "dense_angle", "reuploading", "amplitude", "basis"):
+    layer = QuantumEmbedding(4, encoding=encoding)
+    try:
+        layer.build((None, 20))
+    except ValueError as error:
+        print(f"{encoding}: {error}")
+    else:
+        print(f"{encoding}: 20 features in 4 qubits, depth {layer.resources().depth}")
 
 # %% [markdown]
 # ## Which functions a circuit can compute
@@ -353,7 +411,7 @@ print(rounds(2))
 # For each number of rounds we draw thirty random sets of weights, and compute the Fourier transform
 # of the output over one period. All coefficients beyond $k = r$ are zero, up to rounding.
 
-# %%
+# %% alt="Outputs and spectra for 1 to 4 rounds. Coefficients beyond the number of rounds are 0."
 period = np.linspace(0, 2 * np.pi, 64, endpoint=False)[:, None]
 
 figure, axes = plt.subplots(2, 4, figsize=(8, 4.2), sharey="row", layout="constrained")
@@ -413,7 +471,7 @@ for r in (1, 4, 8):
     assert loss > bound - 1e-6
     print(f"{r} round(s): mean squared error {loss:.4f}, best possible {bound:.4f}")
 
-# %%
+# %% alt="A step, its best Fourier series and the trained circuit, closer with more rounds."
 figure, axes = plt.subplots(1, 3, figsize=(8, 2.9), sharey=True, layout="constrained")
 for ax, (r, output) in zip(axes, fits.items(), strict=True):
     ax.plot(period / np.pi, target, color="0.6", lw=1.5, label="target")
@@ -441,8 +499,9 @@ print(layer.count_params(), "weights")
 
 # %% [markdown]
 # **To take away.** An encoding decides what is periodic, what is lost, and how fast the output can
-# change with a feature. Scale features to less than one turn. If the length of a vector matters,
-# make it a feature. If the target is not a plain wave, let the features enter several times.
+# change with a feature. Scale features to less than one turn. If there are more features than
+# qubits, put a `Dense` layer in front. If the length of a vector matters, make it a feature. If the
+# target is not a plain wave, let the features enter several times.
 
 # %% [markdown]
 # ## What to try next
@@ -454,7 +513,7 @@ print(layer.count_params(), "weights")
 # ## Exercises
 #
 # **1.** Can `angle`, `phase` or `zz` on one qubit tell $0.3$ from $0.3 + 2\pi$? And from
-# $0.3 + \pi$? (A period becomes half as long if you halve the features first.)
+# $0.3 + \pi$? (If you halve the features first, the period becomes twice as long.)
 #
 # <details><summary>Answer</summary>
 #

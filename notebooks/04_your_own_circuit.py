@@ -18,14 +18,14 @@
 # [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/04_your_own_circuit.ipynb
 # [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# **What it shows:** A circuit of your own becomes a layer: its data and its weights, its outputs,
-# its picture, and its file.
+# **What it shows:** How to turn a circuit of your own into a layer, and how to look into it, train
+# it, combine it with others and save it.
 #
 # **Running time:** about 20 seconds on two cores.
 #
 # A circuit that you write with the library Cirq becomes a Keras layer. You choose which of its
 # symbols are data and which are weights, and what is measured at the end. Then we look inside the
-# layer, train it, use it twice in one model, and save it.
+# layer, train it, use several circuits in one model, and save the model.
 #
 # Words from the notebooks before ([glossary](../docs/glossary.md)): a **qubit** is what a circuit
 # works on, a **gate** is one step of a circuit and changes one or two qubits, and an **expectation
@@ -52,7 +52,7 @@ import keras
 import numpy as np
 import sympy
 
-from qkeras_hybrid import PQC, plot
+from qkeras_hybrid import PQC, PQCDense, diagnostics, plot
 
 keras.utils.set_random_seed(0)
 
@@ -102,9 +102,9 @@ except ValueError as error:
 # ## What to read
 #
 # An **observable** is what is measured at the end. $Z$ is the usual one: 0 counts as $+1$, and 1 as
-# $-1$. We write $\langle Z \rangle$ for its expectation value. $X$ is another thing to read from
-# the same qubit: it is rotated by 90 degrees, and then measured as for $Z$. Observables have short
-# spellings, or are objects of Cirq's:
+# $-1$. We write $\langle Z \rangle$ for its expectation value. $X$ is another observable of the
+# same qubit: the qubit is rotated by 90 degrees first, and then measured as for $Z$. You give
+# observables as short strings or as Cirq objects:
 #
 # | you write | the layer returns |
 # |---|---|
@@ -147,7 +147,8 @@ plot.circuit(layer)
 # %% [markdown]
 # `resources()` counts what a quantum computer would have to do. $Z_0$, $Z_1$ and their product come
 # from the same bits, so one circuit is enough for a prediction. A training step also needs the
-# derivative by every angle, and each takes two more circuits.
+# derivative by every angle, and each derivative takes two more circuits. Four gates have an angle,
+# so there are $1 + 2 \cdot 4 = 9$.
 
 # %%
 print(layer.resources())
@@ -157,8 +158,8 @@ print(layer.resources())
 #
 # Now we train the layer. The label of a sample is $1$ if its two features have the same sign, and
 # $-1$ if not. The model returns the expectation value of the second qubit, and its sign is the
-# predicted label. `plot.decision_boundary` draws which label it predicts where, before training and
-# after it.
+# predicted label. `plot.decision_boundary` colours the regions in which the model predicts each
+# label, before training and after it.
 
 # %%
 rng = np.random.default_rng(0)
@@ -180,11 +181,31 @@ print(f"mean squared error: {loss[0]:.2f} in the first epoch, {loss[-1]:.2f} in 
 figure
 
 # %% [markdown]
+# ## Will it train?
+#
+# In a circuit with many qubits, the gradient can be almost zero for nearly all values of the
+# weights. This is called a **barren plateau**: training makes no progress, from the first epoch on.
+# You can see it coming. `diagnostics.gradient_variance` draws random weights, as angles from the
+# whole circle, and computes the variance of the derivatives. The typical size of a derivative, the
+# slope, is the square root of the variance. We compare deep circuits with 2, 4 and 8 qubits:
+
+# %%
+for n_qubits in (2, 4, 8):
+    deep = PQCDense(1, n_qubits=n_qubits, n_layers=16)
+    deep.build((None, n_qubits))
+    found = diagnostics.gradient_variance(deep, samples=100)
+    slope = found.variance**0.5
+    print(f"{n_qubits} qubits: variance {found.variance:.4f}, typical slope {slope:.2f}")
+
+# %% [markdown]
+# If the slope shrinks like this with each qubit, use fewer qubits or fewer layers, and start with
+# small weights. [Notebook 06](06_barren_plateaus.ipynb) shows what else helps.
+#
 # ## Keras's usual arguments
 #
 # The weights are an ordinary Keras variable, with an initializer, a regularizer and a constraint.
-# By default they start as small angles, about 0.1 radian: [notebook 06](06_barren_plateaus.ipynb)
-# shows why.
+# By default they start as small angles, about 0.1 radian, because circuits with such weights are
+# less likely to be on a barren plateau.
 
 # %%
 limited = PQC(
@@ -219,6 +240,29 @@ two = keras.Model([left, right], outputs)
 print(two.output_shape, "from", shared.count_params(), "circuit weights, used twice")
 
 # %% [markdown]
+# ## Several circuits side by side
+#
+# Circuits can also work beside each other. Here a `Dense` layer for each of three circuits chooses
+# what enters it, and a last `Dense` layer reads the outputs of all three. `PQCDense(units)` builds
+# its circuit itself, and returns `units` expectation values.
+
+# %%
+features = keras.Input((6,))
+branches = []
+for n_qubits in (2, 3, 4):
+    angles = keras.layers.Dense(n_qubits, activation="tanh")(features)
+    branches.append(PQCDense(2, n_qubits=n_qubits, name=f"circuit_{n_qubits}")(angles))
+beside = keras.Model(features, keras.layers.Dense(1)(keras.layers.Concatenate()(branches)))
+
+print("shapes of the branches:", [tuple(branch.shape) for branch in branches])
+for each in beside.layers:
+    if isinstance(each, PQCDense):
+        print(each.name, "has", each.count_params(), "weights")
+
+# %% [markdown]
+# Each layer of these circuits has three rotations on each qubit. With two layers, a circuit of
+# $n$ qubits has $6n$ weights.
+#
 # ## Saving
 #
 # The file of the model contains the circuit with its formulas. `load_model` needs no

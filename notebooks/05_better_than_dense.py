@@ -28,10 +28,12 @@
 # Perhaps another split of the data would turn the result round. This notebook first makes a
 # comparison that can be believed, and then several that fool you.
 #
-# The words of physics are few here ([glossary](../docs/glossary.md) has all): a **circuit** is the
-# inside of a quantum layer, a list of gates on **qubits**; a **gate** on two qubits *entangles*
-# them, which means that their measured bits depend on each other; and the **encoding** is the part
-# of the circuit that takes the features.
+# A few words from the notebooks before ([glossary](../docs/glossary.md)):
+#
+# - A **circuit** is what a quantum layer computes: a list of gates on qubits.
+# - A **qubit** gives a random bit when it is measured, and a **gate** changes one or two qubits.
+#   Gates on two qubits *entangle* them: their measured bits depend on each other.
+# - The **encoding** is the part of the circuit that takes the features.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -60,8 +62,8 @@ from qkeras_hybrid.bench.statistics import holm, t_interval, wilcoxon
 # %% [markdown]
 # ## The task
 #
-# The task is one of the package's data sets: to tell two noisy curves in four dimensions apart. It
-# is made after [Bowles, Ahmed and Schuld 2024](https://arxiv.org/abs/2403.07059).
+# The task is to tell two noisy curves in four dimensions apart. The data set is one of the
+# package's, and follows [Bowles, Ahmed and Schuld 2024](https://arxiv.org/abs/2403.07059).
 
 # %%
 data = datasets.load("two_curves", n_features=4, seed=0)
@@ -70,8 +72,12 @@ print(data.x.shape, "samples and features;", np.bincount(data.y), "samples of th
 # %% [markdown]
 # ## The hybrid and its controls
 #
-# A **control** is the same model with something else in the circuit's place. Each control answers a
-# question:
+# The hybrid has a `PQCDense` layer between two `Dense` layers. Its circuit has four qubits and two
+# layers of three rotations on each qubit, so it has 24 weights. It returns four expectation values.
+#
+# A **control** is the same model with something else in the circuit's place. If the circuit does
+# nothing that a `Dense` layer would not do, the controls with a `Dense` layer are as good as the
+# hybrid. Each control answers a question:
 #
 # | control | question |
 # |---|---|
@@ -142,11 +148,11 @@ for name, found in scores.items():
 # %% [markdown]
 # ## Differences, seed by seed
 #
-# Some splits are harder than others, for every model. So we don't compare the means. We take the
-# difference between the hybrid and a control **within each seed**, where both have the same data.
-# Each gray dot is a seed. The bar is the 95 % interval of the mean difference.
+# Some splits are harder than others, for every model. So we don't compare the means of all seeds.
+# We take the difference between the hybrid and a control **within each seed**, where both have the
+# same data. Each gray dot is a seed. The bar is the 95 % interval of the mean difference.
 
-# %%
+# %% alt="The mean difference from each of six controls. All six 95 % intervals contain 0."
 others = [name for name in scores if name != "hybrid"]
 differences = {name: scores["hybrid"][:, 1] - scores[name][:, 1] for name in others}
 
@@ -175,7 +181,8 @@ plt.show()
 #
 # The package's reports use this rule: *better* or *worse* if the corrected $p$ is below 0.05;
 # *equivalent* if the runs show that the difference is less than 2 points; else *undecided*.
-# Undecided does not mean equal: the runs allow a difference, and they allow none.
+# Undecided does not mean equal. It means that these runs can't tell whether there is a difference:
+# they are too few, or they scatter too much.
 
 # %%
 tested = [wilcoxon(differences[name])[0] for name in others]
@@ -268,8 +275,8 @@ for name in ("hybrid", "dense_same_parameters"):
 # These commands keep every run in a file, failed ones too. They compare within each seed, correct
 # for the number of controls, and write a sentence on each difference, also on what it does *not*
 # show. In the largest study so far, a circuit between two `Dense` layers was as good as a linear
-# layer in its place on eleven small data sets. The one clear gain was data re-uploading, in which
-# the features enter the circuit several times, on curves like these.
+# layer in its place on eleven small data sets. The one clear gain was on curves like these, by data
+# re-uploading, in which the features enter the circuit several times.
 #
 # **To take away.** Compare within each seed, and keep all runs. Tune all models alike. Put a
 # control in the circuit's place. Correct for the number of questions. Decide on all of this before

@@ -28,9 +28,13 @@
 # **barren plateau** ([McClean et al. 2018](https://arxiv.org/abs/1803.11173)). Here we measure it,
 # and see what makes it worse and what helps.
 #
-# The state of $n$ qubits has $2^n$ numbers. Random gates spread the state evenly over all of them.
-# Then every expectation value is close to its mean, and a single weight hardly changes it. The mean
-# of the derivative over random weights is 0, so we look at its **variance**. A variance of
+# A **circuit** is a list of **gates** on **qubits**, and its weights are the angles of some of the
+# gates. What it returns is an **expectation value**, the mean of many measurements of an
+# **observable**: see the [glossary](../docs/glossary.md). The state of $n$ qubits has $2^n$
+# numbers. Random gates spread the state evenly over all of them. Then every expectation value is
+# close to its mean, and a single weight hardly changes it.
+#
+# The mean of the derivative over random weights is 0, so we look at its **variance**. A variance of
 # $10^{-6}$ means slopes of about $10^{-3}$.
 
 # %%
@@ -112,7 +116,7 @@ np.testing.assert_allclose(one.var(), 3 / 8, atol=0.01)
 # We measure deep circuits of 20 layers and shallow ones of 2, with 2 to 10 qubits. The vertical
 # axis is logarithmic, so a straight line down is exponential decay.
 
-# %%
+# %% alt="Variance against qubits. With 20 layers both observables fall, with 2 layers only global."
 sizes = [2, 4, 6, 8, 10]
 variances = {
     depth: np.array([[d.var() for d in derivatives(n, depth)] for n in sizes]) for depth in (2, 20)
@@ -162,9 +166,9 @@ for name, found in starts.items():
     print(f"{name}: typical slope {found[0]:.3f} at 2 qubits, {found[-1]:.3f} at 10")
 
 # %% [markdown]
-# A slope at the start does not make a trained model yet. Now a circuit with ten qubits and twelve
-# layers learns a function of two of its ten features. It trains three times from each start, by
-# plain gradient descent (`SGD`), which makes steps in proportion to the slope.
+# A slope at the start does not yet mean that training succeeds. So a circuit with ten qubits and
+# twelve layers now learns a function of two of its ten features. It trains three times from each
+# start, by plain gradient descent (`SGD`), whose steps are proportional to the slope.
 
 # %%
 N_QUBITS, N_LAYERS = 10, 12
@@ -203,7 +207,7 @@ runs = {name: [losses(build(start(seed))) for seed in SEEDS] for name, start in 
 # %% [markdown]
 # ## Layer by layer
 #
-# Another cure is to train a shallow circuit first, and to add layers step by step: the trained
+# Another remedy is to train a shallow circuit first, and to add layers step by step: the trained
 # layers keep their weights, and the new ones start at zero ([Skolik et al.
 # 2021](https://arxiv.org/abs/2006.14904)). The weights are in the order of the layers, so those of
 # the shallow circuit are the first weights of the deeper one. We start from the whole circle, which
@@ -240,10 +244,11 @@ axis.set_title("Ten qubits, twelve layers, plain gradient descent")
 figure
 
 # %% [markdown]
-# From the whole circle, the loss starts at that of predicting the mean, and falls slowly. From
-# small angles it starts higher, because all outputs are far from 0 there. But it has a slope to
-# follow, and is soon lower. Adding layers step by step does not help on this task: it ends above
-# both. A cure from one paper does not help everywhere.
+# From the whole circle, the loss starts near that of predicting the mean, and falls slowly. From
+# small angles it starts higher, because all outputs are far from 0 there. But training has a slope
+# to follow, and the loss is soon lower. Adding layers step by step does not help on this task: the
+# mean of its three runs ends above the other two, and the runs differ widely. So a remedy that
+# helped in one paper need not help elsewhere.
 #
 # ## Two things that are easily overlooked
 #
@@ -252,8 +257,8 @@ figure
 # difference of two measured means. With 1000 shots, each mean has an error of about 0.03, and a
 # slope of 0.01 is lost in it.
 #
-# **Small angles don't help with a global observable.** If the output is the product of $Z$ on all
-# ten qubits, both starts end at the same loss. The table shows both effects:
+# **Small angles hardly help with a global observable.** If the output is the product of $Z$ on all
+# ten qubits, both starts end at nearly the same loss. The table shows both effects:
 
 # %%
 everywhere = "*".join(f"Z{i}" for i in range(N_QUBITS))

@@ -23,9 +23,13 @@
 #
 # **Running time:** about 2 minutes on two cores.
 #
-# The literature has three ways to bring a circuit to images. We build each from ordinary Keras
-# layers, and compare it with the same model without a circuit. The images are a few hundred digits
-# of MNIST, and the task is to tell threes from fives.
+# Articles describe three ways to use a circuit on images. We build each of them from ordinary Keras
+# layers, and compare it with plain models without a circuit. The images are a few hundred digits of
+# MNIST, and the task is to tell threes from fives.
+#
+# A **circuit** is a list of gates on **qubits**. It takes numbers as angles of its gates, and
+# returns expectation values, numbers between $-1$ and $1$. The [glossary](../docs/glossary.md) has
+# more.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -38,7 +42,7 @@ if find_spec("qkeras_hybrid") is None:
     get_ipython().run_line_magic("pip", "freeze --exclude-editable > installed.txt")
     get_ipython().run_line_magic("pip", f"install --quiet -c installed.txt {PACKAGE}")
 
-# %%
+# %% alt="Eight threes and eight fives of 14 by 14 pixels."
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -121,7 +125,7 @@ def output():
 # train.
 
 
-# %%
+# %% alt="Two images and their four channels of 7 by 7 pixels, one for each qubit of the circuit."
 def patches(side):
     """Returns layers that turn an image into its 2 by 2 patches, four features each."""
     return [
@@ -241,9 +245,9 @@ plot.circuit(drawn)
 # ## A quantum head on a frozen trunk
 #
 # This is transfer learning ([Mari et al. 2020](https://arxiv.org/abs/1912.08278)). A convolutional
-# network is trained on *other* digits. Then its last layer is cut off, the rest, the trunk, is
-# frozen, and a small circuit learns the new task from the features of the trunk. First we train the
-# trunk on the eight digits that are neither 3 nor 5:
+# network is trained on *other* digits, and its last layer is cut off. What is left is the *trunk*.
+# It is frozen, and a small circuit, the *head*, learns the new task from its outputs. First we
+# train the trunk on the eight digits that are neither 3 nor 5:
 
 # %%
 keras.utils.set_random_seed(0)
@@ -303,7 +307,7 @@ compare(
 #
 # Each dot is a seed, and each line the mean of a model. Models with a circuit are blue.
 
-# %%
+# %% alt="Test accuracies of ten models, three seeds each. No circuit is clearly better."
 figure, axis = plt.subplots(figsize=(8, 4.2), layout="constrained")
 quantum = ("quanvolution", "QCNN", "quantum")
 for place, ((_, name), found) in enumerate(RESULTS.items()):
@@ -321,13 +325,14 @@ plt.show()
 # %% [markdown]
 # No model with a circuit is clearly better than the plain layers beside it. The random quanvolution
 # is *worse* than the pixels alone: it mixes the pixels, and the last layer has to undo that. If its
-# circuit trains, part of the loss comes back. The QCNN and the small Dense network are about equal.
-# On the frozen trunk no head is good, because the features were learned for other digits.
+# circuit trains, it wins back about half of the lost accuracy, and is still worse than the pixels
+# alone. The QCNN and the small Dense network are about equal. On the frozen trunk no head is good:
+# its features were learned for other digits.
 #
 # **To take away.** A circuit can stand where a `Dense` layer can: along the last axis of images,
-# behind a trunk, or on the whole picture as amplitudes. Three seeds with 200 images are no study,
-# and nothing here is an argument for the circuits. Compare your circuit with a plain layer before
-# you believe in it.
+# behind a trunk, or on the whole picture as amplitudes. Three seeds with 200 images can't show
+# small differences, and no result here speaks for the circuits. Compare your circuit with a plain
+# layer before you believe in it.
 
 # %% [markdown]
 # ## What to try next
@@ -339,8 +344,8 @@ plt.show()
 #
 # ## Exercises
 #
-# **1.** How many parameters has a quanvolution whose circuit trains, and how many a `Conv2D` with
-# four filters of 2 by 2 pixels?
+# **1.** How many parameters does a quanvolution whose circuit trains have, and how many does a
+# `Conv2D` with four filters of 2 by 2 pixels have?
 #
 # <details><summary>Answer</summary>
 #

@@ -23,12 +23,13 @@
 #
 # **Running time:** about a minute on two cores.
 #
-# The state of $n$ qubits has $2^n$ complex numbers, and each gate changes all of them. So a
-# simulated circuit costs twice as much with each further qubit. How much that is depends on the
-# **engine**, the simulator or device that runs the circuit, which the argument `engine=` chooses.
-# Here we measure it on your machine. Times differ between machines and between runs, so look at the
-# ratios. The guide [See how fast it is](../docs/guides/how-fast.md) has careful measurements of all
-# sizes, beside other libraries.
+# The **state** of $n$ **qubits** is a list of $2^n$ complex numbers, and each **gate** of a circuit
+# changes all of them ([glossary](../docs/glossary.md)). So once the state is large, each further
+# qubit doubles the time of a run. How long a run takes depends on the **engine**, the simulator or
+# device that runs the circuit. The argument `engine` of a layer chooses it. Here we measure the
+# engines on your machine. Times differ between machines and between runs, so look at the ratios.
+# The guide [See how fast it is](../docs/guides/how-fast.md) has careful measurements of all sizes,
+# and of other libraries.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -70,8 +71,8 @@ ENGINES = [name for name in IDEAL if engines.status()[name] == "available"]
 #   registers of the processor. It gets the gradient by going backwards through the circuit.
 # - `tfq` calls TensorFlow Quantum's simulator.
 # - `statevector` is written with `keras.ops`, so it runs on every Keras backend, and on GPUs.
-# - `density` and `trajectories` compute noise: see [From a simulator to a noisy
-#   device](09_noisy_device.ipynb).
+# - `density` and `trajectories` simulate a device's errors: see
+#   [From a simulator to a noisy device](09_noisy_device.ipynb).
 #
 # ## A training step
 #
@@ -80,7 +81,7 @@ ENGINES = [name for name in IDEAL if engines.status()[name] == "available"]
 # fastest.
 
 
-# %%
+# %% alt="Milliseconds a step for each engine, with 2 to 10 qubits. Native is the fastest."
 def step_time(engine, n_qubits, batch, n_layers=3, repeats=5, **options):
     """Returns the seconds of the first training step and of the fastest later one."""
     layer = PQCDense(n_qubits, n_layers=n_layers, engine=engine, **options)
@@ -141,7 +142,7 @@ for name, found in times.items():
 # uses it. The *parameter-shift rule* runs the whole circuit twice for **each** angle. It is the one
 # that a quantum computer can use.
 
-# %%
+# %% alt="With more weights, parameter shift takes longer; the adjoint method hardly does."
 few = PQCDense(4, n_layers=1)
 few.build((None, 4))
 print("circuits per sample, one layer of 12 weights:", few.resources().evaluations_per_sample)
@@ -165,9 +166,9 @@ plt.show()
 # %% [markdown]
 # ## Beside a Dense layer
 #
-# How much longer is an epoch of `fit`? We compare a model that has a circuit with eight qubits, and
-# the same model with a `Dense(8)` in its place. At this size, what Keras does around each batch
-# takes most of the time in both.
+# How much longer does an epoch of `fit` take? We compare a model that has a circuit with eight
+# qubits, and the same model with a `Dense(8)` in its place. With so small a circuit, Keras's own
+# work around each batch takes most of the time in both models.
 
 # %%
 x = rng.uniform(-1, 1, (1024, 16)).astype("float32")
@@ -217,7 +218,7 @@ for batch in (1, 16, 64, 256):
 # for the memory. If even one state does not fit, the layer says so when it is built, before it
 # allocates anything:
 
-# %%
+# %% alt="Bytes for three states against qubits: a straight line on a logarithmic axis."
 qubits = np.arange(4, 41)
 memory = psutil.virtual_memory().total
 

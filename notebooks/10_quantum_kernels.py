@@ -23,12 +23,14 @@
 #
 # **Running time:** about a minute on two cores.
 #
-# A circuit turns a sample $x$ into a state $|x\rangle$. The **fidelity kernel**
-# $K(x, y) = |\langle x|y\rangle|^2$ says how alike the states of two samples are, from 0 to 1. A
-# support vector machine classifies by these numbers. That works. The question is whether it works
-# *better* than with the kernel that everybody uses, RBF: $\exp(-\gamma|x-y|^2)$.
+# A circuit turns a sample $x$ into a state $|x\rangle$, a vector of complex numbers. The **fidelity
+# kernel** $K(x, y) = |\langle x|y\rangle|^2$, the squared size of the scalar product of two states,
+# says how alike they are, from 0 to 1. A support vector machine can classify by these numbers. The
+# question is whether it classifies *better* than with RBF, the kernel that everybody uses:
+# $\exp(-\gamma|x-y|^2)$. Much of the answer is known before any model is trained.
 #
-# Much of the answer is known before any model is trained.
+# The words *circuit*, *qubit* and *state* are in the [glossary](../docs/glossary.md), and
+# [notebook 02](02_encoding_data.ipynb) shows the states.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -100,7 +102,7 @@ for axis, (title, each) in zip(figure.subplots(1, 3), shown.items(), strict=True
     plot.gram(each, x, y, ax=axis).set_title(title)
 figure
 
-# %%
+# %% alt="The centred alignment against the scale: highest at small scales, falling above 0.05."
 figure, axis = plt.subplots(figsize=(5, 3), layout="constrained")
 axis.plot(search.tried, search.scores, "o-")
 axis.set(xscale="log", xlabel="scale", ylabel="centred alignment", title="Search")
@@ -109,14 +111,15 @@ plt.show()
 
 # %% [markdown]
 # With the best scale, the three classes of wine show as blocks. They show more clearly in the RBF
-# kernel, whose bandwidth nobody searched.
+# kernel, for whose bandwidth we took $\gamma = 1/8$ without a search.
 #
 # ## Concentration
 #
-# Without a bandwidth, the entries of the matrix shrink exponentially with the number of qubits. On
-# a device this is fatal, because it would take too many measurements to tell the entries apart.
+# Without a bandwidth (scale 1), the entries off the diagonal shrink exponentially with the number
+# of qubits, and so do the differences between them. On a device this is fatal, because it would
+# take too many measurements to tell the entries apart.
 
-# %%
+# %% alt="At scale 1, entries spread less with each qubit and need more shots; at 0.0442 not so."
 qubits = range(1, 9)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.5), layout="constrained")
 for name, chosen, marker in (
@@ -141,7 +144,7 @@ plt.show()
 # it is far below $\sqrt n$ for $n$ samples, the classical kernel is about as good, whatever the
 # labels are. If not, there are labels on which the quantum kernel would be better.
 
-# %%
+# %% alt="Left: the geometric difference to RBF grows with the scale. Right: the similarity falls."
 root = np.sqrt(len(x))
 similar = rbf_kernel(x, gamma=1 / 8)
 matrices = [kernel.with_changes(scale=scale).matrix(x) for scale in search.tried]
@@ -170,9 +173,11 @@ print(f"at scale {search.best:.3g}: g = {differences[search.tried.index(search.b
 #
 # ## The verdict
 #
-# `kernels.study` computes all of this for the quantum kernel, an RBF kernel and a Laplacian kernel,
-# whose bandwidths it chooses in the same way, and cross-validates them. The command
-# `qkeras-hybrid kernel wine` prints the same.
+# `kernels.study` computes all of this for two quantum kernels and two classical ones, RBF and
+# Laplacian. It chooses the bandwidths of all four in the same way, and cross-validates them. The
+# second quantum kernel, `projected`, is an RBF kernel on expectation values of the single qubits.
+# The `complexity` $s$ says how hard the labels are for a kernel: a kernel with an $s$ far below the
+# number of samples learns them well. The command `qkeras-hybrid kernel wine` prints the same.
 
 # %%
 found = kernels.study(x, y, folds=3)
@@ -189,9 +194,9 @@ for sentence in kernels.reasons(found):
 # %% [markdown]
 # ## Labels on which a quantum kernel wins
 #
-# From the geometric difference one can also make labels on which a quantum kernel wins. They lie
-# along the direction in which the two kernels differ most. Such labels exist for every kernel that
-# differs from RBF. The verdict tells whether the labels of your data are like that.
+# We can also make labels on which a quantum kernel wins: labels along the direction in which the
+# two kernels differ most. Such labels exist for every kernel that differs from RBF, so they prove
+# nothing about your data. The verdict tells whether the labels of your data are like that.
 
 # %%
 half = kernels.FidelityKernel("zz", n_qubits=4, scale=0.5)
@@ -227,7 +232,7 @@ print(f"test accuracy {model.evaluate(split.x_test, split.y_test, verbose=0)[1]:
 
 # %% [markdown]
 # **To take away.** Choose a bandwidth. Compare with a tuned RBF kernel. Look at the geometric
-# difference before you use a device. And believe that a kernel is better only if it is better on
+# difference before you use a device. Don't believe that a kernel is better until it is better on
 # samples that were not used to choose it.
 
 # %% [markdown]

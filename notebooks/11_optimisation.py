@@ -28,9 +28,11 @@
 #
 # $$E(s) = \sum_i h_i s_i + \sum_{i<j} J_{ij} s_i s_j.$$
 #
-# A quantum computer with gates can look for them, too, by the algorithm QAOA. Here both are parts
-# of Keras models: a solver, a layer of spins, a model of data, and the decision behind a network
-# that predicts costs. Everything is simulated here. To use a machine, you change one argument.
+# The fields $h_i$ and the couplings $J_{ij}$ are given. A quantum computer with gates can look for
+# these spins, too, by the algorithm QAOA. Here we use both in Keras models: as a solver, as a layer
+# of spins, as a model of data, and as the decision behind a network that predicts costs. Everything
+# is simulated here. To use a machine, you change one argument. The words *qubit*, *annealer* and
+# *QUBO* are in the [glossary](../docs/glossary.md).
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -62,7 +64,8 @@ keras.utils.set_random_seed(0)
 # ## Problems, and several solvers
 #
 # The data are the members of a karate club, and who meets whom outside it (Zachary, 1977). How many
-# of them can we invite so that no two guests know each other? That is a maximum independent set.
+# of them can we invite so that no two guests know each other? Such a group is called a *maximum
+# independent set*.
 
 # %%
 club = nx.karate_club_graph()
@@ -72,7 +75,7 @@ for solver in ("exact", "simulated_annealing", "tree_decomposition", "steepest_d
     proved = "proved" if found.optimal else ""
     print(f"{solver:20} {-found.energy:.0f} guests in {1000 * found.seconds:7.1f} ms  {proved}")
 
-# %%
+# %% alt="The club as a graph. Its 20 guests are orange, and no edge joins two of them."
 guests = [v for v, chosen in solve(problem, "exact").values.items() if chosen]
 places = nx.spring_layout(club, seed=4)
 figure, axis = plt.subplots(figsize=(6, 4))
@@ -101,7 +104,7 @@ print(problem, "becomes", qubo, "with a penalty of", problem.penalty())
 # result. With more sweeps the energies are lower. The problem here is a maximum cut: divide the 60
 # nodes of a random graph into two parts so that many edges go from one part to the other.
 
-# %%
+# %% alt="Histograms of the energies after 3, 30 and 300 sweeps. More sweeps give lower energies."
 graph = nx.random_regular_graph(3, 60, seed=1)
 model = maxcut(graph).to_qubo()
 figure, axis = plt.subplots(figsize=(6, 3))
@@ -149,8 +152,9 @@ for annealer in ("exact", SimulatedAnnealing(sweeps=50)):
 
 # %% [markdown]
 # `annealer="exact"` computes the means without noise, by a sum over all states, and takes up to 16
-# spins. Sampled means are noisy, like those of a machine, and the model trains all the same. A
-# Dense layer of the same width also solves this task, and trains faster.
+# spins. Sampled means are noisy, like those of a machine, and the model trains all the same. With
+# `Dense(8, activation="relu")` in the place of the spins, the same model reaches an accuracy of
+# 0.99.
 
 # %% [markdown]
 # ## A Boltzmann machine
@@ -169,7 +173,7 @@ model.fit(np.tile(patterns, (100, 1)), epochs=4, batch_size=14, shuffle=False, v
 print(f"{len(patterns)} patterns, ln 14 = {np.log(14):.3f}")
 print(f"negative log-likelihood: {-machine.log_likelihood(patterns).mean():.3f}")
 
-# %%
+# %% alt="Twenty patterns of 3 by 3 pixels drawn from the machine: bars and stripes."
 figure, axes = plt.subplots(2, 10, figsize=(6, 1.5))
 for axis, sample in zip(axes.ravel(), machine.sample(20, seed=0), strict=True):
     axis.imshow(sample.reshape(3, 3), cmap="Greys", vmin=0, vmax=1)
@@ -222,7 +226,7 @@ for name, loss in (("squared error", "mse"), ("SPO+", decisions.SPOPlus(grid))):
 # layer cuts 0.6924 of the edges in the mean, with angles that are known beforehand (Farhi et al.,
 # 2014).
 
-# %%
+# %% alt="The part of the edges cut grows from 0.69 to 0.78 in six layers; the maximum is 0.8."
 petersen = nx.petersen_graph()
 cut = annealing.Ising({v: 0.0 for v in petersen}, {edge: 0.5 for edge in petersen.edges})
 parts = []

@@ -23,11 +23,14 @@
 #
 # **Running time:** about a minute on two cores.
 #
-# These are four tasks that articles on quantum computers in finance often name. Each table has the
-# classical answer beside that of the circuit. The result in short: **none of the four needs a
-# quantum computer today**. For the price of an option, the circuit does need quadratically fewer
-# samples, but a formula gives the same price at once. In the other three, the classical method is
-# as good or better, and faster.
+# Articles on quantum computers in finance often name these four tasks. Each table has the classical
+# answer beside that of the circuit. The result in short: **none of the four needs a quantum
+# computer today**. For the price of an option, the circuit does need fewer samples: a ten times
+# smaller error takes ten times as many samples, and a hundred times as many with Monte Carlo. But a
+# formula gives the same price at once. In the other three, the classical method is as good or
+# better, and faster.
+#
+# The words *qubit*, *state*, *shots* and *QUBO* are in the [glossary](../docs/glossary.md).
 #
 # The price series come with the package arch: `pip install "qkeras-hybrid[finance]"`.
 
@@ -61,8 +64,9 @@ pd.set_option("display.float_format", "{:.4f}".format)
 # A European call option pays $\max(S_T - K, 0)$ at maturity, where $S_T$ is the price of the asset
 # and $K$ the strike. Black and Scholes assume that $S_T$ is log-normal. Three qubits have eight
 # states, so we take eight prices. The circuit prepares a state whose squared amplitudes are their
-# probabilities $p_j$. Then it turns one more qubit, so that this qubit is 1 with the probability
-# $f_j$, which is the payoff divided by the largest payoff:
+# probabilities $p_j$. Then it turns one more qubit by an angle that depends on the price. At the
+# price with number $j$, this qubit is 1 with the probability $f_j$, the payoff divided by the
+# largest payoff:
 #
 # $$A|0\rangle = \sum_j \sqrt{p_j}\,|j\rangle
 # \left(\sqrt{1-f_j}\,|0\rangle + \sqrt{f_j}\,|1\rangle\right).$$
@@ -91,7 +95,7 @@ print(f"gates of the circuit          {sum(1 for _ in problem.preparation.all_op
 # $\theta$ becomes a large difference of the probability. On a device with noise, the probability
 # soon becomes one half, whatever $a$ is.
 
-# %%
+# %% alt="Eight prices, their probabilities and payoffs; and a wave in k that noise flattens."
 theta = np.arcsin(np.sqrt(problem.probability()))
 powers = np.arange(11)
 exact = [problem.probability(k) for k in powers]
@@ -121,7 +125,7 @@ plt.show()
 # 4, 8, ... iterates and fits the sine. We compare both with Monte Carlo. A sample is one run of the
 # circuit or of its inverse, or one draw of Monte Carlo.
 
-# %%
+# %% alt="Errors against samples. Monte Carlo falls as one over the root of N, the circuits faster."
 table = finance.option_study(
     call,
     epsilons=[0.05, 0.02, 0.005, 0.002, 0.0005],
@@ -147,8 +151,8 @@ plt.show()
 means.loc[["iterative", "maximum likelihood"]]
 
 # %% [markdown]
-# The error does fall as $1/N$. The intervals contain the true price at least as often as they
-# should (`covered`; we asked for 95 %). But consider:
+# The error does fall as $1/N$. The column `covered` is the share of the 20 seeds in which the
+# interval contains the true price. We asked for 95 %, and see 18 to 20 of 20. But consider:
 #
 # - The exact price on the grid is a sum of eight products, and Black and Scholes have a formula. To
 #   load the distribution into the circuit, one has to compute all $2^n$ probabilities anyway.
@@ -160,11 +164,13 @@ means.loc[["iterative", "maximum likelihood"]]
 #
 # The task is to forecast the volatility of the S&P 500 over the next five days. At the end of a day
 # the models know the variances of the last day, week and month, estimated from each day's range of
-# prices, and the return of the day. All models are fitted to the past alone. `qlike` and `rmse` (in
-# percentage points of yearly volatility) are errors, so less is better. Here we run one seed and
-# one split. The stored results in `benchmarks/finance` have three seeds and four splits.
+# prices, and the return of the day. HAR is a linear regression on these three variances, `log-HAR`
+# is the same on their logarithms, and GARCH is the usual model of econometrics. All models are
+# fitted to the past alone. `qlike` and `rmse` (in percentage points of yearly volatility) are
+# errors, so less is better. Here we run one seed and one split. The stored results in
+# `benchmarks/finance` have three seeds and four splits.
 
-# %%
+# %% alt="The volatility of the S&P 500 over time, and QLIKE of seven models: Dense is lowest."
 data = finance.volatility_data()
 losses = finance.volatility_study(data, n_folds=1, seeds=[0], epochs=15)
 losses = losses.set_index("model").sort_values("qlike")
@@ -184,10 +190,10 @@ losses[["n_weights", "qlike", "rmse", "seconds"]]
 # %% [markdown]
 # Two things help every model: logarithms of the variances, and the return of the day. With both,
 # **least squares with five weights (`linear`) are better than the circuit with 41 weights**, and
-# take a thousandth of the time. A Dense network of the circuit's size is better, too. The circuit
-# is better than GARCH and than HAR without logarithms, but so is every model with logarithms. The
-# stored results have the same order with one exception: there the circuit is slightly better than
-# log-HAR, which does not use the return.
+# take less than a thousandth of the time. A Dense network of the circuit's size is better, too. The
+# circuit is better than GARCH and than HAR without logarithms, but so is every model with
+# logarithms. The stored results have the same order with one exception: there the circuit is
+# slightly better than log-HAR, which does not use the return.
 #
 # ## Which assets?
 #
@@ -201,7 +207,7 @@ monthly = finance.returns()
 chosen = finance.portfolio_study(monthly, n_assets=4, risk_aversion=2.0)
 chosen[["method", "assets", "utility", "gap", "later_utility", "seconds"]]
 
-# %%
+# %% alt="Mean return against volatility of all choices of four assets, before and afterwards."
 first = round(0.6 * len(monthly))
 figure, axes = plt.subplots(1, 2, figsize=(10, 4), layout="constrained", sharey=True)
 weights = finance.choices(9, 4) / 4
@@ -231,15 +237,16 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %% [markdown]
-# Every solver finds the best choice, and to try all 126 choices takes less time than any annealer.
-# In the months after, this choice is worth little. **The error is in the estimated means, not in
-# the optimizer.** Equal weights of all nine assets, which need no estimate, do better.
+# Every solver finds the best choice. To try all 126 choices (`enumeration`) takes less time than to
+# anneal. In the months after, this choice is worth little. **The error is in the estimated means,
+# not in the optimizer.** Equal weights of all nine assets, which need no estimate, do better.
 #
 # ## Trained for the choice
 #
 # If predicted returns only serve to choose assets, the squared error is not what matters. SPO+ and
 # the perturbed Fenchel-Young loss train on what the choice costs. `regret` is the missed return,
-# divided by the return of the best choice. A regret of 0 would take a look into the future.
+# divided by the return of the best choice. Only someone who knew the future would have a regret of
+# 0.
 
 # %%
 earned = finance.regret_study(
@@ -263,11 +270,11 @@ without = finance.returns_data(monthly[traded])
 finance.regret_study(without, n_assets=3, networks={})[["model", "regret", "mean", "volatility"]]
 
 # %% [markdown]
-# Now ridge regression is worse than equal weights of all assets: it had only seen the averages. And
-# ninety months tell little, because the standard error of a yearly mean is about five percentage
-# points. In the stored results with three seeds, the linear model has the smallest regret with each
-# loss, and the circuit the largest. The choice of the loss changes less than the choice of the
-# seed.
+# Now ridge regression is worse than equal weights of all assets. So its gain above came from the
+# averaged series. And ninety months tell little, because the standard error of a yearly mean is
+# about five percentage points. In the stored results with three seeds, the linear model has the
+# smallest regret with each loss, and the circuit the largest. The choice of the loss changes less
+# than the choice of the seed.
 #
 # **To take away.** Before you use a device, put the classical answer into the same table: the sum
 # over the grid, least squares on logarithms, the list of all choices, and equal weights.

@@ -27,7 +27,10 @@
 # training, its circuit is a fixed function of a few angles: a sum of products of their cosines and
 # sines. `surrogate` builds this function from Keras's own layers, and `export_model` writes it to a
 # file for another runtime. On the way we learn what the circuit computes. This notebook needs the
-# package's extra `export`.
+# package's extra `export`: `pip install "qkeras-hybrid[export]"`.
+#
+# A **circuit** is what a quantum layer computes. It takes angles, and returns **expectation
+# values**, numbers between $-1$ and $1$. The [glossary](../docs/glossary.md) has more.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -57,7 +60,7 @@ import sympy
 from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
-from qkeras_hybrid import PQC, PQCDense, set_engine, surrogate
+from qkeras_hybrid import PQC, PQCDense, plot, set_engine, surrogate
 
 keras.utils.set_random_seed(0)
 
@@ -136,15 +139,17 @@ print("the circuit's place is taken by:", ", ".join(sorted(inside)))
 # %% [markdown]
 # ## What the circuit computes
 #
-# The report has the circuit's Fourier spectrum. Each point is a wave in the eight angles. Here the
-# frequency in each angle is -1, 0 or 1, so a wave whose frequencies have the norm $\sqrt{m}$
-# depends on $m$ angles.
+# The circuit is a sum of waves, and its Fourier spectrum says how large each of them is. Each point
+# is a wave in the eight angles. Here the frequency in each angle is -1, 0 or 1, so a wave whose
+# frequencies have the norm $\sqrt{m}$ depends on $m$ angles. The report has the same spectrum as
+# numbers.
 
 # %%
-report.plot()
-plt.show()
+figure = plot.Picture(figsize=(6, 3.4), layout="constrained")
+plot.spectrum(model.get_layer("circuit"), ax=figure.subplots())
+figure
 
-# %%
+# %% alt="The power by the number of angles in a wave: 3 angles have most, then 4, 5 and 6."
 spectrum = report.layers[0].spectrum
 orders = np.abs(spectrum.frequencies).round().astype(int).sum(axis=1)
 power = (np.abs(spectrum.coefficients) ** 2).sum(axis=1)
@@ -156,20 +161,20 @@ plt.show()
 print(f"Share of waves of one angle: {shares[1]:.1%}, of six and more: {shares[6:].sum():.1%}")
 
 # %% [markdown]
-# So the circuit mostly computes products of three and more angles. Almost no part of it depends on
-# one angle alone. The Dense model above has no such products, and is the better model for these
-# digits. Whether products help depends on the data. The controls of [notebook
-# 05](05_better_than_dense.ipynb) tell whether they do.
+# So the circuit mostly computes waves that depend on three or more angles. Almost no part of its
+# output depends on one angle alone. The Dense model above has no such waves, and is the better
+# model for these digits. Whether they help depends on the data. The controls of
+# [notebook 05](05_better_than_dense.ipynb) tell.
 
 # %% [markdown]
 # ## Fewer waves
 #
-# `method="fourier_series"` stores single waves. It leaves out the smallest ones, as long as the sum
-# of their amplitudes stays below the tolerance. So the tolerance is a bound for all inputs. With
-# all waves, this method stores more numbers than the products, because each wave has eight
-# frequencies.
+# `method="fourier_series"` stores the waves one by one. It leaves out the smallest ones, as long as
+# the sum of their amplitudes stays below the tolerance. So no expectation value changes by more
+# than the tolerance, whatever the input. With all waves, this method stores more numbers than the
+# products, because it also stores the eight frequencies of each wave.
 
-# %%
+# %% alt="Numbers stored against the difference. The measured difference is below the bound."
 tolerances = (1e-5, 1e-3, 1e-2, 1e-1)
 kept, bounds, seen = [], [], []
 for tolerance in tolerances:
@@ -253,8 +258,9 @@ export("digits.keras", "litert", "digits.tflite")
 # With one sample in a batch, Keras's `predict` spends most of its time around the call. So compare
 # the time of the file with that of `predict_on_batch`.
 #
-# With `--int8` each number takes one byte. The file is smaller and less exact. The report says how
-# much accuracy that costs on your data, from which the ranges of the numbers are taken, too.
+# With `--int8` each number takes one byte. The file is smaller and less exact. Your data serve two
+# purposes here: they set the ranges of the numbers, and the report says how much the accuracy on
+# them changes.
 
 # %%
 export("digits.keras", "onnx", "small.onnx", "--int8")
@@ -262,8 +268,9 @@ export("digits.keras", "onnx", "small.onnx", "--int8")
 # %% [markdown]
 # ## Shots
 #
-# A model with shots returns another output each time. The file computes the mean, and the report
-# says so. The difference in the report is then the random error of the measurements.
+# A model with shots (a finite number of measurements) returns another output each time. The file
+# computes the mean, and the report says so. The difference in the report is then the random error
+# of the measurements.
 
 # %%
 set_engine(model, "auto", shots=200)

@@ -23,10 +23,10 @@
 #
 # **Running time:** about a minute on two cores.
 #
-# Under JAX, Keras trains *data-parallel*: each device computes its share of every batch, and the
+# Under JAX, Keras can train *data-parallel*: each device computes its share of every batch, and the
 # gradients are summed over all devices. A quantum layer needs nothing special for that. Here two
-# processes of one machine share a training, one of them is killed, and the training goes on from
-# its backup. In the end we see what changes with a GPU.
+# processes of one machine share the training of one model. Then one of them is killed, and the
+# training goes on from its backup. At the end we see what changes with a GPU.
 #
 # Everything but the last section runs on the processor, and needs JAX:
 # `pip install "qkeras-hybrid[jax]"`.
@@ -57,16 +57,17 @@ import numpy as np
 # %% [markdown]
 # ## The script that every process runs
 #
-# A process of JAX's can't join others once it computes. So the training is a script, and the
-# notebook starts it. Compared with a training in one process, five things are different:
+# A process can't join others after JAX has begun to compute in it. So the training is a script, and
+# the notebook starts it. Five things in it differ from a training in one process:
 #
 # - `keras.distribution.initialize` finds the other processes.
 # - All processes start from the same seed, so that their initial weights are equal.
 # - `DataParallel` divides each batch among all devices.
-# - Each process passes its own part of each batch, so that all parts together are the batch that
-#   one process would take. `shuffle=False` keeps it so.
+# - Each process passes its own part of each batch to `fit`, so that all parts together are the
+#   batch that one process would take. `shuffle=False` leaves the samples in this order.
 # - After each epoch, the first process writes all variables to a file under another name, and then
-#   renames it. So `backup.npz` is always whole, even if a process is killed meanwhile.
+#   renames this file to `backup.npz`. So the backup is always whole, even if a process is killed
+#   while it writes.
 
 # %%
 SCRIPT = """
@@ -150,7 +151,8 @@ FOLDER = Path(tempfile.mkdtemp())
 
 # %% [markdown]
 # The next function starts the script in one process or several. They find each other by the address
-# of the first. If one process is lost, the others would wait for it, so all are ended.
+# of the first. If one process is lost, the others would wait for it forever, so the function ends
+# all of them.
 
 
 # %%
@@ -216,8 +218,8 @@ runs["killed, resumed"] = start("lost", 2)
 print("the second run began after epoch", runs["killed, resumed"]["first"])
 
 # %% [markdown]
-# All three trainings are the same, up to rounding: float32 sums over two halves of a batch are
-# rounded in another way than the sum over the whole.
+# All three trainings give the same result, up to rounding: a float32 sum over two halves of a batch
+# is rounded differently from the sum over the whole batch.
 
 # %%
 first = runs["one process"]
@@ -240,8 +242,8 @@ assert runs["killed, resumed"]["first"] == 1
 #   processes can share it, for example one for each seed. By default a process of JAX's takes three
 #   quarters of the GPU's memory. `XLA_PYTHON_CLIENT_MEM_FRACTION` sets another share.
 #
-# Two processes on one GPU can't share *one* training, because the sum of the gradients needs a GPU
-# for each process.
+# Two processes on one GPU can't share *one* training, because JAX sums gradients only over
+# processes that have a GPU each.
 #
 # The next cell does both if JAX finds a GPU. **It was not run on a GPU for this page**: its output
 # says so.

@@ -7,11 +7,14 @@ python notebooks/make.py --text 02      # the words and the links alone: runs no
 
 from __future__ import annotations
 
+import html
 import os
 import re
+import struct
 import sys
 import tempfile
 import time
+from base64 import b64decode
 from pathlib import Path
 
 import jupytext
@@ -57,6 +60,7 @@ if find_spec("qkeras_hybrid") is None:
 def main(words: list[str]) -> None:
     """Makes the notebooks whose names start with one of the words, or all."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+    os.environ.pop("MPLBACKEND", None)  # any but Jupyter's own would leave the pictures out
     prefixes = tuple(word for word in words if word != "--text")
     scripts = sorted(FOLDER.glob("[0-9]*.py"))
     for word in prefixes:
@@ -67,6 +71,8 @@ def main(words: list[str]) -> None:
             script.write_text(linked(script.read_text("utf-8"), script.stem), "utf-8")
             start = time.perf_counter()
             notebook = retold(script) if "--text" in words else executed(script)
+            for cell in notebook.cells:
+                describe(cell)
             nbformat.write(notebook, script.with_suffix(".ipynb"))
             print(f"{script.stem}: {time.perf_counter() - start:.0f} seconds", flush=True)
 
@@ -130,6 +136,26 @@ def retold(script: Path) -> nbformat.NotebookNode:
             cell.outputs, cell.execution_count = ran.outputs, ran.execution_count
     notebook.cells = cells
     return notebook
+
+
+def describe(cell: nbformat.NotebookNode) -> None:
+    """Gives the picture below a cell the alt text of the cell's first line: `# %% alt="..."`.
+
+    Jupyter's own picture has no place for one, so it becomes an image in HTML. Pictures that
+    `qkeras_hybrid.plot` drew have a text already.
+    """
+    words = cell.metadata.get("alt")
+    for output in cell.get("outputs", []) if words else []:
+        data = output.get("data", {})
+        if image := data.pop("image/png", ""):
+            image = image.replace("\n", "")
+            (width,) = struct.unpack(">I", b64decode(image)[16:20])  # where a PNG file has it
+            style = f'width="{width}" style="max-width: 100%"'
+            data["text/html"] = f'<img alt="" {style} src="data:image/png;base64,{image}">'
+        if data.get("text/html", "").startswith("<img alt="):
+            start, _, rest = data["text/html"].partition('"')
+            rest = rest.partition('"')[2]
+            data.update({"text/html": f'{start}"{html.escape(words)}"{rest}', "text/plain": words})
 
 
 def _is_start_up(output: nbformat.NotebookNode) -> bool:

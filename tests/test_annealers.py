@@ -161,7 +161,7 @@ def test_any_sampler_of_dimods_solves() -> None:
         ({"returned": None}, "not a dimod.SampleSet"),
         ({"rows": 0}, "no samples"),
         ({"labels": [0, 7]}, "other variables than the problem"),
-        ({"broken": 0.9}, "90% are broken.*chain_strength"),
+        ({"broken": 0.9}, "90% of the chains are broken.*chain_strength"),
         ({"error": RuntimeError("out of order")}, "out of order"),
     ],
 )

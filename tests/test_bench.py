@@ -141,11 +141,11 @@ def test_a_damaged_end_is_no_row_is_kept_and_gives_way_to_the_next(
     sentences: list[str] = []
     assert [one.task for one in read_rows(path, sentences.append)] == ["whole"]
     place = f"{path} is damaged after its 1 whole row ({len(damage)} bytes): "
-    assert sentences == [f"{place}what stood there is left out."]
+    assert sentences == [f"{place}that part is left out."]
     with Results(path) as results:
         (aside,) = path.parent.glob("*.damaged")
         assert aside.read_bytes() == damage
-        assert results.damage.startswith(f"{place}that is kept as {aside}")
+        assert results.damage.startswith(f"{place}that part is kept as {aside}")
         assert [one.task for one in results.rows] == ["whole"]
         results.append(row("torn", test_score=0.3))
     assert read_rows(path) == [row("whole", test_score=0.1), row("torn", test_score=0.3)]
@@ -171,7 +171,7 @@ def test_rows_after_damage_are_not_lost(path: Path, zeros: bytes) -> None:
     damaged = path.read_bytes()
     sentences: list[str] = []
     assert read_rows(path, sentences.append) == [row("a"), row("b")]
-    assert sentences == [f"{path} is damaged in line 2: what stood there is left out."]
+    assert sentences == [f"{path} is damaged in line 2: that part is left out."]
     append(path, row("c"))
     assert path.read_bytes() == damaged + line(row("c")) + b"\n"
 

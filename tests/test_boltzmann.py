@@ -284,7 +284,7 @@ def test_the_divergence_outside_training_is_exact_where_the_prior_sums_over_few_
         (lambda: BoltzmannMachine(2, graph=nx.path_graph(9)).build((None, 3)), "have 5 nodes"),
         (
             lambda: BoltzmannMachine(2, graph="full", method="persistent").build((None, 3)),
-            "where the graph is not bipartite",
+            "if the graph is not bipartite",
         ),
         (lambda: BoltzmannMachine(30, method="exact").build((None, 30)), "all states of 30 spins"),
         (lambda: BoltzmannMachine(30, graph="full").build((None, 3)), "all states of 30 spins"),

@@ -47,7 +47,7 @@ def test_compare_intervenes_in_its_hybrid(
     for sentence in test.sentences:
         assert " ".join(sentence.split()) in printed
     # One seed tells nothing of a comparison, and that is what is said.
-    assert "Side by side: the comparison sees nothing yet" in printed
+    assert "In short: the comparison shows nothing yet" in printed
     assert "the comparison is undecided or has too few seeds" in printed
 
 
@@ -78,7 +78,7 @@ def test_a_hybrid_that_can_not_be_taken_apart_is_said_in_a_line(
 
     monkeypatch.setattr(intervening, "intervene", refuse)
     assert cli.main(["compare", *SMALL, "--intervene", "--output", str(tmp_path)]) == 1
-    assert "can't be made of this hybrid. Argument `model`" in capsys.readouterr().err
+    assert "can't be run on this hybrid. Argument `model`" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("data", "name"), [("diabetes", "R²"), ("shortest_path", "minus regret")])
@@ -150,8 +150,8 @@ def compared(by: float, seeds: int = 10) -> list[Row]:
 @pytest.mark.parametrize(
     ("by", "needed", "gain", "explained"),
     [
-        (0.1, True, "a gain", "Both agree: the hybrid is ahead"),
-        (0.1, False, "a gain", "They disagree: the hybrid is ahead"),
+        (0.1, True, "a gain", "Both agree: the hybrid is better"),
+        (0.1, False, "a gain", "They disagree: the hybrid is better"),
         (-0.1, True, "no gain", "They disagree: this network is worse"),
         (-0.1, False, "no gain", "Both agree: nothing is lost"),
         (0.0, False, "no gain", "Both agree: nothing is lost"),
@@ -165,7 +165,7 @@ def test_verdicts_stand_side_by_side_and_disagreements_are_explained(
 ) -> None:
     said = report.interventions(made(needed=needed, used=used), compared(by), 0)
     assert (
-        f"the comparison sees {gain}; as trained, the circuits are {'' if used else 'not '}used; "
+        f"the comparison shows {gain}; as trained, the circuits are {'' if used else 'not '}used; "
         f"retrained, they are {'' if needed else 'not '}needed." in said
     )
     assert f"Comparison and retrained: {explained}" in said
@@ -176,7 +176,7 @@ def test_verdicts_stand_side_by_side_and_disagreements_are_explained(
 
 def test_what_is_open_is_said() -> None:
     said = report.interventions(made(needed=True, used=True), compared(0.1, seeds=2), 0)
-    assert "sees nothing yet" in said
+    assert "shows nothing yet" in said
     assert "has too few seeds" in said
     rows = made_rows.changed(compared(0.1), execution={"shots": 100})
     test = made(needed=True, used=True)
@@ -191,5 +191,5 @@ def test_what_is_open_is_said() -> None:
     )
     said = report.interventions(short, rows, 0)
     assert "retrained, they are not known (too short a training)" in said
-    assert "the retrained networks don't tell" in said
+    assert "the retrained networks give no answer" in said
     assert "The test scores without shots and noise." in said

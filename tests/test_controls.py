@@ -687,7 +687,7 @@ def test_an_angle_that_is_no_wave_is_a_reason() -> None:
         controls.fourier_features(model)
     unread = cirq.Circuit(cirq.rz(x)(cirq.q(1)), cirq.ry(w)(q))
     model = keras.Model(inputs, PQC(unread, "Z0", inputs=[x])(inputs))
-    with pytest.raises(DoesNotApplyError, match="Nothing that is read"):
+    with pytest.raises(DoesNotApplyError, match="No result of the circuit"):
         controls.fourier_features(model)
 
 
@@ -778,7 +778,7 @@ def test_a_wave_train_serializes_and_trains() -> None:
 
 
 def test_a_surrogate_that_trains_needs_an_expansion_in_waves() -> None:
-    with pytest.raises(DoesNotApplyError, match="A quantum kernel has landmarks"):
+    with pytest.raises(DoesNotApplyError, match="A quantum kernel has no observables"):
         controls.surrogate(kernel_machine())
     constant = PQC(cirq.Circuit(cirq.X(cirq.LineQubit(0))), "Z", inputs=[])
     with pytest.raises(DoesNotApplyError, match="depends on its inputs"):

@@ -169,7 +169,7 @@ def test_all_controls_apply_and_a_linear_model_comes_only_by_name() -> None:
 
 @pytest.mark.parametrize("name", REFERENCES)
 def test_a_reference_does_not_apply_to_decisions_and_says_why(name: str) -> None:
-    with pytest.raises(DoesNotApplyError, match=f"{name}.*no costs to decide by"):
+    with pytest.raises(DoesNotApplyError, match=f"{name}.*no vector of costs"):
         runner.plan(DATA, MODEL, TRAINING, [0], ["hybrid", name])
     row = bench.run_task(dataclasses.replace(TASK, contender=name))
     assert row.error is not None
@@ -204,7 +204,7 @@ def test_a_linear_model_is_one_layer_with_the_activation_of_the_hybrid() -> None
         controls.linear_model(made)
     hybrid = models.build(MODEL, datasets.load("iris"))
     forked = keras.Model(hybrid.inputs, [hybrid.outputs[0], hybrid.layers[0].output])
-    with pytest.raises(DoesNotApplyError, match="one vector of outputs"):
+    with pytest.raises(DoesNotApplyError, match="one vector for each sample"):
         controls.linear_model(forked)
 
 

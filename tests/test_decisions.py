@@ -506,7 +506,7 @@ WRONG: list[tuple[Callable[[], Any], str, str]] = [
     (lambda: GridShortestPath(0, 3), "rows", "at least 1"),
     (lambda: ShortestPath([(0, 1), (2, 1)], 0, 2), "edges", "path from 0 to 2"),
     (lambda: ShortestPath([(0, 1)], 0, 3), "target", "node of an edge"),
-    (lambda: ShortestPath([(0, 1)], 0, 0), "target", "another node"),
+    (lambda: ShortestPath([(0, 1)], 0, 0), "target", "differ from `source`"),
     (lambda: ShortestPath([(0, 0)], 0, 1), "edges", "different nodes"),
     (lambda: ShortestPath([], 0, 1), "edges", "1 to"),
     (lambda: ShortestPath(nx.path_graph(3), 0, 2), "edges", "directed"),

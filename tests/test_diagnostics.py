@@ -246,7 +246,7 @@ def test_the_rank_is_at_most_that_of_the_states() -> None:
     found = diagnostics.quantum_fisher(layer, x=[[0.1, 0.2]])
     # States of two qubits have 2 (4 - 1) real dimensions.
     assert found.rank == 6
-    assert "Of 36 weights 6 change" in str(found)
+    assert "6 of 36 weights change" in str(found)
     more = diagnostics.quantum_fisher(layer, x=rng.normal(size=(3, 2)))
     assert more.rank > 6
 
@@ -391,7 +391,7 @@ def test_each_diagnosis_is_plotted_and_said(make: Any, tmp_path: Any) -> None:
             "probabilities of classes",
         ),
         (lambda: diagnostics.effective_dimension(turned(), np.ones((1, 0)), []), "`n_samples`"),
-        (lambda: diagnostics.gradient_sweep(qubits=[]), "`qubits` must name a number"),
+        (lambda: diagnostics.gradient_sweep(qubits=[]), "`qubits` must hold at least one number"),
         (lambda: diagnostics.gradient_sweep(qubits=[2], layers=[1], samples=9).rate(), "two"),
         (lambda: diagnostics.meyer_wallach(np.ones((2, 3))), r"\(batch, 2\*\*n_qubits\)"),
         (lambda: diagnostics.meyer_wallach(np.ones((2, 4))), "normalised"),

@@ -308,7 +308,7 @@ def test_several_inputs_need_as_many_arrays_of_one_length() -> None:
     for data in (np.zeros((3, 2)), [np.zeros((3, 2))]):
         with pytest.raises(ArgumentError, match="a list of 2 arrays"):
             signature.samples(data)
-    with pytest.raises(ArgumentError, match="as many samples"):
+    with pytest.raises(ArgumentError, match="equally many samples"):
         signature.samples([np.zeros((3, 2)), np.zeros((2, 1))])
 
 

@@ -148,11 +148,11 @@ def test_each_bandwidth_counts_as_much_whatever_the_number_of_strings() -> None:
     widths = (0.3, 5.0)
     layer = IQPGenerator(bandwidths=widths, n_operators=3, n_samples=64, seed=0)
     layer.build((None, 3))
-    found, error = layer.distance(x, repeats=3000, seed=1)
+    found, error = layer.distance(x, repeats=1000, seed=1)
     even = IQPGenerator(bandwidths=widths, n_operators=64, n_samples=64, seed=0)
     even.build((None, 3))
     even.set_weights(layer.get_weights())
-    wanted, other = even.distance(x, repeats=300, seed=2)
+    wanted, other = even.distance(x, repeats=100, seed=2)
     assert found == pytest.approx(wanted, abs=5 * math.hypot(error, other))
     with pytest.raises(qh.ArgumentError, match="be at least 2, one for each bandwidth"):
         IQPGenerator(bandwidths=widths, n_operators=1).build((None, 3))

@@ -547,7 +547,7 @@ CLASSES = np.array([0, 1, 0, 1])
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"x": GOOD[:0], "y": CLASSES[:0]}, "`data` must hold as many samples"),
+        ({"x": GOOD[:0], "y": CLASSES[:0]}, "`data` must hold at least one sample"),
         ({"x": GOOD[:, 0]}, "`data` must hold numbers of shape"),
         ({"x": np.full((4, 1), np.nan)}, "`data` must hold finite numbers"),
         ({"x": np.full((4, 1), "a")}, "`data` must hold numbers"),

@@ -248,7 +248,7 @@ def test_the_graph_of_a_machine_is_taken_by_its_nodes() -> None:
         (lambda: IsingLayer(annealer="magic"), "`solver` must be one of"),
         (lambda: IsingLayer(3, graph=nx.path_graph(4)), "be 4, the number of the graph's spins"),
         (lambda: IsingLayer(3).build((None, 4)), "be 4, the number of the input's features"),
-        (lambda: IsingLayer(graph=[(0, 5)]).build((None, 3)), "spins 0 to 2 only"),
+        (lambda: IsingLayer(graph=[(0, 5)]).build((None, 3)), "only spins from 0 to 2"),
         (lambda: IsingLayer(annealer="exact").build((None, 40)), "'exact' for more than 16 spins"),
         (lambda: IsingLayer()(np.zeros((2, 3), "complex64")), "numeric, real input"),
         (lambda: IsingLayer().build((None, None)), "number of features"),

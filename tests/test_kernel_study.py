@@ -13,6 +13,7 @@ from sklearn.metrics.pairwise import rbf_kernel
 
 from qkeras_hybrid import cli, kernels
 from qkeras_hybrid.kernels import (
+    Concentration,
     FidelityKernel,
     ProjectedKernel,
     Study,
@@ -90,11 +91,11 @@ def test_a_verdict_follows_the_interval_of_the_difference(found: Study) -> None:
     assert mean == pytest.approx(0.1)
     assert half == pytest.approx(0, abs=1e-9)
     assert "is ahead of the RBF kernel" in verdict(ahead)
-    assert "Take the RBF kernel: it is ahead" in verdict(
+    assert "Use the RBF kernel, which is ahead" in verdict(
         made(found, level, [s + 0.1 for s in level])
     )
     equal = made(found, level, level[::-1])
-    assert "No difference between the fidelity and the RBF kernel can be told" in verdict(equal)
+    assert "The fidelity and the RBF kernel can't be told apart" in verdict(equal)
 
 
 def test_the_interval_is_that_of_the_corrected_t_test(found: Study) -> None:
@@ -119,6 +120,20 @@ def test_reasons_say_what_the_measures_mean(found: Study) -> None:
     assert "simpler for the fidelity kernel" in reasons(simpler)[1]
     harder = made(found, level, level, complexity=1e6)
     assert "simpler for a classical kernel" in reasons(harder)[1]
+
+
+def test_the_kernel_that_concentrates_is_named(found: Study) -> None:
+    # The concentration is that of the first kernel, also where another one has the best score.
+    unscaled = tuple(
+        Concentration(n, 0.1, deviation, 10.0) for n, deviation in [(2, 0.2), (8, 0.01)]
+    )
+    results = tuple(
+        dataclasses.replace(result, scores=(0.9 if result.name == "projected" else 0.5,) * 6)
+        for result in found.results
+    )
+    said = reasons(dataclasses.replace(found, unscaled=unscaled, results=results))
+    assert any("the projected kernel" in sentence for sentence in said[:2])
+    assert any("With scale 1 the fidelity kernel concentrates" in sentence for sentence in said)
 
 
 def test_regressions_are_studied_too() -> None:
@@ -198,7 +213,7 @@ def test_the_command_refuses_what_it_can_not_use(
         (lambda: study(X, np.r_[np.zeros(35), 1]), "two samples of each class"),
         (lambda: study(X * np.nan, Y), "hold finite numbers"),
         (lambda: study(X, Y[:5]), r"`y` must have shape \(36,\)"),
-        (lambda: study(X, Y, []), "hold one kernel at least"),
+        (lambda: study(X, Y, []), "hold at least one kernel"),
         (lambda: study(X, Y, [FidelityKernel(shots=3)]), "be exact, without `shots`"),
         (lambda: study(X, Y, folds=1), "`folds` must be at least 2"),
         (lambda: similarity(np.eye(2), np.eye(3)), "have the shape of the first"),

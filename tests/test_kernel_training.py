@@ -104,11 +104,17 @@ def test_targets_of_a_regression_are_aligned_with() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: train_kernel(FidelityKernel(shots=5), X, Y), "be exact while it is trained"),
+        (lambda: train_kernel(FidelityKernel(shots=5), X, Y), "be exact for training"),
         (lambda: train_kernel(FidelityKernel(noise="depolarizing:0.1"), X, Y), "be exact"),
-        (lambda: train_kernel(FidelityKernel(), X, Y, train_scale=False), "weights to train"),
+        (
+            lambda: train_kernel(FidelityKernel(), X, Y, train_scale=False),
+            "have weights if `train_scale`",
+        ),
         (lambda: train_kernel(FidelityKernel(), X, Y, loss="hinge"), "`loss` must be one of"),
-        (lambda: train_kernel(FidelityKernel(), X, X[:, 0], loss="svm"), "`loss` must be an"),
+        (
+            lambda: train_kernel(FidelityKernel(), X, X[:, 0], loss="svm"),
+            "unless there are two classes",
+        ),
         (lambda: train_kernel(FidelityKernel(), X, np.arange(40) % 3, loss="svm"), "two classes"),
         (lambda: train_kernel(FidelityKernel(), X, np.ones(40)), "at least two classes"),
         (lambda: train_kernel(FidelityKernel(), X, Y, steps=0), "`steps` must be"),

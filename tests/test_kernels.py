@@ -383,7 +383,10 @@ def test_a_kernel_from_shots_is_made_positive(how: str) -> None:
         (lambda: ProjectedKernel("zz", kind="cubic"), "`kind` must be one of"),
         (lambda: ProjectedKernel("zz", gamma=-1.0), "`gamma` must be positive"),
         (lambda: ProjectedKernel("zz", subsystem=3), "`subsystem` must be 1 or 2"),
-        (lambda: ProjectedKernel("zz", 1, subsystem=2).matrix(X), "at most the 1 qubits"),
+        (
+            lambda: ProjectedKernel("zz", 1, subsystem=2).matrix(X),
+            "at most the number of qubits, 1",
+        ),
         (lambda: FidelityKernel("zz").matrix(X, out="kernel.txt"), "ends in .npy"),
         (lambda: repaired(INDEFINITE, "mend"), "`psd` must be one of"),
         (lambda: repaired(np.ones((2, 3)), "shrink"), "square kernel matrix"),

@@ -373,7 +373,7 @@ def test_a_channel_whose_inverse_is_not_known_is_refused() -> None:
     many = ProbabilisticErrorCancellation(DENSITY, n_circuits=None)
     circuit = cirq.Circuit(cirq.X(Q[0]) for _ in range(7))
     job = compile_circuit(circuit, "Z").job(noise=noise.depolarizing(0.1))
-    assert "16384 programs, over 4096; give `n_circuits`" in str(engines.refusal(job, many))
+    assert "16384 programs, more than 4096; give `n_circuits`" in str(engines.refusal(job, many))
 
 
 # Clifford data regression, twirling, decoupling.

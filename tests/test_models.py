@@ -395,7 +395,7 @@ def test_a_model_from_a_file(file: Path) -> None:
         ("wrong_input", r"input shape \(None, 16\), but it has \(None, 17\).*n_features=16"),
         ("wrong_output", r"output shape \(None, 3\), but it has \(None, 4\).*n_outputs=3"),
         ("logits", "class probabilities.*softmax"),
-        ("unbuilt", r"is built. Begin it with keras.Input\(\(16,\)\)"),
+        ("unbuilt", r"a built model. Begin it with keras.Input\(\(16,\)\)"),
         ("nothing", "returned NoneType. Does it end in `return model`"),
         ("breaks", "failed to build a model. RuntimeError: out of qubits"),
         ("takes_none", r"called as takes_none\(n_features, n_outputs"),

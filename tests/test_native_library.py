@@ -83,7 +83,7 @@ def test_a_machine_without_a_compiler_installs_and_says_so(tmp_path: Path, root:
 
 def test_a_library_of_another_version_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(library, "installed_version", lambda: "9.9")
-    with pytest.raises(RuntimeError, match=r"is of qkeras_hybrid 0\..*, but 9\.9 is installed"):
+    with pytest.raises(RuntimeError, match=r"built for qkeras_hybrid 0\..*, but 9\.9 is installed"):
         library.core.__wrapped__()
 
 

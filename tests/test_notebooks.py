@@ -198,6 +198,49 @@ def test_the_pair_agrees_and_has_outputs(script: Path) -> None:
     assert [output.text for output in outputs if output.get("name") == "stderr"] == []
 
 
+PICTURE = re.compile(r"<img alt=\"([^\"]*)\"")
+DRAWN = re.compile(r"^plt\.(show|tight_layout)\(\)$|^figure$|^plot\.circuit\(", re.MULTILINE)
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_every_picture_is_there_and_has_an_alt_text(script: Path) -> None:
+    notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+    for cell in notebook.cells:
+        shown = [output.get("data", {}) for output in cell.get("outputs", [])]
+        # Without an alt text: the first line of the cell has none, see `describe` in make.py.
+        assert [data for data in shown if "image/png" in data] == [], cell.source
+        texts = [text for data in shown for text in PICTURE.findall(data.get("text/html", ""))]
+        assert all(texts), cell.source
+        if cell.cell_type == "code" and DRAWN.search(cell.source):
+            assert texts, f"this cell was run without showing its picture:\n{cell.source}"
+
+
+def test_a_picture_gets_the_alt_text_of_its_cell(make: ModuleType) -> None:
+    pixel = (
+        "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ\n"
+        "AAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+    )
+    cell = nbformat.v4.new_code_cell("plt.show()", metadata={"alt": 'A dot, "red" & small.'})
+    data = {"image/png": pixel, "text/plain": "<Figure>"}
+    cell.outputs = [nbformat.v4.new_output("display_data", data)]
+    make.describe(cell)
+    (output,) = cell.outputs
+    assert set(output.data) == {"text/html", "text/plain"}
+    assert output.data["text/plain"] == 'A dot, "red" & small.'
+    assert 'alt="A dot, &quot;red&quot; &amp; small." width="1"' in output.data["text/html"]
+    assert pixel.replace("\n", "") in output.data["text/html"]
+
+    cell.metadata["alt"] = "Another text."
+    make.describe(cell)
+    assert output.data["text/html"].startswith('<img alt="Another text." width="1"')
+    assert output.data["text/plain"] == "Another text."
+
+    del cell.metadata["alt"]
+    cell.outputs = [nbformat.v4.new_output("display_data", {"image/png": pixel})]
+    make.describe(cell)
+    assert set(cell.outputs[0].data) == {"image/png"}
+
+
 def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
     client = nbclient.NotebookClient(
         notebook,

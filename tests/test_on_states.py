@@ -207,8 +207,8 @@ def test_controls_that_keep_the_hybrids_layers_say_why_they_cannot_follow() -> N
     hybrid = models.build(MODEL, dataset)
     reasons = lab_features.inapplicable(hybrid, dataset)
     assert set(reasons) == {"dense_same_width", "linear", "fourier_features"}
-    assert "which take states" in reasons["linear"]
-    with pytest.raises(DoesNotApplyError, match="take states"):
+    assert "which need states" in reasons["linear"]
+    with pytest.raises(DoesNotApplyError, match="need states"):
         lab_features.derived("surrogate", hybrid, dataset)
     with pytest.raises(ValueError, match="'linear' does not apply"):
         runner.plan(DATA, MODEL, TRAINING, [0], ["hybrid", "linear"])
@@ -223,11 +223,11 @@ def test_without_a_report_nothing_but_circuits_gets_states(data: str) -> None:
     assert {*reasons, "frozen_circuit", "no_entanglement"} == set(controls.CONTROLS)
     assert all('lab = "shadows"' in reason for reason in reasons.values())
     for name in ("dense_same_parameters", "rbf_svc"):
-        with pytest.raises(ValueError, match=rf"'{name}' does not apply .* no lab measures"):
+        with pytest.raises(ValueError, match=rf"'{name}' does not apply .* no lab can measure"):
             runner.plan(table, MODEL, TRAINING, [0], ["hybrid", name])
         # Nor where nobody planned it.
         task = Task(table, MODEL, TRAINING, keras.backend.backend(), name, 0)
-        assert "no lab measures" in str(runner.run_task(task).error)
+        assert "no lab can measure" in str(runner.run_task(task).error)
     # A report of its own is for all.
     seen = {**table, "view": "expectations", "shots": None}
     tasks, _ = runner.plan(

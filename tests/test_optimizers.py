@@ -462,7 +462,7 @@ TURN = cirq.Circuit(cirq.ry(A)(Q[0]), cirq.rx(B)(Q[1]))
         (lambda: Rotosolve(["a"]), "`coefficients`"),
         (lambda: Rotoselect(["xy"]), "lists of at least two symbols"),
         (lambda: Rotoselect([["a"]]), "lists of at least two symbols"),
-        (lambda: Rotoselect([["a", "b"], ["b", "c"]]), "have each symbol once"),
+        (lambda: Rotoselect([["a", "b"], ["b", "c"]]), "hold each symbol only once"),
     ],
 )
 def test_wrong_arguments_of_the_others_are_told(make: Any, says: str) -> None:
@@ -485,7 +485,7 @@ def test_wrong_arguments_of_the_others_are_told(make: Any, says: str) -> None:
             lambda: energy_of(cirq.Circuit(cirq.ry(A)(Q[0]), cirq.ry(np.sqrt(2) * A)(Q[0]))),
             "common period",
         ),
-        (Rotoselect([["a", "c"]]), lambda: energy_of(TURN), "name weights that train"),
+        (Rotoselect([["a", "c"]]), lambda: energy_of(TURN), "name trainable weights"),
     ],
 )
 def test_models_that_an_optimizer_can_not_train_are_told(

@@ -147,7 +147,7 @@ def test_a_picture_is_drawn_into_given_axes(name: str) -> None:
     assert plot.alt_text(right) == plot.alt_text(figure)
     with pytest.raises(ValueError, match="Argument `picture` must hold something"):
         plot.alt_text(left)
-    with pytest.raises(ValueError, match="Argument `ax` must be axes"):
+    with pytest.raises(ValueError, match="Argument `ax` must be Matplotlib axes"):
         DRAWN[name]("axes")
 
 
@@ -177,7 +177,7 @@ def test_alt_text_escapes_and_refuses_what_it_does_not_know() -> None:
     assert "<b>" in picture.alt_text
     assert "<b>" not in picture._repr_html_().split(" width=")[0]
     assert '<img alt=""' in plot.Picture().html()
-    with pytest.raises(ValueError, match="Argument `picture` must be a figure"):
+    with pytest.raises(ValueError, match="Argument `picture` must be a Matplotlib figure"):
         plot.alt_text(3)
 
 
@@ -692,7 +692,7 @@ RAGGED = [[1.0, 2.0], [3.0]]
         (lambda: plot.circuit(PQCDense(1)), "`layer` must be built, but got"),
         (lambda: plot.bloch(PQCDense(1), SAMPLES), "`layer` must be built"),
         (lambda: plot.probabilities(built(), RAGGED), "`x` must be one sample"),
-        (lambda: plot.bloch(built(), SAMPLES, RAGGED), "`y` must have a label for each of 4"),
+        (lambda: plot.bloch(built(), SAMPLES, RAGGED), "`y` must have one label for each of the 4"),
         (
             lambda: plot.bloch(built(), SAMPLES, np.full((4, 2), np.nan)),
             "`y` must hold labels: finite",
@@ -732,8 +732,8 @@ RAGGED = [[1.0, 2.0], [3.0]]
         (lambda: plot.bloch(built(), SAMPLES, weights=[1j] * 12), "`weights` must hold 12"),
         (lambda: plot.bloch(built(), [0.1, 0.2]), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), np.zeros((1, 3))), "`x` must have 2 columns"),
-        (lambda: plot.bloch(built(), np.zeros((2**23, 2))), "amplitudes together"),
-        (lambda: plot.bloch(built(), SAMPLES, [0, 1]), "`y` must have a label for each of 4"),
+        (lambda: plot.bloch(built(), np.zeros((2**23, 2))), "amplitudes in total"),
+        (lambda: plot.bloch(built(), SAMPLES, [0, 1]), "`y` must have one label for each of the 4"),
         (lambda: plot.bloch(built(), SAMPLES, [0, 1, np.nan, 0]), "`y` must hold labels"),
         (lambda: plot.bloch(built(), np.zeros((9, 2)), range(9)), "at most 6 different"),
         (lambda: plot.bloch(built(), SAMPLES, weights=[0.0]), "`weights` must hold 12"),
@@ -767,7 +767,7 @@ RAGGED = [[1.0, 2.0], [3.0]]
             lambda: plot.decision_boundary(classifier([np.nan, 0.0], 0.0), SAMPLES, LABELS),
             "`model` must return finite",
         ),
-        (lambda: plot.training([]), "`histories` must hold a run"),
+        (lambda: plot.training([]), "`histories` must hold at least one run"),
         (lambda: plot.training({}), "`histories` must hold 1 to 6 models"),
         (lambda: plot.training(3), "`histories` must hold what `fit` returned"),
         (lambda: plot.training("loss"), "`histories` must hold what `fit` returned"),
@@ -805,9 +805,9 @@ RAGGED = [[1.0, 2.0], [3.0]]
         (lambda: plot.spectrum(None), "`layer` must be"),
         (lambda: plot.gram(None, SAMPLES), "`kernel` must be"),
         (lambda: plot.gram(lambda x: x @ x.T, None), "`x` must have shape"),
-        (lambda: plot.decision_boundary(None, SAMPLES, LABELS), "`model` must be a model"),
+        (lambda: plot.decision_boundary(None, SAMPLES, LABELS), "`model` must be a Keras model"),
         (lambda: plot.decision_boundary(trained(), None, LABELS), "`x` must have shape"),
-        (lambda: plot.decision_boundary(trained(), SAMPLES, None), "`y` must have a label"),
+        (lambda: plot.decision_boundary(trained(), SAMPLES, None), "`y` must have one label"),
         (
             lambda: plot.decision_boundary(trained(), SAMPLES, LABELS, names=None),
             "`names` must name two features",
@@ -825,7 +825,7 @@ RAGGED = [[1.0, 2.0], [3.0]]
         (lambda: plot.loss_landscape(trained(), None, LABELS), "`x` must hold"),
         (lambda: plot.loss_landscape(trained(), SAMPLES, None), "`y` must hold"),
         (lambda: plot.loss_landscape(trained(), SAMPLES, LABELS, seed=-1), "`seed` must be"),
-        (lambda: plot.alt_text(None), "`picture` must be a figure"),
+        (lambda: plot.alt_text(None), "`picture` must be a Matplotlib figure"),
         (lambda: plot.spectrum("layer"), "`layer` must be a built quantum layer"),
         (lambda: plot.spectrum(built(), along=[5]), "`along` must name"),
         (lambda: plot.gram("angle", SAMPLES), "`kernel` must be a kernel"),

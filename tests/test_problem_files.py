@@ -103,7 +103,7 @@ def test_a_kind_says_what_text_holds(tmp_path: Path) -> None:
         ("x.txt", "", "it is empty"),
         ("x.txt", "1 2 nan\n2 3 1\n", "finite numbers"),
         ("x.txt", "1 1\n", "an edge joins two nodes"),
-        ("x.txt", "1 2 3\n2 1 4\n", "an edge comes once"),
+        ("x.txt", "1 2 3\n2 1 4\n", "each edge appears only once"),
         ("x.gph", "e 1 x\n", "numbers are expected"),
         ("x.gph", "e 1 2\n", "p edge NODES EDGES"),
         ("x.lp", "rubbish", "be in the LP format"),

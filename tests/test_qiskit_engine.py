@@ -300,7 +300,7 @@ def test_a_job_of_a_service_is_taken_up_by_its_id() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"backend": "ibm_somewhere"}, "`backend` must be a BackendV2, a SamplerV2 or an"),
+        ({"backend": "ibm_somewhere"}, "`backend` must be Qiskit's BackendV2, SamplerV2 or"),
         ({"shots": 0}, "`shots` must be a whole number of at least 1"),
         ({"mode": "session"}, "`mode` must be one of 'sampler', 'estimator'"),
         ({"mode": "estimator"}, "`mode` must be 'sampler' or None with this backend"),

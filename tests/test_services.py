@@ -423,7 +423,7 @@ def test_another_file_is_no_journal(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "words"),
     [
-        (lambda: Budget(), "`shots` must be a number, unless `money` is one"),
+        (lambda: Budget(), "`shots` must be a number if `money` is None"),
         (lambda: Budget(shots=0), "`shots` must be a whole number of at least 1"),
         (lambda: Budget(money=0.0), "`money` must be positive"),
         (lambda: Prices(per_shot=-1.0), "`per_shot` must be at least 0"),

@@ -113,7 +113,7 @@ def test_the_control_starts_from_the_weights_of_the_hybrid() -> None:
 @pytest.mark.parametrize(
     ("layer", "reason"),
     [
-        (lambda: PQCDense(2), "takes its inputs once"),
+        (lambda: PQCDense(2), "uses its inputs once"),
         (lambda: QuantumKernel(2, encoding="reuploading"), "kernel"),
     ],
 )

@@ -124,13 +124,13 @@ def test_lists_of_what_computes_circuits_are_axes_and_single_values_settings(pat
 @pytest.mark.parametrize(
     ("old", "new", "line", "words"),
     [
-        ('"depolarizing:0.01"', '"depolarizing:2"', 2, "`noise` that can't be.*`p`.*:2'"),
-        ('["exact", 100]', "[100, 0]", 10, "`shots` that can't be.*at least 1.*0"),
+        ('"depolarizing:0.01"', '"depolarizing:2"', 2, "invalid `noise`.*`p`.*:2'"),
+        ('["exact", 100]', "[100, 0]", 10, "invalid `shots`.*at least 1.*0"),
         ('["exact", 100]', "[100, 100]", 7, "same comparison twice"),
-        ('["exact", 100]', "[]", 10, "`shots` that can't be.*list of values"),
-        ('"trajectories"]', '"trajectory"]', 15, "`engine` that can't be.*'trajectory'"),
-        ('"zne"', '["zn"]', 16, "`mitigation` that can't be.*'zne'.*'zn'"),
-        ("= true", "= [true, false]", 17, "`noisy_training` that can't be.*true or false"),
+        ('["exact", 100]', "[]", 10, "invalid `shots`.*list of values"),
+        ('"trajectories"]', '"trajectory"]', 15, "invalid `engine`.*'trajectory'"),
+        ('"zne"', '["zn"]', 16, "invalid `mitigation`.*'zne'.*'zn'"),
+        ("= true", "= [true, false]", 17, "invalid `noisy_training`.*true or false"),
         ("noisy_training", "noisy_trainig", 17, "unknown key 'noisy_trainig'"),
     ],
 )
@@ -371,10 +371,10 @@ def test_the_size_is_no_part_of_what_defines_a_task(path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("[2, 3, 4]", "[2, 3]", "lists of one length"),
+        ("[2, 3, 4]", "[2, 3]", "lists of equal lengths"),
         ("[2, 3, 4]", "4", "a list of at least 2 sizes"),
         ("[2, 3, 4]", "[2]", "a list of at least 2 sizes"),
-        ("[2, 3, 4]", "[2, 2, 4]", "each size once"),
+        ("[2, 3, 4]", "[2, 2, 4]", "each size only once"),
         ('"model.n_qubits"', '"data.n_features"', "`model` and its arguments only"),
         ('"model.n_qubits"', '"model"', "a list of tables"),
         (

@@ -179,7 +179,7 @@ def gone(pids: list[str], seconds: float = 120) -> bool:
 @pytest.mark.parametrize(
     ("number", "group"),
     [
-        pytest.param(signal.SIGINT, True, id="Ctrl-C"),
+        pytest.param(signal.SIGINT, True, id="Ctrl-C", marks=pytest.mark.slow),
         pytest.param(signal.SIGTERM, False, id="kill"),
         pytest.param(signal.SIGTERM, True, id="kill of the group", marks=pytest.mark.slow),
     ],
@@ -201,7 +201,7 @@ def test_a_stopped_run_ends_its_workers_and_leaves_whole_rows(
 @pytest.mark.parametrize(
     "busy",
     [
-        pytest.param(False, id="while they start"),
+        pytest.param(False, id="while they start", marks=pytest.mark.slow),
         pytest.param(True, id="while they train", marks=pytest.mark.slow),
     ],
 )

@@ -1,6 +1,6 @@
 """A training step of dwave-pytorch-plugin's Ising layer, for `steps.py`.
 
-Reads the problem as a line of JSON, says its versions, and takes a step for each further line.
+It reads the problem as a line of JSON, prints its versions, and runs a step for each further line.
 """
 
 from __future__ import annotations

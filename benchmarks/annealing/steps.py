@@ -1,15 +1,15 @@
-"""How fast annealing is: spin updates, and a training step of an Ising layer, beside D-Wave's.
+"""Times spin updates and a training step of an Ising layer, compared with D-Wave's packages.
 
-    python benchmarks/annealing/steps.py                               # spin updates alone
+    python benchmarks/annealing/steps.py                               # only spin updates
     python benchmarks/annealing/steps.py --peer ENV/bin/python         # and the layer
     python benchmarks/annealing/steps.py --peer ENV/bin/python --output steps.json
 
-64 spins of a Zephyr graph (`zephyr64.json` has its edges), 32 samples. Spin updates are those of
-dwave-samplers' `SimulatedAnnealingSampler`, which this package needs anyway, and of the native
-annealer: the same models, temperatures, sweeps and reads. The peer is an environment with
-dwave-pytorch-plugin; its `Ising` layer with the same sampler takes a step with the gradient of
-fields and couplings, as `IsingLayer` does under Keras's backend. Everything is timed in turns in
-one run, and medians are compared.
+The problem has 64 spins of a Zephyr graph (`zephyr64.json` has its edges) and 32 samples. Spin
+updates are timed with dwave-samplers' `SimulatedAnnealingSampler`, which this package needs anyway,
+and with the native annealer: the same models, temperatures, sweeps and reads. The peer is an
+environment with dwave-pytorch-plugin. A step of its `Ising` layer with the same sampler computes
+the gradient of fields and couplings, as a step of `IsingLayer` does under Keras's backend. All are
+timed in turns in one run, and medians are compared.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ def layer_step(sweeps: int, rounds: int, peer: str) -> dict[str, Any]:
     from qkeras_hybrid import IsingLayer
 
     edges, fields, couplings = problem()
-    # The peer's temperatures do not stay at the last one either.
+    # The peer's temperatures do not stay at the last one either, so this annealer is used.
     annealer = falling(sweeps)
     layer = IsingLayer(graph=edges.tolist(), annealer=annealer, reads=READS, use_bias=True)
     model = keras.Sequential([keras.Input((SPINS,)), layer])
@@ -121,7 +121,7 @@ def layer_step(sweeps: int, rounds: int, peer: str) -> dict[str, Any]:
 
 
 def falling(sweeps: int) -> Any:
-    """Returns an annealer whose temperature falls to the end, whatever `beta` a layer asks for."""
+    """Returns an annealer whose temperature falls until the end; it ignores a layer's `beta`."""
     from qkeras_hybrid.annealing import SimulatedAnnealing
 
     class Falling(SimulatedAnnealing):
@@ -132,11 +132,11 @@ def falling(sweeps: int) -> Any:
 
 
 def main() -> None:
-    """Runs what the command line asks for."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--peer", help="a Python that has dwave-pytorch-plugin")
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     given = parser.parse_args()
     from qkeras_hybrid.bench.environment import machine, versions
     from qkeras_hybrid.engines.native import library

@@ -2,8 +2,9 @@
 
     python benchmarks/chemistry/energies.py
 
-Exact energies (full configuration interaction) in STO-3G by PySCF, in hartree, at geometries drawn
-uniformly with the seed 0, molecule by molecule in the order below. It needs the extra `chemistry`.
+PySCF computes exact energies (full configuration interaction) in STO-3G, in hartree. Geometries are
+drawn uniformly with seed 0, molecule by molecule in the order below. The script needs the extra
+`chemistry`.
 """
 
 from __future__ import annotations

@@ -1,15 +1,16 @@
-"""Times one gradient of UCCSD in PennyLane. It needs PennyLane alone, not this package.
+"""Times one gradient of UCCSD in PennyLane. The script needs PennyLane, but not this package.
 
     python peers.py uccsd --electrons 4 --repeats 5
 
-The Hamiltonian comes as JSON on the standard input: `qubits`, `terms` as pairs of a coefficient and
-a word such as "IIXZ...", a letter for each qubit, and `weights`, those of the singles, then of the
-doubles. A step is the energy and its gradient by `lightning.qubit`'s adjoint method, in complex128,
-the circuit built in each call, as a training does. Two ways:
+It reads the Hamiltonian as JSON from standard input: `qubits`; `terms`, as pairs of a coefficient
+and a word such as "IIXZ..." with a letter for each qubit; and `weights`, first those of the single
+excitations, then those of the double ones. A step computes the energy and its gradient by
+`lightning.qubit`'s adjoint method, in complex128. Each call builds the circuit, as in a training.
+There are two ways:
 
 - `uccsd`: `qml.UCCSD`, which computes the same as this package's UCCSD.
-- `givens`: `qml.AllSinglesDoubles`, another ansatz with as many weights, whose gates are rotations
-  of two and four basis states each.
+- `givens`: `qml.AllSinglesDoubles`, another ansatz with as many weights, whose gates rotate between
+  two basis states of two or four qubits.
 
 It prints a line of JSON: `way`, `versions`, `first_s`, `times_s`, `value`, `gradient`; or `error`.
 """

@@ -1,14 +1,15 @@
 """Runs the studies of molecules, and stores their rows.
 
     python benchmarks/chemistry/studies.py                   # all, some minutes
-    python benchmarks/chemistry/studies.py ground_states     # this one
+    python benchmarks/chemistry/studies.py ground_states     # only this one
 
-Writes `NAME.json` beside this file for each, or into `--output`: the rows, the versions and the
-machine. It needs the extra `chemistry`: `pip install "qkeras-hybrid[chemistry]"`.
+For each study, the script writes `NAME.json` beside this file or into `--output`, with the rows,
+the versions and the machine. It needs the extra `chemistry`:
+`pip install "qkeras-hybrid[chemistry]"`.
 
-- `ground_states`: energies by each ansatz, beside the exact ones.
-- `curves`: energies at new bond lengths, by a network that predicts angles, and by fits.
-- `excited_states`: by deflation, beside the exact ones.
+- `ground_states`: energies of each ansatz, with the exact ones.
+- `curves`: energies at new bond lengths, from a network that predicts angles, and from fits.
+- `excited_states`: energies by deflation, with the exact ones.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ def ground_states() -> list[dict[str, Any]]:
         electrons = chemistry.electrons(**arguments)
         for ansatz, seeds in ANSATZE.items():
             if ansatz == "adapt" and electrons.n_qubits > 9:
-                continue  # hours, for what UCCSD says
+                continue  # would take hours, and UCCSD answers the same question
             for seed in seeds:
                 found = chemistry.ground_state(electrons, ansatz=ansatz, seed=seed)
                 row = {
@@ -114,7 +115,7 @@ STUDIES = {"ground_states": ground_states, "curves": curves, "excited_states": e
 def main() -> None:
     """Runs the studies that the command line names."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(STUDIES)}; by default all")
+    parser.add_argument("names", nargs="*", help=f"names of {', '.join(STUDIES)}; by default all")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
     installed = versions()

@@ -1,14 +1,15 @@
-"""What one gradient of UCCSD for LiH costs, beside PennyLane's.
+"""Times one gradient of UCCSD for LiH, compared with PennyLane.
 
     python benchmarks/chemistry/uccsd.py
     python benchmarks/chemistry/uccsd.py --peer PYTHON --output benchmarks/chemistry/uccsd.json
 
-LiH (STO-3G, 1.45 Å) on 12 qubits, with all 631 terms of its Hamiltonian: the energy and its
-gradient with respect to the 92 weights of UCCSD, at weights drawn from a normal distribution of
-width 0.1, in float64 and, ours, in float32 too. `PYTHON` is an interpreter that has PennyLane;
-without `--peer`, the environment variable QKERAS_HYBRID_CHEMISTRY_PEER may name it. Ours is the
-layer in a compiled function of the Keras backend, before and after the peer; medians. Values and
-gradients must agree; PennyLane's weights are twice ours.
+The molecule is LiH (STO-3G, 1.45 Å) on 12 qubits, with all 631 terms of its Hamiltonian. A step
+computes the energy and its gradient with respect to the 92 weights of UCCSD. The weights are drawn
+from a normal distribution of width 0.1. `PYTHON` is an interpreter that has PennyLane; without
+`--peer`, the environment variable QKERAS_HYBRID_CHEMISTRY_PEER may name it. PennyLane computes in
+float64. This package's layer runs in a compiled function of the Keras backend, in float64 and in
+float32, before and after PennyLane. Medians are compared. Values and gradients must agree, where
+PennyLane's weights are twice ours.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ REPEATS = 40
 
 
 def layer_step(electrons: Any, weights: np.ndarray, dtype: str) -> Callable[[], Any]:
-    """Returns the energy and gradient by the layer, in a compiled function of the backend."""
+    """Returns a step of the layer, in a compiled function of the backend."""
     from qkeras_hybrid import PQC
     from qkeras_hybrid.chemistry import UCCSD
 
@@ -84,7 +85,7 @@ def layer_step(electrons: Any, weights: np.ndarray, dtype: str) -> Callable[[], 
 
 
 def timed(step: Callable[[], Any]) -> list[float]:
-    """Returns how long each of some runs takes, in seconds."""
+    """Returns the times of several runs, in seconds."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -109,11 +110,11 @@ def peer_line(python: str, way: str, problem: str, electrons: int, limit: float)
 
 
 def main() -> None:
-    """Times all, and prints or writes what they took."""
+    """Times everything, and prints or writes the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--peer", default=os.environ.get("QKERAS_HYBRID_CHEMISTRY_PEER", ""))
     parser.add_argument("--limit", type=float, default=900, help="seconds for the peer's process")
-    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     given = parser.parse_args()
     from qkeras_hybrid.bench.environment import machine, versions
     from qkeras_hybrid.chemistry import UCCSD, electrons

@@ -1,19 +1,19 @@
-"""Trains hybrid models and their Dense twins to decide, and prints the regret of their decisions.
+"""Trains hybrid models and Dense networks for decisions, and prints the regret of these.
 
     python benchmarks/decisions/hybrid.py --output benchmarks/decisions/hybrid.jsonl
     python benchmarks/decisions/hybrid.py --report benchmarks/decisions/hybrid.jsonl
 
-Shortest paths through a 5 x 5 grid, whose costs are polynomials of 5 features of degree 1, 2, 4
-or 6 with noise of half width 0.5. Three models predict the costs: "hybrid", a `PQCDense` of 5
-qubits with a Dense layer; "dense", a network with as many parameters, the control
+The decisions are shortest paths through a 5 x 5 grid. Its costs are polynomials of 5 features, of
+degree 1, 2, 4 or 6, with noise of half width 0.5. Three models predict the costs: "hybrid", a
+`PQCDense` of 5 qubits with a Dense layer; "dense", a network with as many parameters, the control
 `same_parameters` of the benchmark; and "linear", one Dense layer. Each is trained to predict costs
-("MSE"), and to decide, by SPO+ and the perturbed Fenchel-Young loss ("PFYL"). A seed decides data,
-initial weights and order; all models and losses see the same data, so that differences are taken
-within a seed.
+("MSE"), and to decide, with SPO+ and with the perturbed Fenchel-Young loss ("PFYL"). The seed
+determines data, initial weights and the order of samples. All models and losses have the same data
+for a seed, so differences are computed seed by seed.
 
-All train for 30 epochs by Adam at 0.03, in batches of 32, on 500 samples. After each epoch the
-regret of 200 more samples is measured; the weights of the best epoch are tested on 1,000 others.
-Nothing else is tuned. Rows that a file has already are not made again.
+All are trained on 500 samples for 30 epochs, with Adam, learning rate 0.03 and batches of 32. After
+each epoch, the regret is measured on 200 other samples. The weights of the best epoch are tested on
+another 1,000 samples. Nothing else is tuned. Rows that the file already has are not computed again.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def loss_of(name: str, problem: Any, seed: int) -> Any:
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Keeps the weights of the epoch with the least regret of other samples."""
+    """Keeps the weights of the epoch with the lowest regret on other samples."""
 
     def __init__(self, problem: Any, x: np.ndarray, costs: np.ndarray) -> None:
         super().__init__()
@@ -145,22 +145,22 @@ def report(rows: list[dict[str, Any]]) -> None:
             if (found := table[degree, name, loss])
         ]
         print(f"degree {degree}  {name:7s}  {'   '.join(cells)}")
-    print("Hybrid less dense, percentage points")
+    print("Hybrid minus dense, percentage points")
     for degree in DEGREES:
         cells = [f"{x} {differences(degree, ('hybrid', x), ('dense', x))}" for x in LOSSES]
         print(f"degree {degree}  {'   '.join(cells)}")
-    print("Trained to decide less MSE, percentage points")
+    print("Trained to decide minus MSE, percentage points")
     for degree, name in itertools.product(DEGREES, MODELS):
         cells = [f"{x} {differences(degree, (name, x), (name, 'MSE'))}" for x in LOSSES[1:]]
         print(f"degree {degree}  {name:7s}  {'   '.join(cells)}")
 
 
 def main() -> None:
-    """Makes the rows that a file lacks, or reports what it has."""
+    """Computes the rows that a file lacks, or reports the rows that it has."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--output", type=Path, help="a file of rows, one a line")
+    parser.add_argument("--output", type=Path, help="a file of rows, one per line")
     parser.add_argument("--report", type=Path, help="only report the rows of this file")
-    parser.add_argument("--seeds", type=int, default=5, help="how many seeds")
+    parser.add_argument("--seeds", type=int, default=5, help="number of seeds")
     parser.add_argument("--degrees", type=int, nargs="+", default=DEGREES)
     given = parser.parse_args()
     if given.report is not None:

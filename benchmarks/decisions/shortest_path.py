@@ -3,11 +3,12 @@
     python benchmarks/decisions/shortest_path.py
     python benchmarks/decisions/shortest_path.py --output benchmarks/decisions/shortest_path.json
 
-A 5 x 5 grid, 1,000 samples to train and 1,000 to test, 5 features, degree 4, noise of half width
-0.5, seed 42: PyEPO's data, split by scikit-learn's `train_test_split(random_state=42)`. Adam at
-0.01, 20 epochs, batches of 32. The normalised regret of the test samples is that after the last
-epoch, without any choice of an epoch. Beside what the notebook reports stand initial weights and
-orders of other seeds. "MSE" predicts costs, then decides.
+The data are PyEPO's: a 5 x 5 grid, 5 features, degree 4, noise of half width 0.5 and seed 42.
+scikit-learn's `train_test_split(random_state=42)` splits them into 1,000 samples for training and
+1,000 for the test. Training has 20 epochs of Adam, with learning rate 0.01 and batches of 32. The
+normalised regret of the test samples is measured after the last epoch; no epoch is selected. Seed
+42 is compared with the notebook; other seeds have other initial weights and orders of samples.
+"MSE" predicts costs first, then decides.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from sklearn.model_selection import train_test_split
 
 GRID, EPOCHS, BATCH, RATE = (5, 5), 20, 32, 0.01
 
-# The last epochs in the notebook of PyEPO 2.2, normalised regret in percent.
+# The normalised regret after the last epoch in the notebook of PyEPO 2.2, in per cent.
 NOTEBOOK = {
     "SPO+": 7.5915,
     "PFYL": 7.2863,
@@ -35,7 +36,7 @@ NOTEBOOK = {
 
 
 def data() -> tuple[np.ndarray, ...]:
-    """Returns features and costs, of the training part and the test part."""
+    """Returns features and costs of the training set and the test set."""
     from qkeras_hybrid.decisions import shortest_path_data
 
     x, costs = shortest_path_data(2000, 5, GRID, degree=4, noise_width=0.5, seed=42)
@@ -44,12 +45,12 @@ def data() -> tuple[np.ndarray, ...]:
 
 
 def l1_of_decisions(y_true: Any, y_pred: Any) -> Any:
-    """Returns the mean difference to the best decision, which `targets` has put last."""
+    """Returns the mean difference to the best decision, the last part of the targets."""
     return keras.ops.mean(keras.ops.abs(y_true[..., y_pred.shape[-1] :] - y_pred), axis=-1)
 
 
 def methods(problem: Any, seed: int) -> dict[str, Callable[[], tuple[Any, Any]]]:
-    """Returns a loss for each method, and what gradient a layer needs for it, if any."""
+    """Returns the loss of each method, and the gradient that a decision layer needs for it."""
     from qkeras_hybrid import decisions
 
     return {
@@ -64,19 +65,19 @@ def methods(problem: Any, seed: int) -> dict[str, Callable[[], tuple[Any, Any]]]
 
 
 def mse_of_costs(y_true: Any, y_pred: Any) -> Any:
-    """Returns the mean squared error of costs, which `targets` has put before the decisions."""
+    """Returns the mean squared error of costs, the first part of the targets."""
     return keras.ops.mean((y_true[..., : y_pred.shape[-1]] - y_pred) ** 2, axis=-1)
 
 
 def trained(name: str, seed: int) -> dict[str, Any]:
-    """Trains one model, and returns what came of it."""
+    """Trains one model, and returns its row."""
     from qkeras_hybrid import DecisionLayer, decisions
 
     problem = decisions.GridShortestPath(*GRID)
     x_train, x_test, c_train, c_test = data()
     loss, gradient = methods(problem, seed)[name]()
     keras.utils.set_random_seed(seed)
-    # PyTorch's initial weights and biases, uniform within 1 / sqrt(5).
+    # PyTorch's distribution of initial weights and biases: uniform within 1 / sqrt(5).
     initial = keras.initializers.RandomUniform(-(5**-0.5), 5**-0.5)
     dense = keras.layers.Dense(
         problem.n_costs, kernel_initializer=initial, bias_initializer=initial
@@ -113,7 +114,7 @@ def trained(name: str, seed: int) -> dict[str, Any]:
 def main() -> None:
     """Trains with all methods, and prints or writes the regrets."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     parser.add_argument("--methods", nargs="+", help="only these")
     parser.add_argument("--seeds", type=int, nargs="+", default=[42, 0, 1, 2, 3])
     given = parser.parse_args()

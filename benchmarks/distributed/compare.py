@@ -1,10 +1,10 @@
-"""Shows that a training shared by two devices, interrupted or not, is that of one device.
+"""Shows that training on two devices, interrupted or not, gives the same result as on one device.
 
     KERAS_BACKEND=jax python benchmarks/distributed/compare.py
 
-Runs `data_parallel.py` in one process, in two, in two of which one is killed and that are then
-started again, and in one process with two devices. Exit status 1 if a loss or a weight differs
-by more than 1e-5.
+The script runs `data_parallel.py` in one process; in two processes; in two processes, of which one
+is killed, and which are then started again; and in one process with two devices. The exit status is
+1 if a loss or a weight differs by more than 1e-5.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 TOLERANCE = 1e-5
-"""float32 sums over two halves of a batch round otherwise than over the whole."""
+"""In float32, the sum over two halves of a batch has another rounding than that over all of it."""
 
 LOST_IN = 3
 
@@ -29,7 +29,7 @@ TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 
 
 def main() -> int:
-    """Makes the runs, prints how far each is from the first, and returns the exit status."""
+    """Runs the trainings, prints how much each differs from the first, returns the exit status."""
     parser = argparse.ArgumentParser(description="Compare trainings on one device and on two.")
     parser.add_argument("--engine", default="auto", help="of the quantum layer (default: auto)")
     engine = ["--engine", parser.parse_args().engine]
@@ -66,7 +66,7 @@ def started(*arguments: str, **environment: str) -> int:
 
 
 def trained(*arguments: str, **environment: str) -> dict[str, Any]:
-    """Runs `data_parallel.py` and returns what it found."""
+    """Runs `data_parallel.py` and returns its results."""
     with tempfile.TemporaryDirectory() as folder:
         result = Path(folder) / "result.json"
         status = started(*arguments, "--result", str(result), **environment)
@@ -77,7 +77,7 @@ def trained(*arguments: str, **environment: str) -> dict[str, Any]:
 
 
 def distance(run: dict[str, Any], other: dict[str, Any]) -> tuple[float, float]:
-    """Returns by how much the losses of the epochs of a run, and the last weights, differ most."""
+    """Returns the largest differences of the losses of all epochs, and of the final weights."""
     losses = dict(zip(other["epochs"], other["loss"], strict=True))
     loss = max(
         abs(value - losses[epoch]) for epoch, value in zip(run["epochs"], run["loss"], strict=True)

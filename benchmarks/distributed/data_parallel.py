@@ -1,12 +1,12 @@
-"""Trains a hybrid model data-parallel under JAX: every device takes its share of each batch.
+"""Trains a hybrid model data-parallel under JAX: every device computes a part of each batch.
 
     export KERAS_BACKEND=jax
     python benchmarks/distributed/data_parallel.py                 # on all devices it sees
     python benchmarks/distributed/data_parallel.py --processes 2   # in two processes, started here
 
-In a cluster each process runs the first command and finds the others by Keras's variables
-`KERAS_DISTRIBUTION_*`, or by those of SLURM or Open MPI. After an interruption, the same command
-with the same `--backup` goes on from the last whole epoch.
+In a cluster, each process runs the first command and finds the others by Keras's environment
+variables `KERAS_DISTRIBUTION_*`, or by those of SLURM or Open MPI. After an interruption, the same
+command with the same `--backup` continues from the last complete epoch.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ import numpy as np
 from qkeras_hybrid import PQCDense, datasets
 
 BATCH = 32
-"""Samples in a batch, over all devices."""
+"""The number of samples in a batch, over all devices."""
 
 N_BATCHES = 8
 
@@ -41,12 +41,18 @@ IN_A_CLUSTER = ("KERAS_DISTRIBUTION_NUM_PROCESSES", "SLURM_PROCID", "OMPI_COMM_W
 def main() -> int:
     """Trains, or starts processes that do, and returns the exit status."""
     parser = argparse.ArgumentParser(description="Train a hybrid model data-parallel under JAX.")
-    parser.add_argument("--processes", type=int, help="start so many processes on this machine")
-    parser.add_argument("--engine", default="auto", help="of the quantum layer (default: auto)")
+    parser.add_argument(
+        "--processes", type=int, help="number of processes to start on this machine"
+    )
+    parser.add_argument(
+        "--engine", default="auto", help="engine of the quantum layer (default: auto)"
+    )
     parser.add_argument("--epochs", type=int, default=6)
-    parser.add_argument("--backup", help="folder for the state after each epoch, shared by all")
+    parser.add_argument("--backup", help="folder for the state after each epoch, common to all")
     parser.add_argument("--result", help="file for losses and weights, as JSON")
-    parser.add_argument("--lose-in", type=int, help="kill the last process amid this epoch, from 0")
+    parser.add_argument(
+        "--lose-in", type=int, help="kill the last process during this epoch (the first is 0)"
+    )
     options = parser.parse_args()
     if keras.backend.backend() != "jax":
         parser.error(f"Keras runs on {keras.backend.backend()}: export KERAS_BACKEND=jax")
@@ -71,7 +77,7 @@ def train(
 
     process, n_processes = jax.process_index(), jax.process_count()
     keras.utils.set_random_seed(0)  # the same initial weights everywhere
-    # Keras can take shares of a `tf.data.Dataset` alone; of arrays, each process brings its own.
+    # Keras can divide only a `tf.data.Dataset`; with arrays, each process must give its own part.
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
     model = keras.Sequential(
         [
@@ -81,7 +87,7 @@ def train(
             keras.layers.Dense(2),
         ]
     )
-    # Adam would make steps of rounding errors, in angles that the loss does not depend on.
+    # Adam would turn rounding errors into steps, for angles that the loss does not depend on.
     model.compile(
         keras.optimizers.SGD(0.1, momentum=0.9),
         keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -98,7 +104,7 @@ def train(
         parts.y_train[mine],
         batch_size=BATCH // n_processes,
         epochs=epochs,
-        shuffle=False,  # each process would draw an order of its own, and another one on resuming
+        shuffle=False,  # each process would draw its own order, and another order after a restart
         verbose=0,
         callbacks=callbacks,
     )
@@ -127,8 +133,8 @@ def share(n_samples: int, process: int, n_processes: int) -> np.ndarray:
 class SharedBackup(keras.callbacks.Callback):
     """Keras's `BackupAndRestore` for many processes: one writes, all read.
 
-    Keras writes over its only backup, and one that is cut short, as by the loss of another
-    process, can't be read. Here a backup is a folder that gets its name once it is whole.
+    Keras overwrites its only backup, and an incomplete one can't be read. That happens if another
+    process is lost during the writing. Here a backup is a folder that is renamed when complete.
     """
 
     def __init__(self, folder: str | Path, writes: bool) -> None:
@@ -145,8 +151,8 @@ class SharedBackup(keras.callbacks.Callback):
         if not self.writes:
             return
         old, new = list(self.folder.glob("epoch-*")), self.folder / "unfinished"
-        # Saving for the first time, Keras makes an optimizer to look at. With a distribution set,
-        # it would wait for the other processes to make one too.
+        # When it saves for the first time, Keras creates an optimizer to inspect. With a
+        # distribution, it would wait for the other processes to create one too.
         with no_distribution():
             self._keras_backup(new).on_epoch_end(epoch)
         new.rename(self.folder / f"epoch-{epoch + 1:06}")
@@ -165,7 +171,7 @@ class SharedBackup(keras.callbacks.Callback):
 
 @contextmanager
 def no_distribution() -> Iterator[None]:
-    """Takes Keras's distribution away for a while."""
+    """Removes Keras's distribution in a `with` block."""
     distribution = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:
@@ -175,7 +181,7 @@ def no_distribution() -> Iterator[None]:
 
 
 class Killed(keras.callbacks.Callback):
-    """Kills this process in the middle of an epoch, as a machine that is taken away does."""
+    """Kills this process in the middle of an epoch, as if its machine were lost."""
 
     def __init__(self, epoch: int) -> None:
         super().__init__()
@@ -193,10 +199,10 @@ class Killed(keras.callbacks.Callback):
 def run_together(command: Sequence[str], n_processes: int) -> int:
     """Runs a command in several processes of this machine that form a cluster.
 
-    Once one has failed, the others are ended: they would wait for it.
+    When one has failed, the others are stopped, because they would wait for it.
 
     Returns:
-        The exit status of the one that failed first; 0 if none did.
+        The exit status of the process that failed first; 0 if none failed.
     """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -216,7 +222,7 @@ def run_together(command: Sequence[str], n_processes: int) -> int:
             statuses = [process.poll() for process in running]
         failed = next((status for status in statuses if status), 0)
         if failed:
-            print(f"A process ended with status {failed}; ending the others.", file=sys.stderr)
+            print(f"A process ended with status {failed}; stopping the others.", file=sys.stderr)
         return failed
     finally:
         for process in running:

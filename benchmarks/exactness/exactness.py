@@ -1,11 +1,11 @@
-"""How far each engine is from `cirq.Simulator` on random circuits of all kinds of gates.
+"""Compares each engine with `cirq.Simulator` on random circuits of all kinds of gates.
 
     python benchmarks/exactness/exactness.py
     python benchmarks/exactness/exactness.py --output benchmarks/exactness/exactness.json
 
-Values of four observables, and the derivatives of their sum by each symbol, against those of
-`cirq.Simulator` in complex128, differentiated by a seven-point rule whose error is below 1e-9. Each
-circuit has 3 to 9 qubits, 30 operations, two inputs and two weights.
+The script compares the values of four observables, and the derivatives of their sum by each symbol.
+The reference is `cirq.Simulator` in complex128, with a seven-point rule for derivatives, whose
+error is below 1e-9. Each circuit has 3 to 9 qubits, 30 operations, two inputs and two weights.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ OPERATIONS, SMALLEST, LARGEST = 30, 3, 9
 
 
 def circuit_of(seed: int) -> tuple[cirq.Circuit, list[cirq.PauliSum], np.ndarray]:
-    """Returns a random circuit, what is read of it, and the values of its symbols a, b, c, d."""
+    """Returns a random circuit, its observables, and the values of its symbols a, b, c, d."""
     from qkeras_hybrid.testing.circuits import random_circuit
 
     rng = np.random.default_rng(seed)
@@ -42,7 +42,7 @@ def circuit_of(seed: int) -> tuple[cirq.Circuit, list[cirq.PauliSum], np.ndarray
         1.0 * cirq.X(qubits[-1]) + 0.0,
         1.0 * cirq.Z(qubits[-1]) * cirq.Z(qubits[0]) + 0.0,
     ]
-    # Numbers that float32 holds exactly, so that all engines compute the same.
+    # float32 represents these numbers exactly, so that all engines compute the same.
     return circuit, observables, rng.uniform(-2, 2, 4).astype("float32").astype(float)
 
 
@@ -68,7 +68,7 @@ def computed(
     observables: list[cirq.PauliSum],
     values: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Returns what an engine computes; the shapes are those of `reference`."""
+    """Returns an engine's results, in the shapes of `reference`."""
     from qkeras_hybrid import engines
     from qkeras_hybrid.program import compile_circuit
     from qkeras_hybrid.testing.numbers import value_and_gradients
@@ -84,8 +84,8 @@ def computed(
 def main() -> None:
     """Compares the engines, and prints or writes the differences."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--circuits", type=int, default=500, help="how many random circuits")
-    parser.add_argument("--output", type=Path, help="a JSON file for what was found")
+    parser.add_argument("--circuits", type=int, default=500, help="number of random circuits")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     given = parser.parse_args()
     from qkeras_hybrid.bench.environment import machine, versions
     from qkeras_hybrid.engines.native import library

@@ -1,10 +1,11 @@
 """Runs the studies of finance, and stores their rows.
 
     python benchmarks/finance/studies.py                      # all four, some minutes
-    python benchmarks/finance/studies.py options portfolio    # these
+    python benchmarks/finance/studies.py options portfolio    # only these
 
-Writes `NAME.json` beside this file for each, or into `--output`: the rows, the arguments, the
-versions and the machine. The data come in the package arch: `pip install "qkeras-hybrid[finance]"`.
+For each study, the script writes `NAME.json` beside this file or into `--output`, with the rows,
+the arguments, the versions and the machine. The data are a part of the package arch:
+`pip install "qkeras-hybrid[finance]"`.
 """
 
 from __future__ import annotations
@@ -58,10 +59,10 @@ def run(name: str, arguments: dict[str, Any]) -> pd.DataFrame:
 
 
 def shown(name: str, table: pd.DataFrame) -> pd.DataFrame:
-    """Returns what to print of a table: means over seeds."""
+    """Returns the part of a table to print: means over seeds."""
     if name == "options":
         table = table.assign(squared=table.error**2)
-        # Each setting has its own numbers of samples; those of the iterative method vary.
+        # Settings are numbered in their order: the iterative method's numbers of samples vary.
         table["setting"] = table.groupby(["method", "seed"], dropna=False).cumcount()
         means = table.groupby(["method", "setting"])[["samples", "squared", "covered"]].mean()
         means["rmse"] = means.pop("squared") ** 0.5
@@ -73,7 +74,7 @@ def shown(name: str, table: pd.DataFrame) -> pd.DataFrame:
 def main() -> None:
     """Runs the studies that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("names", nargs="*", help=f"of {', '.join(ARGUMENTS)}; by default all")
+    parser.add_argument("names", nargs="*", help=f"names of {', '.join(ARGUMENTS)}; by default all")
     parser.add_argument("--output", type=Path, default=Path(__file__).parent)
     given = parser.parse_args()
     installed = versions()

@@ -1,11 +1,11 @@
-"""Kernel matrices by other libraries, timed in an environment of theirs: `speed.py` calls it.
+"""Times kernel matrices of another library in its own environment; `speed.py` calls this script.
 
     python peers.py NAME N_SAMPLES N_QUBITS REPEATS
 
 NAME is "qiskit" (Qiskit Machine Learning's FidelityStatevectorKernel), "squlearn" (FidelityKernel
 on Qulacs) or "pennylane" (its kernel module on lightning.qubit). All of them compute the ZZ feature
-map of two layers. Prints a line of JSON: the seconds, the first entries of the matrix, and the
-versions. This file imports nothing of qkeras_hybrid.
+map of two layers. The script prints a line of JSON: the seconds, the first entries of the matrix,
+and the versions. It does not need this package.
 """
 
 from __future__ import annotations
@@ -81,7 +81,7 @@ PACKAGES = (
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what is installed."""
+    """Returns the versions of the installed libraries."""
     found = {}
     for package in PACKAGES:
         try:
@@ -95,7 +95,7 @@ def main(name: str, n_samples: int, n_qubits: int, repeats: int) -> None:
     """Times a library."""
     x = np.random.default_rng(0).uniform(0, 1, (n_samples, n_qubits))
     matrix = PEERS[name](n_qubits)
-    matrix(x[:4])  # what happens only once
+    matrix(x[:4])  # compilation and the like, which is not timed
     seconds = []
     for _ in range(repeats):
         start = time.perf_counter()

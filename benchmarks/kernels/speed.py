@@ -1,15 +1,15 @@
-"""How fast kernel matrices are: beside NumPy's product of the same shapes, and other libraries.
+"""Times kernel matrices, compared with NumPy's matrix product and with other libraries.
 
     python benchmarks/kernels/speed.py                                # both sizes
-    python benchmarks/kernels/speed.py --peer qiskit=ENV/bin/python   # and others, at the smaller
+    python benchmarks/kernels/speed.py --peer qiskit=ENV/bin/python   # also another library
     python benchmarks/kernels/speed.py --output benchmarks/kernels/speed.json
 
-1,000 samples at 8 qubits and 10,000 at 10, by the ZZ feature map of two layers: seconds of the
-whole (encoding, states, product), of NumPy's complex product of the states alone, and how much
-memory was taken above the result. Others are "qiskit", "squlearn" and "pennylane", each in an
-environment of its own, which `peers.py` describes; their matrices are compared with ours. What
-computes each pair on its own is timed on few samples, and its seconds are those of all pairs at
-that rate.
+The sizes are 1,000 samples at 8 qubits and 10,000 at 10, with the ZZ feature map of two layers. The
+script measures the time of the whole matrix (encoding, states, product), the time of NumPy's
+complex product of the states alone, and the memory in addition to the result. Other libraries
+("qiskit", "squlearn" and "pennylane", see `peers.py`) run at the smaller size, each in an
+environment of its own, and their matrices are compared with ours. A library that runs a circuit for
+each pair is timed on few samples, and the time of all pairs is computed from that rate.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ import numpy as np
 
 SIZES = ((1000, 8, 5), (10_000, 10, 1))
 FEW = 40
-"""How many samples those get that run a circuit for each pair."""
+"""The number of samples for libraries that run a circuit for each pair."""
 
 
 def seconds(function: Callable[[], Any], repeats: int) -> float:
-    """Returns the least time of several calls."""
+    """Returns the shortest time of several calls."""
     found = []
     for _ in range(repeats):
         start = time.perf_counter()
@@ -41,7 +41,7 @@ def seconds(function: Callable[[], Any], repeats: int) -> float:
 
 
 def peak_bytes() -> int:
-    """Returns the most memory that this process has had."""
+    """Returns the peak memory of this process."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
@@ -102,11 +102,11 @@ def theirs(name: str, python: str) -> dict[str, Any]:
 
 
 def main() -> None:
-    """Runs what the command line asks for."""
+    """Runs the command line."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--small", action="store_true", help="1,000 samples at 8 qubits alone")
+    parser.add_argument("--small", action="store_true", help="only 1,000 samples at 8 qubits")
     parser.add_argument("--peer", action="append", default=[], metavar="NAME=PYTHON")
-    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     given = parser.parse_args()
     from qkeras_hybrid.bench.environment import machine, versions
     from qkeras_hybrid.engines.native import library

@@ -3,15 +3,16 @@
     python benchmarks/noise/steps.py --output benchmarks/noise/steps.json \
         --peers pennylane=venv-pl/bin/python --peers tensorcircuit=venv-tc/bin/python
 
-The workload: `rx(x_i)` on qubit i; then layers of `ry, rz` on every qubit, `CZ` on the ring of
-neighbours, and depolarizing noise on every qubit; read `<Z_i>` of every qubit. `forward` are these
-values, a `step` is the gradient of the sum of their squares in inputs and weights. Inputs `(batch,
-n)`, then weights `(2 * n * layers,)`, are float32, drawn uniformly from 0 to 3 with seed 0.
+The circuit of the workload has `rx(x_i)` on qubit i, then layers of `ry, rz` on every qubit, `CZ`
+on the ring of neighbours, and depolarizing noise on every qubit. Its results are `<Z_i>` of every
+qubit. `forward` computes these values, and a `step` computes the gradient of the sum of their
+squares with respect to inputs and weights. Inputs `(batch, n)`, then weights `(2 * n * layers,)`,
+are float32, drawn uniformly from 0 to 3 with seed 0.
 
-With `cirq.depolarize(p)` a random X, Y or Z strikes with probability p. Those that draw
-trajectories draw 100 for each sample. TensorFlow Quantum is timed where it is installed beside this
-package; each peer runs this file in an environment of its own. Each row says by how much its values
-differ from the exact ones.
+`cirq.depolarize(p)` applies a random X, Y or Z with probability p. Contenders that draw
+trajectories draw 100 for each sample. TensorFlow Quantum is timed if it is installed in this
+package's environment; each peer runs this file in an environment of its own. Each row states how
+much its values differ from the exact ones.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ import numpy as np
 
 TRAJECTORIES = 100
 Calls = dict[str, Callable[[], Any]]
-"""`forward` and, where there is a gradient, `step`; both wait for their result."""
+"""`forward` and, if there is a gradient, `step`; both wait for their result."""
 
 
 def draw(n: int, layers: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
@@ -129,7 +130,7 @@ def _tfq(n: int, layers: int, batch: int, p: float) -> Calls:
 
 
 def _jax_calls(values: Callable[..., Any], n: int, layers: int, batch: int) -> Calls:
-    """Compiles what maps inputs and weights, and random numbers if there are any, to values."""
+    """Compiles a function of inputs, weights and, if it needs them, random numbers."""
     jax, jnp = _library("jax"), _library("jax.numpy")
     inputs, weights = map(jnp.asarray, draw(n, layers, batch))
     forward = jax.jit(values)
@@ -241,7 +242,7 @@ DISTRIBUTIONS = (
 def timed(
     make: Callable[[int, int, int, float], Calls], config: Any, seconds: float
 ) -> dict[str, Any]:
-    """Times what `make` returns; a failure is a row with an error."""
+    """Times the calls that `make` returns; a failure gives a row with an error."""
     n, layers, batch, p = config
     row: dict[str, Any] = {}
     try:
@@ -270,7 +271,7 @@ def timed(
 
 
 def versions() -> dict[str, str]:
-    """Returns the versions of what is installed here of the contenders."""
+    """Returns the versions of the contenders that are installed here."""
     found = {}
     for name in DISTRIBUTIONS:
         try:
@@ -305,10 +306,16 @@ def main() -> None:
     """Runs the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--config", type=_config, default=(8, 3, 32, 0.01), help="n,L,batch,p")
-    parser.add_argument("--seconds", type=float, default=3.0, help="of repetitions, each")
-    parser.add_argument("--most", type=float, default=600.0, help="seconds for a peer")
+    parser.add_argument(
+        "--seconds", type=float, default=3.0, help="for the repetitions of each call"
+    )
+    parser.add_argument(
+        "--most", type=float, default=600.0, help="time limit of a peer, in seconds"
+    )
     parser.add_argument("--peers", action="append", default=[], help="NAME=PYTHON")
-    parser.add_argument("--own", action="append", choices=OWN, help="those to time, of this one")
+    parser.add_argument(
+        "--own", action="append", choices=OWN, help="only these engines of this package"
+    )
     parser.add_argument("--output", type=Path)
     parser.add_argument("--peer", choices=PEERS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

@@ -1,10 +1,11 @@
-"""What a step of the circuit optimizers costs beside a gradient step.
+"""Times a step of each circuit optimizer, compared with a gradient step.
 
     python benchmarks/optimizers/steps.py
     python benchmarks/optimizers/steps.py --output benchmarks/optimizers/steps.json
 
-A circuit of 8 qubits, two layers and 48 weights with a Dense layer on it, batches of 32: a training
-step of Keras with each optimizer, all in turns in one run, medians. "SGD" is the gradient step.
+The model is a circuit of 8 qubits, two layers and 48 weights, followed by a Dense layer. Batches
+have 32 samples. A training step of Keras is timed with each optimizer, in turns in one run, and
+medians are compared. "SGD" is the gradient step.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ def makers() -> dict[str, Callable[[], Any]]:
 
 
 def step(optimizer: Any) -> Callable[[], Any]:
-    """Returns a training step, which has run once."""
+    """Returns a training step that has already run once."""
     from qkeras_hybrid import PQCDense
 
     keras.utils.set_random_seed(0)
@@ -54,9 +55,9 @@ def step(optimizer: Any) -> Callable[[], Any]:
 
 
 def main() -> None:
-    """Times all optimizers, and prints or writes what they took."""
+    """Times all optimizers, and prints or writes the results."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     given = parser.parse_args()
     from qkeras_hybrid.bench.environment import machine, versions
     from qkeras_hybrid.engines.native import library

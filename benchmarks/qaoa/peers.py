@@ -1,12 +1,13 @@
-"""Times one gradient of QAOA in another library. It needs that library alone, not this package.
+"""Times one gradient of QAOA in another library. The script does not need this package.
 
     python peers.py pennylane --qubits 16 --layers 8
 
-The workload: MaxCut on a 3-regular graph, whose edges come as JSON on the standard input, with
-angles `gamma_l = 0.2 + 0.05 l` and `beta_l = -0.6 + 0.05 l`, in float32. A step is the mean of half
-the sum of `Z_i Z_j` over the edges, and its gradient with respect to all angles, compiled by JAX.
-Each library runs in two ways, and its faster one counts: `gates` applies a gate for each edge and
-qubit, as its users write it; `diagonal` multiplies by the phases of all states at once.
+The workload is MaxCut on a 3-regular graph, whose edges the script reads as JSON from standard
+input, with angles `gamma_l = 0.2 + 0.05 l` and `beta_l = -0.6 + 0.05 l`, in float32. A step
+computes the expectation value of half the sum of `Z_i Z_j` over the edges, and its gradient with
+respect to all angles. It is compiled by JAX. Each library runs in two ways, of which the faster one
+counts: `gates` applies a gate for each edge and qubit, as its users write it; `diagonal` multiplies
+by the phases of all states at once.
 
 It prints a line of JSON: `peer`, `way`, `versions`, `first_s`, `times_s`, `value`, `gradient`; or
 `error`.
@@ -99,7 +100,7 @@ PEERS = {
 
 
 def measure(peer: str, way: str, n: int, edges: list[list[int]], layers: int) -> Any:
-    """Compiles a step; returns what runs it, and how long it ran first."""
+    """Compiles a step; returns a function that runs it, and the time of its first run."""
     jax = importlib.import_module("jax")
     value = PEERS[peer][0](n, edges, way)
     compiled = jax.jit(jax.value_and_grad(value, argnums=(0, 1)))

@@ -1,15 +1,16 @@
-"""What one gradient of QAOA costs, beside other libraries.
+"""Times one gradient of QAOA, compared with other libraries.
 
     python benchmarks/qaoa/steps.py
     python benchmarks/qaoa/steps.py --peers pennylane=PYTHON --peers tensorcircuit=PYTHON
     python benchmarks/qaoa/steps.py --output benchmarks/qaoa/steps.json
 
-MaxCut on a 3-regular graph of 16 vertices, 8 layers: the mean energy and its gradient with respect
-to all 16 angles, in float32. `PYTHON` is an interpreter that has the peer's library; without
-`--peers`, the environment variable QKERAS_HYBRID_QAOA_PEERS may name them, separated by commas.
-Each peer is compiled by JAX and runs in two ways (see `peers.py`). Values and gradients must agree.
-Ours are the core's two calls ("native") and the layer in a compiled function of the Keras backend
-("layer"), before and after each peer; medians.
+The workload is MaxCut on a 3-regular graph of 16 vertices with 8 layers. A step computes the mean
+energy and its gradient with respect to all 16 angles, in float32. `PYTHON` is an interpreter that
+has the peer's library; without `--peers`, the environment variable QKERAS_HYBRID_QAOA_PEERS may
+name them, separated by commas. Each peer is compiled by JAX and runs in two ways (see `peers.py`).
+Values and gradients must agree. This package is timed before and after each peer, in two ways: two
+calls of the native core ("native"), and the layer in a compiled function of the Keras backend
+("layer"). Medians are compared.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ REPEATS = 40
 
 
 def timed(step: Callable[[], Any]) -> list[float]:
-    """Returns how long each of some runs takes, in seconds."""
+    """Returns the times of several runs, in seconds."""
     times = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -44,7 +45,7 @@ def timed(step: Callable[[], Any]) -> list[float]:
 
 
 def native_step(model: Any, layers: int) -> Callable[[], tuple[float, np.ndarray]]:
-    """Returns the value and gradient by the core's two calls."""
+    """Returns a step of the native core, which takes two calls."""
     from qkeras_hybrid.annealing.qaoa.native import Native
     from qkeras_hybrid.annealing.qaoa.optimising import plain_circuit
 
@@ -60,7 +61,7 @@ def native_step(model: Any, layers: int) -> Callable[[], tuple[float, np.ndarray
 
 
 def layer_step(model: Any, layers: int) -> Callable[[], tuple[float, np.ndarray]]:
-    """Returns the value and gradient by the layer, in a compiled function of the backend."""
+    """Returns a step of the layer, in a compiled function of the backend."""
     from qkeras_hybrid import QAOALayer
 
     layer = QAOALayer(model, layers, angles=peers.angles(layers), output="energy")
@@ -123,20 +124,20 @@ def peer_line(
 
 
 def checked(line: dict[str, Any], value: float, gradient: np.ndarray) -> None:
-    """Raises unless a peer computes the same, to what float32 leaves of 8 layers."""
+    """Ends the script unless a peer's results agree, up to the rounding of 8 layers in float32."""
     if abs(line["value"] - value) > 1e-3 or np.abs(line["gradient"] - gradient).max() > 1e-2:
         raise SystemExit(f"{line['peer']} computes {line['value']}, we {value}")
 
 
 def main() -> None:
-    """Times all, and prints or writes what they took."""
+    """Times everything, and prints or writes the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--peers", action="append", metavar="NAME=PYTHON")
     parser.add_argument("--ways", nargs="+", choices=peers.WAYS, default=list(peers.WAYS))
     parser.add_argument("--limit", type=float, default=900, help="seconds for a peer's process")
     parser.add_argument("--qubits", type=int, default=16)
     parser.add_argument("--layers", type=int, default=8)
-    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     given = parser.parse_args()
     from qkeras_hybrid.annealing import Ising
     from qkeras_hybrid.bench.environment import machine, versions

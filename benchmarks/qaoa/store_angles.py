@@ -1,13 +1,13 @@
-"""Optimises the angles of MaxCut on small graphs, and writes them into the package.
+"""Optimises the angles of QAOA for MaxCut on small graphs, and writes them into the package.
 
     python benchmarks/qaoa/store_angles.py
     python benchmarks/qaoa/store_angles.py --layers 2 --output angles.json
 
 The graphs: cycles of 4 to 12 vertices, complete graphs of 3 to 10, all 27 connected 3-regular
-graphs of up to 10 vertices, and the Heawood and Möbius-Kantor graphs. Each number of layers
-starts from the published tables, the ramp, and the best angles of one layer less, stretched
-("INTERP" of Zhou, Wang, Choi, Pichler, Lukin, Physical Review X 10, 021067 (2020), arXiv
-1812.01041).
+graphs of up to 10 vertices, and the Heawood and Möbius-Kantor graphs. For each number of layers,
+the optimisation starts from the published tables, from the ramp, and from the best angles for one
+layer less, interpolated to one more layer ("INTERP" of Zhou, Wang, Choi, Pichler, Lukin, Physical
+Review X 10, 021067 (2020), arXiv 1812.01041).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from qkeras_hybrid.annealing.qaoa.optimising import plain_circuit
 from qkeras_hybrid.annealing.qaoa.starts import STORED, start_angles
 
 CONNECTED_CUBIC = {4: 1, 6: 2, 8: 5, 10: 19}
-"""How many connected 3-regular graphs there are, by vertices (OEIS A002851)."""
+"""The number of connected 3-regular graphs, by their number of vertices (OEIS A002851)."""
 
 
 def cubic_graphs(vertices: int) -> list[Any]:
-    """Returns all connected 3-regular graphs, drawn at random until there are as many as known."""
+    """Returns all connected 3-regular graphs, drawn at random until the known number is reached."""
     graphs: list[Any] = []
     seed = 0
     while len(graphs) < CONNECTED_CUBIC[vertices]:
@@ -56,7 +56,7 @@ def families() -> dict[str, Any]:
 
 
 def stretched(angles: np.ndarray) -> np.ndarray:
-    """Returns the angles of one layer more, interpolated."""
+    """Returns angles for one more layer, by interpolation."""
     p = len(angles)
     before, after = np.append(0.0, angles), np.append(angles, 0.0)
     places = np.arange(p + 1)
@@ -95,14 +95,14 @@ def optimised(graph: Any, layers: int) -> dict[str, Any]:
         cut = 0.5 - float(best.fun) / edges
         found[str(p)] = {"gammas": gammas, "betas": betas, "cut": round(cut, 6)}
         if cut > 1 - 1e-9:
-            break  # an even cycle's cut is whole: more layers have nothing to add
+            break  # the largest cut (of an even cycle) is reached, so more layers can't improve it
     return found
 
 
 def main() -> None:
     """Optimises and writes."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("--layers", type=int, default=8, help="the most layers")
+    parser.add_argument("--layers", type=int, default=8, help="the largest number of layers")
     parser.add_argument("--output", type=Path, default=STORED)
     given = parser.parse_args()
     lines = []

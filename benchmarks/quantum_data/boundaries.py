@@ -1,16 +1,19 @@
-"""Where the cluster-Ising chain leaves its topological phase, from chains of up to 17 sites.
+"""Finds the boundaries of the cluster-Ising chain's topological phase, from up to 17 sites.
 
     python benchmarks/quantum_data/boundaries.py       # writes boundaries.json, in some minutes
 
-With open ends the topological phase has four ground states, one for each sign of the two flips, of
-the spins on even and on odd sites. They come together exponentially with the length `L`; outside, a
-gap is left. So `L` times the gap between the lowest levels of the four sectors, from the first to
-the last of them, falls with `L` inside, rises outside, and crosses at the boundary for two lengths.
-What is left of the ends falls as the square of the length, and two crossings tell how much it is.
+The Hamiltonian commutes with two spin flips, one of all even sites and one of all odd sites. Their
+signs define four sectors. In a chain with open ends, the topological phase has four ground states,
+one in each sector. Their energies approach each other exponentially with the length `L`. In the
+other phases, a gap remains. Let the scaled gap be `L` times the difference between the highest and
+the lowest of the four sectors' lowest energies. With increasing `L`, it falls inside the phase and
+rises outside. So the scaled gaps of two lengths cross near the boundary. The distance between the
+crossing and the boundary is proportional to 1 / L**2, and two crossings determine it.
 
-Above, towards the paramagnet, lengths are 8 and 12, 10 and 14. Below, towards the antiferromagnet,
-they are 9 and 13, 13 and 17: only where the length is one more than a multiple of four does the
-antiferromagnet fit in, with both ends along the field and in the symmetric sector.
+The boundary to the paramagnet, above, is found from the lengths 8 and 12, 10 and 14. The boundary
+to the antiferromagnet, below, is found from 9 and 13, 13 and 17. The antiferromagnet only fits into
+a chain, with both ends along the field and in the symmetric sector, if the length is one more than
+a multiple of four.
 """
 
 from __future__ import annotations
@@ -32,7 +35,7 @@ from qkeras_hybrid.datasets.quantum.chains import CHAINS, pauli_matrix
 
 FIELDS = (0.1, 0.2, 0.4, 0.6, 0.8, 1.0, 1.2, 1.4, 1.6)
 SIDES = {"upper": ((8, 12), (10, 14)), "lower": ((9, 13), (13, 17))}
-# Around which `h2` a crossing is looked for, at each field.
+# The search for a crossing starts around this `h2`, at each field.
 ROUGHLY = {
     "upper": (0.77, 0.66, 0.46, 0.28, 0.12, -0.03, -0.17, -0.3, -0.42),
     "lower": (-0.97, -0.96, -0.96, -0.97, -1.0, -1.04, -1.1, -1.16, -1.23),
@@ -41,7 +44,7 @@ ROUGHLY = {
 
 @functools.cache
 def terms(n: int, signs: tuple[int, int]) -> list[Any]:
-    """Returns the matrix of each coupling, among states with these signs of both flips."""
+    """Returns the matrix of each coupling in the sector with these signs of both flips."""
     flips = [sum(1 << site for site in range(n - 1 - first, -1, -2)) for first in (0, 1)]
     moves = [0, *flips, flips[0] ^ flips[1]]
     places = np.arange(2**n)
@@ -58,7 +61,7 @@ def terms(n: int, signs: tuple[int, int]) -> list[Any]:
 
 @functools.cache
 def scaled_gap(n: int, h1: float, h2: float) -> float:
-    """Returns the length times the gap from the first to the last of the four sectors."""
+    """Returns the scaled gap: the length times the range of the sectors' lowest energies."""
     levels = []
     for signs in itertools.product((1, -1), repeat=2):
         matrix = sum(a * term for a, term in zip((1, h1, h2), terms(n, signs), strict=True))
@@ -75,7 +78,7 @@ def crossing(lengths: tuple[int, int], h1: float, side: str) -> float:
     def difference(h2: float) -> float:
         return scaled_gap(lengths[1], h1, h2) - scaled_gap(lengths[0], h1, h2)
 
-    # Within the topological phase it is negative, outside positive.
+    # The difference is negative in the topological phase, and positive outside.
     start = ROUGHLY[side][FIELDS.index(h1)]
     return float(scipy.optimize.brentq(difference, start - 0.1, start + 0.1, xtol=2e-3))
 

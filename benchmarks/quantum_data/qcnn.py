@@ -1,12 +1,13 @@
 """The phase diagram of the cluster-Ising chain by quantum convolutional networks.
 
     python benchmarks/quantum_data/qcnn.py             # writes qcnn.json and phase_diagram.png
-    python benchmarks/quantum_data/qcnn.py --draw      # draws anew from qcnn.json
+    python benchmarks/quantum_data/qcnn.py --draw      # draws again from qcnn.json
 
-After figure 2 of I. Cong, S. Choi and M. D. Lukin, Quantum convolutional neural networks, Nature
-Physics 15, 1273-1278, 2019, arXiv:1810.03787, with chains that can be diagonalised: the exact
-network on 12 sites, and one of 8 qubits with 91 parameters that is trained, as in the paper, on 40
-evenly spaced points of the line `h2 = 0` alone, where the exact transition is at `h1 = 1`.
+The diagrams follow figure 2 of I. Cong, S. Choi and M. D. Lukin, Quantum convolutional neural
+networks, Nature Physics 15, 1273-1278, 2019, arXiv:1810.03787, with chains that are short enough to
+diagonalise. One network is exact, on 12 sites. The other has 8 qubits and 91 parameters. As in the
+paper, it is trained only on 40 evenly spaced points of the line `h2 = 0`, where the exact
+transition is at `h1 = 1`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ HERE = Path(__file__).parent
 def on_the_plane(n_qubits: int) -> np.ndarray:
     """Returns the ground states of all points, of shape `(33 * 65, 2**n_qubits)`."""
     h1, h2 = (values.ravel() for values in np.meshgrid(H1, H2, indexing="ij"))
-    # At h1 = 0 the chain has further symmetries, and levels that cross.
+    # At h1 = 0 the chain has more symmetries, and levels cross.
     couplings = np.stack([np.ones_like(h1), np.maximum(h1, 1e-3), h2], axis=1)
     return quantum.ground_states("cluster", couplings, n_qubits)[0].astype("float32")
 
@@ -47,7 +48,7 @@ def exact() -> np.ndarray:
 
 
 def trained() -> tuple[np.ndarray, dict[str, Any]]:
-    """Returns the probability of the topological phase at each point, and how training went."""
+    """Returns the probability of the topological phase at each point, and facts on the training."""
     import keras
 
     from qkeras_hybrid.bench import models
@@ -81,7 +82,7 @@ def trained() -> tuple[np.ndarray, dict[str, Any]]:
 
 
 def agreement(values: np.ndarray, threshold: float, margin: float = 0.1) -> float:
-    """Returns the share of points, off the boundaries, that are on the right side."""
+    """Returns the fraction of points, away from the boundaries, that are on the right side."""
     lower, upper = quantum.cluster_boundaries(H1)
     inside = (lower[:, np.newaxis] < H2) & (upper[:, np.newaxis] > H2)
     away = np.minimum(abs(H2 - lower[:, np.newaxis]), abs(H2 - upper[:, np.newaxis])) >= margin
@@ -89,7 +90,7 @@ def agreement(values: np.ndarray, threshold: float, margin: float = 0.1) -> floa
 
 
 def draw(found: dict[str, Any], path: Path) -> None:
-    """Draws both diagrams with the boundaries of the endless chain."""
+    """Draws both diagrams with the boundaries of the infinite chain."""
     import matplotlib as mpl
 
     mpl.use("Agg")
@@ -128,9 +129,9 @@ def draw(found: dict[str, Any], path: Path) -> None:
 
 
 def main() -> None:
-    """Computes both diagrams, or takes them from the file, and draws them."""
+    """Computes both diagrams, or reads them from the file, and draws them."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--draw", action="store_true", help="draw from qcnn.json alone")
+    parser.add_argument("--draw", action="store_true", help="only draw, from qcnn.json")
     rows = HERE / "qcnn.json"
     if parser.parse_args().draw:
         found = json.loads(rows.read_text(encoding="utf-8"))
@@ -144,7 +145,7 @@ def main() -> None:
             "h2": H2.round(6).tolist(),
             "exact": {
                 "sites": SITES,
-                # Half of what it is in a cluster state.
+                # The threshold is half of the value for a cluster state.
                 "agreement": agreement(values, 0.5),
                 "agreement_above_a_quarter": agreement(values, 0.25),
                 "values": values.round(4).tolist(),

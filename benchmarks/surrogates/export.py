@@ -1,18 +1,19 @@
-"""How far exported digits models are from the model, and how fast, beside its circuit.
+"""Compares exported digits models with the original model: differences and times.
 
     python benchmarks/surrogates/export.py
     python benchmarks/surrogates/export.py --output benchmarks/surrogates/export.json
 
-Dense(8), an 8-qubit `PQCDense` of three layers, Dense(10), trained on scikit-learn's digits,
-exported to ONNX and LiteRT. At each size of the batch, in one run, in turns of some calls in a row,
-medians over the turns of the time for a sample:
+The model consists of Dense(8), an 8-qubit `PQCDense` of three layers, and Dense(10). It is trained
+on scikit-learn's digits and exported to ONNX and LiteRT. For each batch size, the script measures
+the time per sample of
 
 - the file in ONNX Runtime and in LiteRT's interpreter;
-- the surrogate in Keras, by `predict_on_batch`;
-- the model by `predict` and by `predict_on_batch`, with the engine `native` and with TFQ's;
-- the quantum layer alone with each engine, in a compiled function: less than the whole model.
+- the surrogate in Keras, with `predict_on_batch`;
+- the model with `predict` and with `predict_on_batch`, with the engines `native` and `tfq`;
+- the quantum layer alone with each engine, in a compiled function: a part of the model's time.
 
-The differences are those of the probabilities over the test part, to each engine.
+All take turns in one run, with several calls in a row in each turn, and the times are medians over
+the turns. The differences are those of the class probabilities on the test set, for each engine.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ ENGINES = ("native", "tfq")
 
 
 def trained(epochs: int) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Returns a trained model, and the inputs and labels of the test part."""
+    """Returns a trained model, and the inputs and labels of the test set."""
     from sklearn.datasets import load_digits
     from sklearn.model_selection import train_test_split
 
@@ -70,7 +71,7 @@ def with_engine(model: Any, engine: str) -> Any:
 
 
 def compiled_layer(model: Any, x: np.ndarray) -> Callable[[], Any]:
-    """Returns what runs a model's quantum layer alone, compiled by TensorFlow."""
+    """Returns a function that runs only a model's quantum layer, compiled by TensorFlow."""
     import tensorflow as tf
 
     angles = tf.constant(keras.ops.convert_to_numpy(model.layers[0](x)))
@@ -81,7 +82,7 @@ def compiled_layer(model: Any, x: np.ndarray) -> Callable[[], Any]:
 def contenders(
     models: dict[str, Any], classical: Any, files: dict[str, Any], x: np.ndarray
 ) -> dict[str, Callable[[], Any]]:
-    """Returns by name what computes one batch."""
+    """Returns by name the functions that compute one batch."""
     found: dict[str, Callable[[], Any]] = {
         name: (lambda run=run: run([x])) for name, run in files.items()
     }
@@ -96,15 +97,16 @@ def contenders(
 
 
 def medians(calls: dict[str, Callable[[], Any]], rounds: int, in_a_row: int) -> dict[str, float]:
-    """Returns the median time of each of some calls, in seconds, over turns of several in a row.
+    """Returns the median time of each contender's call, in seconds, over several turns.
 
-    A server calls one model again and again. A single call after another contender's would also
-    time how that one left the processor's caches, which doubles the time of the fastest.
+    Each turn has several calls in a row, because a server calls one model repeatedly. A single call
+    after another contender's would find the other's data in the processor's caches, which doubles
+    the time of the fastest contenders.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 2):  # the first two compile
         for name, call in calls.items():
-            call()  # not timed: threads of the one before may still spin
+            call()  # not timed, because threads of the contender before it may still be active
             start = time.perf_counter()
             for _ in range(in_a_row):
                 call()
@@ -114,13 +116,13 @@ def medians(calls: dict[str, Callable[[], Any]], rounds: int, in_a_row: int) -> 
 
 
 def main() -> None:
-    """Trains, exports, compares and times, and prints or writes what was found."""
+    """Trains, exports, compares and times, and prints or writes the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--batches", nargs="+", type=int, default=[1, 256])
-    parser.add_argument("--rounds", type=int, default=20, help="timed turns of each")
+    parser.add_argument("--rounds", type=int, default=20, help="timed turns of each contender")
     parser.add_argument("--in-a-row", type=int, default=20, help="calls in each turn")
     parser.add_argument("--epochs", type=int, default=40)
-    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     given = parser.parse_args()
     from qkeras_hybrid import export_model, exporting, surrogate
     from qkeras_hybrid.bench.environment import machine, versions

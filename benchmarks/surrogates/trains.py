@@ -1,10 +1,11 @@
-"""How large tensor trains of circuits with random weights are, and how exact.
+"""Measures the size and the error of tensor trains for circuits with random weights.
 
     python benchmarks/surrogates/trains.py
     python benchmarks/surrogates/trains.py --output benchmarks/surrogates/trains.json
 
-A `PQCDense` with one angle a qubit, whose weights are uniform between -3 and 3. The differences are
-measured on inputs that were not used to find the train: uniform ones between -pi and pi.
+The circuits are those of a `PQCDense` with one input angle per qubit, with weights uniform between
+-3 and 3. The differences are measured on inputs that were not used to find the train. They are
+uniform between -pi and pi.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import numpy as np
 
 
 def measured(qubits: int, layers: int, seed: int, tolerance: float, count: int) -> dict[str, Any]:
-    """Finds the tensor train of a circuit, and returns what it is like."""
+    """Finds the tensor train of a circuit, and returns its size, error and time."""
     from qkeras_hybrid import PQCDense, surrogate
 
     keras.utils.set_random_seed(seed)
@@ -60,14 +61,14 @@ def measured(qubits: int, layers: int, seed: int, tolerance: float, count: int) 
 
 
 def main() -> None:
-    """Finds the trains, and prints or writes what they are like."""
+    """Finds the trains, and prints or writes the results."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--qubits", nargs="+", type=int, default=[12])
     parser.add_argument("--layers", nargs="+", type=int, default=[2, 3])
-    parser.add_argument("--seeds", type=int, default=1, help="circuits of each shape")
+    parser.add_argument("--seeds", type=int, default=1, help="number of circuits of each shape")
     parser.add_argument("--tolerance", type=float, default=1e-4)
     parser.add_argument("--samples", type=int, default=4096)
-    parser.add_argument("--output", type=Path, help="a JSON file for all of it")
+    parser.add_argument("--output", type=Path, help="a JSON file for all results")
     given = parser.parse_args()
     from qkeras_hybrid.bench.environment import machine, versions
     from qkeras_hybrid.engines.native import library

@@ -22,7 +22,7 @@ class Annealer(Value, abc.ABC):
 
     Attributes:
         name: Its name in `solve` and in layers.
-        proves: Whether the best state that it returns certainly has the lowest energy.
+        proves: Whether the best state that it returns is proved to have the lowest energy.
     """
 
     name: ClassVar[str] = ""
@@ -35,7 +35,7 @@ class Annealer(Value, abc.ABC):
         Args:
             batch: The models.
             reads: The number of states for each model.
-            seed: The seed of random numbers; None for another one each time.
+            seed: The seed of random numbers; None for a new one each time.
 
         Returns:
             Spins -1 and +1 of shape `(len(batch), reads, n_spins)`, int8.
@@ -54,15 +54,15 @@ class Annealer(Value, abc.ABC):
 class SimulatedAnnealing(Annealer):
     """Metropolis sweeps at a falling temperature: all models and reads in parallel, in C++.
 
-    The inverse temperature rises geometrically from `hot` to `cold`. Where the native library is
-    not built, dwave-samplers' `SimulatedAnnealingSampler` does the same, one model at a time.
+    The inverse temperature rises geometrically from `hot` to `cold`. If the native library is not
+    built, dwave-samplers' `SimulatedAnnealingSampler` does the same, one model at a time.
 
     Args:
         sweeps: How often each spin is visited.
-        hot: The first inverse temperature; by default one at which half of the steps against the
-            largest field are taken.
-        cold: The last one; by default one at which a step against the smallest coefficient is
-            taken once in a hundred times.
+        hot: The first inverse temperature. By default, half of the flips against the largest field
+            are accepted at it.
+        cold: The last inverse temperature. By default, one in a hundred flips against the smallest
+            coefficient is accepted at it.
         hold: The fraction of the sweeps, at the end, that run at `cold`.
 
     Raises:
@@ -121,8 +121,8 @@ class SimulatedAnnealing(Annealer):
         if needed > available_memory():
             raise ArgumentError(
                 "reads",
-                f"fit into memory: the states need {bytes_text(needed)}, but "
-                f"{bytes_text(available_memory())} are left",
+                f"fit into memory: the states need {bytes_text(needed)}, but only "
+                f"{bytes_text(available_memory())} are available",
                 reads,
             )
         betas = self.inverse_temperatures(batch)
@@ -145,7 +145,14 @@ class ExactSampling(Annealer):
         beta: The inverse temperature.
 
     Raises:
-        ValueError: If `beta` is not positive; when it samples: if there are more than 24 spins.
+        ValueError: If `beta` is not positive, or, in `sample`, if there are more than 24 spins.
+
+    Example:
+
+    >>> from qkeras_hybrid.annealing import ExactSampling, Ising, solve
+    >>> pair = Ising({"a": 0.5}, {("a", "b"): -1.0})
+    >>> solve(pair, ExactSampling(beta=10.0), seed=0).energy
+    -1.5
     """
 
     name = "exact"

@@ -29,7 +29,7 @@ class Structure:
 
     Attributes:
         n_visible: The number of visible spins.
-        n_hidden: The number of hidden ones.
+        n_hidden: The number of hidden spins.
         edges: The two spins of each coupling, of shape `(n_edges, 2)`, smaller first.
         beta: The inverse temperature.
     """
@@ -164,7 +164,7 @@ class Machine:
         return ops.logsumexp(visible_sums - beta * own)
 
     def gibbs_step(self, visible: Any, seed: keras.random.SeedGenerator) -> Any:
-        """Draws hidden spins, and from these visible ones; for restricted machines."""
+        """Draws hidden spins, then visible ones from these. The machine must be restricted."""
         hidden = _drawn(self.structure.beta * self.hidden_fields(visible), seed)
         return _drawn(self.structure.beta * self.visible_fields(hidden), seed)
 

@@ -38,7 +38,7 @@ class Result:
     Attributes:
         solver: Its name.
         solution: The solution that it found; None if it failed.
-        reason: Why it failed; "" if it did not.
+        reason: Why it failed; empty if it did not.
     """
 
     solver: str
@@ -96,7 +96,7 @@ def compare(
         watch: Called with the name of each solver before it starts.
 
     Returns:
-        A result for each; one that fails does not stop the others.
+        A result for each solver. If a solver fails, the others still run.
     """
     results = []
     for name in solvers:
@@ -112,10 +112,10 @@ def compare(
 
 
 def draw(comparison: Comparison, path: Path) -> None:
-    """Draws energies over times into a PNG file: a solver is a point, the exact answer a line.
+    """Draws energy against time into a PNG file: solvers are points, the exact answer is a line.
 
     Args:
-        comparison: What `compare` returned.
+        comparison: The result of `compare`.
         path: The file; its folder is created if it does not exist.
     """
     path.parent.mkdir(parents=True, exist_ok=True)

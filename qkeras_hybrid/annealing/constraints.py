@@ -36,6 +36,16 @@ class Constraint(Value):
         coefficients: The coefficients by variable.
         sense: "==", "<=" or ">=".
         bound: The right-hand side.
+
+    Raises:
+        ValueError: If `sense` is unknown, or a number is not finite.
+
+    Example:
+
+    >>> from qkeras_hybrid.annealing import Constraint
+    >>> at_most_one = Constraint("one", {"a": 1, "b": 1}, "<=", 1)
+    >>> at_most_one.satisfied(np.array([0.0, 1.0, 2.0])).tolist()
+    [True, True, False]
     """
 
     name: str
@@ -93,10 +103,10 @@ class Constraint(Value):
         return Constraint(self.name, turned, "<=", -self.bound)
 
     def in_units(self) -> tuple[dict[Hashable, int], int]:
-        """Returns coefficients and bound as whole multiples of their largest common unit.
+        """Returns coefficients and bound as integer multiples of their largest common unit.
 
         Raises:
-            ValueError: If they have no such unit, or only a tiny one.
+            ValueError: If they have no common unit, or only a tiny one.
         """
         given = [*self.coefficients.values(), self.bound]
         parts = [fractions.Fraction(float(c)).limit_denominator(_MOST_DENOMINATOR) for c in given]

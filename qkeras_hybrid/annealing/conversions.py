@@ -75,10 +75,10 @@ def weights_of(graph: Any) -> Pairs:
     """Returns the weight of each edge of a networkx graph, 1 where it has none.
 
     Raises:
-        ValueError: If the graph is directed or has several edges of a pair.
+        ValueError: If the graph is directed, or has several edges between two nodes.
     """
     if graph.is_directed() or graph.is_multigraph():
-        raise ArgumentError("graph", "be undirected, with one edge for a pair", type(graph))
+        raise ArgumentError("graph", "be undirected, with at most one edge per pair", type(graph))
     return {(a, b): weight for a, b, weight in graph.edges(data="weight", default=1.0)}
 
 

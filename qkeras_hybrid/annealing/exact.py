@@ -1,4 +1,4 @@
-"""Exact minima: by enumeration if there are few variables, else by branch and bound."""
+"""Exact minima: by enumeration for few variables, otherwise by branch and bound."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ _LARGEST_COST = 1e4
 def all_energies(objective: Qubo | Polynomial) -> np.ndarray:
     """Returns the energies of all assignments, of shape `(2**n,)`; variable 0 is the highest bit.
 
-    The coefficients of the products, summed over the subsets of each assignment (the zeta
-    transform), are its energy: `n 2**n` additions.
+    The energy of an assignment is the sum of the coefficients of all products of its variables
+    that are 1. The zeta transform computes all these sums by `n 2**n` additions.
 
     Raises:
         MemoryError: If there is not enough memory.
@@ -32,7 +32,7 @@ def all_energies(objective: Qubo | Polynomial) -> np.ndarray:
     needed = 8 * 2**n * 3
     if needed > available_memory():
         raise MemoryError(
-            f"The energies of {n} variables need {bytes_text(needed)}, and "
+            f"The energies of {n} variables need {bytes_text(needed)}, but only "
             f"{bytes_text(available_memory())} are available."
         )
     energies = np.zeros(2**n)
@@ -60,7 +60,7 @@ def minimise(problem: Problem, time_limit: float = 60.0) -> np.ndarray:
 
     Raises:
         ValueError: If the problem is too large, its constraints can't be satisfied together, or
-            branch and bound does not end in time.
+            branch and bound exceeds the time limit.
     """
     if problem.n_variables <= MOST_ENUMERATED:
         return _enumerated(problem)
@@ -147,8 +147,8 @@ def _by_branch_and_bound(problem: Problem, time_limit: float) -> np.ndarray:
             "problem",
             f"be one that branch and bound solves within {time_limit:g} seconds{gap}",
             problem,
-            f"Up to {MOST_ENUMERATED} variables are enumerated, which always ends. Give a larger "
-            "`time_limit`, or another solver.",
+            f"Give a larger `time_limit`, or another solver. Problems of up to {MOST_ENUMERATED} "
+            "variables are enumerated, without a time limit.",
         )
     bits: np.ndarray = np.rint(result.x[:n])
     if not problem.satisfied(bits).all():
@@ -173,13 +173,13 @@ def too_large(problem: Problem, size: str) -> ArgumentError:
 
 
 def _contradiction(problem: Problem) -> ArgumentError:
-    """Returns the error for contradicting constraints; it names those at fault."""
+    """Returns the error for contradicting constraints. It names one without which they don't."""
     names = [
         c.name
         for c in problem.constraints
         if len(problem.constraints) <= 50 and _satisfiable(problem, leaving_out=c.name)
     ]
-    fix = f"Without {names[0]!r} they can." if names else "They contradict each other."
+    fix = f"Without {names[0]!r} they could be." if names else "They contradict each other."
     return ArgumentError(
         "problem",
         "have constraints that can be satisfied together",

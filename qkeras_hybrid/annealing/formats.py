@@ -22,7 +22,7 @@ Rows = list[list[float]]
 
 
 def dimacs(text: str) -> Problem:
-    """Reads a graph in DIMACS's format (`p edge n m`, `e i j`) as an independent set's."""
+    """Reads a graph in DIMACS's format (`p edge n m`, `e i j`) as an independent set problem."""
     nodes, edges = 0, {}
     for number, line in enumerate(text.splitlines(), 1):
         words = line.split()
@@ -56,7 +56,7 @@ def edge_list(text: str, kind: str = "maxcut") -> Problem:
     rows = [(n, line.replace(",", " ").split()) for n, line in _lines(text)]
     weights: dict[tuple[str, str], float] = {}
     nodes: dict[str, None] = {}
-    # A first line of two numbers before lines of three has the numbers of nodes and of edges.
+    # A first line of two numbers before lines of three gives the numbers of nodes and of edges.
     counted = len(rows) > 1 and [len(words) for _, words in rows] == [2] + [3] * (len(rows) - 1)
     counted = counted and rows[0][1][1] == str(len(rows) - 1)
     if counted:
@@ -70,7 +70,7 @@ def edge_list(text: str, kind: str = "maxcut") -> Problem:
         if pair[0] == pair[1]:
             raise _wrong(number, "an edge joins two nodes", " ".join(words))
         if pair in weights or pair[::-1] in weights:
-            raise _wrong(number, "an edge comes once", " ".join(words))
+            raise _wrong(number, "each edge appears only once", " ".join(words))
         weights[pair] = weight
     import networkx
 
@@ -90,7 +90,7 @@ def or_library_qubo(text: str) -> Problem:
     biases: dict[tuple[int, int], float] = {(i, i): 0.0 for i in range(1, n + 1)}
     for i, j, value in entries.tolist():
         a, b = sorted((int(i), int(j)))
-        # The matrix is symmetric, and has each pair once.
+        # The matrix is symmetric; the file has each pair once.
         biases[a, b] = biases.get((a, b), 0.0) - (value if a == b else 2 * value)
     return Problem("QUBO of the OR-library", Qubo(biases))
 

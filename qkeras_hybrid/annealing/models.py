@@ -63,7 +63,7 @@ class Quadratic(Value):
             linear: Bias by variable.
             quadratic: Bias by pair of different variables.
             offset: The constant.
-            variables: All of them, in order.
+            variables: All variables, in order.
             names: The names of the arguments for linear and quadratic biases, for error messages.
         """
         place = {variable: i for i, variable in enumerate(variables)}
@@ -225,7 +225,7 @@ class Ising(Quadratic):
 
     Raises:
         ValueError: If a number is not finite, a matrix is not symmetric, a variable is coupled to
-            itself, or a pair comes twice.
+            itself, or a pair appears twice.
 
     Example:
 
@@ -248,7 +248,7 @@ class Ising(Quadratic):
     ) -> None:
         if conversions.is_bqm(h):
             if J is not None:
-                raise ArgumentError("J", "be None beside a dimod model", J)
+                raise ArgumentError("J", "be None if `h` is a dimod model", J)
             linear, quadratic, more = conversions.of_bqm(h, "SPIN")
             self._take(linear, quadratic, more + offset, variables or tuple(linear), ("h", "J"))
             return
@@ -324,11 +324,11 @@ class Qubo(Quadratic):
             symmetric or triangular array of shape `(n, n)` (the energy is `x^T Q x`, so that a
             symmetric matrix counts each pair twice); or a dimod model.
         offset: The constant part of the energy.
-        variables: The variables in order; by default as they come in `Q`.
+        variables: The variables in order; by default in the order of `Q`.
 
     Raises:
         ValueError: If a number is not finite, a matrix is neither symmetric nor triangular, or a
-            pair comes twice.
+            pair appears twice.
 
     Example:
 

@@ -1,6 +1,6 @@
 """Writes a program in the MPS format as one in the LP format: `python mps_to_lp.py FROM TO`.
 
-It runs in a process of its own, because HiGHS prints a banner on the standard output.
+It runs in a separate process, because HiGHS prints a banner on the standard output.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import sys
 
 
 def main(given: str, written: str) -> int:
-    """Returns 0, or 1 if HiGHS can't read the one file or write the other."""
+    """Returns 0, or 1 if HiGHS can't read the first file or write the second."""
     import highspy
 
     solver = highspy.Highs()  # type: ignore[no-untyped-call]

@@ -1,7 +1,7 @@
 """Improves states of constrained problems, whose penalties hinder an annealer.
 
-Penalties are large compared with differences of the objective. So the final state of annealing is
-often a few flips away from a better one, or from one that satisfies all constraints.
+Penalties are large compared with differences of the objective. So the final state of an annealer is
+often only a few flips away from a better state, or from one that satisfies all constraints.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MOST_VARIABLES = 400
 
 
 def polished(problem: Problem, states: np.ndarray) -> np.ndarray:
-    """Improves states by single flips and by exchanges, as long as that helps.
+    """Improves states by flips and exchanges of bits, until none helps.
 
     A flip helps an infeasible state if it reduces the violations, and a feasible one if it keeps
     all constraints and lowers the objective. An exchange sets one bit and clears another.

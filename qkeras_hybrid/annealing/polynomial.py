@@ -25,8 +25,8 @@ class Polynomial(Value):
         variables: The variables in order; by default in their order of appearance.
 
     Raises:
-        ValueError: If a product comes twice or names a variable twice, or a coefficient is not
-            finite.
+        ValueError: If a product appears twice, a variable appears twice in a product, or a
+            coefficient is not finite.
 
     Example:
 
@@ -53,7 +53,7 @@ class Polynomial(Value):
             key = tuple(sorted(place[v] for v in term))
             if key in self.terms or len(set(key)) != len(key):
                 raise ArgumentError(
-                    "terms", "name each product, and each variable in it, once", term
+                    "terms", "name each product once, and each variable once in a product", term
                 )
             self.terms[key] = finite_number("terms", coefficient)
 
@@ -93,12 +93,14 @@ class Polynomial(Value):
     def to_qubo(self, strength: float | None = None) -> Qubo:
         """Returns a model of pairs with the same minima.
 
-        The product of the pair of variables that is in most terms becomes a new variable `y`, over
-        and over, with the penalty `strength * (x_1 x_2 - 2 (x_1 + x_2) y + 3 y)`, which is 0 for
-        `y = x_1 x_2` and at least `strength` else (Rosenberg, Cahiers du CERO 17, 71, 1975).
+        Repeatedly, the pair of variables that is in most terms is replaced by a new variable `y`
+        for its product, with the penalty `strength * (x_1 x_2 - 2 (x_1 + x_2) y + 3 y)`. The
+        penalty is 0 for `y = x_1 x_2` and otherwise at least `strength` (Rosenberg, Cahiers du CERO
+        17, 71, 1975).
 
         Args:
-            strength: By default, for each product, enough that no minimum of the model violates it.
+            strength: The weight of the penalties. By default, that of each product is large enough
+                that no minimum of the model violates it.
 
         Returns:
             The model. Its variables are those of the polynomial and, after them, one named
@@ -116,7 +118,7 @@ class Polynomial(Value):
             y = len(names)
             names.append(("product", names[a], names[b]))
             replaced = [c for t, c in terms.items() if len(t) > 2 and a in t and b in t]
-            # Violating the product can't gain more than all its terms of one sign.
+            # A violation of the product gains at most the sum of its terms of one sign.
             gain = max(sum(max(c, 0) for c in replaced), -sum(min(c, 0) for c in replaced))
             weight = 1.01 * gain if strength is None else strength
             reduced: dict[tuple[int, ...], float] = {}
@@ -154,7 +156,7 @@ def largest_flip(objective: Qubo | Polynomial) -> float:
     rise, fall = np.zeros(n), np.zeros(n)
     for term, c in terms_of(objective).items():
         for i in term:
-            # The other bits of a product may be 0; those of a single variable are not there.
+            # The other bits of a product may be 0; a term of a single variable has no others.
             rise[i] += c if len(term) == 1 else max(c, 0.0)
             fall[i] += c if len(term) == 1 else min(c, 0.0)
     return float(np.maximum(abs(rise), abs(fall)).max(initial=0.0))

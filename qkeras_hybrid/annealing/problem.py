@@ -66,7 +66,7 @@ class Problem(Value):
             if unknown:
                 raise ArgumentError(
                     "constraints",
-                    f"be on variables of the objective; {constraint.name!r} has another",
+                    f"use only variables of the objective; {constraint.name!r} has another",
                     unknown[0],
                 )
             low, high = constraint.span()
@@ -129,15 +129,15 @@ class Problem(Value):
         """Returns a weight of penalties that no gain of the objective outweighs.
 
         If flips can repair each violation without breaking another constraint (conflicts, pairs and
-        capacities of disjoint variables), a little more than the largest change of the objective by
-        one flip is enough; else it is a little more than the whole span of the objective.
+        capacities of disjoint variables), the weight is a little more than the largest change of
+        the objective by one flip. Otherwise it is a little more than the span of the objective.
         """
         if not self.constraints:
             return 0.0
         margin = 1.01
         flip = largest_flip(self.objective)
         if all(is_conflict(c) for c in self.constraints):
-            # Twice, so that violating a conflict costs more than it could gain.
+            # Twice, so that a violated conflict costs more than it could gain.
             return 2 * flip or 1.0
         named = [v for c in self.constraints for v in c.coefficients]
         if len(set(named)) == len(named) and all(is_mendable(c) for c in self.constraints):
@@ -148,17 +148,17 @@ class Problem(Value):
     def to_qubo(self, penalty: float | None = None) -> Qubo:
         """Returns the objective with the constraints as penalties.
 
-        An equality `a x = b` becomes `penalty * (a x - b)^2`, a conflict `x_1 + ... + x_k <= 1`
-        becomes `penalty * x_i x_j` for each pair, and any other inequality an equality with a
-        slack of bits, in units of the coefficients' common unit (Lucas, Frontiers in Physics 2, 5,
+        An equality `a x = b` becomes `penalty * (a x - b)^2`. A conflict `x_1 + ... + x_k <= 1`
+        becomes `penalty * x_i x_j` for each pair. Any other inequality becomes an equality with
+        slack bits, in multiples of the coefficients' common unit (Lucas, Frontiers in Physics 2, 5,
         2014; Glover et al., 4OR 17, 335, 2019).
 
         Args:
             penalty: The weight of each penalty; by default `self.penalty()`.
 
         Returns:
-            The model. After the problem's variables come products that a `Polynomial` needs, and
-            bits of slack named `("slack", constraint, k)`.
+            The model. Its variables are those of the problem, then the products that a `Polynomial`
+            needs, and slack bits named `("slack", constraint, k)`.
         """
         weight = self.penalty() if penalty is None else finite_number("penalty", penalty)
         if weight < 0:

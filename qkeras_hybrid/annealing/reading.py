@@ -14,13 +14,13 @@ Variable = Hashable
 
 
 def number_of(argument: str, value: Any, where: Any) -> float:
-    """Returns a finite number; `where` tells the error which one it is."""
+    """Returns a finite number; the error names its place `where`."""
     try:
         number = float(value)
     except (TypeError, ValueError, OverflowError):
         number = np.nan
     if not np.isfinite(number):
-        raise ArgumentError(argument, f"be finite; of {where!r} it is not", value)
+        raise ArgumentError(argument, f"be finite; that of {where!r} is not", value)
     return number
 
 
@@ -53,7 +53,7 @@ def couplings_of(argument: str, given: Any) -> dict[tuple[Variable, Variable], f
                 argument,
                 f"be symmetric: [{i}, {j}] and [{j}, {i}] differ",
                 (matrix[i, j], matrix[j, i]),
-                "For J of which one triangle is filled, give J + J.T.",
+                "If only one triangle of J is filled, give J + J.T.",
             )
         if np.diag(matrix).any():
             raise ArgumentError(
@@ -106,7 +106,7 @@ def _square(argument: str, given: Any) -> np.ndarray:
 def _check_finite(argument: str, matrix: np.ndarray) -> None:
     if not np.isfinite(matrix).all():
         i, j = np.argwhere(~np.isfinite(matrix))[0].tolist()
-        raise ArgumentError(argument, f"be finite; at [{i}, {j}] it is not", matrix[i, j])
+        raise ArgumentError(argument, f"be finite; the entry [{i}, {j}] is not", matrix[i, j])
 
 
 def pair_of(argument: str, pair: Any) -> tuple[Variable, Variable]:
@@ -121,7 +121,7 @@ def variables_of(
     linear: Iterable[Variable],
     quadratic: Iterable[tuple[Variable, Variable]],
 ) -> tuple[Variable, ...]:
-    """Returns the variables in order, which may be given."""
+    """Returns the variables in order: the given ones, or those of the biases."""
     found = tuple(dict.fromkeys([*linear, *(v for pair in quadratic for v in pair)]))
     if given is None:
         return found

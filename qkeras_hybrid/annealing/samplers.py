@@ -1,7 +1,7 @@
 """Annealers from other packages: any `dimod.Sampler`, including D-Wave's machines.
 
-Their samples are bought like measurements of a quantum processor: in jobs, with a journal, a
-budget, and retries (`engines/services/`).
+Samples are bought like measurements on a quantum processor: in jobs, with a journal, a budget and
+retries (`engines/services/`).
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class DimodAnnealer(Annealer):
     """Any `dimod.Sampler` as an annealer; each model of a batch is one job.
 
     Args:
-        sampler: The sampler; or the name of one of dwave-samplers' classes, which a saved model
-            keeps.
+        sampler: The sampler, or the name of a class of dwave-samplers. A saved model keeps only the
+            name.
         prices: The sampler's prices; by default all are 0.
         budget: The most to spend; by default no limit.
         journal: A journal for finished jobs, or the path of its file; by default none.
-        retries: How to go on after errors.
+        retries: What to do after errors.
         progress: Whether to show a progress line with jobs, reads and money.
         most_chain_breaks: The largest accepted mean fraction of broken chains, from 0 to 1.
         **options: Passed to the sampler's `sample`, such as `num_sweeps=1000`.
 
     Raises:
-        ValueError: If the sampler has no `sample`; when it samples: if the graph does not fit.
+        ValueError: If the sampler has no `sample`, or, in `sample`, if the graph does not fit.
 
     Example:
 
@@ -191,7 +191,7 @@ class _Shop(Shop):
             options.setdefault("num_reads", order.shots)
         if order.seed is not None and "seed" in self._takes:
             options.setdefault("seed", order.seed)
-        # A machine's sampler returns at once; the states are waited for in `collect`.
+        # A machine's sampler returns at once; `collect` waits for the states.
         try:
             return self._sampler.sample(model, **options)
         except ValueError as error:
@@ -200,9 +200,9 @@ class _Shop(Shop):
                 raise
             raise ServiceError(
                 f"The problem, {self._n_spins} spins with {len(edges)} couplings, does not fit on "
-                f"the machine; of its graph, "
+                f"the machine. Of its graph, "
                 f"{_embeddable(self._sampler, edges.tolist(), self._n_spins)}. Solve a smaller "
-                "problem, or give the hybrid solver."
+                "problem, or use the hybrid solver."
             ) from error
 
     def collect(self, ticket: Any, order: Order) -> list[np.ndarray]:
@@ -235,7 +235,7 @@ class _Shop(Shop):
         broken = float(np.average(record.chain_break_fraction, weights=record.num_occurrences))
         if broken > self._most_chain_breaks:
             raise ServiceError(
-                f"Of the chains {broken:.0%} are broken, more than `most_chain_breaks` = "
+                f"{broken:.0%} of the chains are broken, more than `most_chain_breaks` = "
                 f"{self._most_chain_breaks:.0%}. Give a larger `chain_strength`."
             )
 
@@ -253,11 +253,10 @@ def _as_many(states: np.ndarray, reads: int) -> np.ndarray:
 
 
 def check_fits(sampler: Any, batch: Batch) -> None:
-    """Checks that a sampler with a graph of its own has the couplings of a batch.
+    """Checks that a sampler with a fixed graph has the couplings of a batch.
 
     Raises:
-        ValueError: If it does not; the message has the largest part, from the first spin on, that
-            fits.
+        ValueError: If it does not. The message says how many spins, from the first on, fit.
     """
     edges = getattr(sampler, "edgelist", None)
     if edges is None:

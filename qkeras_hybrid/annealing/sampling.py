@@ -1,8 +1,8 @@
 """Samples of Ising models within a graph, their readouts, and the gradients of these.
 
 For states with probabilities proportional to `exp(-beta E)`, with
-`E = sum_i h_i s_i + sum_{ij} J_ij s_i s_j`, the mean of any function `f` of the spins changes with
-biases and couplings by its covariances,
+`E = sum_i h_i s_i + sum_{ij} J_ij s_i s_j`, the derivatives of the mean of any function `f` of the
+spins by biases and couplings are covariances,
 
     d<f>/dh_j = -beta Cov(f, s_j),    d<f>/dJ_jk = -beta Cov(f, s_j s_k).
 
@@ -32,7 +32,7 @@ Backward = Callable[..., tuple[Any, Any]]
 def sampled(
     annealer: Annealer, edges: np.ndarray, fields: Any, couplings: Any, reads: int, seed: Any
 ) -> Any:
-    """Samples states by an annealer, in any graph of Keras's backends. They have no gradient.
+    """Samples states by an annealer, within a graph of any Keras backend. They have no gradient.
 
     Args:
         annealer: The annealer.
@@ -158,8 +158,8 @@ def implicit(beta: float, edges: np.ndarray) -> Backward:
 def _to_couplings(beta: float, edges: np.ndarray, to_fields: Any, means: Any, of_pairs: Any) -> Any:
     """Returns the gradient of couplings, each of which is a field on both of its spins.
 
-    A coupling also shifts the mean of its own product of spins by `-beta (1 - m_i^2) (1 - m_j^2)`,
-    which the product of the means leaves out (to first order in the couplings).
+    To first order in the couplings, a coupling also shifts the mean of its own product of spins by
+    `-beta (1 - m_i^2) (1 - m_j^2)`. The product of the means does not include this shift.
     """
     products = ops.einsum("bi,bj->ij", to_fields, means)
     total = products + ops.transpose(products)
@@ -192,7 +192,7 @@ def statistics(
     couplings: Any,
     pairs: bool,
 ) -> Any:
-    """Returns means of spins, and of products at edges if asked, with a gradient.
+    """Returns means of spins, and on request of products at edges, with a gradient.
 
     Args:
         spins_of: Samples states of fields and couplings, `(batch, reads, n)`.
@@ -200,10 +200,10 @@ def statistics(
         edges: The edges.
         fields: `h`, of shape `(batch, n)`.
         couplings: `J`, of shape `(n_edges,)`.
-        pairs: Whether products are asked for.
+        pairs: Whether to return the means of products too.
 
     Returns:
-        Of shape `(batch, n)`, or `(batch, n + n_edges)`.
+        Tensor of shape `(batch, n)`, or `(batch, n + n_edges)` with `pairs`.
     """
     n = fields.shape[-1]
 
@@ -214,7 +214,7 @@ def statistics(
             found = ops.concatenate([found, at_edges(correlations_of(spins), edges)], axis=-1)
 
         def slope(*args: Any, upstream: Any = None) -> tuple[Any, Any]:
-            # Backends differ in what they pass: the upstream gradient comes last.
+            # Backends pass different arguments, but the upstream gradient always comes last.
             given = ops.cast(args[-1] if upstream is None else upstream, spins.dtype)
             of_pairs = to_matrices(given[:, n:], edges, n) if pairs else None
             return backward(fields, couplings, spins, given[:, :n], of_pairs)

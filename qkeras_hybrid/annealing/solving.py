@@ -75,10 +75,10 @@ def solve(
 ) -> Solution:
     """Searches for the assignment of lowest energy.
 
-    Sampling solvers get the problem's constraints as penalties. Since penalties hide small
-    differences of the objective, their best states are improved by flips and exchanges of bits that
-    keep the constraints. The result is the feasible state with the lowest objective or, if none is
-    feasible, the state of lowest energy with penalties.
+    Sampling solvers get the problem's constraints as penalties. Penalties hide small differences of
+    the objective, so the solver's best states are then improved by flips and exchanges of bits that
+    keep the constraints. The result is the feasible state with the lowest objective. If no state is
+    feasible, it is the state of lowest energy with penalties.
 
     Args:
         problem: A `Problem`, `Qubo`, `Ising` or `Polynomial`, or a `dimod` model, quadratic or
@@ -186,7 +186,7 @@ def get(identifier: Any) -> Annealer:
 
 
 def _best(problem: Problem, model: Qubo, bits: np.ndarray) -> np.ndarray:
-    """Returns the best of the states of a penalised model, as bits of the problem's variables."""
+    """Returns the best state of a penalised model, as bits of the problem's variables."""
     own = bits[:, : problem.n_variables]
     if problem.constraints:
         _, first = np.unique(own, axis=0, return_index=True)

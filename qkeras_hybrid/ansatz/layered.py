@@ -139,9 +139,9 @@ class StronglyEntangling(Ansatz):
 class RandomLayers(Ansatz):
     """Rotations and CNOTs on random qubits: PennyLane's `RandomLayers`.
 
-    Gates are drawn one by one: with probability `ratio_coupling` a CNOT of two random qubits, else
-    a rotation by the next weight about a random axis of a random qubit, until the layer has all its
-    rotations. The same seed draws the same circuit as PennyLane 0.45.
+    Gates are drawn one by one until the layer has all its rotations: with probability
+    `ratio_coupling` a CNOT of two random qubits, otherwise a rotation of a random qubit by the next
+    weight about a random axis. The same seed draws the same circuit as in PennyLane 0.45.
 
     Args:
         n_rotations: The number of rotations, and of weights, in a layer; None for the number of

@@ -1,4 +1,4 @@
-"""How many nonlinear functions of a sample a model computes."""
+"""Counts the nonlinear functions that a model computes for a sample."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from qkeras_hybrid.program import Compiled
 
 
 def hidden_activations(model: keras.Model) -> int:
-    """Counts the nonlinear functions of a sample that a model computes before its last layer.
+    """Counts the nonlinear functions that a model computes for a sample before its last layer.
 
-    Those are the units of its layers with an activation, and the angles of its circuits that an
-    input turns, each as often as it runs on a sample. What weights alone turn is the same for all
-    samples, and is no function of one.
+    These are the units of layers with an activation, and the angles of circuits that depend on an
+    input. Each counts as often as it is computed for a sample. An angle that depends only on
+    weights is the same for all samples and does not count.
 
     Args:
         model: A built model.
@@ -28,7 +28,7 @@ def hidden_activations(model: keras.Model) -> int:
     Raises:
         DoesNotApplyError: If an axis of a sample has no known length.
 
-    Example: four units, and four angles of the circuit.
+    Example: four units, and four angles of the circuit:
 
     >>> layers = keras.layers
     >>> model = keras.Sequential(
@@ -60,7 +60,7 @@ def hidden_activations(model: keras.Model) -> int:
 
 
 def turned_angles(compiled: Compiled) -> int:
-    """Counts the angles of a circuit that an input turns."""
+    """Counts the angles of a circuit that depend on an input."""
     inputs = set(compiled.angles.inputs)
     return sum(
         bool(angle.inputs)
@@ -71,7 +71,7 @@ def turned_angles(compiled: Compiled) -> int:
 
 @contextlib.contextmanager
 def _watched_activations(model: Any, watcher: Callable[[Any], None]) -> Iterator[None]:
-    """Calls a function with what goes into each activation, but for that of the last layer."""
+    """Calls a function with the input of each activation, except that of the last layer."""
     last = last_layer(model)
     before = {
         layer: layer.activation

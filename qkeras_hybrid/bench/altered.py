@@ -1,4 +1,4 @@
-"""What controls have in common that are a quantum layer with another circuit."""
+"""The base class of controls that are a quantum layer with an altered circuit."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qkeras_hybrid.program import Compiled
 
 
 def operations_of(circuit: cirq.Circuit) -> list[cirq.Operation]:
-    """Returns the operations of a circuit, those of its sub-circuits among them, without tags."""
+    """Returns the operations of a circuit and of its sub-circuits, without tags."""
     unrolled = cirq.unroll_circuit_op(circuit, deep=True, tags_to_check=None)
     return [operation.untagged for operation in unrolled.all_operations()]
 
@@ -23,11 +23,11 @@ def operations_of(circuit: cirq.Circuit) -> list[cirq.Operation]:
 class AlteredCircuit(QuantumLayer):
     """A quantum layer like another, with an altered circuit.
 
-    It encodes features, reads the circuit and shapes its outputs as the other layer does.
+    It encodes features, reads the circuit and shapes its outputs as `layer` does.
 
     Args:
         layer: The quantum layer, or its serialized form.
-        **kwargs: The arguments of all quantum layers, by default those of `layer`.
+        **kwargs: The arguments that all quantum layers have, by default those of `layer`.
     """
 
     def __init__(self, layer: QuantumLayer | dict[str, Any], **kwargs: Any) -> None:
@@ -40,7 +40,7 @@ class AlteredCircuit(QuantumLayer):
         self.weight_groups = like.weight_groups
 
     def altered(self, compiled: Compiled) -> Compiled:
-        """Returns the other circuit. Its weights must be some of those of the given one."""
+        """Returns the altered circuit. Its weights must be a subset of the given circuit's."""
         raise NotImplementedError
 
     def compile(self, n_features: int) -> Compiled:
@@ -48,16 +48,16 @@ class AlteredCircuit(QuantumLayer):
         return self.altered(self._like.layer.compile(n_features))
 
     def encode(self, features: Any) -> Any:
-        """Maps features to the circuit's inputs, as the layer does."""
+        """Maps features to the circuit's inputs, as `layer` does."""
         return self._like.layer.encode(features)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the shape that the layer would return."""
+        """Returns the shape of the output, which is that of `layer`."""
         shape: tuple[int | None, ...] = self._like.layer.compute_output_shape(input_shape)
         return shape
 
     def compute_output_spec(self, *args: Any, **kwargs: Any) -> Any:
-        """Returns shape and dtype of the output, which are those of the layer."""
+        """Returns shape and dtype of the output, which are those of `layer`."""
         return self._like.layer.compute_output_spec(*args, **kwargs)
 
     def get_config(self) -> dict[str, Any]:

@@ -26,11 +26,11 @@ def pqc_dense(
 ) -> keras.Model:
     """Builds a circuit dressed in two Dense layers, after Mari et al. 2020.
 
-    `Dense(n_qubits, "tanh")`, times pi/2, then `PQCDense(n_qubits)`, then the Dense head: each
+    `Dense(n_qubits, "tanh")`, times pi/2, then `PQCDense(n_qubits)`, then the Dense head. Each
     qubit gets an angle between -pi/2 and pi/2 radians.
 
     Args:
-        dataset: What the model is for.
+        dataset: The data set that the model is built for.
         n_qubits: The number of qubits, which is also the width of the layers around them.
         n_layers: The number of layers of the ansatz.
         encoding: The name of an encoding.
@@ -56,13 +56,13 @@ def reuploading(
     """Builds a data re-uploading classifier, after Pérez-Salinas et al. 2020.
 
     The circuit takes the features `n_layers` times, each time scaled and shifted by trained
-    weights (`ReuploadingEncoding`), with no classical layer before it. What is read are X, Y
-    and Z of every qubit: the paper's fidelities with label states are linear in them, so that
-    its weighted-fidelity readout is a special case of the Dense head here.
+    weights (`ReuploadingEncoding`), with no classical layer before it. It returns X, Y and Z of
+    every qubit. The paper's fidelities with label states are linear in these, so its
+    weighted-fidelity readout is a special case of the Dense head here.
 
     Args:
-        dataset: What the model is for.
-        n_qubits: The number of qubits; features beyond them go round again.
+        dataset: The data set that the model is built for.
+        n_qubits: The number of qubits; further features are encoded in further rounds.
         n_layers: How often the features are uploaded.
         engine: The name of an engine, or `"auto"`.
 
@@ -97,17 +97,17 @@ def iqp(
 ) -> keras.Model:
     """Builds an IQP variational classifier, after Havlíček et al. 2019.
 
-    The features, times `scaling`, and their products of two are phases of an IQP encoding
-    without a classical layer before it; a trained ansatz follows. Read are Z of every qubit and
-    the parity of all, the paper's observable, which a Dense head takes for its bias and more
-    than two classes.
+    The features, times `scaling`, and their pairwise products are phases of an IQP encoding
+    without a classical layer before it; a trained ansatz follows. The circuit returns Z of every
+    qubit and the parity of all qubits, which is the paper's observable. The Dense head adds a bias
+    and allows more than two classes.
 
     Args:
-        dataset: What the model is for.
-        n_qubits: The number of qubits; features beyond them go round again.
+        dataset: The data set that the model is built for.
+        n_qubits: The number of qubits; further features are encoded in further rounds.
         n_layers: The number of layers of the ansatz.
-        n_encoding_layers: Those of the encoding; the paper has two.
-        scaling: The angle, in radians, of a feature that is one.
+        n_encoding_layers: The number of layers of the encoding; the paper has two.
+        scaling: The angle in radians for a feature of value one.
         ansatz: The name of an ansatz.
         engine: The name of an engine, or `"auto"`.
 
@@ -147,16 +147,16 @@ def embedding_head(
 ) -> keras.Model:
     """Builds a linear model on a fixed quantum feature map, after Schuld and Killoran 2019.
 
-    The features, times `scaling`, are encoded into qubits, of which X, Y and Z are read, and a
-    Dense head is all that trains (unless the encoding has weights). Not Z alone: after a single
-    diagonal block such as IQP's, every Z is zero.
+    The features, times `scaling`, are encoded, and X, Y and Z of each qubit are the inputs of a
+    Dense head. Only the head trains, unless the encoding has weights. Z alone would not be enough:
+    after a single diagonal block such as IQP's, every Z is zero.
 
     Args:
-        dataset: What the model is for.
-        n_qubits: The number of qubits; most encodings take further features in further rounds.
+        dataset: The data set that the model is built for.
+        n_qubits: The number of qubits; most encodings encode further features in further rounds.
         encoding: The name of an encoding.
-        scaling: A factor on the features: with most encodings, the angle of a feature that is
-            one, in radians.
+        scaling: A factor on the features: with most encodings, the angle in radians for a feature
+            of value one.
         engine: The name of an engine, or `"auto"`.
 
     Returns:
@@ -190,13 +190,13 @@ def quantum_kernel(
     Its control with Fourier features is the same machine for an RBF kernel.
 
     Args:
-        dataset: What the model is for.
-        n_landmarks: The number of landmarks. They begin as samples of the training part.
-        n_qubits: The number of qubits; by default one for each feature up to 8, or more where the
-            encoding needs them.
+        dataset: The data set that the model is built for.
+        n_landmarks: The number of landmarks. They start as training samples.
+        n_qubits: The number of qubits; by default one for each feature but at most 8, or more if
+            the encoding needs more.
         encoding: The name of an encoding.
         kernel: "fidelity" or "projected".
-        scale: The first value of the factor on the features, the bandwidth, which trains.
+        scale: The initial value of the bandwidth, a trained factor on the features.
         train_landmarks: Whether the landmarks train.
         engine: The name of an engine, or `"auto"`.
 
@@ -235,16 +235,15 @@ def transfer(
 ) -> keras.Model:
     """Builds a dressed circuit on a frozen trunk, the transfer learning of Mari et al. 2020.
 
-    The trunk never trains here. Without a file it is `Dense(trunk_units, "relu")` with random
-    weights: then nothing is transferred, the model learns from random features, and says what
-    the dressed circuit makes of features that were not made for it. To transfer, give the file
-    of a Keras model that was trained elsewhere, on samples that are not in this data set's
-    test part: the model can't check that.
+    The trunk does not train. Without a file it is `Dense(trunk_units, "relu")` with random weights:
+    then nothing is transferred, and the model learns from random features. For transfer learning,
+    give the file of a Keras model that was trained before. Its training samples must not be in the
+    test set of this data set, which the model can't check.
 
     Args:
-        dataset: What the model is for.
-        trunk: The path of a `.keras` file; all layers of its model but the last are the trunk.
-        trunk_units: The width of the random trunk, where there is no file.
+        dataset: The data set that the model is built for.
+        trunk: The path of a `.keras` file. The trunk is its model without the last layer.
+        trunk_units: The width of the random trunk if there is no file.
         n_qubits: The number of qubits, which is also the width of the layers around them.
         n_layers: The number of layers of the ansatz.
         encoding: The name of an encoding.
@@ -255,7 +254,7 @@ def transfer(
         An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
 
     Raises:
-        ValueError: If the file is no Keras model from `(batch, n_features)`.
+        ValueError: If the file is not a Keras model with inputs of shape `(batch, n_features)`.
 
     Reference:
         A. Mari, T. R. Bromley, J. Izaac, M. Schuld and N. Killoran, Transfer learning in hybrid

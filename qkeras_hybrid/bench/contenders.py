@@ -1,4 +1,4 @@
-"""What is compared: a contender with its hyperparameters, how it is made, fitted and tuned."""
+"""Contenders: the models that are compared, how they are built, fitted and tuned."""
 
 from __future__ import annotations
 
@@ -42,23 +42,24 @@ CONTENDERS = ("hybrid", *controls.ALL, *REFERENCES)
 """The names of all contenders, in the order in which they run."""
 
 WITHOUT_SIZE = frozenset({"linear_model", *REFERENCES})
-"""The contenders that are the same whatever the size of the hybrid."""
+"""The contenders that don't depend on the size of the hybrid."""
 
 _MODEL = "model."
 
 
 class Contender:
-    """One contender with its hyperparameters: how it is made and fitted.
+    """One contender with its hyperparameters: how it is built and fitted.
 
     Args:
-        task: Whose contender it is.
-        dataset: What it is for.
-        hyperparameters: In place of what the task says: of `training`, `"model."` and the name of
-            an argument of the hybrid's builder, or of a reference.
+        task: The task, which names the contender.
+        dataset: Its data set.
+        hyperparameters: Values that replace those of the task: names in its `training`, `"model."`
+            and the name of an argument of the hybrid's builder, or names of a reference's
+            hyperparameters.
         fast: Whether Keras models train fast: see `bench.fitting.train`.
 
     Raises:
-        DoesNotApplyError: If it has no circuits, and the data set has nothing but states.
+        DoesNotApplyError: If the contender has no circuits, and the data set has only states.
     """
 
     def __init__(
@@ -95,10 +96,10 @@ class Contender:
         y: npt.NDArray[Any],
         on_epoch: Callable[[int], None] = lambda done: None,
     ) -> tuple[Any, fitting.Training | None]:
-        """Makes the contender and fits it; a Keras model comes with how its training went.
+        """Builds and fits the contender; for a Keras model, also returns the training's result.
 
-        Its circuits are computed as in training; see `evaluating` for what comes after. A model
-        that was trained fast is lent, until the next is fitted.
+        Its circuits are computed as in training; `evaluating` switches them to evaluation. A model
+        that was trained fast can only be used until the next one is fitted.
         """
         hybrid = self._hybrid()
         self.hybrid_parameters = inspection.trainable_parameters(hybrid)
@@ -121,7 +122,7 @@ class Contender:
         return (model if training.model is None else training.model), training
 
     def _hybrid(self) -> keras.Model:
-        """Returns the untrained hybrid, as in a new process."""
+        """Returns the untrained hybrid, the same as in a new process."""
         traces.start_anew(self.task.seed, keep=self.fast and not is_file(self.model["name"]))
         return models.build(self.model, self.dataset)
 
@@ -130,37 +131,37 @@ class Contender:
         return hybrid if name == "hybrid" else lab_features.derived(name, hybrid, self.dataset)
 
     def _adapt(self, model: keras.Model, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> None:
-        """Lets a quantum kernel that takes the features take its landmarks from them too."""
+        """Sets the landmarks of a quantum kernel on the features to training samples."""
         first = next(each for each in model.layers if not isinstance(each, keras.layers.InputLayer))
         if not (isinstance(first, QuantumKernel) and first.draws_landmarks):
             return
         patience = self.training.get("patience")
         if patience is not None:
-            # A landmark would know a sample that is to validate.
+            # No validation sample may become a landmark.
             x = Validation(x, y, seed=self.task.seed, patience=patience).x_train
         first.adapt(x, self.task.seed)
 
     def score(self, model: Any, x: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
-        """Returns the score of a fitted model; what it is says `metric`."""
+        """Returns the score of a fitted model, of the kind `metric`."""
         return fitting.score(model, x, y, self.dataset.problem)
 
     @property
     def metric(self) -> str:
-        """What its scores are, a key of `qkeras_hybrid.bench.metrics.METRICS`."""
+        """The kind of score, a key of `qkeras_hybrid.bench.metrics.METRICS`."""
         return goal_of(self.dataset.y, self.dataset.problem).metric
 
     def evaluating(self, model: Any) -> Any:
-        """Returns a fitted model with its circuits computed as its scores are to be."""
+        """Returns a fitted model whose circuits are computed as the scores require."""
         table = self.task.execution or {}
         if execution.in_training(table) == table:
             return model
         if self.fast:
-            # The model is lent: it must compute as before when it is trained again.
+            # This model will be trained again, so a copy is switched instead.
             trained, model = model, self._model_of(self._hybrid())
-            # So that it has the same variables: an engine may draw, from a seed of its own.
+            # For the same variables as in training: an engine may have a seed of its own.
             switching.put(model, execution.in_training(table))
             traces.copy_variables(trained, model)
-        # What shots draw then follows from the seed, whatever training drew.
+        # The shots then depend on the seed only, not on random numbers used in training.
         keras.utils.set_random_seed(self.task.seed)
         engine = switching.put(model, table)
         if engine != self.engine:
@@ -172,20 +173,20 @@ class Contender:
         estimator = self.reference.build(self.hyperparameters, self.dataset.task, self.task.seed)
         start = time.perf_counter()
         with warnings.catch_warnings():
-            # That a network's epochs ran out is seen in its score, as with Keras's models.
+            # A network that used up its epochs is no reason to warn, as with Keras's models.
             warnings.simplefilter("ignore", sklearn_exceptions.ConvergenceWarning)
             estimator.fit(x, y)
         self.fit_seconds = time.perf_counter() - start
         return estimator
 
     def parameters(self, model: Any) -> int | None:
-        """Returns the number of trainable parameters, None where they have no count."""
+        """Returns the number of trainable parameters; None if they can't be counted."""
         if self.reference is not None:
             return self.reference.parameters(model)
         return inspection.trainable_parameters(model)
 
     def describe(self, model: Any) -> str:
-        """Returns a line that says what was fitted."""
+        """Returns a line that describes what was fitted."""
         return (
             inspection.describe(model) if self.reference is None else self.reference.describe(model)
         )
@@ -198,7 +199,7 @@ def tunes_size(task: Task) -> bool:
 
 
 def _own_settings(task: Task) -> dict[str, Any]:
-    """Returns the hyperparameters that a task has without tuning, by their names in a space."""
+    """Returns a task's hyperparameters without tuning, by their names in a search space."""
     reference = REFERENCES.get(task.contender)
     if reference is not None:
         return dict(reference.defaults)
@@ -213,17 +214,18 @@ def tuned(
     fast: bool = False,
     earlier: Row | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    """Searches for hyperparameters on the training part, if the task says so.
+    """Searches for hyperparameters on the training set, if the task is tuned.
 
     Args:
-        task: Whose they are.
-        dataset: Its data.
-        split: Their parts.
+        task: The task.
+        dataset: Its data set.
+        split: The split of its seed.
         fast: Whether Keras models train fast.
-        earlier: A row of the task, whose search is taken in place of another; None for none.
+        earlier: A row of the task, whose hyperparameters are used instead of a new search; None to
+            search.
 
     Returns:
-        The hyperparameters, and what the search took, None without one.
+        The hyperparameters, and a summary of the search; None without a search.
     """
     if task.tuning is None:
         return {}, None
@@ -236,7 +238,7 @@ def tuned(
     def objective(hyperparameters: Mapping[str, Any], fold: tuning.Fold) -> float:
         contender = Contender(task, dataset, hyperparameters, fast)
         model, _ = contender.fitted(fold.x_train, fold.y_train)
-        # The search looks for the highest value.
+        # The search maximises this value.
         return sign * contender.score(model, fold.x_valid, fold.y_valid)
 
     found = tuning.tune(

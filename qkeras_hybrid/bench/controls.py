@@ -1,9 +1,9 @@
-"""Controls: what a hybrid model is held against, derived from the model itself.
+"""Controls: models that a hybrid model is compared with, derived from the model itself.
 
 A control is a function from a hybrid model to a new, untrained model with the same inputs and
-outputs, so that what is done for our models works for any model with our layers in it. A
-control that can't be made of a model, or would be the model itself, raises
-`DoesNotApplyError` with the reason. Those that keep nothing of the hybrid are in `dense_controls`.
+outputs. So there are controls for every model with a quantum layer. If a control can't be made from
+a model, or would be the model itself, the function raises `DoesNotApplyError` with the reason.
+Controls that keep none of the hybrid's layers are in `dense_controls`.
 """
 
 from __future__ import annotations
@@ -42,12 +42,12 @@ from qkeras_hybrid.layers.switching import quantum_layers
 def same_width(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with a Dense layer of the same width in place of each quantum layer.
 
-    The Dense layer has tanh for its activation: its outputs lie between -1 and 1, as
-    expectation values do; softmax in place of probabilities, sigmoid in place of a kernel. The
-    other layers start from the hybrid's weights.
+    In place of expectation values, the Dense layer has the activation tanh, whose values also lie
+    between -1 and 1; in place of probabilities softmax, and in place of a kernel sigmoid. The other
+    layers start from the hybrid's weights.
 
     Raises:
-        DoesNotApplyError: If a quantum layer returns states or circuits, or is out of reach.
+        DoesNotApplyError: If a quantum layer returns states or circuits, or can't be replaced.
         ValueError: If the model has no quantum layer.
     """
 
@@ -63,12 +63,12 @@ def same_width(hybrid: keras.Model) -> keras.Model:
 def linear(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with nothing, or a linear map, in place of each quantum layer.
 
-    Where a quantum layer has as many outputs as features, they pass as they are (`Identity`);
-    else a Dense layer without an activation stands in its place. The other layers start from
-    the hybrid's weights.
+    If a quantum layer has as many outputs as features, its features pass unchanged (`Identity`);
+    otherwise a Dense layer without an activation replaces it. The other layers start from the
+    hybrid's weights.
 
     Raises:
-        DoesNotApplyError: If a quantum layer returns states or circuits, or is out of reach.
+        DoesNotApplyError: If a quantum layer returns states or circuits, or can't be replaced.
         ValueError: If the model has no quantum layer.
     """
 
@@ -88,7 +88,8 @@ def frozen_circuit(hybrid: keras.Model) -> keras.Model:
     other layers start from the hybrid's weights, and train.
 
     Raises:
-        DoesNotApplyError: If the circuits have no weights that train: it would be the hybrid.
+        DoesNotApplyError: If the circuits have no weights that train: the control would be the
+            hybrid.
         ValueError: If the model has no quantum layer.
     """
     require_quantum(hybrid)
@@ -115,18 +116,18 @@ def frozen_circuit(hybrid: keras.Model) -> keras.Model:
 def no_entanglement(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with the entangling gates of its circuits removed.
 
-    See `WithoutEntanglement` for what is removed and what stays. All that stays starts from the
-    hybrid's weights.
+    `WithoutEntanglement` describes what is removed and what stays. The weights that stay start from
+    the hybrid's.
 
     Raises:
-        DoesNotApplyError: If no circuit has a gate on two or more qubits, or a quantum layer is
-            out of reach.
+        DoesNotApplyError: If no circuit has a gate on two or more qubits, or a quantum layer can't
+            be replaced.
         ValueError: If the model has no quantum layer.
     """
     require_quantum(hybrid)
     if not any(entangling(layer.compiled) for layer in quantum_layers(hybrid)):
         raise DoesNotApplyError(
-            "No circuit has a gate on two or more qubits: without entanglement it is the same."
+            "No circuit has a gate on two or more qubits: there is no entanglement to remove."
         )
 
     def apart(layer: QuantumLayer) -> keras.Layer:
@@ -150,22 +151,22 @@ def no_entanglement(hybrid: keras.Model) -> keras.Model:
 
 
 def single_upload(hybrid: keras.Model) -> keras.Model:
-    """Returns the hybrid with circuits that take each input through one gate only.
+    """Returns the hybrid with circuits in which each input is in one gate only.
 
-    See `SingleUpload` for what is removed and what stays. All that stays starts from the hybrid's
-    weights.
+    `SingleUpload` describes what is removed and what stays. The weights that stay start from the
+    hybrid's.
 
     Raises:
         DoesNotApplyError: If no circuit has an input in two gates, or a quantum layer is a kernel
-            or out of reach.
+            or can't be replaced.
         ValueError: If the model has no quantum layer.
     """
     require_quantum(hybrid)
     layers = quantum_layers(hybrid)
     if any(isinstance(layer, QuantumKernel) for layer in layers):
-        raise DoesNotApplyError("A quantum kernel has no layers that take the features again.")
+        raise DoesNotApplyError("A quantum kernel has no layers that upload the features again.")
     if not any(reuploads(layer.compiled) for layer in layers):
-        raise DoesNotApplyError("Each circuit takes its inputs once: it would be the same.")
+        raise DoesNotApplyError("Each circuit uses its inputs once: the control would be the same.")
 
     def once(layer: QuantumLayer) -> keras.Layer:
         return SingleUpload(layer) if reuploads(layer.compiled) else fresh(layer)
@@ -181,14 +182,13 @@ def _carry_symbols(layer: QuantumLayer, new: keras.Layer) -> None:
 def fourier_features(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with `FourierFeatures` in place of each quantum layer.
 
-    In place of a quantum kernel stand `RandomFourierFeatures`, as many as it has landmarks. Their
-    frequencies train if the landmarks do: what approximates an RBF kernel in the same way. The
-    other layers start from the hybrid's weights.
+    A quantum kernel is replaced by as many `RandomFourierFeatures` as it has landmarks: this is the
+    same machine for an RBF kernel. Their frequencies train if the landmarks do. The other layers
+    start from the hybrid's weights.
 
     Raises:
-        DoesNotApplyError: If an angle is not affine in a circuit's inputs, a result does not
-            depend on the inputs, or a quantum layer returns states or circuits, or is out of
-            reach.
+        DoesNotApplyError: If an angle is not affine in a circuit's inputs, no result depends on
+            the inputs, or a quantum layer returns states or circuits, or can't be replaced.
         ValueError: If the model has no quantum layer.
     """
 
@@ -211,22 +211,22 @@ def fourier_features(hybrid: keras.Model) -> keras.Model:
 def surrogate(hybrid: keras.Model) -> keras.Model:
     """Returns the hybrid with a `WaveTrain` in place of each quantum layer.
 
-    It has the functions that the circuit can compute with, and at most as many parameters as the
-    circuit has weights where the smallest train does not have more: the best classical surrogate of
-    this size, trained on the labels from a random start. The other layers start from the hybrid's
+    This is a classical surrogate of the circuit's size: it can use the same waves as the circuit,
+    and has at most as many parameters as the circuit has weights, unless the smallest train has
+    more. It is trained on the labels from a random start. The other layers start from the hybrid's
     weights.
 
     Raises:
-        DoesNotApplyError: If an angle is not affine in a circuit's inputs, a result does not
-            depend on the inputs, or a quantum layer is a kernel, returns states or circuits, or is
-            out of reach.
+        DoesNotApplyError: If an angle is not affine in a circuit's inputs, no result depends on
+            the inputs, or a quantum layer is a kernel, returns states or circuits, or can't be
+            replaced.
         ValueError: If the model has no quantum layer.
     """
 
     def train(layer: QuantumLayer) -> keras.Layer:
         width(layer)
         if isinstance(layer, QuantumKernel):
-            raise DoesNotApplyError("A quantum kernel has landmarks, and no observables to expand.")
+            raise DoesNotApplyError("A quantum kernel has no observables to expand in waves.")
         return WaveTrain(layer, name=layer.name, dtype=layer.dtype_policy)
 
     return replaced(hybrid, train)
@@ -240,7 +240,7 @@ CONTROLS: dict[str, Callable[[keras.Model], keras.Model]] = {
     "no_entanglement": no_entanglement,
     "fourier_features": fourier_features,
 }
-"""The controls by name; each makes a new model from a hybrid one."""
+"""The controls by name; each makes a new model from a hybrid model."""
 
 ALL: dict[str, Callable[[keras.Model], keras.Model]] = {
     **CONTROLS,
@@ -251,18 +251,19 @@ ALL: dict[str, Callable[[keras.Model], keras.Model]] = {
     "single_upload": single_upload,
     "surrogate": surrogate,
 }
-"""The controls, and those that only run where a comparison names them."""
+"""All controls by name, with those that only run if a comparison names them."""
 
 
 def controls_for(hybrid: keras.Model) -> dict[str, keras.Model]:
     """Builds every control that applies to a hybrid model.
 
     Args:
-        hybrid: A built Sequential or functional model with a quantum layer in it: several of
-            them too, and in nested models and wrappers such as `TimeDistributed`.
+        hybrid: A built Sequential or functional model with one or more quantum layers, also in
+            nested models and wrappers such as `TimeDistributed`.
 
     Returns:
-        New, untrained models by the name in `CONTROLS`. `inapplicable` says why others are missing.
+        New, untrained models by their names in `CONTROLS`. `inapplicable` tells why others are
+        missing.
 
     Raises:
         ValueError: If the model has no quantum layer.
@@ -286,11 +287,11 @@ def controls_for(hybrid: keras.Model) -> dict[str, keras.Model]:
 
 
 def inapplicable(hybrid: keras.Model, names: Iterable[str] = tuple(CONTROLS)) -> dict[str, str]:
-    """Returns why controls don't apply to a model, by the name of each that does not.
+    """Returns the reason for each control that does not apply to a model, by name.
 
     Args:
         hybrid: As for `controls_for`.
-        names: Which controls of `ALL` are meant.
+        names: The controls to check, of `ALL`.
 
     Example:
 

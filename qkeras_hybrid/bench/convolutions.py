@@ -1,4 +1,4 @@
-"""Builders of hybrid models that convolve: quantum convolutional and quanvolutional networks."""
+"""Builders of quantum convolutional and quanvolutional networks."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ def qcnn(
 ) -> keras.Model:
     """Builds a quantum convolutional network, after Cong, Choi and Lukin 2019.
 
-    The features enter as amplitudes or angles; convolutions and pooling by turns bring them
-    down to one qubit, whose X, Y and Z the Dense head takes.
+    The features enter as amplitudes or angles. Convolutions and pooling alternate until one qubit
+    is left. Its X, Y and Z are the inputs of the Dense head.
 
     Args:
-        dataset: What the model is for.
-        n_qubits: The number of qubits, a power of two. By default the smallest that the
-            features fit in as amplitudes, at most 8; and 4 for other encodings.
+        dataset: The data set that the model is built for.
+        n_qubits: The number of qubits, a power of two. By default the smallest number whose
+            amplitudes can hold the features, at most 8; for other encodings 4.
         n_layers: The number of convolutions before each pooling.
         encoding: The name of an encoding.
         engine: The name of an engine, or `"auto"`.
@@ -38,7 +38,7 @@ def qcnn(
         An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
 
     Raises:
-        ValueError: If there are more than 256 features for 8 qubits, or `n_qubits` is no power
+        ValueError: If there are more than 256 features for 8 qubits, or `n_qubits` is not a power
             of two.
 
     Reference:
@@ -53,8 +53,8 @@ def qcnn(
                     "dataset",
                     "have at most 256 features for `qcnn`",
                     dataset.n_features,
-                    'Reduce them with `pca`, set encoding="angle", or `n_qubits` to a power '
-                    "of two that they fit in.",
+                    'Reduce them with `pca`, set encoding="angle", or set `n_qubits` to a power '
+                    "of two that is large enough.",
                 )
             n_qubits = next(n for n in (2, 4, 8) if 2**n >= dataset.n_features)
     return with_head(
@@ -83,16 +83,16 @@ def quanvolution(
 ) -> keras.Model:
     """Builds a quanvolutional network, after Henderson et al. 2019.
 
-    The image is cut into patches of `patch` by `patch` pixels, side by side. One small circuit
-    maps each patch to the Z of its `patch**2` qubits, as a convolution's filters do; the Dense
-    head takes the values of all patches.
+    The image is divided into adjacent patches of `patch` by `patch` pixels. The same small circuit
+    maps each patch to the Z of its `patch**2` qubits, like the filters of a convolution. The
+    values of all patches are the inputs of the Dense head.
 
     Args:
-        dataset: What the model is for: images.
-        patch: Height and width of a patch, which divides those of the image.
+        dataset: The data set that the model is built for, of images.
+        patch: Height and width of a patch. It must divide those of the image.
         n_layers: The number of layers of the ansatz.
-        trainable: Whether the circuit trains. If not, as in the paper, it is a random one:
-            weights uniform in [-pi, pi].
+        trainable: Whether the circuit trains. If not, as in the paper, its weights are random,
+            uniform in [-pi, pi].
         encoding: The name of an encoding.
         ansatz: The name of an ansatz.
         engine: The name of an engine, or `"auto"`.
@@ -101,7 +101,7 @@ def quanvolution(
         An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
 
     Raises:
-        ValueError: If the data are no images, or the patches don't cover them.
+        ValueError: If the data are not images, or the patches don't cover them.
 
     Reference:
         M. Henderson, S. Shakya, S. Pradhan and T. Cook, Quanvolutional neural networks: powering
@@ -129,7 +129,7 @@ def quanvolution(
     )
     return with_head(
         dataset,
-        # Rows and columns of patches, and in the last axis a patch's pixels row by row.
+        # The axes: rows and columns of patches, and the pixels of a patch row by row.
         keras.layers.Reshape((height // patch, patch, width // patch, patch * channels)),
         keras.layers.Permute((1, 3, 2, 4)),
         keras.layers.Reshape((height // patch, width // patch, patch * patch * channels)),

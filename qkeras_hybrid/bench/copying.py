@@ -1,4 +1,4 @@
-"""Quantum layers that the layers of controls are made like."""
+"""Copies of quantum layers, for the layers of controls that are derived from them."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from qkeras_hybrid.layers.base import QuantumLayer
 
 @dataclasses.dataclass(frozen=True)
 class Untracked:
-    """Holds a layer out of sight of Keras, which would take it for a part of its holder."""
+    """Hides a layer from Keras, which would otherwise track it as a sublayer."""
 
     layer: QuantumLayer
 
 
 def given(layer: Any) -> QuantumLayer:
-    """Returns a new, unbuilt layer like the one given, or read from its serialized form."""
+    """Returns a new, unbuilt layer like the given one, which may be in its serialized form."""
     if isinstance(layer, dict):
         layer = keras.saving.deserialize_keras_object(layer)
     if not isinstance(layer, QuantumLayer):

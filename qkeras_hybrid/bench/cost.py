@@ -16,10 +16,10 @@ from qkeras_hybrid.datasets import Split
 from qkeras_hybrid.layers.base import QuantumLayer, watched_runs
 
 SHOTS = 1000
-"""The measurements of a circuit evaluation that `shots_total` counts with."""
+"""The number of shots per circuit evaluation in `shots_total`."""
 
 REPEATS = 7
-"""How often an inference is timed; the median counts."""
+"""How often inference is timed; the median is kept."""
 
 
 def measure(
@@ -32,32 +32,33 @@ def measure(
     peak_memory: int | None = None,
     shots: int = SHOTS,
 ) -> dict[str, float | int | None]:
-    """Measures a fitted contender, which stays as it is.
+    """Measures a fitted contender without changing it.
 
     Args:
         model: A trained Keras model, or a fitted scikit-learn estimator.
-        split: What it was trained on.
-        training: `"epochs"` and `"batch_size"`, for the number of steps; `"n_train"` where training
-            took fewer samples than the split has, and `"n_valid"`, those that validated each epoch.
-        first_epoch_seconds: What the first epoch took.
-        epoch_seconds: What a later epoch takes; None if there was none.
-        peak_memory: What `PeakMemory` saw during the training.
-        shots: Measurements of one circuit evaluation on hardware.
+        split: The split that it was trained on.
+        training: `"epochs"` and `"batch_size"`, for the number of steps; `"n_train"` if training
+            used fewer samples than the split has, and `"n_valid"`, the number of samples that
+            validated each epoch.
+        first_epoch_seconds: The time of the first epoch.
+        epoch_seconds: The time of a later epoch; None if there was none.
+        peak_memory: The `PeakMemory.bytes` of the training.
+        shots: The number of shots for a circuit evaluation on hardware.
 
     Returns:
-        By name; each None where it does not apply or is not known:
+        Costs by name; None for each that does not apply or is unknown:
 
-        - `step_seconds`: a training step as `fit` takes it, data pipeline included: a later epoch
-          over its number of steps.
+        - `step_seconds`: a training step in `fit`, with its data pipeline: the time of a later
+          epoch divided by its number of steps.
         - `inference_seconds_1`, `inference_seconds_256`: predicting 1 and 256 samples at once.
-        - `compile_seconds`: by how much the first epoch exceeds a later one: tracing and
-          compilation.
-        - `peak_memory_bytes`: the most memory that this process held while it trained, its
-          libraries and what earlier runs left included.
+        - `compile_seconds`: the time of the first epoch minus that of a later one, which is spent
+          on tracing and compilation.
+        - `peak_memory_bytes`: the largest memory of this process during training, including its
+          libraries and memory that earlier runs still use.
         - `circuit_evaluations_per_step`: the circuits that hardware would run for one training
           step of a full batch; 0 without a circuit.
-        - `circuit_evaluations_total`: those of all samples of all epochs, predictions of a
-          validation part included, and `shots_total`, the measurements that they take.
+        - `circuit_evaluations_total`: the same for all samples of all epochs, including predictions
+          for validation, and `shots_total`, the shots that these take.
     """
     if isinstance(model, keras.Model):
         infer: Callable[[Any], Any] = model.predict_on_batch
@@ -65,7 +66,7 @@ def measure(
         per_sample: int | None = evaluations_per_sample(model, split.x_train)
         n_steps = math.ceil(n_train / batch)
         per_step: int | None = (per_sample or 0) * min(batch, n_train)
-        # Sample by sample, so that a smaller last batch counts as it is.
+        # Counted by samples, not by batches, since the last batch may be smaller.
         forward = evaluations_per_sample(model, split.x_train, gradient=False)
         an_epoch = (per_sample or 0) * n_train + forward * training.get("n_valid", 0)
         total: int | None = an_epoch * training["epochs"]
@@ -93,13 +94,14 @@ def evaluations_per_sample(
 ) -> int:
     """Returns the circuits that hardware would run for one sample of a training step.
 
-    Counted by looking on while the model computes one sample, so that it counts, too, how often
-    a layer runs on it: on the patches of an image, on the steps of a sequence, or called twice.
+    They are counted while the model computes one sample. So a layer that runs several times for a
+    sample (on the patches of an image, on the steps of a sequence, or because the model calls it
+    twice) counts several times.
 
     Args:
         model: A built model.
-        x: Samples, of shape `(n, n_features)`; the first is computed.
-        gradient: Whether the gradient counts; else those of a prediction.
+        x: Samples, of shape `(n, n_features)`; only the first is computed.
+        gradient: Whether the circuits for gradients count too; if not, only those of a prediction.
     """
     total = 0
 
@@ -119,7 +121,7 @@ def _rows(x: npt.NDArray[Any], count: int) -> npt.NDArray[Any]:
 
 
 def _median(function: Callable[[Any], Any], argument: Any) -> float:
-    function(argument)  # whatever happens only once
+    function(argument)  # tracing and compilation, which are not timed
     seconds = []
     for _ in range(REPEATS):
         start = time.perf_counter()
@@ -129,16 +131,17 @@ def _median(function: Callable[[Any], Any], argument: Any) -> float:
 
 
 class PeakMemory:
-    """Sees the most memory that this process holds between `with` and its end.
+    """Measures the largest memory of this process during a `with` block.
 
     Attributes:
-        bytes: The peak, which the kernel counts; None before the end, and outside Linux.
+        bytes: The peak, measured by the kernel; None before the end of the block, and on systems
+            other than Linux.
     """
 
     bytes: int | None = None
 
     def __enter__(self) -> PeakMemory:
-        """Makes the kernel count anew."""
+        """Resets the kernel's peak."""
         try:
             # 5 resets the peak: see the Linux manual, proc_pid_clear_refs(5).
             with open("/proc/self/clear_refs", "w", encoding="ascii") as file:

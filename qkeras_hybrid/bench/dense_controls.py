@@ -1,4 +1,4 @@
-"""Controls that are whole networks, and keep nothing of the hybrid but its inputs and outputs."""
+"""Controls that are new networks and share only inputs and outputs with the hybrid."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qkeras_hybrid.bench.inspection import trainable_parameters
 from qkeras_hybrid.bench.replacing import frozen_trunk, last_activation, require_quantum, size
 
 EXPANSION = 4
-"""How many times wider than a matched Dense network the hashed one is."""
+"""How many times as wide as a matched Dense network the hashed one is."""
 
 Dense = keras.layers.Dense
 
@@ -23,11 +23,11 @@ Dense = keras.layers.Dense
 def same_parameters(hybrid: keras.Model) -> keras.Model:
     """Returns a Dense network with the hybrid's number of trainable parameters.
 
-    It has one hidden layer if some width brings it within 5 %, else two, with tanh; its output
-    layer has the hybrid's last activation. Where nothing comes within 5 %, it is the network
-    that comes closest; compare `trainable_parameters` to see by how much it misses. Inputs of
-    more axes are flattened, several inputs flattened and joined. Frozen layers at the beginning
-    of a Sequential model stay in front, with their weights: what is matched is what trains.
+    It has one hidden layer of tanh if some width brings it within 5 %, else two; its output layer
+    has the hybrid's last activation. If no network comes within 5 %, it is the one that comes
+    closest; `trainable_parameters` shows the difference. Inputs with several axes are flattened;
+    several inputs are flattened and joined. Frozen layers at the beginning of a Sequential model
+    stay in front, with their weights, because only trained parameters count.
 
     Args:
         hybrid: A built Sequential or functional model with a quantum layer in it.
@@ -51,8 +51,8 @@ def same_activations(hybrid: keras.Model) -> keras.Model:
     """Returns a Dense network that computes as many nonlinear functions as the hybrid does.
 
     It has one hidden layer of tanh, with a unit for each of the hybrid's hidden activations and for
-    each angle that an input turns in its circuits (see `hidden_activations`): what the hybrid
-    spends on a sample, with all weights free. Its parameters are what they come to.
+    each angle in its circuits that depends on an input (see `hidden_activations`). Its number of
+    parameters is not matched.
 
     Args:
         hybrid: As for `same_parameters`.
@@ -66,7 +66,7 @@ def same_activations(hybrid: keras.Model) -> keras.Model:
     _one_output(hybrid)
     units = hidden_activations(hybrid)
     if not units:
-        raise DoesNotApplyError("No input turns an angle: there are no activations to match.")
+        raise DoesNotApplyError("No angle depends on an input: there are no activations to match.")
 
     def layers(n_inputs: int, n_outputs: int, activation: Any) -> list[keras.Layer]:
         return [Dense(units, activation="tanh"), Dense(n_outputs, activation=activation)]
@@ -77,9 +77,10 @@ def same_activations(hybrid: keras.Model) -> keras.Model:
 def low_rank(hybrid: keras.Model) -> keras.Model:
     """Returns a Dense network with the hybrid's number of parameters and a kernel of low rank.
 
-    Its hidden layer of tanh has a kernel `U V` of two factors, and is so wider than that of the
-    matched Dense network: the rank is the largest at which it is at least twice as wide, or 1. The
-    width is that which comes closest to the hybrid's number of trainable parameters.
+    Its hidden layer of tanh has a kernel `U V` of two factors, which needs fewer parameters, so it
+    can be wider than that of the matched Dense network. The rank is the largest at which the layer
+    is at least twice as wide, or 1. The width is the one that comes closest to the hybrid's number
+    of trainable parameters.
 
     Args:
         hybrid: As for `same_parameters`.
@@ -117,7 +118,8 @@ def rank_and_width(target: int, n_inputs: int, n_outputs: int) -> tuple[int, int
     Raises:
         DoesNotApplyError: If no rank makes the layer wider than a Dense one.
 
-    Example: 2 x 10 and 2 x 22 for the kernel, 22 for the bias, 23 x 2 after it.
+    Example: 2 x 10 and 2 x 22 parameters for the kernel, 22 for the bias, and 23 x 2 for the output
+    layer:
 
     >>> rank_and_width(134, 10, 2), 2 * 10 + 2 * 22 + 22 + 23 * 2
     ((2, 22), 132)
@@ -137,18 +139,18 @@ def rank_and_width(target: int, n_inputs: int, n_outputs: int) -> tuple[int, int
 
 
 def hashed(hybrid: keras.Model) -> keras.Model:
-    """Returns a wide Dense network that shares the hybrid's number of weights by hashing.
+    """Returns a wide Dense network with the hybrid's number of weights, shared by hashing.
 
     Its hidden layer of tanh is `EXPANSION` times as wide as that of a Dense network with as many
-    parameters, and every weight stands at several places (`HashedDense`). The two layers share out
-    the weights by the sizes of their kernels, so that the number of trainable parameters is the
-    hybrid's exactly. Which places share a weight is the same for every seed.
+    parameters, and every weight is used at several places (`HashedDense`). The weights are divided
+    between the two layers in proportion to the sizes of their kernels, so that the number of
+    trainable parameters is exactly the hybrid's. All seeds have the same places for each weight.
 
     Args:
         hybrid: As for `same_parameters`.
 
     Raises:
-        DoesNotApplyError: As `same_parameters`, or if there is but one parameter.
+        DoesNotApplyError: As `same_parameters`, or if there is only one parameter.
         ValueError: If the model has no quantum layer.
     """
     target = _parameters(hybrid)
@@ -170,9 +172,9 @@ def hashed(hybrid: keras.Model) -> keras.Model:
 def linear_model(hybrid: keras.Model) -> keras.Model:
     """Returns a model of one Dense layer, from all inputs to the hybrid's outputs.
 
-    It has the hybrid's last activation, so that it is the linear or logistic regression of the same
-    data: what no layer at all would do. Unlike `linear` it keeps none of the layers around the
-    circuit. Inputs of more axes are flattened, several inputs flattened and joined.
+    It has the hybrid's last activation, so it is a linear or logistic regression on the same data.
+    Unlike `linear`, it keeps none of the layers around the circuit. Inputs with several axes are
+    flattened; several inputs are flattened and joined.
 
     Args:
         hybrid: A built Sequential or functional model with a quantum layer in it.
@@ -185,7 +187,7 @@ def linear_model(hybrid: keras.Model) -> keras.Model:
     require_quantum(hybrid)
     if len(hybrid.outputs) != 1 or len(hybrid.outputs[0].shape) != 2:
         raise DoesNotApplyError(
-            "The model has not one vector of outputs, and a linear model has one."
+            "A linear model returns one vector for each sample, but this model does not."
         )
     inputs, tensors = _inputs(hybrid)
     units = size(hybrid.outputs[0].shape[1:])
@@ -206,7 +208,7 @@ def _parameters(hybrid: keras.Model) -> int:
 def _one_output(hybrid: keras.Model) -> None:
     if len(hybrid.outputs) != 1:
         raise DoesNotApplyError(
-            f"The model has {len(hybrid.outputs)} outputs, and a Dense network one."
+            f"The model has {len(hybrid.outputs)} outputs, but a Dense network has one."
         )
 
 
@@ -237,7 +239,7 @@ def _network(
 
 
 def _inputs(hybrid: keras.Model) -> tuple[Any, list[Any]]:
-    """Returns new inputs as the hybrid has them, so that all that follows has a shape."""
+    """Returns new inputs of the hybrid's shapes and names, and a list of their tensors."""
     inputs = keras.tree.map_structure(
         lambda tensor: keras.Input(batch_shape=tensor.shape, dtype=tensor.dtype, name=tensor.name),
         hybrid.inputs[0] if isinstance(hybrid, keras.Sequential) else hybrid.input,
@@ -249,6 +251,6 @@ def _inputs(hybrid: keras.Model) -> tuple[Any, list[Any]]:
 
 
 def _joined(tensors: Sequence[Any]) -> Any:
-    """Returns one tensor of shape `(batch, n)` of several with any axes."""
+    """Flattens and joins tensors to one of shape `(batch, n)`."""
     flat = [each if len(each.shape) == 2 else keras.layers.Flatten()(each) for each in tensors]
     return flat[0] if len(flat) == 1 else keras.layers.Concatenate()(flat)

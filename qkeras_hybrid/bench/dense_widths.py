@@ -1,4 +1,4 @@
-"""How wide a Dense network must be for a number of parameters."""
+"""The widths of a Dense network that has a given number of parameters."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import itertools
 from qkeras_hybrid._checks import positive_int
 
 TOLERANCE = 0.05
-"""How far a control's parameter count may lie from the hybrid's, as a share of the latter."""
+"""How far a control's parameter count may be from the hybrid's, as a fraction of the latter."""
 
 
 def dense_parameters(widths: tuple[int, ...], n_features: int, n_outputs: int) -> int:
@@ -19,11 +19,11 @@ def dense_parameters(widths: tuple[int, ...], n_features: int, n_outputs: int) -
 def dense_widths(target: int, n_features: int, n_outputs: int) -> tuple[int, ...]:
     """Finds the hidden widths of a Dense network with a given number of parameters.
 
-    One hidden layer, if the best width comes within 5 % of the target; else two. Of the pairs
-    within 5 %, those without a bottleneck are taken first (the widest narrowest layer), because
-    a baseline that squeezes its inputs through two units would lose for that reason alone; of
-    these, the closest in count; and of two as close, the larger network. Where no network comes
-    within 5 %, it is the closest one with one or two hidden layers.
+    The network has one hidden layer if the best width comes within 5 % of the target, else two. Of
+    the pairs of widths within 5 %, it takes the one whose narrower layer is widest, because a
+    baseline with a bottleneck of two units would lose for that reason alone. Of several such pairs,
+    it takes the closest in count, and of two that are equally close, the larger network. If no
+    network comes within 5 %, it is the closest one with one or two hidden layers.
 
     Args:
         target: The number of parameters to come close to.
@@ -44,8 +44,8 @@ def dense_widths(target: int, n_features: int, n_outputs: int) -> tuple[int, ...
     def miss(widths: tuple[int, ...]) -> int:
         return abs(dense_parameters(widths, n_features, n_outputs) - target)
 
-    # A width more adds the same number of parameters each time, so that the count is a straight
-    # line in the last hidden width, and the best widths lie beside where it meets the target.
+    # The count is linear in the last hidden width. So the best widths are the two next to the point
+    # where it meets the target.
     def candidates(before: tuple[int, ...]) -> list[tuple[int, ...]]:
         at_zero = dense_parameters((*before, 0), n_features, n_outputs)
         slope = dense_parameters((*before, 1), n_features, n_outputs) - at_zero

@@ -1,6 +1,6 @@
-"""Layers of controls: most are made of a quantum layer, to stand in its place.
+"""Layers of controls: most are made from a quantum layer and take its place.
 
-Files of saved controls name this module, so that Keras finds the layers' classes here.
+Saved controls name this module as the place of their layers' classes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Where a result comes from: the versions of what computed it, and the kind of machine."""
+"""Where a result comes from: the versions of the software, and the kind of machine."""
 
 from __future__ import annotations
 
@@ -58,5 +58,5 @@ def _machine() -> tuple[tuple[str, Any], ...]:
 
 
 def machine() -> dict[str, Any]:
-    """Returns what kind of machine this is: nothing that tells which one, or whose."""
+    """Returns what kind of machine this is, without anything that identifies it or its owner."""
     return dict(_machine())

@@ -1,8 +1,8 @@
 """How the circuits of a comparison are computed: engine, shots, noise and mitigation.
 
-A table with the keys of `KEYS`, each of which may be missing. "auto", "exact" and "none" are no
-part of a table: they say what a missing key says, that the model's layers compute as they do by
-themselves.
+An execution table has some of the keys in `KEYS`. A missing key means that the model's layers
+compute as they do by themselves. "auto", "exact" and "none" mean the same as a missing key, and are
+left out of a table.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from qkeras_hybrid.engines.mitigation import (
 )
 
 AXES = ("engine", "shots", "noise", "mitigation")
-"""What a suite may sweep."""
+"""The keys that a suite may sweep."""
 
 KEYS = (*AXES, "noisy_training")
 """The keys of a table."""
@@ -50,23 +50,23 @@ MITIGATIONS: Mapping[str, type[Mitigation]] = {
 """Mitigation methods by short name, each with its defaults."""
 
 WITH_CIRCUITS = frozenset({"hybrid", "frozen_circuit", "no_entanglement", "single_upload"})
-"""The contenders that compute circuits: a table concerns no other."""
+"""The contenders that compute circuits. A table concerns only these."""
 
 
 def normalized(given: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns a table without what goes without saying, so that equal tables mean the same.
+    """Returns a table in its shortest form, so that tables of the same meaning are equal.
 
     Args:
-        given: With keys of `KEYS`: the name of an engine, or "auto"; a number of shots, or "exact";
-            a noise model as `qkeras_hybrid.noise.parse` reads it, or "none"; names of
-            `MITIGATIONS` joined by `+`, the one that stands next to the circuit first, or "none";
-            and whether shots, noise and mitigation are there in training too.
+        given: A table with keys of `KEYS`: the name of an engine, or "auto"; a number of shots, or
+            "exact"; a noise model as `qkeras_hybrid.noise.parse` reads it, or "none"; names of
+            `MITIGATIONS` joined by `+`, beginning with the one next to the circuit, or "none"; and
+            whether training has shots, noise and mitigation too.
 
     Returns:
-        The table; None if nothing is left of it.
+        The table; None if it is empty.
 
     Raises:
-        ValueError: If a key or a value is not known.
+        ValueError: If a key or a value is unknown.
 
     Example:
 
@@ -93,7 +93,7 @@ def axes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Returns the values of each key of a table in which a list stands for several tables.
 
     Raises:
-        ValueError: If a list is empty, or a value is not known; the error names the key.
+        ValueError: If a list is empty, or a value is unknown; the error names the key.
 
     Example:
 
@@ -111,22 +111,22 @@ def axes(given: Mapping[str, Any]) -> dict[str, list[Any]]:
 
 
 def trimmed(table: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Returns a table, whose values are known to be good, without what goes without saying."""
+    """Returns a table of valid values in its shortest form; None if it is empty."""
     kept = {key: value for key, value in table.items() if value != IDEAL[key]}
     if not {"shots", "noise", "mitigation"} & set(kept):
-        kept.pop("noisy_training", None)  # Nothing there that training could be without.
+        kept.pop("noisy_training", None)  # It has no meaning without these.
     return kept or None
 
 
 def in_training(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the part of a table that holds in training."""
+    """Returns the part of a table that applies to training."""
     if table.get("noisy_training"):
         return dict(table)
     return {key: value for key, value in table.items() if key == "engine"}
 
 
 def methods(mitigation: str) -> list[type[Mitigation]]:
-    """Returns what the names of a table's mitigation mean, the innermost first."""
+    """Returns the classes that a table's mitigation names, the innermost first."""
     return [MITIGATIONS[name] for name in mitigation.split("+")]
 
 
@@ -139,10 +139,10 @@ def is_table(given: Any) -> bool:
 
 
 def levels(text: str) -> list[tuple[str, float]]:
-    """Returns each number of a noise model's text, with the text that has a `p` in its place.
+    """Returns each number in a noise model's text, with the text in which `p` replaces it.
 
     Args:
-        text: As it stands in a table: without spaces.
+        text: A noise model as a table spells it: without spaces.
 
     Example:
 
@@ -180,7 +180,7 @@ def _noise(given: Any) -> str:
     except ArgumentError as error:
         if error.argument == "noise":
             raise
-        # One of its numbers is not what it must be.
+        # The error is about one of the noise model's numbers.
         needed = f"have its `{error.argument}` {error.requirement}"
         raise ArgumentError("noise", needed, given, error.fix) from error
     return "none" if model is None else re.sub(r"\s+", "", given)

@@ -1,4 +1,4 @@
-"""Trains a Keras model on the same batches for the same seed, and scores what was fitted."""
+"""Trains a Keras model, on the same batches for the same seed, and scores fitted models."""
 
 from __future__ import annotations
 
@@ -22,24 +22,25 @@ __all__ = ["EpochClock", "Training", "score", "train"]
 
 @dataclasses.dataclass(frozen=True)
 class Training:
-    """What came of training a model.
+    """The result of training a model.
 
     Attributes:
         loss: The mean training loss of each epoch.
-        score: The score on each epoch's batches, each before its step.
-        ends: Seconds from the start to the end of each epoch.
-        first_epoch_seconds: The first epoch with all that happens only once: tracing,
-            compilation, the optimizer's variables.
-        later_epoch_seconds: Each later epoch, from its first batch to its last.
-        seconds: All epochs together.
-        n_train: The number of samples that each epoch took; None for all.
+        score: The score of each epoch, computed on each batch before its step.
+        ends: Seconds from the start of the training to the end of each epoch.
+        first_epoch_seconds: The time of the first epoch, including everything that happens only
+            once: tracing, compilation, creating the optimizer's variables.
+        later_epoch_seconds: The time of each later epoch, from its first batch to its last.
+        seconds: The time of all epochs.
+        n_train: The number of samples that each epoch trained on; None for all.
         n_valid: The number of samples that validated each epoch.
-        valid_loss: The loss on these after each epoch; the weights are those of the lowest.
-        model: The model that was trained: the one given, or, where training is fast, one with the
-            same layers that was traced before. It is lent then, until the next training.
-        fast: Whether it trained fast.
-        reused: Whether it was traced before: then nothing in `first_epoch_seconds` happens only
-            once.
+        valid_loss: The loss on these after each epoch. The model has the weights of the epoch with
+            the lowest.
+        model: The model that was trained: the given one or, in fast training, an earlier one with
+            the same layers. The latter can only be used until the next training.
+        fast: Whether it was fast training.
+        reused: Whether the model was traced in an earlier training, so that `first_epoch_seconds`
+            includes no tracing or compilation.
     """
 
     loss: list[float]
@@ -57,7 +58,7 @@ class Training:
 
     @property
     def work(self) -> dict[str, int]:
-        """What `qkeras_hybrid.bench.cost.measure` counts: epochs and samples as they were."""
+        """The numbers of epochs and samples, for `qkeras_hybrid.bench.cost.measure`."""
         trained = {} if self.n_train is None else {"n_train": self.n_train}
         return {"epochs": len(self.loss), "n_valid": self.n_valid, **trained}
 
@@ -80,31 +81,32 @@ def train(
 ) -> Training:
     """Trains a model with Adam, on the same batches in the same order for the same seed.
 
-    By Keras's `fit`, or fast: under TensorFlow in compiled epochs, and under TensorFlow and JAX
-    with the trace of an earlier model that has the same layers. The numbers are the same. The
-    seconds are not: those of `fit` have its data pipeline in them, which a user pays too.
+    Training uses Keras's `fit`, or is fast: under TensorFlow, it compiles whole epochs, and under
+    TensorFlow and JAX it uses the trace of an earlier model with the same layers. Losses and scores
+    are the same. Times are not: those of `fit` include its data pipeline, as they would for a user.
 
     Args:
         model: A model with class probabilities as outputs, with one output for regression, or
             with the costs of decisions.
         x: Features of shape `(n_train, n_features)`.
-        y: Of shape `(n_train,)`: whole numbers are classes, others targets of regression; or costs
-            of shape `(n_train, n_costs)`.
-        epochs: How often each sample is seen; with `patience`, at most.
-        batch_size: Samples a step.
-        learning_rate: Adam's step size.
-        seed: The seed of the order of the samples, of a loss that draws, and of what validates.
-        patience: After how many epochs without a lower loss on a validation part, drawn from the
-            samples given, training stops and the best epoch's weights come back; None to train
-            all epochs on all samples.
+        y: Classes (whole numbers) or targets of shape `(n_train,)`, or costs of shape
+            `(n_train, n_costs)`.
+        epochs: The number of epochs; with `patience`, the largest number.
+        batch_size: The number of samples per step.
+        learning_rate: Adam's learning rate.
+        seed: The seed of the order of the samples, of the validation part, and of a loss that draws
+            random numbers.
+        patience: The number of epochs without a lower loss on a validation part after which
+            training stops. The model then gets the weights of the best epoch. The validation part
+            is drawn from the given samples. None to train all epochs on all samples.
         loss: For decisions, a name of `qkeras_hybrid.bench.goals.LOSSES`; None for SPO+.
-        problem: The problem in which `y` are the costs, for decisions.
+        problem: For decisions, the problem whose costs are `y`.
         on_epoch: Called after each epoch with the number of epochs done.
-        fast: Whether to train fast. Decisions don't: their losses draw on the host, from state that
-            is no variable of Keras's, and the host is what takes their time. Neither does anything
-            under torch, which traces nothing.
-        shared: Whether the trace of an earlier model may be taken. Not where a user's code made the
-            model: a function of the same name may compute something else.
+        fast: Whether to train fast. This has no effect for decisions, whose losses draw random
+            numbers on the host from a state that is not a Keras variable, and spend most of their
+            time there. It has no effect under torch, which does not trace.
+        shared: Whether the trace of an earlier model may be used. It must be False for a model from
+            a user's code: a function of the same name may compute something else.
 
     Returns:
         Losses, scores and times.
@@ -114,7 +116,7 @@ def train(
     if watch is not None:
         x, y = watch.x_train, watch.y_train
     y = goal.targets(y)
-    # XLA can't call what decides; under JAX and torch the host call is part of the graph.
+    # XLA can't call the solver on the host; under JAX and torch the host call is in the graph.
     calls_host = problem is not None and keras.backend.backend() == "tensorflow"
 
     def compiled(model: keras.Model) -> None:
@@ -140,8 +142,8 @@ def train(
         compiled(model)
         epoch_on = fitted_epochs(model)
     one_epoch = epoch_on(x, y, batch_size)
-    # Keras draws the order of batches from state that also depends on the model's layers. The
-    # order is drawn here instead, so that all contenders of a seed see the same batches.
+    # Keras draws the order of batches from a state that also depends on the model's layers. Here
+    # the seed alone determines the order, so that all contenders get the same batches.
     order = np.random.default_rng(seed)
     losses, score, ends, epoch_seconds = [], [], [], []
     start = time.perf_counter()
@@ -188,12 +190,12 @@ def score(
         model: A Keras model, or a fitted scikit-learn estimator.
         x: Features of shape `(n, n_features)`.
         y: Classes (whole numbers) or targets of shape `(n,)`, or costs of shape `(n, n_costs)`.
-        problem: The problem in which `y` are the costs, for decisions.
-        batch_size: Samples that a Keras model predicts at a time.
+        problem: For decisions, the problem whose costs are `y`.
+        batch_size: The number of samples that a Keras model predicts at once.
     """
     if not isinstance(model, keras.Model):
         return float(model.score(x, y))
-    # Not `predict`: its data pipeline takes longer than what it computes.
+    # Not `predict`, whose data pipeline takes longer than the computation.
     parts = [
         np.asarray(model.predict_on_batch(x[start : start + batch_size]))
         for start in range(0, len(x), batch_size)

@@ -21,33 +21,32 @@ from qkeras_hybrid.program import AngleTable
 class FourierFeatures(InPlaceOfCircuit):
     """A truncated Fourier series with the frequencies of a quantum layer's circuit.
 
-    `y_k = b_k + sum_f (C_kf cos(f . z) + S_kf sin(f . z))`, with `z` the inputs of the circuit
-    (the encoding's angles, products of features included) and `b`, `C`, `S` trained. An
-    expectation value is such a series: a gate that turns by `c . z` adds `-c`, 0 or `c` to its
-    frequencies, so that they are the sums of one of these for each gate, as far as the gate is
-    connected with what is read. Of `f` and `-f` one is enough.
+    `y_k = b_k + sum_f (C_kf cos(f . z) + S_kf sin(f . z))`, where `z` are the inputs of the circuit
+    (the encoding's angles, with their products of features), and `b`, `C`, `S` are trained. An
+    expectation value is such a series: a gate that rotates by `c . z` adds `-c`, 0 or `c` to its
+    frequencies. So the frequencies are the sums of one of these for each gate that can change the
+    result. One of `f` and `-f` is enough.
 
-    Frequencies come in the order of how many gates they are the sum of, fewest first; those of
-    one gate by how many features enter it, fewest first; then in the order in which the gates
-    stand in the circuit, plus before minus. As many are taken as bring the layer closest to
-    the quantum layer's number of trained weights, but never fewer than it takes for each
-    feature to enter: a control that does not see a feature would lose for that reason alone.
-    Where a trained weight scales an input, its frequency is that at weight zero, or at one
-    where zero would switch the input off.
+    Sums over few gates come first. Frequencies of single gates are sorted by the number of features
+    in them, fewest first. Otherwise the order is that of the gates in the circuit, plus before
+    minus. The number of frequencies is the one that brings the layer closest to the quantum
+    layer's number of trained weights, but each feature must be in one of them: a control that does
+    not see a feature would lose for that reason alone. If a trained weight scales an input, the
+    frequency is that at weight zero, or at weight one if zero would remove the input.
 
     Args:
         layer: The quantum layer, or its serialized form.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
-        `(batch, ..., n_features)`, as of the layer.
+        That of `layer`: `(batch, ..., n_features)`.
 
     Output shape:
-        As of the layer.
+        That of `layer`.
 
     Raises:
-        DoesNotApplyError: When it is built: if an angle is not affine in the circuit's inputs,
-            or nothing that is read depends on them.
+        DoesNotApplyError: When the layer is built, if an angle is not affine in the circuit's
+            inputs, or no result depends on them.
 
     Reference:
         M. Schuld, R. Sweke and J. J. Meyer, Effect of data encoding on the expressive power of
@@ -65,7 +64,7 @@ class FourierFeatures(InPlaceOfCircuit):
     """
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Finds the frequencies and makes the weights."""
+        """Finds the frequencies and creates the weights."""
         layer, n_features = self._like.layer, int(input_shape[-1] or 0)
         compiled = layer.compile(n_features)
         self.units = int(layer.compute_output_shape(input_shape)[-1])
@@ -84,7 +83,7 @@ class FourierFeatures(InPlaceOfCircuit):
         self.built = True
 
     def features(self, inputs: Any) -> Any:
-        """Returns the cosines, then the sines, of all frequencies.
+        """Returns the cosines of all frequencies, then the sines.
 
         Args:
             inputs: Tensor of shape `(batch, ..., n_features)`.
@@ -106,7 +105,7 @@ class FourierFeatures(InPlaceOfCircuit):
 
 
 def _enters(layer: QuantumLayer, n_features: int, precision: str) -> npt.NDArray[np.bool_]:
-    """Returns which features change which inputs of the circuit, found by changing each."""
+    """Tells which features change which inputs of the circuit, by changing each feature."""
     base = np.random.default_rng(0).uniform(0.2, 0.9, n_features)
     rows = np.vstack([base, base + np.eye(n_features)]).astype(precision)
     angles = ops.convert_to_numpy(layer.encode(ops.convert_to_tensor(rows)))

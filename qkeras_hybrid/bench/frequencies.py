@@ -1,4 +1,4 @@
-"""The frequencies with which a circuit's results go up and down in its inputs."""
+"""The frequencies of a circuit's results, as Fourier series of its inputs."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from qkeras_hybrid.program import Angle, AngleMap, Compiled, PauliRotation, Phas
 from qkeras_hybrid.readouts import Expectation
 
 MOST_SUMS = 100_000
-"""How many sums of frequencies are tried at most in the search for different ones."""
+"""The largest number of sums of frequencies that a search for different ones tries."""
 
 Frequency = tuple[float, ...]
-"""What the inputs of a circuit are multiplied by in a wave: one number for each input."""
+"""The factors of a circuit's inputs in a wave: one number for each input."""
 
 
 def frequencies(compiled: Compiled) -> Iterator[Frequency]:
     """Yields the frequencies that a circuit's results can have, each once, up to its sign.
 
-    Those of the fewest gates come first, then those of the gates that come first in the
-    circuit; zero, the constant, is left out. It ends after `MOST_SUMS` sums of gates if not
-    before.
+    A frequency is a sum over gates. Sums over few gates come first; among these, the gates that
+    come first in the circuit. Zero, the constant, is left out. After `MOST_SUMS` sums, the
+    iteration ends.
 
     Args:
-        compiled: The circuit, and what is read of it.
+        compiled: The circuit with its readout.
 
     Raises:
         DoesNotApplyError: If an angle is not affine in the inputs.
@@ -48,15 +48,15 @@ def frequencies(compiled: Compiled) -> Iterator[Frequency]:
 
 
 def ordered(compiled: Compiled) -> Iterator[tuple[int, Frequency]]:
-    """Yields frequencies with the number of gates that they are the sum of."""
+    """Yields the number of gates in each sum, and the frequency."""
     program, vectors = compiled.program, _vectors(compiled)
-    # All basis states are read, where it is not observables.
+    # A readout other than observables depends on all qubits.
     read = (
         [{q for t in o.terms for q in t.qubits} for o in compiled.observables]
         if isinstance(compiled.readout, Expectation)
         else [set(range(program.n_qubits))]
     )
-    # Observables that see the same gates have the same frequencies.
+    # Observables that depend on the same gates have the same frequencies.
     seen = {tuple(_gates(program, vectors, qubits).items()): None for qubits in read}
     sums = heapq.merge(*map(_sums, seen), key=lambda found: found[0])
     known: set[Frequency] = set()
@@ -68,12 +68,12 @@ def ordered(compiled: Compiled) -> Iterator[tuple[int, Frequency]]:
 
 
 def gate_frequencies(compiled: Compiled) -> dict[Frequency, int]:
-    """Returns the frequencies of single gates, with how many gates have each.
+    """Returns the frequencies of single gates, with the number of gates that have each.
 
-    Of the gates that can change what is read, in the order of the circuit.
+    Only gates that can change the results count. The order is that of the circuit.
 
     Args:
-        compiled: The circuit, and what is read of it.
+        compiled: The circuit with its readout.
 
     Raises:
         DoesNotApplyError: If an angle is not affine in the inputs.
@@ -93,7 +93,7 @@ def _vectors(compiled: Compiled) -> list[Frequency | None]:
 
 
 def _vector(angle: Angle, angles: AngleMap) -> Frequency | None:
-    """Returns by what each input is multiplied in an angle, None if there is no input in it."""
+    """Returns the factor of each input in an angle; None if the angle has no input."""
     found = dict(angle.inputs)
     if angle.expression is not None:
         found = _at_fixed_weights(angle.expression, angles)
@@ -101,7 +101,7 @@ def _vector(angle: Angle, angles: AngleMap) -> Frequency | None:
 
 
 def _at_fixed_weights(expression: sympy.Expr, angles: AngleMap) -> dict[int, float]:
-    """Returns by what each input is multiplied in an expression, with its weights fixed."""
+    """Returns the factor of each input in an expression, with its weights fixed."""
     index = {symbol: i for i, symbol in enumerate(angles.inputs)}
     inputs = expression.free_symbols & set(index)
     if not inputs:
@@ -118,8 +118,8 @@ def _at_fixed_weights(expression: sympy.Expr, angles: AngleMap) -> dict[int, flo
 
 
 def _positive(frequency: Frequency) -> Frequency | None:
-    """Returns the one of `f` and `-f` whose first number is positive, None for zero."""
-    # Rounded, so that 0.1 + 0.2 and 0.3 are one frequency, and without the sign of -0.0.
+    """Returns `f` or `-f`, whichever has a positive first nonzero number; None for zero."""
+    # Rounding makes 0.1 + 0.2 and 0.3 one frequency; adding 0.0 removes the sign of -0.0.
     rounded = tuple(round(value, 9) + 0.0 for value in frequency)
     first = next((value for value in rounded if value), None)
     if first is None:
@@ -130,7 +130,7 @@ def _positive(frequency: Frequency) -> Frequency | None:
 def _gates(
     program: Program, vectors: Sequence[Frequency | None], read: Iterable[int]
 ) -> dict[Frequency, int]:
-    """Counts the gates that have each vector, of those that can change what is read."""
+    """Counts the gates with each vector, among those that can change the results."""
     connected, found = set(read), list[Frequency]()
     for instruction, vector in zip(reversed(program.instructions), reversed(vectors), strict=True):
         if not connected.isdisjoint(instruction.qubits):
@@ -141,13 +141,13 @@ def _gates(
 
 
 def _sums(gates: Iterable[tuple[Frequency, int]]) -> Iterator[tuple[int, Frequency]]:
-    """Yields the sums of gates' vectors, times 1 or -1, with how many are summed, fewest first.
+    """Yields the sums of gates' vectors, times 1 or -1, with their number, smallest first.
 
-    Each sum is extended by the vectors from its last one on, so that none comes twice in
-    another order; the first sign of all is plus, because of `f` and `-f` one is enough.
+    Each sum is extended by its last vector and later ones only, so that none is repeated in
+    another order. The first sign is always plus, because one of `f` and `-f` is enough.
     """
     vectors = list(gates)
-    # A sum, and its last vector: which one, its sign, and how often it is in the sum.
+    # A sum, and the index, the sign and the multiplicity of its last vector.
     last: list[tuple[Frequency, int, int, int]] = []
     for j, (vector, _) in enumerate(vectors):
         yield 1, vector
@@ -170,7 +170,7 @@ def _sums(gates: Iterable[tuple[Frequency, int]]) -> Iterator[tuple[int, Frequen
 def chosen(
     found: Iterable[tuple[int, Frequency]], wanted: int, enters: npt.NDArray[np.bool_]
 ) -> list[Frequency]:
-    """Takes frequencies in order: as many as wanted, and until each feature is in one of them."""
+    """Takes as many frequencies as wanted, in order, or more until they contain each feature."""
 
     def features(frequency: Frequency) -> npt.NDArray[np.bool_]:
         inside: npt.NDArray[np.bool_] = enters[:, np.array(frequency) != 0].any(axis=1)
@@ -186,8 +186,8 @@ def chosen(
         if len(chosen) >= wanted:
             break
     if not chosen:
-        raise DoesNotApplyError("Nothing that is read from the circuit depends on its inputs.")
-    # All that ever enters does so in a single gate, so that all features are in already.
+        raise DoesNotApplyError("No result of the circuit depends on its inputs.")
+    # `chosen` has the frequencies of all single gates, and so every feature that has an effect.
     covered, needed = np.zeros(len(enters), bool), 1
     for count, frequency in enumerate(chosen, start=1):
         new = features(frequency) & ~covered

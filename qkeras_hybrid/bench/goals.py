@@ -1,4 +1,4 @@
-"""What is learned from each kind of data: the losses that train it, and the score that is told."""
+"""What models learn from each kind of data: the losses for training, and the score."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ else:
     sklearn_metrics = lazy_module("sklearn.metrics")
 
 TWO_STAGE = "mean_squared_error"
-"""The loss that predicts costs first; what is decided by them is no part of the training."""
+"""The loss of training in two stages: it compares costs, not the decisions made from them."""
 
 
 class Goal(abc.ABC):
     """What a model is to learn.
 
     Attributes:
-        metric: What the score is, a key of `qkeras_hybrid.bench.metrics.METRICS`.
+        metric: The kind of score, a key of `qkeras_hybrid.bench.metrics.METRICS`.
     """
 
     metric: str
@@ -42,15 +42,19 @@ class Goal(abc.ABC):
 
     @abc.abstractmethod
     def loss(self, name: str | None, seed: int) -> Any:
-        """Returns the loss of a name, None for the one that is usual; a seed draws what it draws.
+        """Returns a loss.
+
+        Args:
+            name: The name of the loss; None for the default.
+            seed: The seed of the loss's random numbers, if it draws any.
 
         Raises:
-            ValueError: If there is none of that name.
+            ValueError: If the name is unknown.
         """
 
     @abc.abstractmethod
     def in_training(self) -> keras.metrics.Metric:
-        """Returns a metric, named "score", for the batches of the training."""
+        """Returns a metric, named "score", that training computes on its batches."""
 
     @abc.abstractmethod
     def score(self, outputs: npt.NDArray[Any], y: npt.NDArray[Any]) -> float:
@@ -58,11 +62,11 @@ class Goal(abc.ABC):
 
 
 def goal_of(y: npt.NDArray[Any], problem: DecisionProblem | None = None) -> Goal:
-    """Returns what is to be learned of targets.
+    """Returns the goal for given targets.
 
     Args:
-        y: Whole numbers are classes, others targets of a regression.
-        problem: The problem in which `y` are the costs, for decisions.
+        y: Classes (whole numbers), targets of a regression, or costs if there is a `problem`.
+        problem: For decisions, the problem whose costs are `y`.
     """
     if problem is not None:
         return _Decisions(problem)
@@ -70,17 +74,17 @@ def goal_of(y: npt.NDArray[Any], problem: DecisionProblem | None = None) -> Goal
 
 
 def check_loss(name: Any, task: str) -> None:
-    """Makes sure that data of a kind can be trained with a loss that a training table names.
+    """Makes sure that a loss, which a training table names, suits a task.
 
     Raises:
-        ValueError: If not.
+        ValueError: If it does not.
     """
     if task != "decisions":
         raise ArgumentError(
             "loss",
-            f"be left out of the training for {task}, which has one loss",
+            f"be left out of the training for {task}, which has only one loss",
             name,
-            "Only data of decisions have several.",
+            "Only decision problems have several.",
         )
     one_of("loss", name, LOSSES)
 
@@ -89,7 +93,7 @@ class _Classes(Goal):
     metric = "accuracy"
 
     def targets(self, y: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        return y.astype("int32")  # JAX has no int64 unless it was started for it, and would warn
+        return y.astype("int32")  # by default, JAX has no int64 and would warn
 
     def loss(self, name: str | None, seed: int) -> Any:
         if name is not None:
@@ -148,7 +152,7 @@ class _Decisions(Goal):
 
 
 def _of_costs(y_true: Any, y_pred: Any) -> Any:
-    """Returns the mean squared error of costs, which stand before the best decisions."""
+    """Returns the mean squared error of costs, the first part of the targets' last axis."""
     costs = ops.cast(y_true, y_pred.dtype)[..., : y_pred.shape[-1]]
     return ops.mean(ops.square(costs - y_pred), axis=-1)
 
@@ -160,4 +164,4 @@ LOSSES: Mapping[str, Callable[[DecisionProblem, int], Any]] = {
     ),
     TWO_STAGE: lambda problem, seed: _of_costs,
 }
-"""What trains for decisions, by name."""
+"""The losses for decisions, by name."""

@@ -1,4 +1,4 @@
-"""What the runs of a suite would ask of quantum hardware: circuits, shots and money."""
+"""What the runs of a suite would need on quantum hardware: circuits, shots and money."""
 
 from __future__ import annotations
 
@@ -22,22 +22,23 @@ from qkeras_hybrid.engines.services import Prices
 def hardware_cost(
     tasks: Sequence[Task], shots: int = 1000, prices: Prices | None = None
 ) -> ModelCost | None:
-    """Returns what training circuits on hardware would ask for, without asking it.
+    """Returns what training circuits by parameter shift would need on hardware; runs nothing.
 
-    By parameter shift, as `qkeras_hybrid.costs.model_cost` counts it: of all runs with circuits,
-    all epochs, and the search for hyperparameters with all its trials. Where validation ends the
-    training, that is the most that it can come to. Scores are not counted.
+    This is the sum of `qkeras_hybrid.costs.model_cost` over all runs with circuits, all their
+    epochs, and all trials of their searches for hyperparameters. If validation ends the training,
+    it is an upper bound. Scores are not counted.
 
     Args:
         tasks: The runs.
-        shots: The mean number of measurements for each measurement setting of a circuit.
-        prices: What the service charges; None for nothing.
+        shots: The mean number of shots for each measurement setting of a circuit.
+        prices: The prices of the service; None if it costs nothing.
 
     Returns:
         The sum over all runs; None if no run has circuits.
 
     Raises:
-        ValueError: If a sampler can't compute a model's circuits, as it can't return states.
+        ValueError: If a sampler can't compute a model's circuits, for example because they return
+            states.
     """
     prices = prices or Prices()
     engine = SamplerEngine(cirq.Simulator(), shots=shots, prices=prices)
@@ -52,7 +53,7 @@ def hardware_cost(
             known[key] = _of(task, engine)
         times = 1
         if task.tuning is not None:
-            # Of each trial's fits, one for each fold, each leaves out one of the folds.
+            # Each trial has a fit for each fold, which leaves out the samples of that fold.
             times += task.tuning["trials"] * (task.tuning["folds"] - 1)
         circuits += times * known[key].circuits
         shots_total += times * known[key].shots
@@ -64,13 +65,13 @@ def hardware_cost(
 
 
 def _key(task: Task) -> str:
-    """Returns what tasks share that ask for as much: all but the seed."""
+    """Returns what tasks of equal cost share: everything except the seed."""
     shared: list[Any] = [task.data, task.model, task.training, task.contender]
     return json.dumps(shared, sort_keys=True)
 
 
 def _of(task: Task, engine: SamplerEngine) -> ModelCost:
-    """Returns what the fit of one run asks for."""
+    """Returns the cost of the fit of one run."""
     dataset, split = datasets.prepare(task.data, task.seed)
     keras.utils.clear_session(free_memory=False)
     model = models.build(task.model, dataset)

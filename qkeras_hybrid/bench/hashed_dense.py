@@ -16,19 +16,19 @@ from qkeras_hybrid._errors import ArgumentError
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class HashedDense(keras.layers.Layer):
-    """A Dense layer with few weights: each stands at many places of its kernel (HashedNets).
+    """A Dense layer with few weights: each is used at many places of its kernel (HashedNets).
 
     `y_j = activation(sum_i s(i, j) w[h(i, j)] x_i)`, where the last input is a constant 1, so that
-    the bias is made of the same weights. The hash `h` gives each of the `(n_features + 1) * units`
-    places one of `n_weights` weights, and `s` a sign. Here every weight has the same number of
-    places, give or take one, where the paper's hash gives some weights more than others and may
-    leave some out.
+    the bias is made of the same weights. The hash `h` assigns one of `n_weights` weights to each of
+    the `(n_features + 1) * units` places, and `s` assigns a sign. Here all weights have equal
+    numbers of places, up to one. The paper's hash gives some weights more places than others, and
+    may leave some weights out.
 
     Args:
         units: The number of outputs.
-        n_weights: The number of trained weights, at most that of places.
+        n_weights: The number of trained weights, at most the number of places.
         activation: The activation, as Keras's layers take it.
-        seed: Whole number of at least 0 and below 2**31 that decides the hash.
+        seed: A whole number of at least 0 and below 2**31 that determines the hash.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -38,8 +38,8 @@ class HashedDense(keras.layers.Layer):
         `(batch, ..., units)`.
 
     Raises:
-        ValueError: If a number is not positive or the seed out of range; when it is built, if there
-            are more weights than places.
+        ValueError: If a number is not positive or the seed is out of range; when the layer is
+            built, if there are more weights than places.
 
     Reference:
         W. Chen, J. T. Wilson, S. Tyree, K. Q. Weinberger and Y. Chen, Compressing neural networks
@@ -66,7 +66,7 @@ class HashedDense(keras.layers.Layer):
         self.supports_jit = True
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Makes the weights and hashes the places.
+        """Creates the weights and hashes the places.
 
         Raises:
             ValueError: If the number of features is unknown or there are more weights than places.
@@ -82,7 +82,7 @@ class HashedDense(keras.layers.Layer):
         buckets, signs = hashed(places, self.n_weights, self.seed)
         self._buckets = buckets.reshape(n_features + 1, self.units)
         self._signs = signs.reshape(n_features + 1, self.units)
-        limit = (6 / (n_features + self.units)) ** 0.5  # Glorot's for the kernel as it stands
+        limit = (6 / (n_features + self.units)) ** 0.5  # Glorot's limit for the whole kernel
         self.shared = self.add_weight(
             name="shared",
             shape=(self.n_weights,),
@@ -120,15 +120,15 @@ class HashedDense(keras.layers.Layer):
 def hashed(
     places: int, n_weights: int, seed: int = 0
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    """Returns for each place its weight and its sign, the same on every machine and for ever.
+    """Returns the weight and the sign of each place: the same on every machine, in all versions.
 
     Args:
         places: The number of places.
         n_weights: The number of weights.
-        seed: Decides the hash.
+        seed: Determines the hash.
 
     Returns:
-        Numbers of weights and signs of 1 or -1, both of shape `(places,)`.
+        The index of each place's weight, and its sign (1 or -1), both of shape `(places,)`.
     """
     order = np.argsort(_mixed(places, 2 * seed), kind="stable")
     buckets = np.empty(places, "int32")
@@ -140,8 +140,8 @@ def hashed(
 def _mixed(count: int, stream: int) -> npt.NDArray[np.uint64]:
     """Returns the first outputs of SplitMix64 (Steele, Lea and Flood 2014), from a stream's state.
 
-    Not NumPy's generators, whose methods may draw otherwise in a later version: saved layers would
-    then compute something else.
+    NumPy's generators may draw other numbers in a later version, and saved layers would then
+    compute something else.
     """
     with np.errstate(over="ignore"):
         z = (np.arange(1, count + 1, dtype="uint64") + np.uint64(stream << 32)) * np.uint64(

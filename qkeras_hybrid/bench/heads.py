@@ -1,4 +1,4 @@
-"""What all builders of hybrid models share: what they ask of a data set, and the Dense head."""
+"""What all builders of hybrid models share: the data set's interface and the Dense head."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import keras
 
 
 class Data(Protocol):
-    """What a builder asks of a data set: `qkeras_hybrid.datasets.Dataset` has it."""
+    """What a builder needs of a data set: `qkeras_hybrid.datasets.Dataset` has it."""
 
     @property
     def n_features(self) -> int:
@@ -24,11 +24,11 @@ class Data(Protocol):
 
     @property
     def image_shape(self) -> tuple[int, ...] | None:
-        """Height, width and channels (if any) of a sample, None where it is no image."""
+        """Height, width and channels (if any) of a sample; None if samples are not images."""
 
 
 def with_head(dataset: Data, *layers: keras.Layer) -> keras.Model:
-    """Puts an input of the data set's features before layers, and the Dense head behind them."""
+    """Makes a model of an input for the data set's features, the layers, and a Dense head."""
     activation = "softmax" if dataset.task == "classification" else "linear"
     return keras.Sequential(
         [

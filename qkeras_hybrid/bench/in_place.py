@@ -1,4 +1,4 @@
-"""What layers that take a quantum layer's place in a control have in common."""
+"""The base class of classical layers that take a quantum layer's place in a control."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from qkeras_hybrid.layers.saved import errors_named
 
 
 class InPlaceOfCircuit(keras.layers.Layer):
-    """A layer with the encoding, the inputs and the outputs of a quantum layer, without circuit.
+    """A layer with a quantum layer's encoding, inputs and outputs, but without its circuit.
 
     Args:
         layer: The quantum layer, or its serialized form.
@@ -24,7 +24,7 @@ class InPlaceOfCircuit(keras.layers.Layer):
     """
 
     def __init__(self, layer: QuantumLayer | dict[str, Any], **kwargs: Any) -> None:
-        # Inputs are not rounded to a half precision that angles would not survive.
+        # Keras must not round inputs to half precision, which is too coarse for angles.
         super().__init__(autocast=False, **kwargs)
         like = given(layer)
         if like.readout.activation is None or like.returns_list:
@@ -34,12 +34,12 @@ class InPlaceOfCircuit(keras.layers.Layer):
         self.supports_masking = True
 
     def encode(self, inputs: Any) -> Any:
-        """Maps inputs `(batch, ..., n_features)` to those of the circuit, `(samples, n_inputs)`."""
+        """Maps features `(batch, ..., n_features)` to circuit inputs `(samples, n_inputs)`."""
         inputs = ops.cast(inputs, self._precision)
         return self._like.layer.encode(ops.reshape(inputs, (-1, inputs.shape[-1])))
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the shape that the quantum layer would return."""
+        """Returns the shape of the output, which is that of the quantum layer."""
         shape: tuple[int | None, ...] = self._like.layer.compute_output_shape(input_shape)
         return shape
 
@@ -55,7 +55,7 @@ class InPlaceOfCircuit(keras.layers.Layer):
         """Makes a layer from what `get_config` returned.
 
         Raises:
-            ValueError: If the config is not one of the layer's; with the layer's name.
+            ValueError: If the config is not valid; the message has the layer's name.
         """
         with errors_named(cls, config.get("name")):
             return cls(**known_arguments(cls, config, ("name", "dtype", "trainable")))
@@ -64,7 +64,7 @@ class InPlaceOfCircuit(keras.layers.Layer):
         """Builds the layer for the shape it had when it was saved.
 
         Raises:
-            ValueError: If it can't be built for that; with the layer's name.
+            ValueError: If it can't be built for this shape; the message has the layer's name.
         """
         with errors_named(type(self), self.name):
             super().build_from_config(config)

@@ -1,4 +1,4 @@
-"""What a model is made of: its quantum layers, its parameters, its layers in a line."""
+"""What a model consists of: its quantum layers, its parameters, and its layers in a line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def trainable_parameters(model: keras.Model) -> int:
 def describe(model: keras.Model) -> str:
     """Returns a model's layers in a line, e.g. `"Dense(4, tanh) > Dense(10, softmax)"`.
 
-    Layers that hold others show them in brackets; layers with weights that don't train are
+    Layers that contain others show them in brackets; layers whose weights don't train are
     "frozen".
     """
     return " > ".join(
@@ -38,7 +38,7 @@ def _describe_layer(layer: keras.Layer) -> str:
     if isinstance(layer, HashedDense):
         parts.append(f"{layer.n_weights} weights")
     if isinstance(layer, keras.layers.Dense | HashedDense):
-        # Of a function that is not Keras's, Keras tells more than its name.
+        # For a function that is not Keras's own, `serialize` returns more than its name.
         name = keras.activations.serialize(layer.activation)
         parts.append(name if isinstance(name, str) else layer.activation.__name__)
     if isinstance(layer, FourierFeatures) and layer.built:
@@ -50,6 +50,6 @@ def _describe_layer(layer: keras.Layer) -> str:
 
 
 def engine_name(model: keras.Model) -> str | None:
-    """Returns the name of the engine of a model's quantum layers, None if it has no such layer."""
+    """Returns the names of the engines of a model's quantum layers; None without such layers."""
     found = {layer.engine.name for layer in quantum_layers(model) if layer.engine is not None}
     return ", ".join(sorted(found)) or None

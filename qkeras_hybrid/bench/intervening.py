@@ -1,4 +1,4 @@
-"""The intervention test on the hybrid of a comparison, trained as it was there."""
+"""The intervention test on the hybrid of a comparison, with the comparison's training."""
 
 from __future__ import annotations
 
@@ -22,20 +22,21 @@ RUNS = 5
 
 
 def intervene(task: Task, runs: int = RUNS) -> InterventionTest:
-    """Trains the hybrid of a task and intervenes in it: see `intervention_test`.
+    """Trains the hybrid of a task and tests whether it needs its circuits.
 
-    All networks train as the task says: the same split and batches, and the same epochs. The test
-    part is scored, without the shots and the noise that only scores have.
+    See `intervention_test`. All networks have the training of the task: the same split, batches and
+    epochs. Scores are those on the test set. Shots and noise are ignored if the task has them for
+    scores only.
 
     Args:
-        task: Of the contender `"hybrid"`.
+        task: A task of the contender `"hybrid"`.
         runs: How often each network is retrained.
 
     Returns:
-        The scores and the verdicts. Where less is better, scores are negative.
+        The scores and the verdicts. If lower scores are better, they are negated.
 
     Raises:
-        ValueError: If the test can't be made of such a model.
+        ValueError: If the test can't be run on such a model.
     """
     dataset, split = datasets.prepare(task.data, task.seed)
     model, _ = Contender(task, dataset, {}).fitted(split.x_train, split.y_train)

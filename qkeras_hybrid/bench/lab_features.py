@@ -1,7 +1,8 @@
-"""Controls on what a lab reports of samples whose states the hybrid takes.
+"""Controls for data of quantum states, on a lab's measurements of the same samples.
 
-What computes circuits takes states; all others take the lab's report of the same samples. Of the
-controls, those follow that are made of nothing but the hybrid's size and its outputs.
+Contenders with circuits get the states; all others get a report: the numbers that a lab measures of
+the same samples. Only controls that need nothing but the hybrid's size and its outputs can be built
+for a report.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from qkeras_hybrid.layers.base import QuantumLayer
 
 
 class Data(Protocol):
-    """What is asked of a data set here: `qkeras_hybrid.datasets.Dataset` has it."""
+    """What this module needs of a data set: `qkeras_hybrid.datasets.Dataset` has it."""
 
     @property
     def n_outputs(self) -> int:
@@ -34,7 +35,7 @@ class Data(Protocol):
 
     @property
     def lab_width(self) -> int | None:
-        """How many numbers a lab reports of a sample, None where there is no such report."""
+        """How many numbers a lab reports of a sample; None without a report."""
 
 
 def takes_report(contender: str, dataset: Data) -> bool:
@@ -42,69 +43,70 @@ def takes_report(contender: str, dataset: Data) -> bool:
 
     Args:
         contender: A name of `bench.contenders.CONTENDERS`.
-        dataset: What it is for.
+        dataset: The data set.
     """
     return dataset.lab_width is not None and contender not in WITH_CIRCUITS
 
 
 def check_view(contender: str, dataset: Data) -> None:
-    """Makes sure that a contender without circuits is not given amplitudes, which no lab measures.
+    """Makes sure that a contender without circuits does not get amplitudes, which no lab measures.
 
     Args:
         contender: A name of `bench.contenders.CONTENDERS`.
-        dataset: What it is for.
+        dataset: The data set.
 
     Raises:
-        DoesNotApplyError: If the data set has states and no report of them.
+        DoesNotApplyError: If the contender has no circuits, and the data set has states without a
+            report.
     """
     if dataset.states and dataset.lab_width is None and contender not in WITH_CIRCUITS:
         raise DoesNotApplyError(
-            "It computes no circuit, and the data set holds the amplitudes of states, which no lab "
-            'measures. Give the data lab = "shadows" or lab = "expectations": contenders without '
-            "circuits then get what a lab reports of the same samples."
+            "It has no circuit, and the data set consists of amplitudes of states, which no lab "
+            'can measure. Give the data lab = "shadows" or lab = "expectations": contenders '
+            "without circuits then get a lab's measurements of the same samples."
         )
 
 
 def check_hybrid(hybrid: keras.Model, dataset: Data) -> None:
-    """Makes sure that a hybrid's classical layers are not given amplitudes.
+    """Makes sure that a hybrid's classical layers do not get amplitudes.
 
     Args:
         hybrid: A built model.
-        dataset: What it is for.
+        dataset: The data set.
 
     Raises:
-        ValueError: If the data set has states, and something else than a circuit takes them.
+        ValueError: If the data set has states, and the model's first layer is not a circuit.
     """
     layers = (each for each in hybrid.layers if not isinstance(each, keras.layers.InputLayer))
     first = next(layers, None)
     if dataset.states and not isinstance(first, QuantumLayer):
         raise ArgumentError(
             "model",
-            "begin with a circuit on data of states, whose amplitudes no other layer can have",
+            "begin with a circuit for data of states, because no other layer may use amplitudes",
             "no layer" if first is None else type(first).__name__,
             'Take a model such as "circuit_on_states", or give the data view = "shadows".',
         )
 
 
 def derived(name: str, hybrid: keras.Model, dataset: Data) -> keras.Model:
-    """Returns a control of a hybrid model, on a lab's report where it is one of those that get it.
+    """Returns a control of a hybrid model; if it gets a lab's report, one for that input.
 
     Args:
         name: A name of `controls.ALL`.
         hybrid: The model, built for the data set.
-        dataset: What it is for.
+        dataset: The data set.
 
     Raises:
-        DoesNotApplyError: If the control can't be made of the model, keeps layers that take
-            states and so can't take a report, or would have to take states itself.
+        DoesNotApplyError: If the control can't be made from the model, would get states without
+            having circuits, or gets a report but keeps layers that need states.
     """
     check_view(name, dataset)
     if not takes_report(name, dataset):
         return controls.ALL[name](hybrid)
     if name not in _ON_REPORTS:
         raise DoesNotApplyError(
-            "It keeps the hybrid's layers, which take states, and what computes no circuit gets a "
-            "lab's report of the samples."
+            "It keeps layers of the hybrid, which need states, but a contender without circuits "
+            "gets a lab's measurements of the samples."
         )
     width, n_outputs = dataset.lab_width, dataset.n_outputs
     assert width is not None
@@ -128,12 +130,12 @@ _ON_REPORTS: dict[str, Callable[[keras.Model, int, int], tuple[int, ...]]] = {
 def inapplicable(
     hybrid: keras.Model, dataset: Data, names: Iterable[str] = tuple(controls.CONTROLS)
 ) -> dict[str, str]:
-    """Returns why contenders don't apply to a model and its data, by the name of each.
+    """Returns the reason for each contender that does not apply to a model and its data, by name.
 
     Args:
-        hybrid: A built model with a quantum layer in it.
-        dataset: What it is for.
-        names: Which of `bench.contenders.CONTENDERS` are meant.
+        hybrid: A built model with a quantum layer.
+        dataset: The data set.
+        names: The contenders to check, of `bench.contenders.CONTENDERS`.
     """
     reasons = {}
     for name in names:

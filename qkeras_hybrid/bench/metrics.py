@@ -1,4 +1,4 @@
-"""What a score is: how it is called and written, and whether more of it is better."""
+"""Kinds of scores: what they are called, how they are written, and whether higher is better."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ class Metric:
     """A kind of score.
 
     Attributes:
-        label: What it is called.
-        hundredths: What its hundredths are called.
+        label: The name of the score.
+        hundredths: The name of its hundredths.
         percent: Whether it is written in per cent.
-        lower_is_better: Whether less of it is better.
+        lower_is_better: Whether a lower score is better.
     """
 
     label: str
@@ -23,7 +23,7 @@ class Metric:
 
     @property
     def sign(self) -> int:
-        """1, or -1 where less is better: a score times that is the higher the better."""
+        """1, or -1 if lower is better: of scores multiplied by it, the higher is the better."""
         return -1 if self.lower_is_better else 1
 
 
@@ -32,9 +32,9 @@ METRICS = {
     "r2": Metric("R²", "hundredths of R²"),
     "regret": Metric("regret", "points of regret", percent=True, lower_is_better=True),
 }
-"""The kinds of scores, by the name that rows have."""
+"""The kinds of scores, by the names that rows use."""
 
 
 def metric_of(name: str) -> Metric:
-    """Returns a kind of score by its name; of one that is not known, more is better."""
+    """Returns a kind of score by its name; for an unknown name, one of which higher is better."""
     return METRICS.get(name, Metric(name, "hundredths"))

@@ -20,7 +20,7 @@ from qkeras_hybrid.layers.switching import quantum_layers
 
 
 def is_file(name: Any) -> bool:
-    """Tells whether a model's name means a function in a user's file."""
+    """Tells whether a model's name refers to a function in a user's file."""
     return isinstance(name, str) and (".py:" in name or name.endswith(".py"))
 
 
@@ -28,7 +28,7 @@ def split(name: str) -> tuple[Path, str]:
     """Returns the path and the function of `"path/to/file.py:function"`.
 
     Raises:
-        ValueError: If the name is another.
+        ValueError: If the name has another form.
     """
     path, _, function = name.rpartition(":")
     if not path.endswith(".py") or not function:
@@ -37,7 +37,7 @@ def split(name: str) -> tuple[Path, str]:
 
 
 def content(path: Path, argument: str = "model") -> bytes:
-    """Returns what a file that an argument names holds.
+    """Returns the content of a file that an argument names.
 
     Raises:
         ValueError: If it can't be read.
@@ -58,7 +58,7 @@ def build_from_file(name: str, arguments: Mapping[str, Any], dataset: Data) -> k
     """Builds a model with a user's function: see `qkeras_hybrid.bench.models.build`.
 
     Raises:
-        ValueError: If the file can't be run, or its function returns something else.
+        ValueError: If the file can't be run, or its function does not return such a model.
     """
     path, function = split(name)
     module = module_of(path.resolve(), content(path))
@@ -96,12 +96,12 @@ def build_from_file(name: str, arguments: Mapping[str, Any], dataset: Data) -> k
 
 @functools.cache
 def module_of(path: Path, content: bytes) -> ModuleType:
-    """Runs a file once as it is now; changed, it runs again."""
+    """Runs a file and returns its module; the file runs again only if its content has changed."""
     digest = hashlib.sha256(str(path).encode() + b"\0" + content).hexdigest()[:16]
     name = f"_qkeras_hybrid_model_{digest}"
     module = ModuleType(name)
     module.__file__ = str(path)
-    # Where pickle and Keras look for the classes of the file.
+    # Pickle and Keras look for the file's classes here.
     sys.modules[name] = module
     try:
         exec(compile(content, str(path), "exec"), vars(module))
@@ -122,8 +122,7 @@ def _check_model(name: str, model: Any, dataset: Data) -> None:
         )
     if not model.built:
         raise ValueError(
-            f"{name} must return a model that is built. Begin it with "
-            f"keras.Input(({dataset.n_features},))."
+            f"{name} must return a built model. Begin it with keras.Input(({dataset.n_features},))."
         )
     if not quantum_layers(model):
         raise ValueError(
@@ -138,12 +137,12 @@ def _check_model(name: str, model: Any, dataset: Data) -> None:
             raise ValueError(
                 f"{name} must return a model with {side} shape {(None, width)}, but it has "
                 f"{shape}. It is called with n_features={dataset.n_features} and "
-                f"n_outputs={dataset.n_outputs}; an image comes flat: begin with a Reshape."
+                f"n_outputs={dataset.n_outputs}; images are flattened: begin with a Reshape."
             )
     if dataset.task == "classification":
         probe = np.random.default_rng(0).normal(size=(4, dataset.n_features))
         values = keras.ops.convert_to_numpy(model(probe.astype("float32"), training=False))
-        # Half precision has three digits.
+        # The tolerance allows for half precision, which has three digits.
         if values.min() < 0 or not np.allclose(values.sum(axis=-1), 1.0, atol=1e-2):
             raise ValueError(
                 f"{name} must return class probabilities, which sum to 1, but for a sample it "

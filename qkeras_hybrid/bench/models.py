@@ -1,9 +1,8 @@
 """Hybrid models to compare, by name, and models from a user's own Python file.
 
 A builder is a function of a data set and keyword arguments that returns an untrained model from
-`(batch, n_features)` to `(batch, n_outputs)`: class probabilities, one number where the task is
-regression, or costs where it is decisions. Angles are in radians; features come standardised from
-`datasets.split`.
+`(batch, n_features)` to `(batch, n_outputs)`: class probabilities, one number for regression, or
+costs for decisions. Angles are in radians. `datasets.split` has standardised the features.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ MODELS: dict[str, Callable[..., keras.Model]] = {
 """The hybrid models by name: `builder(dataset, **arguments)`."""
 
 
-# What arguments were called in version 0.1, whose suites and rows are good still.
+# Names of arguments in version 0.1. Its suites and rows are still valid.
 _RENAMED = {"iqp": {"n_repeats": "n_encoding_layers"}}
 
 
@@ -55,21 +54,21 @@ def build(model: Mapping[str, Any], dataset: Data) -> keras.Model:
     """Builds a hybrid model from its name and arguments.
 
     A name such as `"path/to/file.py:function"` is a function in a user's file. It is called as
-    `function(n_features, n_outputs, **arguments)` and returns an untrained Keras model, with a
-    quantum layer in it, from `(batch, n_features)` to class probabilities
-    `(batch, n_outputs)`, to `(batch, 1)` for regression, or to `n_outputs` costs. The file runs by
-    itself: it can't import its neighbours, because `fingerprint` would not see them change.
+    `function(n_features, n_outputs, **arguments)` and returns an untrained Keras model with a
+    quantum layer. The model maps `(batch, n_features)` to class probabilities
+    `(batch, n_outputs)`, to `(batch, 1)` for regression, or to `n_outputs` costs. The file can't
+    import other files of its folder, because `fingerprint` would not notice changes in them.
 
     Args:
         model: The `"name"` and the arguments of the builder.
-        dataset: What the model is for.
+        dataset: The data set that the model is built for.
 
     Returns:
         An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
 
     Raises:
-        ValueError: If the name or an argument is unknown, the builder refuses a value, or a
-            file can't be run or its function returns something else.
+        ValueError: If the name or an argument is unknown, the builder refuses a value, a file
+            can't be run, or its function does not return such a model.
 
     Example:
 
@@ -99,7 +98,7 @@ def build(model: Mapping[str, Any], dataset: Data) -> keras.Model:
 
 
 def defaults(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the arguments that a model's builder takes by itself where none are given.
+    """Returns the default arguments of a model's builder.
 
     Args:
         model: As for `build`, with a name that `build` takes.
@@ -126,7 +125,7 @@ def fingerprint(model: Mapping[str, Any]) -> str | None:
 
     Returns:
         The digest of the user's Python file, or of the file of a `transfer` trunk; None for a
-        model that is all defined by its name and arguments.
+        model that its name and arguments define completely.
 
     Raises:
         ValueError: If the file can't be read.

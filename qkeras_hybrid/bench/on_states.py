@@ -1,4 +1,4 @@
-"""Builders of hybrid models whose features are states: amplitudes that a circuit begins with."""
+"""Builders of hybrid models for states: the features are the circuit's initial amplitudes."""
 
 from __future__ import annotations
 
@@ -26,27 +26,27 @@ def circuit_on_states(
 ) -> keras.Model:
     """Builds a trained circuit on states, such as those of the data set `ising_phases`.
 
-    The features are amplitudes, which the circuit begins with; an ansatz follows, and Z of the
-    first qubits is read, all in one setting. A Dense head takes the values.
+    The features are the amplitudes of the circuit's initial state. An ansatz follows, and Z of the
+    first qubits is measured, all in one measurement setting. A Dense head takes the values.
 
     Args:
-        dataset: What the model is for: `2**n_qubits` features.
-        ansatz: The name of an ansatz. "qcnn" makes it a trained convolutional network after Cong,
-            Choi and Lukin 2019, on a number of qubits that is a power of two. Rotations of each
-            qubit come before it then: its convolutions keep the flip of all spins, so that without
-            them Z of its last qubit is 0 in every state that this flip leaves alone.
+        dataset: The data set that the model is built for, with `2**n_qubits` features.
+        ansatz: The name of an ansatz. "qcnn" makes a trained convolutional network after Cong, Choi
+            and Lukin 2019, on a number of qubits that is a power of two. It begins with rotations
+            of each qubit. The convolutions alone commute with the flip of all spins, and Z of the
+            last qubit would be 0 for every state that this flip does not change.
         n_layers: The number of layers of the ansatz.
-        n_read: How many qubits are read; by default all that are not idle, and of a "qcnn" the one
-            that it ends on.
-        n_idle: How many qubits, the last ones, the circuit leaves alone, because nobody has access
-            to them: the environment in the data set `noisy_outputs`.
+        n_read: How many qubits are measured; by default all that are not idle, and for a "qcnn"
+            its last qubit.
+        n_idle: How many of the last qubits the circuit does not touch, such as the environment in
+            the data set `noisy_outputs`, to which nobody has access.
         engine: The name of an engine, or `"auto"`.
 
     Returns:
         An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
 
     Raises:
-        ValueError: If the number of features is no power of two, or there are not so many qubits.
+        ValueError: If the number of features is not a power of two, or there are too few qubits.
 
     Reference:
         I. Cong, S. Choi and M. D. Lukin, Quantum convolutional neural networks, Nature Physics
@@ -83,20 +83,20 @@ def two_copy_test(dataset: Data, *, engine: str = "auto") -> keras.Model:
     """Builds the swap test on two copies of a state, for the data set `entangled_pairs`.
 
     Its circuit has no weights. It measures each qubit of the first half of one copy together with
-    its partner of the other, in the Bell basis: a CNOT, then a Hadamard gate. With Z on both after
-    that, the product of `(1 + Z + Z' - Z Z') / 2` over these pairs is the swap of the two halves,
-    whose mean is the purity of one. A Dense head turns it into classes.
+    the same qubit of the other copy, in the Bell basis: a CNOT, then a Hadamard gate. The product
+    of `(1 + Z + Z' - Z Z') / 2` over these pairs is then the swap of the two halves. Its
+    expectation value is the purity of one half. A Dense head turns it into classes.
 
     Args:
-        dataset: What the model is for: amplitudes of two copies, each of an even number of qubits,
-            one copy after the other.
+        dataset: The data set that the model is built for: amplitudes of two copies, one after the
+            other, each of an even number of qubits.
         engine: The name of an engine, or `"auto"`.
 
     Returns:
         An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
 
     Raises:
-        ValueError: If the features are no states of a multiple of four qubits.
+        ValueError: If the features are not states of a multiple of four qubits.
 
     Reference:
         J. C. Garcia-Escartin and P. Chamorro-Posada, Swap test and Hong-Ou-Mandel effect are
@@ -129,15 +129,16 @@ def cluster_qcnn(dataset: Data, *, engine: str = "auto") -> keras.Model:
     topological phase and 0 outside, into classes.
 
     Args:
-        dataset: What the model is for: `2**n_qubits` features, amplitudes of chains of at least 9
-            sites.
+        dataset: The data set that the model is built for: `2**n_qubits` features, amplitudes of
+            chains of at least 9 sites.
         engine: The name of an engine, or `"auto"`.
 
     Returns:
         An untrained model from `(batch, n_features)` to `(batch, n_outputs)`.
 
     Raises:
-        ValueError: If the number of features is no power of two, or there are less than 9 qubits.
+        ValueError: If the number of features is not a power of two, or there are fewer than 9
+            qubits.
 
     Reference:
         I. Cong, S. Choi and M. D. Lukin, Quantum convolutional neural networks, Nature Physics
@@ -150,34 +151,35 @@ def cluster_qcnn(dataset: Data, *, engine: str = "auto") -> keras.Model:
 def exact_qcnn(n_qubits: int) -> tuple[Any, Any]:
     """Returns the exact convolutional network for a cluster chain, as a circuit and an observable.
 
-    It has the parts of the paper's: a convolution of controlled-Z gates between neighbours, which
-    turns the stabilisers `K_i = Z_i-1 X_i Z_i+1` of a cluster state into `X_i`; phase flips that
-    are controlled in the X basis by two qubits, which correct an X error on the qubit between them;
-    pooling, which measures two of three qubits in the X basis, and flips the phase of the third
-    where a neighbour shows -1; and the measurement of `Z X Z` on three neighbours that are left. A
-    cluster state of a third of the sites is left of a cluster state, and any single X error is
-    corrected.
+    It has the same parts as the paper's network. A convolution of controlled-Z gates between
+    neighbours turns the stabilisers `K_i = Z_i-1 X_i Z_i+1` of a cluster state into `X_i`. Phase
+    flips that two qubits control in the X basis correct an X error on the qubit between them.
+    Pooling measures two of three qubits in the X basis, and flips the phase of the third if a
+    neighbour shows -1. The last step measures `Z X Z` on three of the remaining neighbours. These
+    steps map a cluster state to a cluster state of a third of the sites, and correct any single X
+    error.
 
-    All that follows the first gates takes X eigenvalues to X eigenvalues. So it is computed here
+    All steps after the first gates map X eigenvalues to X eigenvalues. So they are computed here
     from measurements of X on all qubits, as Herrmann et al. did on a device, and the value is the
-    mean of an observable. Every third site is kept, the middle one of the chain among them. For a
-    kept site `k` the observable is
+    expectation value of an observable. Every third site is kept, among them the middle of the
+    chain. For a kept site `k` the observable is
 
         X_k-2 X_k X_k+2 c(X_k-4, X_k-2) c(X_k+2, X_k+4),    c(a, b) = (1 + a + b - a b) / 2,
 
-    and the value is the mean over those `k` whose `k - 2` and `k + 2` are within the chain. `c` is
-    -1 where both are -1: an X error on the kept site between them. It is left out where its outer
-    site is an end of the chain, or beyond: no stabiliser holds that. The product of the three is a
-    string order parameter; with less than 11 sites nothing else is left.
+    and the value is the mean over all `k` for which `k - 2` and `k + 2` are inner sites. `c`
+    is -1 if both of its arguments are -1, which indicates an X error on the kept site between them.
+    A factor `c` is left out if its outer site is an end of the chain or beyond it, because there is
+    no stabiliser for it. The product of the three X is a string order parameter; with fewer than 11
+    sites it is the whole observable.
 
     Args:
-        n_qubits: The sites of the chain, at least 9.
+        n_qubits: The number of sites of the chain, at least 9.
 
     Returns:
-        The circuit, of controlled-Z gates alone, and the observable, a sum of products of X.
+        The circuit, which has only controlled-Z gates, and the observable, a sum of products of X.
 
     Raises:
-        ValueError: If there are less than 9 qubits.
+        ValueError: If there are fewer than 9 qubits.
 
     References:
         - I. Cong, S. Choi and M. D. Lukin, Quantum convolutional neural networks, Nature Physics
@@ -206,7 +208,7 @@ def exact_qcnn(n_qubits: int) -> tuple[Any, Any]:
         value = 1.0 * cirq.X(qubits[inner])
         if not 0 < outer < n_qubits - 1:
             return value
-        # The inner site times `c`, where its square is 1.
+        # The product of the inner site and `c`; the square of the inner site's X is 1.
         end = 1.0 * cirq.X(qubits[outer])
         return 0.5 * (1 + value - end + end * value)
 
@@ -215,12 +217,12 @@ def exact_qcnn(n_qubits: int) -> tuple[Any, Any]:
 
 
 def _qubits(dataset: Data) -> int:
-    """Returns the qubits of states with so many amplitudes as the data set has features."""
+    """Returns the number of qubits of states whose amplitudes are the data set's features."""
     size = dataset.n_features
     if size < 2 or size & (size - 1):
         raise ArgumentError(
             "dataset",
-            "have 2**n_qubits features, amplitudes of states",
+            "have 2**n_qubits features, the amplitudes of states",
             f"{size} features",
             'Take a data set such as "ising_phases", with view="states".',
         )

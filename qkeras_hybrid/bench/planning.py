@@ -1,4 +1,4 @@
-"""How long runs will take on this machine, and how much memory: from rows, or from trials."""
+"""Estimates the time and memory of runs on this machine, from stored rows or from trials."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
 
 TRIAL_SECONDS = 60.0
-"""For how long trials start, by default."""
+"""The default number of seconds in which trials are started."""
 
 TRIAL_EPOCHS = 5
-"""The epochs of a trial."""
+"""The number of epochs of a trial."""
 
 START = (4.0, 15.0)
-"""The least and the most seconds in which a process starts."""
+"""The shortest and the longest time in which a process starts, in seconds."""
 
 OnTrial = Callable[[Task], None]
 """Called with the task of each trial before it starts."""
@@ -32,7 +32,7 @@ OnTrial = Callable[[Task], None]
 
 @dataclasses.dataclass(frozen=True)
 class Seconds:
-    """How long something takes, at least and at most by what is known.
+    """A range of times in seconds.
 
     Attributes:
         low: The lower end.
@@ -46,24 +46,26 @@ class Seconds:
         return Seconds(self.low + other.low, self.high + other.high)
 
     def times(self, low: float, high: float) -> Seconds:
-        """Returns this with each end multiplied."""
+        """Returns the range with each end multiplied by a factor."""
         return Seconds(self.low * low, self.high * high)
 
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What is to run, and what that takes.
+    """How many runs are missing, and what they will take.
 
     Attributes:
         runs: The number of all runs.
-        missing: The number of those that have to run.
+        missing: The number of missing runs.
         seconds: How long these take with all processes.
         workers: The number of processes.
-        memory: The bytes of a process; None if nothing tells.
-        from_rows: The number of runs whose time is that of stored rows of the same comparison.
-        from_alike: Of rows of the same contender, model, training and execution elsewhere.
-        from_trials: Of trials of the same, on about as many samples.
-        guessed: Of other trials or rows: nothing nearer was known.
+        memory: The memory of a process in bytes; None if unknown.
+        from_rows: The number of runs estimated from stored rows of the same comparison.
+        from_alike: The number of runs estimated from rows of the same contender, model, training
+            and execution on other data.
+        from_trials: The number of runs estimated from trials of the same, on a similar number of
+            samples.
+        guessed: The number of runs estimated from less similar trials or rows.
         trial_seconds: How long the trials took.
     """
 
@@ -91,30 +93,34 @@ def plan(
 ) -> Plan:
     """Estimates what runs take on this machine.
 
-    A run takes as long as stored rows of the same comparison and contender did on a machine of this
-    kind; else as rows of the same contender, model, training and execution on other data; else as a
-    short trial says, which trains the same on the most samples for a few epochs, twice: the second
-    time with the trace of the first. Runs on fewer samples take a share of its epochs; those on far
-    fewer have a trial of their own.
+    The time of a run is estimated from the first of these that exists:
 
-    Of each contender and model the dearest runs are tried first: noisy ones, then the largest. If
-    no time is left for the others, their upper end is that of the dearest trial, and their lower
-    end 0.4 of the cheapest one's. Contenders without any trial are guessed from all others.
+    1. stored rows of the same comparison and contender on a machine of this kind,
+    2. rows of the same contender, model, training and execution on other data,
+    3. a short trial. It trains the same contender twice for a few epochs, the second time with the
+       trace of the first. It takes the largest data of those with a similar number of samples; the
+       times of smaller ones are in proportion.
 
-    The ends of a range are factors, not quantiles: for rows of the same comparison 0.8 and 1.25,
-    for those elsewhere 0.6 and 1.7, for trials 0.8 and 1.4, for guesses 0.4 and 2.5. Where rows
-    have another number of samples, the lower end is of the same seconds or of those in proportion,
-    whichever is lower, and the upper end of the higher. Where validation ends the training, a
-    trial's lower end has four times the patience in epochs, its upper end all of them. Processes
-    that share the cores may be 1.2 times slower.
+    For each contender and model, the most expensive runs are tried first: noisy ones, then the
+    largest. If no time is left to try the others, their upper end is that of the most expensive
+    trial, and their lower end is 0.4 times that of the cheapest trial. Contenders without any trial
+    are guessed from all others.
+
+    The ends of a range are fixed factors, not quantiles: 0.8 and 1.25 for rows of the same
+    comparison, 0.6 and 1.7 for rows on other data, 0.8 and 1.4 for trials, 0.4 and 2.5 for guesses.
+    For rows with another number of samples, there are two estimates: the same time, and the time in
+    proportion to the samples. The lower end uses the lower one, the upper end the higher one. If
+    validation ends the training, a trial's lower end assumes four times the patience in epochs, its
+    upper end all epochs. If some runs have no rows, the upper end is 1.2 times higher for several
+    processes, because they share the cores, while trials use all cores.
 
     Args:
         tasks: All runs.
-        missing: Those of them that have to run.
-        rows: Stored rows, of this and other suites; those of other machines are left aside.
+        missing: The missing ones among them.
+        rows: Stored rows of this and other suites; rows of other machines are ignored.
         workers: The number of processes that share the runs.
-        fast: Whether the runs train fast: rows that did otherwise are left aside.
-        trial_seconds: For how long trials start; 0 for none.
+        fast: Whether the runs train fast; rows that trained in the other way are ignored.
+        trial_seconds: For how many seconds trials are started; 0 for no trials.
         on_trial: Called with the task of each trial before it starts.
     """
     sizes = _Sizes()
@@ -150,7 +156,7 @@ def plan(
         each = [trial.seconds(task, sizes, known.searches(task)) for task in its]
         found["trials"] += zip(its, each, strict=True)
         total += sum(each, Seconds(0.0, 0.0))
-        # Each process traces each model for itself.
+        # Each process has to trace each model.
         traces = len({task.comparison for task in its}) * min(workers, len(its))
         once += Seconds(trial.trace, trial.trace).times(0.8 * traces, 1.4 * traces)
     timed = [seconds for its in found.values() for _, seconds in its]
@@ -163,7 +169,7 @@ def plan(
             continue
         for task in its:
             ends = [trial.seconds(task, sizes, known.searches(task)) for trial in near]
-            # The dearest ones were tried first, if their trial did not fail.
+            # The most expensive group was tried first, unless its trial failed.
             more = 1.0 if max(sizes.rank(one.task) for one in near) >= sizes.rank(task) else 2.5
             low, high = min(end.low for end in ends), max(end.high for end in ends)
             total += Seconds(0.4 * low, more * high)
@@ -171,7 +177,7 @@ def plan(
         once += Seconds(0.0, max(trial.trace for trial in near)).times(0.0, 1.4 * traces)
     if missing and workers > 1:
         once += Seconds(*START).times(workers, workers)
-    # Trials had all cores; processes that share them are slower.
+    # Trials used all cores; several processes share them and are slower.
     slower = 1.2 if workers > 1 and rest else 1.0
     return Plan(
         runs=len(tasks),
@@ -198,7 +204,7 @@ def _kind(task: Task) -> tuple[str, str]:
 
 
 def _dearest_first(groups: Iterable[list[Task]], sizes: _Sizes) -> list[list[Task]]:
-    """Returns groups in the order of their trials: the dearest of each kind, then all others."""
+    """Returns groups in the order of trials: the most expensive of each kind, then all others."""
     kinds: dict[tuple[str, str], list[list[Task]]] = {}
     for its in groups:
         kinds.setdefault(_kind(its[0]), []).append(its)
@@ -213,19 +219,19 @@ def _dearest_first(groups: Iterable[list[Task]], sizes: _Sizes) -> list[list[Tas
 
 
 class _Sizes:
-    """How much runs have to do, without training."""
+    """The sizes of runs, without training anything."""
 
     def __init__(self) -> None:
         self._shapes: dict[str, tuple[int, ...]] = {}
 
     def samples(self, task: Task) -> int:
-        """Returns the number of samples for training; 1 if the data can't be had."""
+        """Returns the number of samples for training; 1 if the data can't be loaded."""
         return self._shape(task)[0]
 
     def rank(self, task: Task) -> tuple[bool, bool, float]:
-        """Returns what is higher for a dearer run: with noise, with shots, and how large it is."""
+        """Returns a key that orders runs by expense: with noise, with shots, and the size."""
         execution = task.execution or {}
-        # Of the models' arguments, the whole numbers count qubits, layers, units and the like.
+        # The whole numbers among a model's arguments are numbers of qubits, layers or units.
         counts = [
             value
             for value in task.model.values()
@@ -240,13 +246,13 @@ class _Sizes:
             try:
                 split = datasets.prepare(task.data, task.seed)[1]
                 self._shapes[key] = tuple(split.x_train.shape)
-            except Exception:  # a run says so in its row
+            except Exception:  # the run will record the error in its row
                 self._shapes[key] = (1,)
         return self._shapes[key]
 
 
 class _Known:
-    """What stored rows tell of how long runs take here."""
+    """The times of runs on this kind of machine, from stored rows."""
 
     def __init__(self, rows: Iterable[Row], fast: bool, sizes: _Sizes) -> None:
         here = machine()
@@ -270,20 +276,20 @@ class _Known:
                 self._alike.setdefault(_alike(row), []).append((seconds, row.n_train))
 
     def searches(self, task: Task) -> bool:
-        """Tells whether a run searches for hyperparameters: not where its row has them."""
+        """Tells whether a run will search for hyperparameters, because no row has them yet."""
         return task.tuning is not None and task.id not in self._searched
 
     def same(self, task: Task) -> Seconds | None:
-        """Returns the seconds of rows of the same comparison and contender."""
+        """Returns the times of rows of the same comparison and contender."""
         its = self._same.get(repr((task.comparison, task.contender)))
         return None if its is None else _around(its, 0.8, 1.25)
 
     def alike(self, task: Task) -> Seconds | None:
-        """Returns the seconds of rows of the same on other data."""
+        """Returns the times of rows of the same contender and model on other data."""
         its = self._alike.get(_alike(task))
         if its is None:
             return None
-        # A part of a run is the same for any number of samples.
+        # A part of a run's time does not depend on the number of samples.
         shares = [1.0 if n is None else self._sizes.samples(task) / n for _, n in its]
         return _mean(
             [
@@ -294,7 +300,7 @@ class _Known:
 
 
 def _never_fast(row: Row) -> bool:
-    """Whether a run trains the same way whether it may train fast or not."""
+    """Whether fast training is the same as usual training for a run."""
     return row.contender in REFERENCES or row.backend == "torch" or row.metric == "regret"
 
 
@@ -304,7 +310,7 @@ def _around(values: Sequence[float], low: float, high: float) -> Seconds:
 
 
 def _took(row: Row) -> float | None:
-    """Returns how long a run took; of rows that don't say, by tuning and fit."""
+    """Returns how long a run took; if its row does not state that, the time of tuning and fit."""
     said = row.cost.get("run_seconds")
     if said is not None:
         return float(said)
@@ -314,9 +320,10 @@ def _took(row: Row) -> float | None:
 
 
 def _alike(one: Row | Task) -> str:
-    """Returns what runs share that take about as long: contender, model, training, execution.
+    """Returns the properties of runs that take equally long, as text.
 
-    Only whether they are tuned, since rows say what a search took and not what it was given.
+    These are contender, model, training, backend, execution, and whether the run is tuned. The
+    budget of the search is not among them, because rows don't state it.
     """
     model = {} if one.contender in REFERENCES else one.model
     tuned = bool(one.tuning)
@@ -326,14 +333,14 @@ def _alike(one: Row | Task) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class _Trial:
-    """What a trial took.
+    """The result of a trial.
 
     Attributes:
-        task: What was tried.
-        trace: The seconds of what happens once for all runs that share a trace.
-        run: Those of a run without its epochs.
-        epoch: Those of an epoch; of a reference, of a fit.
-        memory: The bytes that the process held at most.
+        task: The task of the trial.
+        trace: The time, in seconds, that is spent once for all runs that share a trace.
+        run: The time of a run without its epochs.
+        epoch: The time of an epoch; for a reference, of a fit.
+        memory: The peak memory of the process in bytes.
     """
 
     task: Task
@@ -343,13 +350,13 @@ class _Trial:
     memory: int
 
     def seconds(self, task: Task, sizes: _Sizes, searches: bool) -> Seconds:
-        """Returns how long a whole run takes, of the same on other data or of a smaller one."""
+        """Returns how long a run of a similar task takes: on other data, or a cheaper one."""
         low, high = self._fit(task, sizes)
         if task.tuning is not None and searches:
             trials, folds = task.tuning["trials"], task.tuning["folds"]
-            # Each fold leaves one part out.
+            # Each fold leaves out one part of the samples.
             fits = trials * (folds - 1)
-            # A search that is out of time finishes the trial that it has begun.
+            # After its time limit, a search still finishes the trial that it has begun.
             most = task.tuning["seconds"] + high * (folds - 1)
             low += min(low * fits, task.tuning["seconds"])
             high += min(high * fits + self.run * trials * folds, most)
@@ -363,7 +370,7 @@ class _Trial:
             # The time of a fit may grow with the square of the samples.
             return self.epoch * min(1.0, samples), self.epoch * max(1.0, samples**2)
         training = task.training
-        # Steps of other batches take another time each, if not in proportion.
+        # With another batch size, the time of an epoch depends on its samples and on its steps.
         steps = samples * int(self.task.training["batch_size"]) / int(training["batch_size"])
         epochs = int(training["epochs"])
         least = min(epochs, 4 * int(training["patience"])) if "patience" in training else epochs
@@ -372,10 +379,10 @@ class _Trial:
 
 
 def _trial(task: Task, fast: bool) -> _Trial | None:
-    """Trains a contender shortly, twice; None if it fails."""
+    """Trains a contender twice for a few epochs; returns None if that fails."""
     training = {key: value for key, value in task.training.items() if key != "patience"}
     epochs = min(TRIAL_EPOCHS, int(training["epochs"]))
-    # Outside of its frontier, whose rows lack the seconds of each epoch.
+    # Without the frontier's size, because rows of a frontier lack the times of each epoch.
     short = dataclasses.replace(
         task, training={**training, "epochs": epochs}, tuning=None, size=None
     )
@@ -389,7 +396,7 @@ def _trial(task: Task, fast: bool) -> _Trial | None:
     fit = rows[1].fit_seconds or 0.0
     epoch = fit
     if task.contender not in REFERENCES:
-        # With what happens between epochs, and without what happens only at first.
+        # Includes the time between epochs, but not the first epoch with its tracing.
         later = fit - (rows[1].curve or {"seconds": [0.0]})["seconds"][0]
         epoch = later / (epochs - 1) if epochs > 1 else fit
     run = max(0.0, took[1] - (fit if task.contender in REFERENCES else epochs * epoch))

@@ -18,15 +18,15 @@ from qkeras_hybrid._errors import ArgumentError
 class RandomFourierFeatures(keras.layers.Layer):
     """Random Fourier features, `cos(scale W x + b)`; with a Dense layer an RBF kernel machine.
 
-    With `W` from a normal distribution and `b` uniform, the mean product of two samples' features
-    is `exp(-scale**2 |x - y|**2 / 2) / 2`. The scale is the kernel's bandwidth.
+    `W` is drawn from a normal distribution and `b` from a uniform one. The mean product of two
+    samples' features is `exp(-scale**2 |x - y|**2 / 2) / 2`. The scale is the kernel's bandwidth.
 
     Args:
         units: The number of features.
-        scale: The scale, or its first value.
+        scale: The scale, or its initial value if it trains.
         train_frequencies: Whether `W` and `b` train.
-        train_scale: Whether the scale trains: its logarithm does, so that a step changes it by a
-            factor.
+        train_scale: Whether the scale trains. The weight is its logarithm, so that a step changes
+            the scale by a factor.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
@@ -36,7 +36,7 @@ class RandomFourierFeatures(keras.layers.Layer):
         `(batch, ..., units)`.
 
     Raises:
-        ValueError: If the number is not positive, or the scale not above 0.
+        ValueError: If `units` is not positive, or the scale is not above 0.
 
     Reference:
         A. Rahimi and B. Recht, Random features for large-scale kernel machines, NIPS 2007.

@@ -1,4 +1,4 @@
-"""Which rows belong to the frontiers of a suite that asked for them later, or not first."""
+"""Finds the rows that belong to a suite's frontiers, but were run before or by another suite."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from qkeras_hybrid.bench.task import plan
 
 
 def recognised(rows: Sequence[Row], suite: Suite) -> list[Row]:
-    """Returns rows with the size that they are in a frontier of a suite.
+    """Returns rows with the size that they have in a frontier of a suite.
 
-    The size is no part of what defines a task, so a row that was written before a frontier asked
-    for its task lacks the size. Here rows are known by the ids of the frontiers' tasks; no data are
-    loaded, and no model is built.
+    The size is not a part of a task's definition. So a row lacks it if its task was run before the
+    frontier existed, or by another suite. This function finds such rows by the ids of the tasks in
+    the frontiers. It loads no data and builds no model.
 
     Args:
         rows: Rows of any suite.
-        suite: The suite. A task of two of its frontiers counts for the last.
+        suite: The suite. A task in two of its frontiers counts for the last one.
 
     Returns:
-        The rows in their order; those of no frontier as they are.
+        The rows in their order. Rows that are in no frontier are unchanged.
     """
     runs = {
         (row.backend, row.contender, row.seed, json.dumps(row.fingerprints, sort_keys=True))

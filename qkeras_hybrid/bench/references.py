@@ -1,8 +1,8 @@
-"""References: models for scikit-learn, of free size, that are tuned for each data set.
+"""References: scikit-learn models of any size, which are tuned for each data set.
 
-A control is as large as the hybrid; a reference is as large as tuning makes it. It says how hard
-the data are: what someone would reach who had never heard of circuits, and, with `qsvc`, who puts
-a quantum kernel where others put an RBF kernel.
+The size of a control is derived from the hybrid; the size of a reference is chosen by tuning. It
+shows how hard the data are: which score usual methods reach without circuits and, with `qsvc`,
+which score a quantum kernel reaches in place of an RBF kernel.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ else:
     sklearn_svm = lazy_module("sklearn.svm")
 
 SearchSpace = dict[str, dict[str, Any]]
-"""What tuning may choose, in plain JSON: for each hyperparameter `"type"` and its range."""
+"""A search space as plain JSON: for each hyperparameter, its `"type"` and its range."""
 
 TASKS = ("classification", "regression")
 
 
 @dataclasses.dataclass(frozen=True)
 class Reference:
-    """A kind of model with scikit-learn's interface, and what is tuned of it.
+    """A kind of model with scikit-learn's interface, and its search space.
 
     Attributes:
         name: The name of the reference in suites and rows.
-        defaults: The value of each hyperparameter where nothing else is given.
+        defaults: The default of each hyperparameter.
         search_space: The range of each hyperparameter:
             `{"type": "float", "low": 0.1, "high": 10.0, "log": True}`, the same with "int", or
             `{"type": "categorical", "choices": [...]}`.
         make: Makes an estimator from hyperparameters, task and seed.
-        count: Counts the parameters of a fitted estimator, None where there is no count.
+        count: Counts the parameters of a fitted estimator; None if they can't be counted.
         say: Describes a fitted estimator.
     """
 
@@ -54,19 +54,19 @@ class Reference:
     say: Callable[[Any], str]
 
     def build(self, hyperparameters: Mapping[str, Any], task: str, seed: int) -> Any:
-        """Makes an estimator, not yet fitted.
+        """Makes an estimator that is not yet fitted.
 
-        Features are expected standardised, and targets of a regression too, as
-        `datasets.split` gives them.
+        It expects standardised features and, for regression, standardised targets, as
+        `datasets.split` returns them.
 
         Args:
             hyperparameters: Values of some or all of the hyperparameters in `search_space`.
             task: "classification" or "regression".
-            seed: Whole number from 0 below 2**32, for all that is drawn in fitting.
+            seed: Seed of the fit's random numbers, a whole number of at least 0 and below 2**32.
 
         Returns:
-            A scikit-learn estimator: `fit(x, y)`, `predict(x)`, `score(x, y)`, the last the
-            accuracy or R².
+            A scikit-learn estimator with `fit(x, y)`, `predict(x)` and `score(x, y)`; the score is
+            the accuracy or R².
 
         Raises:
             DoesNotApplyError: If the task is "decisions".
@@ -83,30 +83,30 @@ class Reference:
         return self.make({**self.defaults, **hyperparameters}, task, seed)
 
     def require(self, task: str) -> None:
-        """Makes sure that there is such an estimator for a kind of data.
+        """Makes sure that the reference can learn a task.
 
         Raises:
             DoesNotApplyError: If the task is "decisions".
-            ValueError: If it is unknown.
+            ValueError: If the task is unknown.
         """
         if task == "decisions":
             raise DoesNotApplyError(
-                f"The contender {self.name!r} does not apply to decisions: it learns one class or "
-                "one number of a sample, and no costs to decide by."
+                f"The contender {self.name!r} does not apply to decisions: it predicts one class "
+                "or one number for a sample, but no vector of costs."
             )
         one_of("task", task, TASKS)
 
     def parameters(self, estimator: Any) -> int | None:
         """Returns the number of fitted parameters of a fitted estimator.
 
-        For `mlp` its weights and biases; for `rbf_svc` and `qsvc` the coefficients of its support
-        vectors and its intercepts, which grow with the data; None for `gradient_boosting`, whose
-        trees have no count that compares.
+        For `mlp`, these are its weights and biases. For `rbf_svc` and `qsvc`, they are the
+        coefficients of its support vectors and its intercepts; their number grows with the data.
+        None for `gradient_boosting`, because the size of trees can't be compared with these.
         """
         return self.count(estimator)
 
     def describe(self, estimator: Any) -> str:
-        """Returns a line that says what a fitted estimator became."""
+        """Returns a line that describes a fitted estimator."""
         return self.say(estimator)
 
 
@@ -174,7 +174,7 @@ def _gradient_boosting(values: Mapping[str, Any], task: str, seed: int) -> Any:
         if task == "classification"
         else sklearn_ensemble.HistGradientBoostingRegressor
     )
-    # Not stopped early on a part of its own: all contenders learn from all training samples.
+    # No early stopping, which would hold back samples: every contender learns from all of them.
     return kind(**values, early_stopping=False, random_state=seed)
 
 

@@ -1,4 +1,4 @@
-"""How models are taken apart and put together again with other layers."""
+"""Copies of models in which other layers replace the quantum layers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def replaced(
     Args:
         hybrid: The model.
         make: Makes the new layer.
-        then: Called with each quantum layer and what took its place, once that is built.
+        then: Called with each quantum layer and its replacement, after the replacement is built.
     """
     require_quantum(hybrid)
     copies = Copies(make)
@@ -39,10 +39,10 @@ def replaced(
 
 
 def require_quantum(model: keras.Model) -> None:
-    """Makes sure that a model can be taken apart, and has a quantum layer.
+    """Makes sure that a model can be copied layer by layer, and has a quantum layer.
 
     Raises:
-        ValueError: If it can't, or has none.
+        ValueError: If it can't be copied, or has no quantum layer.
     """
     if not is_graph(model) or not model.built:
         raise ArgumentError(
@@ -56,7 +56,7 @@ def require_quantum(model: keras.Model) -> None:
 
 
 def frozen_trunk(model: keras.Model) -> list[keras.Layer]:
-    """Returns the layers at the beginning of a Sequential model up to the last frozen one."""
+    """Returns the first layers of a Sequential model, up to the last frozen one with weights."""
     if not isinstance(model, keras.Sequential):
         return []
     before = list(
@@ -104,7 +104,7 @@ def size(shape: Sequence[int | None]) -> int:
 
 
 def last_layer(model: keras.Model) -> keras.Layer:
-    """Returns a model's last layer, however deep it sits in it."""
+    """Returns a model's last layer, also if it is in a nested model or a wrapper."""
     layer = model.layers[-1]
     while isinstance(layer, keras.Model) or (
         isinstance(layer, keras.layers.Wrapper) and hasattr(layer, "layer")
@@ -114,7 +114,7 @@ def last_layer(model: keras.Model) -> keras.Layer:
 
 
 def last_activation(model: keras.Model) -> Any:
-    """Returns the activation of a model's last layer, however deep it sits in it."""
+    """Returns the activation of a model's last layer, also if it is nested."""
     layer = last_layer(model)
     if isinstance(layer, keras.layers.Softmax) or (
         isinstance(layer, QuantumLayer) and layer.readout is Probabilities

@@ -1,7 +1,7 @@
-"""The file that keeps a row of JSON for each run.
+"""The file with a row of JSON for each run.
 
-Rows are only ever appended, whole or not at all, by one process at a time. What is read is looked
-at once, as it is read: see `qkeras_hybrid.bench.row.Row.from_json`.
+Rows are only appended, completely or not at all, by one process at a time. Rows are checked when
+they are read: see `qkeras_hybrid.bench.row.Row.from_json`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from qkeras_hybrid._errors import shown
 from qkeras_hybrid.bench.row import Row, latest
 
 OnDamage = Callable[[str], None]
-"""Called with a sentence on what is damaged in a file."""
+"""Called with a sentence about the damage in a file."""
 
 
 class ResultsInUseError(RuntimeError):
@@ -37,38 +37,38 @@ class ResultsError(RuntimeError):
 def read_rows(path: Path, on_damage: OnDamage = lambda sentence: None) -> list[Row]:
     """Reads the rows of a results file; a file that does not exist has none.
 
-    What a crash or a power cut damaged is no row and is left out: the start of a row at the end of
-    the file, or zeros in place of what had not reached the disk. Where a task has several rows (it
-    failed and ran again), all are returned in their order.
+    Rows that a crash or a power cut damaged are left out: an incomplete row at the end of the file,
+    or zeros in place of bytes that did not reach the disk. If a task has several rows (it failed
+    and ran again), all are returned in their order.
 
     Args:
         path: The file, which is only read.
-        on_damage: Called with a sentence on what is damaged, if anything is.
+        on_damage: Called with a sentence about the damage, if there is any.
 
     Raises:
-        ResultsError: If the file holds something else than rows, or a row that is not whole; the
-            message has the line or the row.
+        ResultsError: If the file contains something other than rows, or a row that this version
+            can't read; the message has the line or the row.
     """
     read = _read(path)
     if read.problem:
         raise ResultsError(read.problem)
     if read.damaged:
-        on_damage(f"{path} is damaged {read.places()}: what stood there is left out.")
+        on_damage(f"{path} is damaged {read.places()}: that part is left out.")
     return read.rows
 
 
 @dataclasses.dataclass
 class _Read:
-    """What a results file holds.
+    """The content of a results file.
 
     Attributes:
         rows: Its rows.
-        size: How many bytes from its start hold all that is whole.
-        ended: Whether these end with the end of a line.
-        damaged: The numbers of lines that are damaged.
-        known: The number of lines that hold a row.
-        tail: What is damaged at the end.
-        problem: A sentence on the first row that can't be used; empty if all can.
+        size: The number of bytes from the start of the file to the end of its last complete row.
+        ended: Whether these bytes end with a line break.
+        damaged: The numbers of damaged lines.
+        known: The number of lines with a row.
+        tail: The damaged bytes at the end.
+        problem: A sentence about the first row that can't be used; empty if all can be used.
     """
 
     rows: list[Row] = dataclasses.field(default_factory=list)
@@ -80,7 +80,7 @@ class _Read:
     problem: str = ""
 
     def add(self, path: Path, table: dict[str, Any]) -> None:
-        """Adds a row, or says why it is none."""
+        """Adds a row, or sets `problem` if it can't be used."""
         self.known += 1
         try:
             self.rows.append(Row.from_json(table))
@@ -91,7 +91,7 @@ class _Read:
             )
 
     def places(self) -> str:
-        """Returns where it is damaged, in words."""
+        """Returns where the file is damaged, in words."""
         if self.tail:
             rows = f"{self.known} whole row{'' if self.known == 1 else 's'}"
             return f"after its {rows} ({len(self.tail)} bytes)"
@@ -110,7 +110,7 @@ def _read(path: Path) -> _Read:
     lines = content.splitlines(keepends=True)
     for number, line in enumerate(lines, start=1):
         place += len(line)
-        # Zeros before a row are what a power cut left of a row before it.
+        # Zeros before a row are the rest of an earlier row that a power cut destroyed.
         table = _table(line.lstrip(b"\0"))
         if table is not None:
             read.add(path, table)
@@ -137,9 +137,9 @@ def _table(line: bytes) -> dict[str, Any] | None:
 
 
 def _is_damage(line: bytes, *, last: bool, known: bool) -> bool:
-    """Whether a line that is no row was once one, or part of one.
+    """Whether a line that is not a row is a damaged row, or a part of one.
 
-    Anything else means that the file is not ours to append to, let alone to cut.
+    If not, this is not a results file, and nothing may be appended to it or cut off.
     """
     if b"\0" in line and known:
         return True
@@ -152,15 +152,15 @@ _ROW_START = b'{"task": "'
 
 
 class Results:
-    """A results file that this process alone may append to, from `with` to its end.
+    """A results file to which only this process can append, as long as the `with` block lasts.
 
     Args:
-        path: The file; it and its folder are made when the first row comes. Beside it lies
-            `<path>.lock`, an empty file by which two processes see each other.
+        path: The file. It and its folder are created with the first row. `<path>.lock` beside it is
+            an empty file that keeps other processes out.
 
     Attributes:
-        damage: A sentence on what was damaged in the file when it was opened and what became of
-            it; empty if nothing was.
+        damage: A sentence about the damage that the file had when it was opened, and what was done
+            about it; empty if there was none.
 
     Example:
         >>> import tempfile
@@ -183,16 +183,16 @@ class Results:
     def __enter__(self) -> Results:
         """Locks the file and reads its rows.
 
-        What is damaged at its end moves to a file beside it, so that the next row starts on a
-        line of its own; `damage` then has a sentence on it.
+        A damaged part at its end is moved to a file beside it, so that the next row starts on a
+        new line; `damage` then has a sentence about it.
 
         Raises:
-            ResultsInUseError: If another process holds the file.
-            ResultsError: If the file can't be made or holds something else than rows.
+            ResultsInUseError: If another process uses the file.
+            ResultsError: If the file can't be created or contains something other than rows.
         """
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            # Rows, or an emptied lock file, would land where a link points to.
+            # With a symbolic link, its target would get the rows or be emptied by the lock.
             for path in (self.path, Path(self._lock.lock_file)):
                 _files.not_a_link(path)
             self._lock.acquire(timeout=0)
@@ -208,7 +208,7 @@ class Results:
         except BaseException as error:
             self._lock.release()
             if isinstance(error, OSError):
-                raise ResultsError(f"{self.path} can't be mended: {error.strerror}") from error
+                raise ResultsError(f"{self.path} can't be repaired: {error.strerror}") from error
             raise
         return self
 
@@ -231,9 +231,9 @@ class Results:
                 os.fsync(file.fileno())
             with self.path.open("r+b") as file:
                 file.truncate(read.size)
-            became = f"that is kept as {aside}, and the runs that are missing are repeated."
+            became = f"that part is kept as {aside}, and the missing runs are repeated."
         else:
-            became = "that is left out, and the runs that are missing are repeated."
+            became = "that part is left out, and the missing runs are repeated."
         if read.damaged:
             self.damage = f"{self.path} is damaged {read.places()}: {became}"
         if not read.ended:
@@ -241,7 +241,7 @@ class Results:
                 file.write(b"\n")
 
     def _aside(self, suffix: str) -> Path:
-        """Returns a name beside the file that is free, with the time in it."""
+        """Returns an unused name beside the file, with the time in it."""
         stamp = time.strftime("%Y%m%d-%H%M%S")
         for attempt in itertools.count():
             number = f"-{attempt}" if attempt else ""
@@ -252,7 +252,7 @@ class Results:
 
     @property
     def rows(self) -> list[Row]:
-        """The rows that the file holds.
+        """The rows in the file.
 
         Raises:
             ResultsError: If one of them can't be used. The file can still be set aside.
@@ -279,10 +279,11 @@ class Results:
         return aside
 
     def append(self, row: Row) -> None:
-        """Appends a row to the file, whole or not at all, and waits until it is on disk.
+        """Appends a row to the file, completely or not at all, and waits until it is on disk.
 
         Raises:
-            ResultsError: If the file can't be written (a full disk, say); it is then as before.
+            ResultsError: If the file can't be written, for example because the disk is full. The
+                file is then unchanged.
         """
         line = json.dumps(row.to_json()).encode() + b"\n"
         try:

@@ -1,4 +1,4 @@
-"""What is kept of a run: a row of a results file."""
+"""The result of a run: a row of a results file."""
 
 from __future__ import annotations
 
@@ -15,45 +15,48 @@ Table = Mapping[str, Any]
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """What a run came to. All values are plain JSON.
+    """The result of a run. All values are plain JSON.
 
     Attributes:
-        task: The id of the task, and with it of the row.
+        task: The id of the task, which is also the id of the row.
         comparison: The id that the contenders and seeds of one comparison share.
         data: As in the task, like `model`, `training`, `backend`, `contender`, `seed`,
             `fingerprints`, `suite`, `execution`, `base` and `size`.
-        tuning: What the search for hyperparameters took; None without one. Where the run failed,
-            what the task asked for.
-        error: Type and message of the error that ended the run; None if nothing did.
-        started: When, in UTC.
-        versions: Of Python and of the packages that matter.
-        machine: What kind of machine it ran on.
-        timing_comparable: Whether times compare: `fit` trained it, and nothing else ran beside it.
-        network: A line that says what was fitted. This and what follows is of a run that ended
-            without an error; others have the defaults.
-        engine: The name of the engine; None without a quantum layer. Where another engine trained
-            it, "native in training, density in evaluation".
-        parameters: The number of trainable parameters; None where they have no count.
-        parameter_mismatch: By which share they exceed the hybrid's (negative: fall short); None
-            also where tuning chooses the hybrid's size, which is then another row's.
+        tuning: A summary of the search for hyperparameters; None without a search. If the run
+            failed, the task's `tuning`.
+        error: Type and message of the error that ended the run; None if it succeeded.
+        started: When the run started, in UTC.
+        versions: The versions of Python and of the packages that matter.
+        machine: The kind of machine.
+        timing_comparable: Whether times can be compared: the model was trained by `fit`, and
+            nothing else ran at the same time.
+        network: A line that describes what was fitted. This and all that follow have their defaults
+            if the run failed.
+        engine: The name of the engine; None without a quantum layer. If training used another
+            engine, "native in training, density in evaluation".
+        parameters: The number of trainable parameters; None if they can't be counted.
+        parameter_mismatch: The fraction by which `parameters` exceeds that of the hybrid; negative
+            if it is lower. None also if tuning chooses the hybrid's size: then it is compared
+            with the hybrid's own row.
         n_train: The number of samples for training.
-        n_test: The number of samples for the test.
+        n_test: The number of samples in the test set.
         metric: A key of `qkeras_hybrid.bench.metrics.METRICS`, such as `"accuracy"`.
-        train_score: Of the training part; None if it is not a finite number.
-        test_score: Of the test part, which is looked at once; likewise.
-        loss: Of each epoch; None for scikit-learn.
-        trained_by: How it was trained, and so what the seconds of its epochs are of: "fit" for
-            Keras's, or "fast", see `qkeras_hybrid.bench.fitting.train`.
-        first_epoch_seconds: With compilation; None where the trace is an earlier run's.
-        later_epoch_seconds: Of each later epoch; None if it was not Keras's `fit`.
+        train_score: The score on the training set; None if it is not a finite number.
+        test_score: The score on the test set, which is used only once; None likewise.
+        loss: The training loss of each epoch; None for scikit-learn.
+        trained_by: How the model was trained, which decides what its times mean: "fit" for
+            Keras's `fit`, or "fast", see `qkeras_hybrid.bench.fitting.train`.
+        first_epoch_seconds: The time of the first epoch, with compilation; None if the model was
+            compiled in an earlier run.
+        later_epoch_seconds: The time of each later epoch; None if it was not Keras's `fit`.
         epoch_seconds: The median over the later epochs; None if there is only one epoch.
-        fit_seconds: In all.
-        hyperparameters: Those in force.
-        curve: The `"seconds"` and the `"train_score"` at the end of each epoch; where training
-            stopped by validation, also the `"valid_loss"`, of which the lowest epoch was kept. None
-            in rows of a frontier.
-        cost: See `qkeras_hybrid.bench.cost.measure`; and `"run_seconds"`, of all that the run did:
-            tuning, training, scoring and measuring.
+        fit_seconds: The time of all epochs.
+        hyperparameters: The hyperparameters that were used.
+        curve: The `"seconds"` and the `"train_score"` at the end of each epoch; if validation
+            ended the training, also the `"valid_loss"`: the weights of the epoch with the lowest
+            were kept. None in rows of a frontier.
+        cost: See `qkeras_hybrid.bench.cost.measure`; and `"run_seconds"`, the time of the whole
+            run: tuning, training, scoring and measuring.
     """
 
     task: str
@@ -96,14 +99,14 @@ class Row:
 
     @classmethod
     def from_json(cls, table: Table) -> Row:
-        """Makes a row from a line's decoded JSON, and sees that it is one.
+        """Makes a row from a line's decoded JSON, and checks it.
 
-        Keys that are not known, of another version, are left out; what is missing or null has its
+        Unknown keys (of another version) are left out. A value that is missing or null has its
         default.
 
         Raises:
-            ValueError: If it lacks what every row has, or a value is of another kind; in words
-                that follow "row 3".
+            ValueError: If a required key is missing, or a value has another type. The message
+                continues a sentence that begins with "row 3".
         """
         missing = [key for key in _ALWAYS if key not in table]
         if not missing and table["error"] is None and "test_score" not in table:
@@ -135,10 +138,10 @@ class Row:
         return cls(**known)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns the row as its line holds it: of a failed run without results.
+        """Returns the row as its line contains it; for a failed run, without results.
 
-        How circuits are computed, and the size in a frontier, are left out where nothing is said
-        of them, as in older rows; and how it was trained where `fit` did it.
+        `execution`, `base` and `size` are left out if they are None, as in older rows, and
+        `trained_by` is left out if it is "fit".
         """
         unsaid = [] if self.execution else ["execution", "base"]
         unsaid += [] if self.size else ["size"]

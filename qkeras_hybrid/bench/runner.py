@@ -1,4 +1,4 @@
-"""Trains the contenders, task by task, and writes a row for each."""
+"""Trains the contenders, task by task, and writes a row for each task."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ OnEpoch = Callable[[Task, int], None]
 """Called with the task and the number of epochs done, first with 0."""
 
 
-# What there is to run.
+# Planning tasks.
 
 
 def plan(
@@ -49,27 +49,27 @@ def plan(
 ) -> tuple[list[Task], dict[str, str]]:
     """Returns the tasks of a comparison, and why some controls are not among them.
 
-    The data are loaded and split and all models built, once, so that a mistake in the definition
-    shows before anything runs and not in every row.
+    The data are loaded and split once, and all models are built once. So a mistake in the
+    definition is found before anything runs, instead of in every row.
 
     Args:
         data: As `qkeras_hybrid.datasets.prepare` takes it.
         model: As `qkeras_hybrid.bench.models.build` takes it.
-        training: `"epochs"`, `"batch_size"`, `"learning_rate"`, `"patience"` if training is to stop
-            by validation, and for decisions `"loss"`.
+        training: `"epochs"`, `"batch_size"`, `"learning_rate"`, `"patience"` if validation should
+            end the training, and for decisions `"loss"`.
         seeds: Whole numbers of at least 0.
         contenders: Names of `bench.contenders.CONTENDERS`; None for the hybrid and all controls
             that apply.
         **more: `tuning`, `suite`, `execution` and `size`, as attributes of the tasks.
 
     Returns:
-        The tasks, all contenders of a seed before the next seed; and for each control that was
-        not asked for by name and does not apply the reason.
+        The tasks, all contenders of a seed before the next seed. With `contenders=None`, also the
+        reason for each control that does not apply.
 
     Raises:
-        ValueError: If the data or the model can't be made, training or a contender is not valid,
-            a contender that is asked for by name does not apply, or no engine can compute the
-            hybrid's circuits as they shall be.
+        ValueError: If the data can't be loaded or the model can't be built, if training or a
+            contender is not valid, if a named contender does not apply, or if no engine can compute
+            the hybrid's circuits as `execution` requires.
     """
     _check_training(training)
     seeds = list(seeds)
@@ -103,7 +103,7 @@ def plan(
 
 @dataclasses.dataclass(frozen=True)
 class _Kind:
-    """All that builders and controls see of a data set."""
+    """Everything that builders and controls use of a data set."""
 
     n_features: int
     n_outputs: int
@@ -113,7 +113,7 @@ class _Kind:
     lab_width: int | None
 
 
-# Building takes long, and a suite asks of the same model on many data sets alike.
+# Building takes long, and a suite often has the same model on data sets of the same kind.
 @functools.lru_cache(maxsize=512)
 def _contenders(
     table: str, kind: _Kind, named: tuple[str, ...] | None, digest: str | None
@@ -121,10 +121,10 @@ def _contenders(
     """Returns the contenders of a comparison, and why some controls are not among them.
 
     Args:
-        table: The model's table, and how its circuits are computed, as JSON.
-        kind: What the model is for.
-        named: The contenders that are asked for; None for the hybrid and all controls that apply.
-        digest: The fingerprint of the model's file: a file that has changed is another.
+        table: The tables of the model and its execution, as JSON.
+        kind: The data set that the model is built for.
+        named: The requested contenders; None for the hybrid and all controls that apply.
+        digest: The fingerprint of the model's file, so that a changed file is read again.
     """
     model, executed = json.loads(table)
     hybrid = models.build(model, kind)
@@ -185,21 +185,21 @@ def run_task(
 ) -> Row:
     """Trains and tests one contender on one split.
 
-    Split, first weights and order of the batches follow from the task's seed. An exception in
-    building, training or testing does not stop the other tasks: it ends up in the row. The test
-    part is looked at once, at the end.
+    The task's seed determines the split, the initial weights and the order of the batches. An
+    exception in building, training or testing does not stop the other tasks: it is recorded in the
+    row. The test set is used only once, at the end.
 
     Args:
-        task: What to run.
+        task: The task.
         on_epoch: Called with the task and the number of epochs done, first with 0.
-        alone: Whether nothing else runs on the machine, so that times compare.
+        alone: Whether nothing else runs on the machine, so that times can be compared.
         fast: Whether Keras models train fast, with the same results: see `bench.fitting.train`.
-            The seconds of such rows are marked as not comparable.
-        earlier: A row of the task, whose hyperparameters are taken instead of searching anew: where
-            a limit of seconds ends a search, a slower one may find others.
+            The times of such rows are marked as not comparable.
+        earlier: A row of the task, whose hyperparameters are used instead of a new search. If the
+            search has a time limit, a slower search could find other ones.
 
     Returns:
-        The row: of a run that failed, with the error and without results.
+        The row. If the run failed, it has the error and no results.
     """
     row = failed(task, None, alone=alone)
     on_epoch(task, 0)
@@ -213,9 +213,9 @@ def run_task(
 
 
 def _interrupted(error: BaseException | None) -> bool:
-    """Tells whether an error is Ctrl-C that came while TensorFlow ran a function of Python's.
+    """Tells whether an error comes from Ctrl-C while TensorFlow called a Python function.
 
-    TensorFlow makes an error of its own of whatever such a function raises.
+    TensorFlow turns every exception in such a function into an error of its own.
     """
     while error is not None:
         if isinstance(error, KeyboardInterrupt) or "KeyboardInterrupt" in str(error):
@@ -225,7 +225,7 @@ def _interrupted(error: BaseException | None) -> bool:
 
 
 def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
-    """Returns the row of a task without results: what it starts with, and all if it fails."""
+    """Returns the row of a task without results; with the error if the task failed."""
     return Row(
         task=task.id,
         comparison=task.comparison,
@@ -244,7 +244,7 @@ def failed(task: Task, error: str | None, *, alone: bool = True) -> Row:
 def _run(
     task: Task, on_epoch: OnEpoch, fast: bool = False, earlier: Row | None = None
 ) -> dict[str, Any]:
-    """Runs a task and returns the results: those fields of its row that a failed one lacks."""
+    """Runs a task and returns the results: the fields that the row of a failed run lacks."""
     start = time.perf_counter()
     dataset, split = datasets.prepare(
         task.data, task.seed, lab=task.contender not in execution.WITH_CIRCUITS
@@ -260,7 +260,7 @@ def _run(
     later = [_digits(each) for each in training.later_epoch_seconds] if training else []
     epoch_seconds = statistics.median(later) if later else None
     fast = training is not None and training.fast
-    # What happens only once has happened in an earlier run then.
+    # Then tracing and compilation happened in an earlier run.
     reused = training is not None and training.reused
     first_epoch_seconds = training.first_epoch_seconds if training and not reused else None
     results: dict[str, Any] = {
@@ -279,7 +279,7 @@ def _run(
         "test_score": _number(contender.score(model, split.x_test, split.y_test)),
         "loss": _series(training.loss) if training else None,
         "first_epoch_seconds": first_epoch_seconds,
-        # Of rows whose seconds don't compare, the median is enough.
+        # For times that can't be compared, the median is enough.
         "later_epoch_seconds": later if training and not fast else None,
         "epoch_seconds": epoch_seconds,
         "trained_by": "fast" if fast else "fit",
@@ -292,7 +292,7 @@ def _run(
                 "train_score": _series(training.score),
                 **({"valid_loss": _series(training.valid_loss)} if training.valid_loss else {}),
             }
-            # Thousands of rows belong to a frontier, which is drawn without them.
+            # A frontier has thousands of rows, and its report does not need their curves.
             if training and task.size is None
             else None
         ),
@@ -311,12 +311,12 @@ def _run(
 
 
 def _number(value: float) -> float | None:
-    # JSON has no NaN: what is not finite is null.
+    # JSON has no NaN and no infinity: they become null.
     return value if math.isfinite(value) else None
 
 
 def _series(values: Sequence[float]) -> list[float | None]:
-    """Returns numbers of a curve, with the digits that are more than enough for a picture."""
+    """Returns the numbers of a curve, rounded to as many digits as a picture can show."""
     return [_number(_digits(value)) for value in values]
 
 
@@ -332,21 +332,21 @@ def run(
     timing: bool = False,
     fast: bool = False,
 ) -> Iterator[Row]:
-    """Runs the tasks that have no row yet, one after the other; appends each row as it ends.
+    """Runs the tasks that have no row yet, one after the other, and appends their rows.
 
-    A task whose row has an error runs again; both rows stay in the file. Ctrl-C in the middle
-    of a task leaves no row of it.
+    A task whose row has an error runs again; both rows stay in the file. If Ctrl-C interrupts a
+    task, it gets no row.
 
     Args:
-        tasks: What to run, in this order.
+        tasks: The tasks, in the order in which they run.
         results: The open results file.
         on_epoch: Called with the task and the number of epochs done, first with 0.
-        timing: Whether to run again what has seconds that don't compare, with the hyperparameters
-            that were found before.
-        fast: As of `run_task`.
+        timing: Whether to repeat tasks whose times can't be compared, with the hyperparameters
+            that an earlier search found.
+        fast: As for `run_task`.
 
     Yields:
-        Each new row once it is on disk.
+        Each new row after it was written to disk.
     """
     finished = results.finished()
     for task in missing(tasks, results, timing=timing):
@@ -361,7 +361,7 @@ def missing(tasks: Sequence[Task], results: Results, *, timing: bool = False) ->
     Args:
         tasks: All tasks.
         results: The open results file.
-        timing: Whether a row whose times don't compare counts as missing.
+        timing: Whether a task whose times can't be compared counts as missing.
     """
     finished = results.finished()
     return [

@@ -1,4 +1,4 @@
-"""Quantum layers whose circuits take each input once."""
+"""Quantum layers whose circuits use each input once."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from qkeras_hybrid.program import Compiled, compile_circuit
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class SingleUpload(AlteredCircuit):
-    """A quantum layer whose circuit takes each input in one gate only, the first that has it.
+    """A quantum layer whose circuit uses each input in one gate only, the first that has it.
 
     In every later gate the input is replaced by 0; the rest of the gate stays. A circuit is a
     Fourier series of its inputs, and an input that enters through one gate has one frequency. So
-    this takes away what data re-uploading is for, and leaves depth, qubits and entanglement. Of the
-    weights, those go that were multiplied with the replaced inputs alone.
+    this removes the benefit of data re-uploading, and keeps depth, qubits and entanglement. Weights
+    that only multiplied replaced inputs are removed.
 
     Args:
         layer: The quantum layer, or its serialized form.
-        **kwargs: The arguments of all quantum layers, by default those of `layer`.
+        **kwargs: The arguments that all quantum layers have, by default those of `layer`.
 
     Input shape:
-        `(batch, ..., n_features)`, as of the layer.
+        That of `layer`: `(batch, ..., n_features)`.
 
     Output shape:
-        As of the layer.
+        That of `layer`.
 
     Reference:
         M. Schuld, R. Sweke and J. J. Meyer, Effect of data encoding on the expressive power of

@@ -14,14 +14,15 @@ def sizes(
     """Returns the arguments of the model at each size of a frontier.
 
     Args:
-        table: Of a suite: `"model."` and the name of an argument, with the list of its values;
-            several lists step together. `"model"` may have a list of whole tables instead.
-        tuned: What a search for hyperparameters chooses, named likewise.
-        swept: What the sweep of the same task sets.
+        table: The table `frontier` of a suite's task. Its keys are `"model."` and the name of an
+            argument, its values are lists of equal lengths: the first size has the first value of
+            each list, and so on. Instead, `"model"` may have a list of whole tables.
+        tuned: The names that a search for hyperparameters chooses, spelled in the same way.
+        swept: The names that the sweep of the same task sets.
 
     Raises:
-        ValueError: If it is no such table, has fewer than two sizes or one of them twice, models
-            of several names, or something that is tuned or swept as well.
+        ValueError: If the table is invalid, has fewer than two sizes, the same size twice, models
+            of several names, or a name that is also tuned or swept.
 
     Example:
         >>> sizes({"model.n_qubits": [2, 4], "model.n_layers": [1, 3]})
@@ -40,16 +41,16 @@ def sizes(
     lengths = {path: len(values) for path, values in table.items()}
     if len(set(lengths.values())) > 1:
         raise ArgumentError(
-            "frontier", "have lists of one length, whose values step together", lengths
+            "frontier", "have lists of equal lengths, one value for each size", lengths
         )
     found = []
     for values in zip(*table.values(), strict=True):
         given = dict(zip(table, values, strict=True))
-        # A whole table first, so that its keys can be set too.
+        # The whole table comes first, so that single keys can replace its values.
         size = dict(given.pop("model", {}))
         size |= {path.removeprefix("model."): value for path, value in given.items()}
         if size in found:
-            raise ArgumentError("frontier", "have each size once", size)
+            raise ArgumentError("frontier", "have each size only once", size)
         found.append(size)
     names = [size.get("name") for size in found]
     if len(set(names)) > 1:
@@ -66,4 +67,4 @@ def sizes(
     return found
 
 
-_EXAMPLE = 'Such as "model.n_layers" = [1, 2, 4].'
+_EXAMPLE = 'For example "model.n_layers" = [1, 2, 4].'

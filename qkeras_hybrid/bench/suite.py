@@ -7,9 +7,9 @@
     epochs = 20
     batch_size = 32
     learning_rate = 0.01
-    patience = 10                    # if given: training ends when the loss on a fifth of the
-                                     # training samples, kept for validation, has not been lower for
-                                     # so many epochs, and the best weights count; `epochs` at most
+    patience = 10                    # if given: a fifth of the training samples validate; training
+                                     # ends after so many epochs without a lower loss on these, at
+                                     # most after `epochs`, and the best weights are kept
 
     [tuning]                         # left out: nothing is tuned
     trials = 8                       # the same number, and the same seconds,
@@ -23,11 +23,11 @@
     data = {name = "two_curves", n_features = 4}
     model = {name = "pqc_dense", n_qubits = 4}
     contenders = ["hybrid", "linear"]     # left out: the hybrid and all controls that apply
-    training = {epochs = 40}              # what differs from the suite's; for decisions, a loss
+    training = {epochs = 40}              # replaces the suite's values; for decisions also a loss
     tuning = false                        # this task is not tuned
-    engine = "auto"                       # how its circuits are computed; of the first four, a
-    shots = ["exact", 100, 1000]          # list makes a comparison of each value, and of each
-    noise = ["none", "depolarizing:0.01"] # combination of several
+    engine = "auto"                       # how its circuits are computed; each of the first four
+    shots = ["exact", 100, 1000]          # may be a list: each combination of the values makes a
+    noise = ["none", "depolarizing:0.01"] # comparison
     mitigation = ["none", "zne"]
     noisy_training = false                # true: shots, noise, mitigation in training too
 
@@ -35,17 +35,17 @@
     "data.n_features" = [2, 4, 8]
     model = [{name = "pqc_dense"}, {name = "reuploading"}]
 
-    [task.frontier]                  # sizes of the model, whose comparisons make one frontier
-    "model.n_qubits" = [2, 4, 6]     # lists step together: 2 qubits with 1 layer, 4 with 2, ...
+    [task.frontier]                  # sizes of the model; their comparisons make one frontier
+    "model.n_qubits" = [2, 4, 6]     # one value of each list: 2 qubits with 1 layer, 4 with 2, ...
     "model.n_layers" = [1, 2, 3]     # or: model = [{name = "qcnn", ...}, {name = "qcnn", ...}]
 
-Circuits train exactly and without noise, and are scored with the shots and under the noise of their
-task, unless `noisy_training` has them there in training too; the engine holds for both. What a key
-doesn't say stays as the model's own layers have it. The five keys may also stand before the first
-task, for all. Contenders without circuits run once for all values.
+Circuits train without shots and noise; only their scores are computed with the shots, noise and
+mitigation of the task. With `noisy_training`, training has these too. The engine applies to both.
+Without one of these five keys, the model's layers keep their own setting. The keys may also stand
+before the first task, for all tasks. Contenders without circuits run once for all values.
 
-Paths in a suite (of a CSV file, or of a model's Python file) start at the folder in which the
-command runs.
+Paths in a suite (of a CSV file, or of a model's Python file) are relative to the folder in which
+the command runs.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ from qkeras_hybrid.bench.sizes import sizes
 
 
 class SuiteError(ValueError):
-    """A suite file can't be read: the message has the file, the line and what to do."""
+    """A suite file can't be read: the message has the file, the line and the fix."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,11 +80,11 @@ class Comparison:
         data: The table of the data.
         model: The table of the hybrid model.
         training: The table of the training.
-        tuning: The table of the search for hyperparameters, None without one.
+        tuning: The table of the search for hyperparameters; None without a search.
         contenders: Their names; None for the hybrid and all controls that apply.
         execution: How circuits are computed; see `qkeras_hybrid.bench.execution.normalized`.
-        size: The arguments of the model that its frontier sweeps; None outside of a frontier.
-        line: Where its task begins in the file.
+        size: The arguments of the model that its frontier sweeps; None outside a frontier.
+        line: The line of the file at which its task begins.
     """
 
     data: Mapping[str, Any]
@@ -104,9 +104,9 @@ class Suite:
     Attributes:
         name: The name of its file, without the ending.
         path: Its file.
-        description: What it asks.
+        description: The question that it asks.
         seeds: The seeds of every comparison.
-        comparisons: What it compares, in order.
+        comparisons: The comparisons, in order.
     """
 
     name: str
@@ -147,7 +147,7 @@ def read(name: str) -> Suite:
             )
         path = _shipped() / f"{name}.toml"
     if not path.stem.strip("."):
-        # Its results would lie in `results/..`.
+        # For a file named "..toml", the results folder would be `results/..`.
         raise SuiteError(
             str(ArgumentError("SUITE", "have a name before .toml", name, "Rename the file."))
         )
@@ -167,7 +167,7 @@ _TUNING = ("trials", "seconds", "folds", "search_space")
 
 
 class _Reader:
-    """Makes a suite of a file's text, and says on which line it can't."""
+    """Reads a suite from a file's text; errors name the line."""
 
     def __init__(self, path: Path, text: str) -> None:
         self.path = path
@@ -177,7 +177,7 @@ class _Reader:
         except tomllib.TOMLDecodeError as error:
             raise SuiteError(f"The suite {path} is not TOML: {error}.") from error
         headers = [i for i, line in enumerate(self.lines, 1) if re.match(r"\s*\[\[task\]\]", line)]
-        # Where each task begins; the part before the first, and the end.
+        # The lines at which the part before the tasks and each task begin, and the end.
         self.starts = [*headers, len(self.lines) + 1]
 
     def suite(self) -> Suite:
@@ -234,7 +234,7 @@ class _Reader:
                 self._one_of("model.name", part["model"]["name"], models.MODELS, number)
             named = contenders
             if contenders is not None and place:
-                # What has no size of the hybrid's runs once, with the first.
+                # Contenders that don't depend on the size run once, with the first size.
                 named = [name for name in contenders if name not in known.WITHOUT_SIZE]
             for values in itertools.product(*executions.values()):
                 yield Comparison(
@@ -257,12 +257,10 @@ class _Reader:
         try:
             return list(sizes(task["frontier"], tuned=tuned, swept=swept))
         except ArgumentError as error:
-            raise self._error(
-                f"has a `frontier` that can't be: {error}", number, "frontier"
-            ) from error
+            raise self._error(f"has an invalid `frontier`: {error}", number, "frontier") from error
 
     def _swept(self, task: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
-        """Yields the task with each combination of its sweep's values in their places."""
+        """Yields the task with each combination of its sweep's values."""
         sweep = self._table(task.get("sweep", {}), "sweep", number)
         for path, values in sweep.items():
             part, _, key = path.partition(".")
@@ -277,7 +275,7 @@ class _Reader:
                 self._one_of("sweep", key, _TRAINING, number)
         for values in itertools.product(*sweep.values()):
             made = copy.deepcopy(task)
-            # Whole tables first, so that their keys can be set too.
+            # Whole tables come first, so that single keys can replace their values.
             for path, value in sorted(
                 zip(sweep, values, strict=True), key=lambda pair: "." in pair[0]
             ):
@@ -293,7 +291,7 @@ class _Reader:
         try:
             return execution.axes({key: table[key] for key in execution.KEYS if key in table})
         except ArgumentError as error:
-            said = f"has a `{error.argument}` that can't be: {error}"
+            said = f"has an invalid `{error.argument}`: {error}"
             raise self._error(said, number, error.argument) from error
 
     def _seeds(self, given: Any) -> tuple[int, ...]:
@@ -303,7 +301,7 @@ class _Reader:
         )
         if isinstance(given, bool) or not whole or not seeds or len(set(seeds)) < len(seeds):
             raise self._error(
-                "needs as `seeds` a number over 0 or a list of different whole numbers, but has "
+                "needs a number over 0, or a list of different whole numbers, as `seeds`, but has "
                 f"{given!r}",
                 None,
                 "seeds",
@@ -321,7 +319,7 @@ class _Reader:
             tuning.check_budget(table["trials"], table["seconds"], table["folds"])
         except ArgumentError as error:
             raise self._error(
-                f"has a `tuning` that can't be: {error}", number, "tuning", error.argument
+                f"has an invalid `tuning`: {error}", number, "tuning", error.argument
             ) from error
         space = self._table(table.get("search_space", {}), "search_space", number)
         for name, given in space.items():
@@ -331,7 +329,7 @@ class _Reader:
                     one_of("search_space", name, _TRAINING)
             except ValueError as error:
                 raise self._error(
-                    f"has a `tuning` that can't be: {error}", number, "tuning", name
+                    f"has an invalid `tuning`: {error}", number, "tuning", name
                 ) from error
         return table
 
@@ -364,7 +362,7 @@ class _Reader:
         try:
             one_of(name, value, known)
         except ValueError as error:
-            raise self._error(f"has a name that is not known. {error}", number, value) from error
+            raise self._error(f"has an unknown name. {error}", number, value) from error
 
     def _error(self, said: str, number: int | None, *sought: Any) -> SuiteError:
         line = self._line(number, *sought)
@@ -373,8 +371,9 @@ class _Reader:
     def _line(self, number: int | None, *sought: Any) -> int:
         """Returns the line of a key or a value within a task, or before all tasks.
 
-        TOML's parser keeps no lines: the first line is taken on which the word stands. Of several
-        words, each is sought from the line of the one before on: a table, then its key.
+        TOML's parser does not record lines, so this is the first line that contains the word. If
+        there are several words (a table, then its key), the search for each starts at the line of
+        the word before it.
         """
         if number is None:
             start, end = 1, self.starts[0]

@@ -1,4 +1,4 @@
-"""Has the circuits of a model computed as a table of `bench.execution` says."""
+"""Sets how a model's circuits are computed, from a table of `bench.execution`."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from qkeras_hybrid.layers.switching import quantum_layers, set_engine
 def put(model: keras.Model, table: Mapping[str, Any]) -> str | None:
     """Gives the quantum layers of a built model the engine, shots, noise and mitigation of a table.
 
-    What the table doesn't say stays as it is. A model without quantum layers stays as it is, too.
+    Settings that the table lacks stay unchanged, as does a model without quantum layers.
 
     Args:
         model: The model, which is changed.
         table: See `qkeras_hybrid.bench.execution.normalized`.
 
     Returns:
-        The names of the engines that compute now, without what mitigates their errors; None without
-        a quantum layer.
+        The names of the engines that compute the circuits now, without those that mitigate errors;
+        None without a quantum layer.
 
     Raises:
-        ValueError: If no engine, or not this one, can compute a layer's circuit so.
+        ValueError: If no engine, or not the given one, can compute a layer's circuit in this way.
 
     Example:
 

@@ -1,8 +1,8 @@
-"""What a run is: everything that defines one training.
+"""Tasks: everything that defines one training.
 
-Data, model, contender, training, seed, and how circuits are computed. A task's id is a digest of
-just that, so the same command finds the rows that it has already written and a changed definition
-makes new tasks.
+That is the data, model, contender, training, seed, and how circuits are computed. A task's id is a
+digest of these. So the same command finds the rows that it has already written, and a changed
+definition makes new tasks.
 """
 
 from __future__ import annotations
@@ -18,39 +18,39 @@ from typing import Any
 from qkeras_hybrid.bench.execution import WITH_CIRCUITS
 
 PROTOCOL = 2
-"""Counted up when the same definition comes to mean another training, so that ids change."""
+"""Increased when the same definition begins to mean another training, so that ids change."""
 
 TUNING_PROTOCOL = 3
-"""The same of tasks that are tuned: counted up too when the search changes alone."""
+"""The same for tuned tasks: also increased when only the search changes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Task:
-    """One training of one contender on one split: all that defines it, and nothing else.
+    """One training of one contender on one split.
 
-    The parts are mappings of plain JSON values, so that a suite file's tables are parts as they
-    stand and a new axis is a new key, not a new field.
+    The parts are mappings of plain JSON values. So the tables of a suite file can be used as parts
+    without change, and a new axis is a new key, not a new field.
 
     Attributes:
         data: What `qkeras_hybrid.datasets.prepare` takes: the `"name"` of a data set, its
             arguments, and how it is split (`"test_size"`, `"n_train"`, `"pca"`).
         model: The `"name"` of a hybrid model and the arguments of its builder.
-        training: `"epochs"`, `"batch_size"` and `"learning_rate"`; `"patience"` where validation
+        training: `"epochs"`, `"batch_size"` and `"learning_rate"`; `"patience"` if validation
             ends the training; for decisions also `"loss"`, a name of
             `qkeras_hybrid.bench.goals.LOSSES`.
-        backend: The Keras backend that trains it.
-        contender: `"hybrid"`, or the name of a control that is derived from the hybrid, or of a
-            reference.
-        seed: The seed of the split, the first weights and the order of the batches.
+        backend: The Keras backend that trains the contender.
+        contender: `"hybrid"`, the name of a control that is derived from the hybrid, or the name
+            of a reference.
+        seed: The seed of the split, the initial weights and the order of the batches.
         tuning: None for fixed hyperparameters, or `"trials"`, `"seconds"`, `"folds"` and the
             `"search_space"` of the Keras contenders.
-        fingerprints: Digests of the files that data and model come from, by part: a file that
-            has changed makes another task.
-        suite: The name of the suite that asked for it; not part of its definition.
+        fingerprints: Digests of the files that data and model come from, by part: a changed file
+            makes another task.
+        suite: The name of the suite that contains the task; not part of its definition.
         execution: How circuits are computed, as `qkeras_hybrid.bench.execution.normalized` returns
-            it; None where the model says it all, and for a contender without circuits.
-        size: The arguments of the model that a frontier sweeps, with their values here; None
-            outside of a frontier. Not part of the definition, which has them in `model`.
+            it; None for the model's own settings, and for a contender without circuits.
+        size: The arguments of the model that a frontier sweeps, with the values of this task; None
+            outside a frontier. Not part of the definition, which has them in `model`.
 
     Example:
         >>> task = Task(
@@ -80,8 +80,8 @@ class Task:
     size: Mapping[str, Any] | None = None
 
     def definition(self) -> dict[str, Any]:
-        """Returns everything that defines the task, as it stands in its row."""
-        # Without a key where nothing is set: ids stay what they were before there was one.
+        """Returns everything that defines the task, as its row contains it."""
+        # No key if nothing is set, so that ids stay as they were before the key existed.
         execution = {} if self.execution is None else {"execution": dict(self.execution)}
         return {
             "data": dict(self.data),
@@ -102,17 +102,17 @@ class Task:
 
     @functools.cached_property
     def comparison(self) -> str:
-        """The digest of what the contenders and seeds of one comparison share."""
+        """The digest of everything that the contenders and seeds of one comparison share."""
         shared = self.definition()
         del shared["contender"], shared["seed"]
         return _digest(shared)
 
     @functools.cached_property
     def base(self) -> str | None:
-        """The comparison whose contenders without circuits this task is compared with too.
+        """The comparison that has the rows of contenders without circuits.
 
-        They know nothing of how circuits are computed, so that one row of them serves every way;
-        None where it is the task's own comparison.
+        These contenders don't depend on how circuits are computed, so they run once for all ways.
+        None if it is the task's own comparison.
         """
         return (
             None if self.execution is None else dataclasses.replace(self, execution=None).comparison
@@ -140,9 +140,9 @@ def plan(
 ) -> list[Task]:
     """Returns the tasks of a comparison: all contenders of the first seed, then of the next.
 
-    In this order a comparison that is stopped early still has whole pairs. How circuits are
-    computed is said to the contenders that have any. `more` are the further attributes of a task:
-    `tuning`, `fingerprints`, `suite`, `size`.
+    In this order, a comparison that is stopped early still has complete pairs. Only contenders with
+    circuits get `execution`. `more` are the other attributes of a task: `tuning`, `fingerprints`,
+    `suite`, `size`.
     """
     return [
         Task(

@@ -1,9 +1,10 @@
 """Models that are traced once and trained many times: the seeds of a task share a trace.
 
-To trace and compile a model takes far longer than to train a small one. The trace depends on the
-layers and on what the model is compiled with, and neither on the values of its variables nor on
-the data. So a model that was trained takes the first values of the next one with the same layers,
-an optimizer as new, and is trained again: with the numbers that the next one would have given.
+Tracing and compiling takes far longer than training a small model. The trace depends on the layers
+and on the arguments of `compile`, but neither on the values of the variables nor on the data. So
+the next model with the same layers is not traced: its initial values are copied into the model that
+was trained before, the optimizer is reset, and that model is trained again. The results are the
+same.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ import numpy.typing as npt
 from qkeras_hybrid._epochs import EpochOn, epochs_of
 
 MOST = 24
-"""The number of traces that are kept: those that were used last."""
+"""How many traces are kept: those that were used last."""
 
 
 @dataclasses.dataclass
 class Trace:
-    """A compiled model that can be trained again and again from other first values.
+    """A compiled model that can be trained repeatedly, each time from other initial values.
 
     Attributes:
         model: The model.
-        on: What trains it on data.
-        state: Its variables, seeds of random layers included, without those of the training.
-        start: The first values of its optimizer's variables.
+        on: Trains the model on data; see `qkeras_hybrid._epochs.epochs_of`.
+        state: Its variables, including seeds of random layers, without those of the optimizer.
+        start: The initial values of its optimizer's variables.
         reused: Whether it has been trained before.
     """
 
@@ -52,7 +53,7 @@ class Trace:
         x: npt.NDArray[Any],
         y: npt.NDArray[Any],
     ) -> Trace:
-        """Compiles a model that is built and was never trained."""
+        """Compiles a built model that was never trained."""
         state = list(model.variables)
         compiled(model)
         on = epochs_of(model, x, y)
@@ -81,17 +82,18 @@ def trace(
     kind: str | None,
     learning_rate: float,
 ) -> Trace:
-    """Returns a trace for a new model: a kept one that fits, or else its own, which is kept.
+    """Returns a trace for a new model: a stored one of the same layers, or a new one.
 
-    The trace's model is lent: the next model with the same layers trains it anew.
+    The trace's model can only be used until the next call, which may train it again.
 
     Args:
         model: A built model that was never trained.
-        compiled: Compiles a model, with what `kind` says and the learning rate.
+        compiled: Compiles a model, with the settings in `kind` and the learning rate.
         x: Samples, of shape `(n, n_features)`.
         y: Their targets, as `fit` takes them.
-        kind: All that a model is compiled with, but the learning rate; None for a trace of its own.
-        learning_rate: Of the optimizer.
+        kind: All settings of the compilation except the learning rate, as a text; None for a new
+            trace that is not stored.
+        learning_rate: The learning rate of the optimizer.
     """
     key = None if kind is None else _key(model, x, y, kind)
     if key is None:
@@ -106,21 +108,20 @@ def trace(
 
 
 def start_anew(seed: int, *, keep: bool) -> None:
-    """Has layers get the names, and weights the values, that they would get in a new process.
+    """Resets names and seeds, so that new layers are the same as in a new process.
 
     Args:
-        seed: Of Python's, NumPy's, Keras's and the backend's random numbers.
-        keep: Whether what the backend keeps of its compiled functions stays. Then the random
-            numbers of TensorFlow's own operations are not seeded: no layer of Keras's or of this
-            package's draws any.
+        seed: The seed of Python's, NumPy's, Keras's and the backend's random numbers.
+        keep: Whether to keep the backend's compiled functions. TensorFlow's own random operations
+            are then not seeded, but no layer of Keras or of this package uses them.
     """
     state = _keras_state() if keep and keras.backend.backend() == "tensorflow" else None
     if state is None:
         keras.utils.clear_session(free_memory=False)
         keras.utils.set_random_seed(seed)
         return
-    # The two calls above, but for their calls of TensorFlow: each would make it optimise the graph
-    # of every kept trace again, which takes longer than the training.
+    # The same as the two calls above, without their calls of TensorFlow. Those would make it
+    # optimise the graph of every kept trace again, which takes longer than the training.
     random.seed(seed)
     np.random.seed(seed)
     for name, value in {
@@ -133,7 +134,7 @@ def start_anew(seed: int, *, keep: bool) -> None:
 
 
 def _keras_state() -> Any:
-    """Returns the module that holds Keras's global state; None if this Keras has another."""
+    """Returns the module with Keras's global state; None if this version of Keras has none."""
     try:
         return importlib.import_module("keras.src.backend.common.global_state")
     except ImportError:
@@ -141,16 +142,16 @@ def _keras_state() -> Any:
 
 
 def forget() -> None:
-    """Drops all traces that are kept."""
+    """Deletes all stored traces."""
     _KEPT.clear()
 
 
 def copy_variables(source: keras.Model, target: keras.Model) -> None:
-    """Gives a model the values of all variables of another with the same layers.
+    """Copies the values of all variables to another model with the same layers.
 
     Args:
-        source: The one that has the values, trained or not.
-        target: The one that gets them.
+        source: The model that has the values, trained or not.
+        target: The model that gets them.
     """
     trained = {variable.path for variable in source.metrics_variables}
     _copy([v for v in source.variables if v.path not in trained], target.variables)
@@ -162,11 +163,11 @@ def _copy(source: Sequence[Any], target: Sequence[Any]) -> None:
 
 
 def _key(model: keras.Model, x: npt.NDArray[Any], y: npt.NDArray[Any], kind: str) -> str | None:
-    """Returns a text that is the same for models with the same trace; None if nobody can know.
+    """Returns a text that is the same for models with the same trace; None if that is unknown.
 
-    A layer of Keras's or of this package's is all said by its config. A layer, a function or a
-    model class of a user's may hold values that its config does not tell, and the trace would have
-    those of another seed.
+    The config of a layer of Keras or of this package describes it completely. A user's layer,
+    function or model class may contain values that its config lacks; the trace would then have the
+    values of another seed.
     """
     layers = model._flatten_layers(include_self=True, recursive=True)
     if not all(_is_known(layer) for layer in layers):

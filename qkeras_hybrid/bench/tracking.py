@@ -1,6 +1,6 @@
-"""Hands finished runs to the tools in which people follow their trainings.
+"""Writes finished runs for tools that show trainings: CSV files, TensorBoard and MLflow.
 
-A tracker takes a row, so that it serves runs of this process, of workers and of a cluster alike.
+A tracker takes a row, so it works for runs in this process, in workers and on a cluster.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ def csv_tracker(folder: Path) -> Tracker:
     """Returns a tracker that writes each run's curve as `FOLDER/<task>.csv`.
 
     Columns: `epoch` (from 1), `seconds` since the start, `loss` and `train_score`. A failed run,
-    or one without epochs, has no file. Rows of a frontier keep the losses alone: `seconds` and
-    `train_score` are empty.
+    or one without epochs, has no file. Rows of a frontier contain only the losses: `seconds` and
+    `train_score` are then empty.
     """
 
     def track(row: Row) -> None:
@@ -56,8 +56,8 @@ def csv_tracker(folder: Path) -> Tracker:
 def tensorboard_tracker(folder: Path) -> Tracker:
     """Returns a tracker that writes each run's curve for `tensorboard --logdir FOLDER`.
 
-    A run is named data, model, contender, seed and task; its scalars are `loss` and
-    `train_score` over epochs (of a frontier `loss` alone), and `test_score` at the last.
+    A run's name consists of data, model, contender, seed and task. Its scalars are `loss` and
+    `train_score` of each epoch (for a frontier only `loss`), and `test_score` at the last epoch.
 
     Raises:
         TrackingError: If TensorFlow, which writes TensorBoard's files, is not installed.
@@ -91,7 +91,7 @@ def mlflow_tracker(uri: str) -> Tracker:
     """Returns a tracker that logs each run to MLflow.
 
     Args:
-        uri: Of the tracking server or data base, e.g. `"sqlite:///mlflow.db"`.
+        uri: The address of the tracking server or database, e.g. `"sqlite:///mlflow.db"`.
 
     Raises:
         TrackingError: If MLflow is not installed or the server can't be reached.
@@ -136,7 +136,7 @@ def _name(row: Row) -> str:
 
 
 def _epochs(row: Row) -> Iterator[dict[str, Any]]:
-    """Gives what a row keeps of each epoch; None for what rows of a frontier leave out."""
+    """Yields a row's values of each epoch; None for values that rows of a frontier lack."""
     if row.error is not None or row.loss is None:
         return
     nothing = [None] * len(row.loss)

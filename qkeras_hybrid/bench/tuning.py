@@ -1,6 +1,6 @@
 """Searches for hyperparameters with Optuna: the same budget for every contender.
 
-Only the training part is looked at, by cross-validation inside of it; the test part waits.
+A search uses only the training set, by cross-validation. The test set is not touched.
 """
 
 from __future__ import annotations
@@ -43,13 +43,13 @@ class TuningError(RuntimeError):
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Fold:
-    """A fold of the training part, scaled by what its own training samples say.
+    """A fold of the training set, scaled by its own training samples.
 
     Attributes:
         x_train: Features of shape `(n, n_features)`.
         y_train: Classes or targets of shape `(n,)`, or costs of shape `(n, n_costs)`.
         x_valid: Features of the samples that the fold leaves out.
-        y_valid: Their classes or targets.
+        y_valid: Their classes, targets or costs.
     """
 
     x_train: npt.NDArray[np.float32]
@@ -60,15 +60,15 @@ class Fold:
 
 @dataclasses.dataclass(frozen=True)
 class Tuned:
-    """What a search found.
+    """The result of a search.
 
     Attributes:
         hyperparameters: Those of the best mean score; empty if there was nothing to search.
-        trials: How many were tried, failed ones included.
-        failed: How many of them failed.
-        folds: The folds of the cross-validation.
-        seconds: What the search took.
-        stopped_by: `"trials"`, or `"time"` if the seconds were over before.
+        trials: The number of trials, including failed ones.
+        failed: The number of failed trials.
+        folds: The number of folds of the cross-validation.
+        seconds: The time of the search.
+        stopped_by: `"trials"`, or `"time"` if the time limit came first.
         best_score: The best mean score over the folds; None if there was nothing to search.
     """
 
@@ -82,7 +82,7 @@ class Tuned:
 
 
 def check_budget(trials: int, seconds: float, folds: int) -> None:
-    """Raises a ValueError if the budget of a search is not one."""
+    """Raises a ValueError if the budget of a search is invalid."""
     positive_int("trials", trials)
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not seconds > 0:
         raise ArgumentError("seconds", "be a number over 0", seconds)
@@ -99,7 +99,7 @@ def check_space(space: Mapping[str, Any]) -> None:
             "choices": [...]}`.
 
     Raises:
-        ValueError: If it can't; the message names the hyperparameter.
+        ValueError: If it is invalid; the message names the hyperparameter.
     """
     for name, given in space.items():
         argument = f"search_space.{name}"
@@ -132,12 +132,12 @@ def check_space(space: Mapping[str, Any]) -> None:
 
 
 def folds_of(split: Split, folds: int, seed: int) -> list[Fold]:
-    """Divides the training part of a split for cross-validation.
+    """Divides the training set of a split into folds for cross-validation.
 
-    Classes keep their shares. Features are standardised anew by each fold's training samples,
-    and so are the targets of a regression; costs of decisions and amplitudes of states stay as they
-    are. Principal
-    components, if the split has them, are those of the whole training part.
+    Each fold has the classes in the same proportions. Features, and the targets of a regression,
+    are standardised again by each fold's training samples; costs of decisions and amplitudes of
+    states stay unchanged. Principal components, if the split has them, are those of the whole
+    training set.
 
     Raises:
         ValueError: If a class has fewer samples than there are folds.
@@ -177,27 +177,27 @@ def tune(
     seed: int,
     defaults: Mapping[str, Any] | None = None,
 ) -> Tuned:
-    """Searches a space for the hyperparameters of the best mean score over the folds.
+    """Searches a space for the hyperparameters with the best mean score over the folds.
 
-    By Optuna's tree-structured Parzen estimator, from a seed. A trial that raises an exception or
-    whose score is not finite has failed and counts as tried.
+    The search uses Optuna's tree-structured Parzen estimator with a fixed seed. A trial fails if it
+    raises an exception or its score is not finite. Failed trials count as trials.
 
     Args:
-        objective: Trains on a fold and returns the score on what it leaves out.
+        objective: Trains on a fold and returns the score on the samples that it leaves out.
         space: See `check_space`. If it is empty, nothing is searched.
-        split: Of which the training part is used.
+        split: The split; only its training set is used.
         trials: How many sets of hyperparameters are tried.
-        seconds: After which time no further trial starts.
-        folds: The folds of the cross-validation.
-        seed: Of the folds and the search.
-        defaults: What is tried first. For a hyperparameter whose default is missing here or
-            outside the space, the search chooses the value of this trial too.
+        seconds: The time after which no further trial starts.
+        folds: The number of folds of the cross-validation.
+        seed: The seed of the folds and of the search.
+        defaults: The hyperparameters of the first trial. The search chooses those that are missing
+            here or outside the space.
 
     Returns:
-        What was found.
+        The result of the search.
 
     Raises:
-        ValueError: If the budget or the space is not one.
+        ValueError: If the budget or the space is invalid.
         TuningError: If all trials failed; the message has the first reason.
     """
     check_budget(trials, seconds, folds)
@@ -231,7 +231,7 @@ def tune(
             }
         )
     with warnings.catch_warnings():
-        # Of choices that are no plain values: they stay in memory, where that is no problem.
+        # Optuna warns of choices that its databases can't store; this study stays in memory.
         warnings.simplefilter("ignore", UserWarning)
         study.optimize(mean_score, n_trials=trials, timeout=seconds)
     done = study.get_trials(deepcopy=False)
@@ -249,9 +249,9 @@ def tune(
 
 
 def _holds(given: Mapping[str, Any], value: Any) -> bool:
-    """Whether a hyperparameter's range, as `check_space` takes it, has a value in it."""
+    """Whether a value is in a hyperparameter's range, as `check_space` takes it."""
     if given["type"] == "categorical":
-        # By type too: True is no 1.
+        # The types must agree too, because True == 1.
         return any(type(value) is type(choice) and value == choice for choice in given["choices"])
     numbers = (int,) if given["type"] == "int" else (int, float)
     if isinstance(value, bool) or not isinstance(value, numbers):

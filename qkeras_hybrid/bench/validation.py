@@ -1,4 +1,4 @@
-"""Ends a training when the loss on samples kept for validation stops falling."""
+"""Ends training when the loss on validation samples stops falling."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ else:
     sklearn_model_selection = lazy_module("sklearn.model_selection")
 
 SHARE = 0.2
-"""The share of the training samples that is kept for validation."""
+"""The fraction of the training samples that is kept for validation."""
 
 _AT_A_TIME = 1024
 
@@ -27,24 +27,26 @@ _AT_A_TIME = 1024
 class Validation:
     """Keeps samples for validation, and the weights of the epoch with the lowest loss on them.
 
-    The samples are drawn by the seed; classes keep their shares where each has two samples and
-    the validation part has room for all. Each of the two parts has at least one sample.
+    The seed determines which samples are drawn. Both parts have the classes in the same
+    proportions, if each class has two samples and the validation part is large enough for all
+    classes. Each part has at least one sample.
 
     Args:
         x: Features of shape `(n, n_features)`.
         y: Classes (whole numbers) or targets of shape `(n,)`, or costs of shape `(n, n_costs)`.
         seed: The seed of the draw.
-        patience: After how many epochs without a lower loss training ends.
+        patience: The number of epochs without a lower loss after which training ends.
 
     Attributes:
         x_train: The features to train on.
-        y_train: Their classes or targets.
+        y_train: Their classes, targets or costs.
         x_valid: The features kept for validation.
-        y_valid: Their classes or targets.
+        y_valid: Their classes, targets or costs.
         losses: The validation loss after each epoch.
 
     Raises:
-        ValueError: If the patience is no whole number over 0, or there are fewer than two samples.
+        ValueError: If the patience is not a whole number over 0, or there are fewer than two
+            samples.
 
     Example:
         >>> kept = Validation(np.zeros((10, 2)), np.arange(10.0), seed=0, patience=3)
@@ -71,13 +73,13 @@ class Validation:
         self._best: list[npt.NDArray[Any]] | None = None
 
     def ends_training(self, model: keras.Model, targets: npt.NDArray[Any]) -> bool:
-        """Notes the validation loss after an epoch and returns whether training is to end.
+        """Records the validation loss after an epoch, and returns whether training should end.
 
-        A loss that is not a number is never the lowest.
+        A loss of NaN is never the lowest.
 
         Args:
             model: The compiled model after the epoch.
-            targets: `y_valid` as the model's loss takes it.
+            targets: `y_valid` in the form that the model's loss takes.
         """
         model.reset_metrics()
         loss = math.nan
@@ -101,7 +103,7 @@ class Validation:
 
 
 def _classes(y: npt.NDArray[Any], n_valid: int) -> npt.NDArray[Any] | None:
-    """Returns the classes by which a draw is stratified; None where it can't be."""
+    """Returns the classes for a stratified draw; None if it can't be stratified."""
     if not np.issubdtype(y.dtype, np.integer):
         return None
     counts = np.unique(y, return_counts=True)[1]

@@ -1,4 +1,4 @@
-"""A tensor train on the waves of a quantum layer's circuit, in its place."""
+"""A tensor train on the waves of a quantum layer's circuit, in place of the layer."""
 
 from __future__ import annotations
 
@@ -19,28 +19,29 @@ from qkeras_hybrid.program import AngleTable
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class WaveTrain(InPlaceOfCircuit):
-    """A tensor train on the products of waves that a quantum layer's circuit is a sum of.
+    """A tensor train on the same products of waves as a quantum layer's circuit.
 
-    What the circuit computes is linear in all products of a factor `1, cos p, sin p, ..., sin Kp`
-    of each angle `p` by which an input turns it, with `K` the number of such gates: the form of
-    `qkeras_hybrid.surrogate`. Here the coefficients are a train of small matrices, one for each
-    angle, that trains from a random start; the rank is the largest at which the layer has no more
-    parameters than the quantum layer has weights that train, at least 1. So it is the classical
-    model with the circuit's functions and its number of parameters.
+    The result of a circuit is a linear combination of products that take one of the factors
+    `1, cos p, sin p, ..., sin Kp` from each angle `p` that depends on the inputs. `K` is the number
+    of gates with this angle. `qkeras_hybrid.surrogate` has the same form. Here the coefficients are
+    a train of small matrices, one for each angle, which trains from a random start. The rank is the
+    largest at which the layer has no more parameters than the quantum layer has trained weights,
+    but at least 1. So this is a classical model with the circuit's functions and about its number
+    of parameters.
 
     Args:
         layer: The quantum layer, or its serialized form.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
     Input shape:
-        `(batch, ..., n_features)`, as of the layer.
+        That of `layer`: `(batch, ..., n_features)`.
 
     Output shape:
-        As of the layer.
+        That of `layer`.
 
     Raises:
-        DoesNotApplyError: When it is built: if an angle is not affine in the circuit's inputs,
-            or nothing that is read depends on them.
+        DoesNotApplyError: When the layer is built, if an angle is not affine in the circuit's
+            inputs, or no result depends on them.
 
     Reference:
         E. Stoudenmire and D. J. Schwab, Supervised learning with tensor networks, NIPS 2016,
@@ -55,13 +56,13 @@ class WaveTrain(InPlaceOfCircuit):
     """
 
     def build(self, input_shape: Sequence[int | None]) -> None:
-        """Finds the waves and makes the matrices."""
+        """Finds the waves and creates the matrices."""
         layer, n_features = self._like.layer, int(input_shape[-1] or 0)
         compiled = layer.compile(n_features)
         self.units = int(layer.compute_output_shape(input_shape)[-1])
         found = gate_frequencies(compiled)
         if not found:
-            raise DoesNotApplyError("Nothing that is read from the circuit depends on its inputs.")
+            raise DoesNotApplyError("No result of the circuit depends on its inputs.")
         self._degrees = list(found.values())
         self._table = AngleTable(
             [tuple((i, f) for i, f in enumerate(vector) if f) for vector in found]
@@ -82,7 +83,7 @@ class WaveTrain(InPlaceOfCircuit):
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """Multiplies the matrices, each the sum of those of its angle's waves."""
+        """Multiplies the matrices of all angles; each is a sum over the waves of its angle."""
         leading = ops.shape(inputs)[:-1]
         phases = self._table(self.encode(inputs))
         row: Any = None
@@ -99,7 +100,7 @@ class WaveTrain(InPlaceOfCircuit):
 
 
 def _rank(sizes: Sequence[int], units: int, n_weights: int) -> int:
-    """Returns the largest rank with at most so many parameters, at least 1."""
+    """Returns the largest rank with at most `n_weights` parameters, but at least 1."""
 
     def count(rank: int) -> int:
         if len(sizes) == 1:
@@ -107,7 +108,7 @@ def _rank(sizes: Sequence[int], units: int, n_weights: int) -> int:
         return rank * (sizes[0] + sizes[-1] * units) + rank * rank * sum(sizes[1:-1])
 
     rank = 1
-    # No train needs a rank above the number of products on the shorter side.
+    # No train needs a higher rank than the number of products on the shorter side.
     most = math.prod(sizes[: len(sizes) // 2])
     while rank < most and count(rank + 1) <= n_weights:
         rank += 1
@@ -117,7 +118,7 @@ def _rank(sizes: Sequence[int], units: int, n_weights: int) -> int:
 def _near_one(shape: Sequence[int], dtype: Any = None) -> Any:
     """Returns the identity for the constant wave, and small random matrices for the others.
 
-    So the product of all keeps its size, however many angles there are.
+    With these, the product of all matrices keeps its size, however many angles there are.
     """
     noise = keras.initializers.RandomNormal(stddev=0.3 / math.sqrt(shape[1]))(shape, dtype)
     one = np.zeros(shape)

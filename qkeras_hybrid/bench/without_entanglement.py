@@ -1,4 +1,4 @@
-"""Quantum layers and encodings whose circuits have lost their entangling gates."""
+"""Quantum layers and encodings without the entangling gates of their circuits."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ from qkeras_hybrid.program import Compiled, compile_circuit
 class WithoutEntanglement(AlteredCircuit):
     """A quantum layer with the entangling gates of its circuit removed.
 
-    All gates on two or more qubits go, and the weights that only they had. Gates on one qubit
-    stay, trained or not, so that the qubits are in a product state at the end. What enters the
-    circuit stays too: the encoding's angles, products of features included, are computed as
-    before, and where such an angle turns a product of Paulis, it turns each of its qubits
-    instead: `exp(-i a Z_1 Z_2 / 2)` with `a = x_1 x_2` becomes `exp(-i a Z_1 / 2)
-    exp(-i a Z_2 / 2)`. Without that, an IQP encoding would lose its products, and a difference
-    would say nothing of entanglement alone. Gates of several qubits that have a decomposition
-    of their own and are not Cirq's are taken apart first.
+    All gates on two or more qubits are removed, with the weights that only they had. Gates on one
+    qubit stay, trained or not, so the final state is a product state. The inputs stay too. The
+    encoding's angles, with their products of features, are computed as before. If such an angle
+    rotates by a product of Paulis, it rotates each of the qubits instead:
+    `exp(-i a Z_1 Z_2 / 2)` with `a = x_1 x_2` becomes `exp(-i a Z_1 / 2) exp(-i a Z_2 / 2)`.
+    Otherwise, an IQP encoding would lose its products of features, and a difference in scores
+    would not be due to entanglement alone. Gates on several qubits that are not Cirq's and define
+    a decomposition are decomposed first.
 
     Args:
         layer: The quantum layer, or its serialized form.
-        **kwargs: The arguments of all quantum layers, by default those of `layer`.
+        **kwargs: The arguments that all quantum layers have, by default those of `layer`.
 
     Input shape:
-        `(batch, ..., n_features)`, as of the layer.
+        That of `layer`: `(batch, ..., n_features)`.
 
     Output shape:
-        As of the layer.
+        That of `layer`.
 
     Reference:
         J. Bowles, S. Ahmed and M. Schuld, Better than classical? The subtle art of benchmarking
@@ -59,9 +59,9 @@ class WithoutEntanglement(AlteredCircuit):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class EncodingWithoutEntanglement(Encoding):
-    """An encoding with the entangling gates of its circuit removed, as `WithoutEntanglement` says.
+    """An encoding with the entangling gates of its circuit removed, as in `WithoutEntanglement`.
 
-    A quantum kernel of it is the kernel of product states.
+    A quantum kernel with this encoding is a kernel of product states.
 
     Args:
         encoding: The encoding, or its serialized form.
@@ -137,7 +137,7 @@ def entangling(compiled: Compiled) -> bool:
 
 
 def _on_single_qubits(operation: cirq.Operation, inputs: set[str]) -> list[cirq.Operation]:
-    """Returns what stays of an operation when entanglement goes."""
+    """Returns the operations on single qubits that replace an operation."""
     if len(operation.qubits) < 2:
         return [operation]
     gate: Any = operation.gate

@@ -1,9 +1,9 @@
 """Runs tasks in several processes, of this machine or of a Ray cluster, and writes rows once.
 
-Workers train; this process alone writes, so that a row is whole and is there once whatever
-becomes of a worker. A worker that is lost (killed, out of memory, its machine gone) costs what it
-was doing: its task runs again, up to `ATTEMPTS` times, and then has a row with the error. If this
-process is lost, its workers end too.
+Workers train, and only this process writes. So each row is written once and completely, whatever
+happens to a worker. If a worker is lost (killed, out of memory, or its machine is gone), its task
+runs again, up to `ATTEMPTS` times in total, and then gets a row with the error. If this process is
+lost, its workers end too.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ else:
     ray = lazy_module("ray")
 
 ATTEMPTS = 3
-"""How often a task is tried whose worker is lost."""
+"""How often a task is tried if its worker is lost each time."""
 
 _MOST_WORKERS = 4
 _TASKS_WORTH_A_WORKER = 10
@@ -53,10 +53,10 @@ class RayError(RuntimeError):
 
 
 def default_workers(n_tasks: int) -> int:
-    """Returns with how many processes to run so many tasks on this machine.
+    """Returns the default number of processes for a number of tasks on this machine.
 
-    One for each core, but no more than have enough to do: each takes seconds to start, and the
-    memory of a TensorFlow of its own.
+    There is one for each core, up to a limit, but none with too little to do: each takes seconds to
+    start and loads its own TensorFlow into memory.
     """
     return max(1, min(_cores(), _MOST_WORKERS, n_tasks // _TASKS_WORTH_A_WORKER))
 
@@ -75,19 +75,19 @@ def run_processes(
     *,
     timing: bool = False,
 ) -> Iterator[Row]:
-    """Runs the tasks that have no row yet in processes of this machine.
+    """Runs the tasks that have no row yet in several processes on this machine.
 
-    The cores are shared out among the workers. Seconds in the rows are marked as not comparable.
+    The workers share the cores. The times in the rows are marked as not comparable.
 
     Args:
-        tasks: What to run.
+        tasks: The tasks.
         results: The open results file.
-        n_workers: How many processes.
+        n_workers: The number of processes.
         on_lost: Called when a worker is lost.
-        timing: Whether a row whose times don't compare counts as missing.
+        timing: Whether a task whose times can't be compared counts as missing.
 
     Yields:
-        Each new row once it is on disk, in the order in which they end.
+        Each new row after it was written to disk, in the order in which the tasks end.
 
     Raises:
         ValueError: If `n_workers` is not a whole number of at least 1.
@@ -98,7 +98,7 @@ def run_processes(
     threads = max(1, _cores() // n_workers)
     while waiting:
         n_processes = min(n_workers, len(waiting))
-        # Not forked: TensorFlow's threads do not survive it.
+        # Spawned, because TensorFlow's threads do not survive a fork.
         pool = concurrent.futures.ProcessPoolExecutor(
             n_processes,
             multiprocessing.get_context("spawn"),
@@ -109,7 +109,7 @@ def run_processes(
         try:
             with variables_set(_settings(threads)):
                 while waiting or running:
-                    # One each, so that a lost worker takes no more than that with it.
+                    # One task per worker, so that a lost worker loses no waiting tasks.
                     while waiting and len(running) < n_processes:
                         with interrupts_kept_off():
                             future = pool.submit(_run_alone, waiting[0], n_workers == 1)
@@ -123,8 +123,8 @@ def run_processes(
                         results.append(row)
                         yield row
         except BrokenProcessPool:
-            # Which of the processes was lost is not said: each of their tasks counts a try. What
-            # had ended before is still to be had.
+            # The error does not tell which process was lost, so this counts as a try for each of
+            # their tasks. Tasks that had ended before still have results.
             for future, task in running.items():
                 if future.done() and future.exception() is None:
                     row = future.result()
@@ -144,10 +144,10 @@ def run_processes(
 
 
 def _most_tasks(tasks: Iterable[Task]) -> int:
-    """Returns after how many tasks a worker gives its place to a new one.
+    """Returns the number of tasks after which a new process replaces a worker.
 
-    TensorFlow keeps some megabytes of every model that it traces: of each run of a user's model,
-    and once of the runs that share a trace.
+    TensorFlow keeps some megabytes for every model that it traces: one model for each run of a
+    user's model, and one for all runs that share a trace.
     """
     return 100 if any(is_file(task.model["name"]) for task in tasks) else 400
 
@@ -169,7 +169,7 @@ def _settings(threads: int) -> dict[str, str]:
 
 @contextlib.contextmanager
 def variables_set(settings: dict[str, str]) -> Iterator[None]:
-    """Sets environment variables for the processes that are started meanwhile."""
+    """Sets environment variables for processes that are started in the `with` block."""
     before = {name: os.environ.get(name) for name in settings}
     os.environ.update(settings)
     try:
@@ -184,10 +184,10 @@ def variables_set(settings: dict[str, str]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def interrupts_kept_off() -> Iterator[None]:
-    """Keeps Ctrl-C from processes (and threads) that are started meanwhile, from their first line.
+    """Blocks Ctrl-C in processes and threads that are started in the `with` block.
 
-    They inherit what this thread blocks. `start_worker` comes too late for a worker that is
-    still importing TensorFlow.
+    They inherit the signals that this thread blocks, so this works from their first instruction.
+    `start_worker` runs too late for a worker that is still importing TensorFlow.
     """
     if not hasattr(signal, "pthread_sigmask"):  # on Windows
         yield
@@ -201,33 +201,33 @@ def interrupts_kept_off() -> Iterator[None]:
 
 def start_worker() -> None:
     """Makes this process a worker; `qkeras_hybrid_launcher.start_worker` has loaded it."""
-    # Ctrl-C reaches the whole group of processes: the one that writes decides what it means.
+    # Ctrl-C reaches all processes of the group, but only the one that writes may react.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, name="end with parent", daemon=True).start()
-    # Not for every new model the advice to retrace less.
+    # Hides TensorFlow's warning about retracing, which would come for every new model.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
 
 
 def _end_with_parent() -> None:
-    """Ends this process once the one that started it is gone, however that came about.
+    """Ends this process when the process that started it is gone, for whatever reason.
 
-    A pool's worker would wait for its next task for ever: it holds both ends of the pipe on which
-    tasks come.
+    Otherwise, a pool's worker would wait for its next task for ever, because it has both ends of
+    the pipe that brings tasks.
     """
     parent = multiprocessing.parent_process()
     assert parent is not None
-    # Ready once the parent's end of a pipe closes: the system does that for a killed process.
+    # Returns when the parent's end of a pipe closes, which the system does for a killed process.
     multiprocessing.connection.wait([parent.sentinel])
-    os._exit(1)  # no clean-up: what it was doing has nobody left to take it
+    os._exit(1)  # without clean-up, since nobody is left to receive a result
 
 
 def _run_alone(task: Task, alone: bool) -> Row:
-    # For the scores: seconds don't compare here, whatever they are of.
+    # Fast training, because times can't be compared here anyway.
     return runner.run_task(task, alone=alone, fast=True)
 
 
 def _stop(pool: concurrent.futures.ProcessPoolExecutor) -> None:
-    """Ends the workers at once: what they are doing leaves no row."""
+    """Ends the workers at once; their current tasks get no rows."""
     processes = list((pool._processes or {}).values())
     manager: Any = pool._executor_manager_thread
     pool.shutdown(wait=False, cancel_futures=True)
@@ -236,7 +236,8 @@ def _stop(pool: concurrent.futures.ProcessPoolExecutor) -> None:
     for process in processes:
         process.join()
     if manager is not None:
-        # Its pipe closes with it, and Python writes to that at its exit if it is still there.
+        # The thread closes its pipe at its end. If it still ran at Python's exit, Python would
+        # write to this pipe.
         manager.join(timeout=10)
 
 
@@ -248,20 +249,21 @@ def run_ray(
     *,
     timing: bool = False,
 ) -> Iterator[Row]:
-    """Runs the tasks that have no row yet on a Ray cluster, a core each.
+    """Runs the tasks that have no row yet on a Ray cluster, one task per core.
 
-    The package must be installed on the cluster's machines, in the same version. Seconds in the
+    The same version of the package must be installed on the cluster's machines. The times in the
     rows are marked as not comparable.
 
     Args:
-        tasks: What to run.
+        tasks: The tasks.
         results: The open results file, on this machine.
-        address: Of the cluster, e.g. `"192.0.2.1:6379"` or `"auto"`; `"local"` starts one here.
+        address: The cluster's address, e.g. `"192.0.2.1:6379"` or `"auto"`; `"local"` starts a
+            cluster on this machine.
         on_lost: Called when a worker is lost.
-        timing: Whether a row whose times don't compare counts as missing.
+        timing: Whether a task whose times can't be compared counts as missing.
 
     Yields:
-        Each new row once it is on disk, in the order in which they end.
+        Each new row after it was written to disk, in the order in which the tasks end.
 
     Raises:
         RayError: If Ray is not installed or the cluster can't be reached.
@@ -288,7 +290,7 @@ def run_ray(
 
 
 def _knock(address: str) -> None:
-    """Makes sure that somebody listens at an address: Ray itself would try for ten minutes."""
+    """Makes sure that a server listens at an address: Ray itself would try for ten minutes."""
     host, colon, port = address.removeprefix("ray://").rpartition(":")
     if not colon or not port.isdecimal():
         return  # "auto", "local" and the like, which Ray looks up
@@ -299,7 +301,7 @@ def _knock(address: str) -> None:
 
 
 def _on_cluster(tasks: Sequence[Task], results: Results, on_lost: OnLost) -> Iterator[Row]:
-    # Retried here and not by Ray, so that what was lost is counted and said.
+    # Tasks are repeated here and not by Ray, so that lost workers are counted and reported.
     remote: Any = ray.remote(num_cpus=1, max_retries=0)(_run_alone)
     attempts = collections.Counter(task.id for task in tasks)
     running = {remote.remote(task, False): task for task in tasks}
@@ -320,7 +322,7 @@ def _on_cluster(tasks: Sequence[Task], results: Results, on_lost: OnLost) -> Ite
                 continue
             row = runner.failed(task, f"{_lost(attempts[task.id])} ({type(error).__name__})")
         except ray.exceptions.RayError as error:
-            # Something of the cluster's, not of the training: the package is missing there, say.
+            # An error of the cluster, not of the training: for example, a missing package.
             row = runner.failed(task, f"{type(error).__name__}: {error}", alone=False)
         results.append(row)
         yield row

@@ -19,7 +19,7 @@ from qkeras_hybrid_launcher import stderr_muted
 PROGRAM = "qkeras-hybrid"
 RESULTS = "results.jsonl"
 
-# As `qkeras_hybrid.bench.suite.names` finds them, and without Keras, which takes seconds.
+# The same names as those of `qkeras_hybrid.bench.suite.names`, which would load Keras first.
 SUITES = tuple(
     sorted(file.stem for file in (Path(__file__).parents[1] / "bench/suites").glob("*.toml"))
 )
@@ -89,12 +89,12 @@ def native_stderr_muted() -> Iterator[None]:
 
 
 def _load_package() -> str:
-    """Imports the package; returns why that fails, or an empty text."""
+    """Imports the package; returns the reason if that fails, else an empty text."""
     import qkeras_hybrid
 
     try:
-        qkeras_hybrid.layers  # noqa: B018  (the launcher postpones it until here)
-    except ImportError as error:  # such as a backend of Keras that is not installed
+        qkeras_hybrid.layers  # noqa: B018  (loads the layers, which the launcher postpones)
+    except ImportError as error:  # for example, the Keras backend is not installed
         return str(error)
     return ""
 
@@ -123,9 +123,10 @@ def _top(
 
     Examples:
 
-    - `qkeras-hybrid doctor`: does everything work here?
-    - `qkeras-hybrid compare`: a hybrid model and two Dense networks on images of digits
-    - `qkeras-hybrid run quick`, then `qkeras-hybrid report results/quick`: the whole protocol
+    - `qkeras-hybrid doctor`: check that everything works here
+    - `qkeras-hybrid compare`: compare a hybrid model with two Dense networks on images of digits
+    - `qkeras-hybrid run quick`, then `qkeras-hybrid report results/quick`: run a suite of
+      comparisons and write a report
 
     Exit codes: 0 done, 1 something failed, 2 wrong usage, 130 Ctrl-C or SIGTERM. Each command has
     its own `--help`.

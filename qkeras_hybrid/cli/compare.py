@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from qkeras_hybrid.bench.task import Task
 
 
-_OWN = "If not given, the model's own default; for pqc_dense {}."
+_OWN = "If not given, the model's default, which is {} for pqc_dense."
 
 
 @app.command()
@@ -37,21 +37,23 @@ def compare(
         int,
         typer.Option(
             min=1,
-            help="Number of seeds: splits, initial weights, batch orders. Fewer than 7 can't show "
-            "a difference.",
+            help="Number of seeds. Each seed has its own split, initial weights and batch order. "
+            "Fewer than 7 can't show a significant difference.",
         ),
     ] = 7,
-    epochs: Annotated[int, typer.Option(min=1, help="Epochs of every run.")] = 8,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs of each run.")] = 8,
     batch_size: Annotated[int, typer.Option(min=1, help="Samples per training step.")] = 32,
-    learning_rate: Annotated[float, typer.Option(help="Step size of Adam, for all.")] = 0.02,
+    learning_rate: Annotated[
+        float, typer.Option(help="Learning rate of Adam, for all models.")
+    ] = 0.02,
     test_size: Annotated[
-        float, typer.Option(help="Share of the samples that are held out for the test.")
+        float, typer.Option(help="Fraction of the samples in the test set.")
     ] = 0.25,
     qubits: Annotated[
-        int | None, typer.Option(min=1, help=f"Qubits of the circuit. {_OWN.format(6)}")
+        int | None, typer.Option(min=1, help=f"Number of qubits. {_OWN.format(6)}")
     ] = None,
     layers: Annotated[
-        int | None, typer.Option(min=1, help=f"Layers of the ansatz. {_OWN.format(3)}")
+        int | None, typer.Option(min=1, help=f"Number of layers of the ansatz. {_OWN.format(3)}")
     ] = None,
     encoding: Annotated[
         str | None,
@@ -69,7 +71,10 @@ def compare(
         str, typer.Option(help='Engine: "auto" or one of `qkeras-hybrid list engines`.')
     ] = "auto",
     shots: Annotated[
-        str, typer.Option(help='Measurements for each expectation value, or "exact".')
+        str,
+        typer.Option(
+            help='Mean number of shots for each measurement setting of a circuit, or "exact".'
+        ),
     ] = "exact",
     noise: Annotated[
         str,
@@ -85,7 +90,7 @@ def compare(
         bool,
         typer.Option(
             "--noisy-training",
-            help="Train with shots, noise and mitigation too. If not given, only the scores are "
+            help="Also train with shots, noise and mitigation. If not given, only the scores are "
             "computed with them.",
         ),
     ] = False,
@@ -93,17 +98,17 @@ def compare(
         bool,
         typer.Option(
             "--surrogate",
-            help="Also train the best classical surrogate of the circuit's size: a tensor train "
-            "on the circuit's Fourier terms.",
+            help="Also train a classical surrogate of the circuit's size: a tensor train on the "
+            "circuit's Fourier terms.",
         ),
     ] = False,
     intervene: Annotated[
         bool,
         typer.Option(
             "--intervene",
-            help="Then ask whether the circuits matter: put their mean, shuffled outputs and their "
-            "surrogate in their place in the hybrid of seed 0, as trained, and retrain it without "
-            "them.",
+            help="Afterwards, test whether the trained hybrid of seed 0 needs its circuits: "
+            "replace their outputs by the mean, by shuffled outputs and by a surrogate, and "
+            "retrain the hybrid without the circuits.",
         ),
     ] = False,
     output: Annotated[
@@ -118,13 +123,13 @@ def compare(
 ) -> None:
     """Train a hybrid model and two Dense networks on real data and compare them.
 
-    The two are a Dense network with the same number of parameters (within 5 %), and the hybrid
-    with a Dense layer of the same width in place of the quantum layer. All three see the same
-    splits, seeds, epochs and batches.
+    The first Dense network has as many parameters as the hybrid (within 5 %). The second is the
+    hybrid with a Dense layer of the same width in place of the quantum layer. All three use the
+    same splits, seeds, epochs and batches.
 
-    Each run is a line of JSON in the results file. Repeating the command, after Ctrl-C or with more
-    seeds, runs only the missing runs. With shots or noise, the Dense networks are not run again:
-    they have neither.
+    Each run is a line of JSON in the results file. If you repeat the command, after Ctrl-C or with
+    more seeds, it runs only what is missing. Shots and noise don't concern the Dense networks: if
+    you change these options, only the hybrid runs again.
 
     Examples:
     - `qkeras-hybrid compare`
@@ -139,8 +144,8 @@ def compare(
 
     - `qkeras-hybrid compare --dataset mnist_3v6 --seeds 10 --output results/mnist`
 
-    Exit codes: 0 done, 1 some runs failed, a file can't be used or the hybrid not intervened in,
-    2 wrong usage, 130 Ctrl-C or SIGTERM.
+    Exit codes: 0 done, 1 some runs failed, a file can't be used or the intervention test can't be
+    run, 2 wrong usage, 130 Ctrl-C or SIGTERM.
     """
     check_max_hours(max_hours)
     asked = {"n_qubits": qubits, "n_layers": layers, "encoding": encoding, "ansatz": ansatz}
@@ -154,7 +159,7 @@ def compare(
 
         one_of("dataset", dataset, datasets.names())
         one_of("model", model, models.MODELS)
-        # The rows also hold defaults, so that they show what ran even if the defaults change.
+        # The rows contain the defaults too, so that they show what ran even if defaults change.
         taken = inspect.signature(models.MODELS[model]).parameters
         defaults = {name: taken[name].default for name in asked if name in taken}
         table = execution.normalized(
@@ -165,8 +170,9 @@ def compare(
                 "noisy_training": noisy_training,
             }
         )
-        # The engine is the model's own where nothing else is said of its circuits: such rows are
-        # older than these options. With them, rows of the Dense networks serve every engine.
+        # Without shots, noise and mitigation, the engine is an argument of the model, as in rows
+        # that are older than these options. With them, it is a part of the execution table, so
+        # that the rows of the Dense networks are valid for every engine.
         own = engine
         if table is not None:
             own, table = "auto", execution.normalized({**table, "engine": engine})
@@ -236,17 +242,17 @@ def _show(rows: Sequence[Row], path: Path) -> None:
 
 
 def _intervene(task: Task, rows: Sequence[Row]) -> None:
-    """Tests the hybrid of the first seed, and prints what that comes to beside the comparison."""
+    """Tests whether the hybrid of the first seed needs its circuits, and prints the result."""
     from qkeras_hybrid.bench import intervening, report, statistics
 
     (own,) = (row for row in rows if row.task == task.id)
     if own.error is not None:
         raise fail(f"The hybrid of seed {task.seed} failed, so there is nothing to test.", 1)
-    print("Intervening in the hybrid, which trains again.", file=sys.stderr)
+    print("Testing whether the hybrid needs its circuits; it trains again.", file=sys.stderr)
     try:
         found = intervening.intervene(task)
     except ValueError as error:
-        raise fail(f"The intervention test can't be made of this hybrid. {error}", 1) from error
+        raise fail(f"The intervention test can't be run on this hybrid. {error}", 1) from error
     except KeyboardInterrupt as error:
         raise stopped("before the intervention test was done.") from error
     (its,) = statistics.comparisons(rows).values()

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from qkeras_hybrid.engines import Engine
 
 TOLERANCE = 1e-5
-"""The tolerance of a float32 value or derivative; that of TFQ's gradient is 1e-3."""
+"""The tolerance for a float32 value or derivative; for TFQ's gradients it is 1e-3."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SelfTest:
-    """The result of an engine on a circuit whose value is known.
+    """The result of an engine on a circuit whose exact value is known.
 
     Attributes:
         engine: The engine's name.
-        error: The largest error of the value and the gradient; None if it did not run.
+        error: The largest error of the value and the gradient; None if the engine did not run.
         milliseconds: The time of a training step after the first.
-        reason: Why it did not run, or failed; empty otherwise.
+        reason: Why the engine did not run, or failed; empty otherwise.
     """
 
     engine: str
@@ -59,8 +59,8 @@ def doctor(
 ) -> None:
     """Show what is installed, which engines work here, and whether their results are right.
 
-    Also show which services' clients are installed and which environment variables for credentials
-    are set, never their contents. No service is contacted.
+    Also show which clients of quantum services are installed, and which environment variables for
+    credentials are set, but never their values. No service is contacted.
 
     The self-test takes some seconds: each engine computes a circuit whose value and derivative are
     known, and is timed. Paste the output into bug reports.
@@ -138,7 +138,7 @@ def _services() -> rich.table.Table:
 
 
 def _tested(name: str, status: str) -> SelfTest:
-    """Runs an engine on `rx(x) ry(w)`, of which `<Z> = cos(x) cos(w)`."""
+    """Runs an engine on `rx(x) ry(w)`, for which `<Z> = cos(x) cos(w)`."""
     from qkeras_hybrid import engines
 
     if status != "available":
@@ -155,7 +155,7 @@ def _tested(name: str, status: str) -> SelfTest:
 
 
 def _step(engine: Engine, x: list[float], w: float) -> tuple[list[float], float, float]:
-    """Returns the values, the weight's gradient of their sum, and milliseconds of a step."""
+    """Returns the values, the derivative of their sum by the weight, and a step's milliseconds."""
     import cirq
     import numpy as np
     import sympy

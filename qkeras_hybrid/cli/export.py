@@ -31,12 +31,13 @@ def export(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Samples: a .npy file, or for several inputs a .npz file with an array for each, "
-            "by name. If not given, random numbers."
+            help="Samples: a .npy file or, for a model with several inputs, a .npz file with an "
+            "array for each input's name. If not given, random numbers are used."
         ),
     ] = None,
     labels: Annotated[
-        Path | None, typer.Option(help="A .npy file with the class of each sample, for accuracies.")
+        Path | None,
+        typer.Option(help="A .npy file with the class of each sample, to compute accuracies."),
     ] = None,
     output: Annotated[
         Path | None,
@@ -46,15 +47,15 @@ def export(
         bool, typer.Option("--int8", help="Use 8-bit weights and activations, for onnx and litert.")
     ] = False,
     tolerance: Annotated[
-        float, typer.Option(help="The largest difference that replacing the circuits may make.")
+        float, typer.Option(help="The largest allowed difference of model and surrogate.")
     ] = 1e-5,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
 ) -> None:
     """Write a model into a file that runs without this package, and check it there.
 
-    Circuits are first replaced by surrogates, which compute the same without them. The file then
-    runs in its own runtime, such as ONNX Runtime, on the data. The command prints the differences
-    to the model, accuracies if there are labels, and the time for a sample.
+    Circuits are first replaced by surrogates: classical layers that compute the same values. The
+    file then runs on the data in its own runtime, such as ONNX Runtime. The command prints how far
+    the outputs differ from the model's, accuracies if there are labels, and the time per sample.
 
     Examples:
     - `qkeras-hybrid export digits.keras --format onnx --data x_test.npy --labels y_test.npy`
@@ -116,9 +117,9 @@ def _model(file: Path) -> Any:
         with stderr_muted():
             try:
                 return keras.saving.load_model(file)
-            except Exception:  # perhaps a loss or metric of the user's, which is not needed
+            except Exception:  # perhaps because of a user's loss or metric, which is not needed
                 return keras.saving.load_model(file, compile=False)
-    except Exception as error:  # Keras has no class for a file that it can't read
+    except Exception as error:  # Keras raises errors of many classes for unreadable files
         raise ArgumentError(
             "file", "be a model that Keras saved and can load", str(file), str(error)
         ) from error
@@ -142,7 +143,7 @@ def _arrays(file: Path, argument: str) -> Any:
 
 
 def _in_options(error: Exception) -> str:
-    """Returns an error's text, with an option's name in the place of an argument's."""
+    """Returns an error's text, with the option's name in place of the argument's."""
     options = {
         **{"file": "MODEL.keras", "model": "MODEL.keras", "quantize": "--int8"},
         **{name: f"--{name}" for name in ("format", "data", "labels", "output", "tolerance")},

@@ -42,27 +42,30 @@ def kernel(
     ] = "zz",
     qubits: Annotated[
         int | None,
-        typer.Option(min=1, help="Qubits; if not given, one for each feature up to 8."),
+        typer.Option(
+            min=1, help="Number of qubits. If not given, one for each feature, but at most 8."
+        ),
     ] = None,
     pca: Annotated[
         int | None,
         typer.Option(min=1, help="Number of principal components to use in place of the features."),
     ] = None,
     samples: Annotated[
-        int, typer.Option(min=4, help="Number of samples to draw at random, if there are more.")
+        int,
+        typer.Option(min=4, help="Largest number of samples; from more, it draws this many."),
     ] = 300,
     folds: Annotated[int, typer.Option(min=2, help="Number of folds for cross-validation.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
     output: Annotated[
         Path, typer.Option(help=f"Folder of {PICTURE} and {NUMBERS}.", file_okay=False)
     ] = Path("qkeras-hybrid-kernels"),
 ) -> None:
     """Tell whether a quantum kernel can help on data, before any device is used.
 
-    Compares a fidelity kernel and a projected kernel with an RBF and a Laplacian kernel, all with
-    bandwidths chosen in the same way: their alignment with the labels, cross-validated scores,
-    model complexity, concentration, and the geometric difference, which says whether a quantum
-    kernel could be ahead at all. A verdict comes at the end.
+    Compares a fidelity kernel and a projected kernel with an RBF and a Laplacian kernel. The
+    bandwidths of all four are chosen in the same way. The command shows their alignment with the
+    labels, cross-validated scores, model complexity, concentration, and the geometric difference,
+    which tells whether a quantum kernel could be better at all. It ends with a verdict.
 
     Examples:
     - `qkeras-hybrid kernel digits --pca 8`
@@ -106,7 +109,7 @@ def kernel(
 
 
 def numbers(study: Study, data: str, encoding: str) -> dict[str, Any]:
-    """Returns the results of a study in a form that JSON holds."""
+    """Returns the results of a study as plain JSON values."""
     from qkeras_hybrid import kernels
 
     return {
@@ -169,7 +172,7 @@ def _load(data: str, target: str | None, task: str, pca: int | None, seed: int) 
 
 
 def _in_options(error: ValueError) -> str:
-    """Returns an error's text, with an option's name in the place of an argument's."""
+    """Returns an error's text, with the option's name in place of the argument's."""
     named = ("target", "task", "encoding", "pca", "folds")
     options = {"data": "DATA", **{name: f"--{name}" for name in named}}
     if not isinstance(error, ArgumentError) or error.argument not in options:
@@ -204,8 +207,9 @@ def _show(study: Study, data: str, output: Path) -> None:
         )
     console.print(table)
     console.print(
-        "alignment: centred, with the labels; s: model complexity; entries: off the diagonal; "
-        "g: the smaller geometric difference to the two classical kernels.",
+        "alignment: centred alignment with the labels; s: model complexity; entries: mean ± "
+        "deviation of the entries off the diagonal; g: the smaller of the geometric differences "
+        "to the two classical kernels.",
         markup=False,
     )
     console.print()

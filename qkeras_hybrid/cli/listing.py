@@ -21,7 +21,7 @@ KINDS = ("engines", "encodings", "ansatz", "datasets", "models", "noise", "mitig
 
 
 def current() -> dict[str, dict[str, str]]:
-    """Returns a line about each name of each kind, from the objects themselves."""
+    """Returns a line about each name of each kind, taken from the objects' docstrings."""
     from qkeras_hybrid import ansatz, datasets, encodings, engines, exporting, noise
     from qkeras_hybrid.bench import execution, models
     from qkeras_hybrid.noise.rules import KINDS as NOISE

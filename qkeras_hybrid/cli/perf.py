@@ -30,9 +30,9 @@ class _Effort:
     Attributes:
         step_s: Seconds for the repetitions of a configuration, for all engines of a backend
             together.
-        cap_s: Seconds after which an engine gets no more turns, or a peer is ended.
-        epochs: The least number of epochs of each model, after its first.
-        epoch_s: Seconds for epochs, for all models of a backend together.
+        cap_s: Seconds after which an engine gets no more turns, or a peer is stopped.
+        epochs: The smallest number of epochs of each model, after its first.
+        epoch_s: Seconds for the epochs, for all models of a backend together.
     """
 
     step_s: float
@@ -44,9 +44,9 @@ class _Effort:
 _FULL = _Effort(step_s=6.0, cap_s=120.0, epochs=5, epoch_s=20.0)
 _QUICK = _Effort(step_s=0.4, cap_s=10.0, epochs=2, epoch_s=1.0)
 
-# The statevector engine's circuits take seconds to trace.
-# Those of ideal circuits, which the standard workload is.
+# The engines for circuits without noise, as in the standard workload.
 _ENGINES = ("native", "tfq", "statevector")
+# Without statevector, whose circuits take seconds to trace.
 _QUICK_ENGINES = ("native", "tfq")
 
 
@@ -57,7 +57,8 @@ class _Wanted:
     Attributes:
         configs: The configurations.
         backends: The Keras backends, this process's first if it is one of them.
-        engines: The engines on each, as in `native@jax` for one on another backend.
+        engines: The engines on all backends; `native@jax` is native on a backend other than this
+            process's.
         peers: The peers.
         epochs: Whether epochs are timed.
         effort: How long everything may take.
@@ -86,8 +87,8 @@ def perf(
     engine: Annotated[
         list[str] | None,
         typer.Option(
-            help="One of `qkeras-hybrid list engines`; repeatable. By default all, or with "
-            "--quick native and tfq."
+            help="One of `qkeras-hybrid list engines`; repeatable. By default native, tfq and "
+            "statevector, or with --quick native and tfq."
         ),
     ] = None,
     backend: Annotated[
@@ -102,8 +103,8 @@ def perf(
         list[str] | None,
         typer.Option(
             metavar="NAME=PYTHON",
-            help="Also time another library, with the Python of an environment that has it: "
-            "tensorcircuit, pennylane-jax or pennylane-lightning; repeatable.",
+            help="Also time another library (tensorcircuit, pennylane-jax or pennylane-lightning) "
+            "with the Python of an environment in which it is installed; repeatable.",
         ),
     ] = None,
     epochs: Annotated[bool, typer.Option(help="Also time epochs of Keras `fit`.")] = True,
@@ -114,17 +115,19 @@ def perf(
 ) -> None:
     """Time the engines side by side: a training step, and an epoch of Keras `fit`.
 
-    The training step is that of a standard circuit: angles for each input, layers of `RY`, `RZ`
-    and a ring of `CZ`, and `Z` of every qubit; the loss is the sum of the squares, and the step
-    computes its gradients with respect to inputs and weights. The engines take turns in one run,
-    and their losses and gradients are compared: if results disagree, their times are not shown.
+    The training step is that of a standard circuit: a rotation by each input, layers of `RY`, `RZ`
+    and a ring of `CZ`, and the expectation value of `Z` on each qubit. The loss is the sum of their
+    squares, and the step computes its gradients with respect to inputs and weights. The engines
+    take turns in one run, and their losses and gradients are compared: if results disagree, no
+    times are shown.
 
-    Each Keras backend except that of KERAS_BACKEND runs in a process of its own, and takes part in
-    the same turns: `native@jax` is the native engine under JAX. Under JAX the step is compiled by
-    `jax.jit`, under TensorFlow traced by `tf.function`, under PyTorch eager.
+    The backend of KERAS_BACKEND runs in this process. Each other backend runs in a process of its
+    own and takes part in the same turns: `native@jax` is the native engine under JAX. The step is
+    compiled by `jax.jit` under JAX, traced by `tf.function` under TensorFlow, and eager under
+    PyTorch.
 
     GFLOP/s are the floating-point operations that the native engine's compiled circuit needs,
-    divided by the median time; the peak is measured by multiply-adds on all cores.
+    divided by the median time. The peak is measured with multiply-adds on all cores.
 
     Examples:
     - `qkeras-hybrid perf --quick`
@@ -226,7 +229,7 @@ def _start(wanted: _Wanted, workers: Mapping[str, Worker], quick: bool) -> Measu
     machine = environment.machine()
     engines = tuple(dict.fromkeys(base.split(name)[0] for name in wanted.engines))
     if "native" not in engines:
-        found: peak.Peak | str = "the native engine was not asked for."
+        found: peak.Peak | str = "the native engine was not selected."
     else:
         try:
             found = peak.measure()
@@ -298,7 +301,7 @@ def _measure(
 
 @contextlib.contextmanager
 def _progress(total: int) -> Iterator[Any]:
-    """Shows a bar on a terminal; gives `advance(what comes now, how many are done)`."""
+    """Shows a progress bar on a terminal; yields `advance(description, n_done)`."""
     console = rich.console.Console(stderr=True)
     progress = rich.progress.Progress(
         rich.progress.TextColumn("{task.description:<36}"),
@@ -343,7 +346,7 @@ def _show(measured: Measured) -> None:
 
 
 def _finish(measured: Measured, lines: dict[str, dict[str, Any]], output: Path | None) -> None:
-    """Writes the file, and returns an exit code that says whether it has results."""
+    """Writes the file; fails if no engine was timed or if a peer's loss is wrong."""
     from qkeras_hybrid.perf import report
 
     if output is not None:

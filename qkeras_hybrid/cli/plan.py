@@ -26,8 +26,8 @@ MaxHours = Annotated[
     float | None,
     typer.Option(
         metavar="HOURS",
-        help="Ask first if it may take longer by the estimate of `qkeras-hybrid plan`; without a "
-        "terminal, refuse.",
+        help="Ask before starting if the estimate of `qkeras-hybrid plan` is more hours than this; "
+        "without a terminal to ask on, refuse.",
     ),
 ]
 Yes = Annotated[
@@ -63,13 +63,13 @@ def plan(
         int | None, typer.Option(min=1, help="Processes, as for `run`, with the same default.")
     ] = None,
     timing: Annotated[
-        bool, typer.Option("--timing", help="Plan what `run --timing` would run, one by one.")
+        bool, typer.Option("--timing", help="Plan what `run --timing` would run, one at a time.")
     ] = False,
     rows: Annotated[
         list[Path] | None,
         typer.Option(
-            help=f"A {RESULTS} of another suite, run on a similar machine, to use for the "
-            "estimate too; repeatable.",
+            help=f"Also estimate from this {RESULTS} of another suite that was run on a similar "
+            "machine; repeatable.",
         ),
     ] = None,
     trial_seconds: Annotated[
@@ -77,23 +77,22 @@ def plan(
         typer.Option(help="Seconds for trials of contenders without stored rows; 0 for no trials."),
     ] = 60.0,
     shots: Annotated[
-        int, typer.Option(min=1, help="On hardware: measurements for each setting of a circuit.")
+        int,
+        typer.Option(min=1, help="On hardware: shots for each measurement setting of a circuit."),
     ] = 1000,
     price_per_circuit: Annotated[
-        float, typer.Option(help="On hardware: money for each circuit.")
+        float, typer.Option(help="On hardware: the price of a circuit.")
     ] = 0.0,
-    price_per_shot: Annotated[
-        float, typer.Option(help="On hardware: money for each measurement of a circuit.")
-    ] = 0.0,
-    price_per_job: Annotated[float, typer.Option(help="On hardware: money for each job.")] = 0.0,
+    price_per_shot: Annotated[float, typer.Option(help="On hardware: the price of a shot.")] = 0.0,
+    price_per_job: Annotated[float, typer.Option(help="On hardware: the price of a job.")] = 0.0,
     currency: Annotated[str, typer.Option(help="The currency of the prices.")] = "USD",
 ) -> None:
     """Show what a suite would take: runs, hours on this machine, memory, and hardware.
 
-    Hours come from stored rows of the same contenders and models on a similar machine or, without
-    such rows, from a short timed trial. They are a range, not a promise. "On hardware" is what
-    training the circuits by parameter shift would need; money is shown if prices are given. Nothing
-    is written.
+    The time is estimated, as a range, from stored rows of the same contenders and models on a
+    similar machine or, without such rows, from a short timed trial. The line "On hardware" shows
+    what training the circuits by parameter shift on a device would need, and its price if you give
+    prices. Nothing is written.
 
     Examples:
     - `qkeras-hybrid plan paper`
@@ -141,14 +140,14 @@ def plan(
 
 
 def changed(suite: Suite, model: str | None, seeds: int | None) -> Suite:
-    """Returns a suite with another model or other seeds in place of its own."""
+    """Returns a suite with its model or its number of seeds replaced; None keeps them."""
     if seeds is not None:
         suite = dataclasses.replace(suite, seeds=tuple(range(seeds)))
     if model is not None:
         given = [
             dataclasses.replace(one, model={"name": model}, size=None) for one in suite.comparisons
         ]
-        # Then several models on the same data become one comparison.
+        # Comparisons that differed only in their model are now equal: one of them is kept.
         kept = [one for i, one in enumerate(given) if one not in given[:i]]
         suite = dataclasses.replace(suite, comparisons=tuple(kept))
     return suite
@@ -158,7 +157,7 @@ def tasks_of(suite: Suite) -> list[Task]:
     """Returns all tasks of a suite, seed by seed within each comparison.
 
     Raises:
-        ValueError: If one can't be made; the message has the line of the suite's file.
+        ValueError: If a task can't be made; the message has the line of the suite's file.
     """
     from qkeras_hybrid.bench import runner
 
@@ -183,8 +182,8 @@ def tasks_of(suite: Suite) -> list[Task]:
         left_out |= {(str(one.model["name"]), name): why for name, why in reasons.items()}
     for (name, control), reason in left_out.items():
         print(f"{name} has no control {control}: {reason}", file=sys.stderr)
-    # Contenders without circuits are the same task in several comparisons, and a size of a frontier
-    # may be a comparison of its own too: then its row says the size.
+    # A contender without circuits is the same task in several comparisons. A task of a frontier may
+    # also belong to a comparison outside it: the task that states its size is kept.
     known: dict[str, Task] = {}
     for task in tasks:
         if task.id not in known or task.size is not None:
@@ -203,7 +202,7 @@ def _stored(paths: Sequence[Path]) -> list[Row]:
 
 
 def missing(tasks: Sequence[Task], stored: Iterable[Row], *, timing: bool = False) -> list[Task]:
-    """Returns the tasks without a row, or with `timing` without one whose seconds compare."""
+    """Returns the tasks without a row or, with `timing`, without one of comparable times."""
     from qkeras_hybrid.bench.row import latest
 
     done = {
@@ -228,12 +227,12 @@ def estimated(
 
     Args:
         tasks: All runs.
-        left: Those that have to run.
+        left: The runs that are still missing.
         stored: Stored rows.
         workers: The number of processes; None for the default of `run`.
-        timing: Whether the runs are timed, one by one.
+        timing: Whether the runs are timed, one at a time.
         fast: Whether runs that are not timed train in fast mode.
-        trial_seconds: The seconds during which trials are started.
+        trial_seconds: For how many seconds trials are started.
     """
     from qkeras_hybrid.bench import planning, report
     from qkeras_hybrid.bench import workers as processes
@@ -318,7 +317,7 @@ def check_max_hours(max_hours: float | None) -> None:
     """Makes sure that a limit is valid.
 
     Raises:
-        typer.Exit: If not; the reason is printed.
+        typer.Exit: If it is not; the reason is printed.
     """
     if max_hours is not None and not 0 < max_hours < math.inf:
         raise fail(f"Argument `--max-hours` must be a number over 0, but got {max_hours}.", 2)

@@ -1,4 +1,4 @@
-"""Shared by `compare` and `run`: tasks under progress bars, and the message after Ctrl-C."""
+"""What `compare` and `run` share: progress bars for tasks, and the message after Ctrl-C."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run_with_progress(
     *,
     n_missing: int | None = None,
 ) -> list[Row]:
-    """Runs what is missing under progress bars; returns the last row of each task, in order.
+    """Runs the missing tasks under progress bars; returns the last row of each task, in order.
 
     Args:
         tasks: All tasks.

@@ -27,17 +27,17 @@ def report(
     margin: Annotated[
         float,
         typer.Option(
-            help="The largest difference, in points of test score, at which two "
-            "contenders are equivalent."
+            help="The largest difference in test score, in points, at which two contenders count "
+            "as equivalent."
         ),
     ] = 2.0,
     suite: Annotated[
         str | None,
         typer.Option(
             metavar="SUITE",
-            help="A suite, as for `run`, with frontiers: rows that were there before it asked for "
-            "them count in these too. If not given, each suite that comes along and that a row "
-            "names.",
+            help="A suite, as for `run`. Its frontiers then also use rows of the same tasks that "
+            "don't name a frontier, such as older ones. If not given, this is done for each of "
+            "the package's suites that a row names.",
         ),
     ] = None,
 ) -> None:
@@ -53,7 +53,7 @@ def report(
 
     - `qkeras-hybrid report results/mine --suite mine.toml`
 
-    Exit codes: 0 done, 1 the rows can't be read or the report not written, 2 wrong usage.
+    Exit codes: 0 done, 1 the rows can't be read or the report can't be written, 2 wrong usage.
     """
     if not 0 < margin < 100:
         raise fail(f"Argument `--margin` must be between 0 and 100 points, but got {margin}.", 2)
@@ -75,7 +75,7 @@ def report(
             rows = recognising.recognised(rows, suites.read(name))
         made = reports.render(rows, output or folder, margin / 100)
     except KeyboardInterrupt as error:
-        raise stopped("before the report was whole.") from error
+        raise stopped("before the report was complete.") from error
     except files.ResultsError as error:
         raise fail(str(error), 1) from error
     except suites.SuiteError as error:

@@ -81,7 +81,7 @@ def run(
         bool,
         typer.Option(
             "--timing",
-            help="Repeat runs without comparable seconds: one at a time and by Keras's fit.",
+            help="Repeat the runs whose times can't be compared: one at a time, with Keras's fit.",
         ),
     ] = False,
     fresh: Annotated[
@@ -106,13 +106,13 @@ def run(
 ) -> None:
     """Run a suite: hybrid models against their controls on many data sets and seeds.
 
-    Each run is a line of JSON in the results file. Repeating the command, after Ctrl-C or after a
-    change of the suite, runs only the missing runs. `qkeras-hybrid report DIR` makes a page from
-    the rows.
+    Each run is a line of JSON in the results file. If you repeat the command, after Ctrl-C or after
+    a change of the suite, it runs only what is missing. `qkeras-hybrid report DIR` makes a page
+    from the rows.
 
-    Models train in whole compiled epochs, which the seeds of a task share: the results are those of
-    Keras's fit, but the seconds are not. `--timing` measures those, with the hyperparameters that
-    were found before.
+    Each epoch is compiled as a whole, once for all seeds. The scores are those of Keras's `fit`,
+    but the times are not. `--timing` repeats the runs with Keras's `fit` to measure times, with the
+    hyperparameters that an earlier search found.
 
     Examples:
     - `qkeras-hybrid run quick`
@@ -129,10 +129,10 @@ def run(
     if ray is not None and workers is not None and workers > 1:
         raise fail("Options `--workers` and `--ray` exclude each other: give one of them.", 2)
     if timing and (ray is not None or (workers is not None and workers > 1)):
-        raise fail("Option `--timing` runs one at a time: leave `--workers`, `--ray` out.", 2)
+        raise fail("Option `--timing` runs one at a time: leave out `--workers` and `--ray`.", 2)
     check_max_hours(max_hours)
     if max_hours is not None and ray is not None:
-        raise fail("Option `--max-hours` estimates for this machine: leave it or `--ray` out.", 2)
+        raise fail("Option `--max-hours` estimates for this machine: leave out it or `--ray`.", 2)
     try:
         with native_stderr_muted():
             from qkeras_hybrid.bench import recognising, tracking
@@ -250,7 +250,7 @@ def _run(
 
 
 def _show(rows: Sequence[Row], folder: Path, options: str) -> None:
-    """Prints the result of each comparison, and how to make a page of them."""
+    """Prints the result of each comparison, and the command that makes a page of them."""
     from qkeras_hybrid.bench import report, statistics
 
     console = rich.console.Console(highlight=False)
@@ -275,5 +275,5 @@ def _show(rows: Sequence[Row], folder: Path, options: str) -> None:
         console.print(report.judge(its).sentence, markup=False)
         console.print()
     console.print(f"Rows: {folder / RESULTS}", markup=False, soft_wrap=True)
-    page = f"For a page of them: qkeras-hybrid report {folder}{options}"
+    page = f"To make a page of them: qkeras-hybrid report {folder}{options}"
     console.print(page, markup=False, soft_wrap=True)

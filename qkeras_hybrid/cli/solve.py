@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 PICTURE = "solvers.png"
 NUMBERS = "solvers.json"
 
-# Without an account.
+# Solvers that need no account.
 _LOCAL = (
     *("exact", "simulated_annealing", "tabu"),
     *("steepest_descent", "tree_decomposition", "qaoa"),
@@ -35,8 +35,8 @@ def solve(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A problem: .lp, .mps, .npz (Q, or h and J), a graph of DIMACS's, a list of "
-            "edges, or a file of the OR-library, QAPLIB or QOBLIB; also packed as .gz or .xz.",
+            help="A problem: .lp, .mps, .npz (Q, or h and J), a graph in DIMACS format, a list of "
+            "edges, or a file of the OR-library, QAPLIB or QOBLIB; also compressed (.gz or .xz).",
             metavar="FILE",
         ),
     ],
@@ -44,24 +44,28 @@ def solve(
         str | None,
         typer.Option(
             help="The format of a text file, if it can't be recognized: maxcut, independent_set, "
-            "dimacs, "
-            "or_library_qubo, or_library_knapsack, qaplib, market_split or qs."
+            "dimacs, or_library_qubo, or_library_knapsack, qaplib, market_split or qs."
         ),
     ] = None,
     solver: Annotated[
         list[str] | None,
-        typer.Option(help="A solver; repeatable. By default, all that need no account."),
+        typer.Option(
+            help="A solver; repeatable. By default all that need no account, QAOA only up to "
+            f"{_MOST_QAOA} variables."
+        ),
     ] = None,
     reads: Annotated[
-        int, typer.Option(min=1, help="The number of states for sampling solvers.")
+        int, typer.Option(min=1, help="Number of samples that each sampling solver draws.")
     ] = 100,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of all draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,
     time_limit: Annotated[
-        float, typer.Option(help="Seconds for the exact solver's branch and bound.")
+        float, typer.Option(help="Time limit of the exact solver, in seconds.")
     ] = 60.0,
     penalty: Annotated[
         float | None,
-        typer.Option(help="Weight of constraints; by default derived from the problem."),
+        typer.Option(
+            help="Weight of the constraints' penalties; by default derived from the problem."
+        ),
     ] = None,
     output: Annotated[
         Path, typer.Option(help=f"Folder of {PICTURE} and {NUMBERS}.", file_okay=False)
@@ -69,9 +73,9 @@ def solve(
 ) -> None:
     """Solve an optimisation problem by annealing, by QAOA and exactly, side by side.
 
-    Constraints become penalties for solvers that sample. The table shows the energy that each
-    solver found (without penalties), its gap to the lowest one, whether all constraints are
-    satisfied, and the time.
+    For solvers that sample, constraints become penalties. The table shows the energy that each
+    solver found (without penalties), its gap to the lowest energy if that is proved, whether all
+    constraints are satisfied, and the time.
 
     Examples:
     - `qkeras-hybrid solve karate.gph`
@@ -119,7 +123,7 @@ def solve(
 
 
 def numbers(comparison: Comparison, file: Path) -> dict[str, Any]:
-    """Returns a comparison in a form that JSON holds."""
+    """Returns a comparison as plain JSON values."""
     problem = comparison.problem
     rows = []
     for result in comparison.results:
@@ -148,7 +152,7 @@ def numbers(comparison: Comparison, file: Path) -> dict[str, Any]:
 
 
 def _in_options(error: ValueError) -> str:
-    """Returns an error's text, with an option's name in the place of an argument's."""
+    """Returns an error's text, with the option's name in place of the argument's."""
     options = {"file": "FILE", **{name: f"--{name}" for name in ("kind", "solver", "penalty")}}
     options["time_limit"] = "--time-limit"
     if not isinstance(error, ArgumentError) or error.argument not in options:

@@ -41,7 +41,7 @@ class DecisionProblem(Value, abc.ABC):
         """
 
     def fixed_cost(self, decisions: np.ndarray) -> np.ndarray:
-        """Returns the part `q(w)` of the cost that no cost vector changes.
+        """Returns `q(w)`, the part of the cost that does not depend on the cost vector.
 
         Args:
             decisions: Array of shape `(batch, n)`.
@@ -53,7 +53,7 @@ class DecisionProblem(Value, abc.ABC):
 
 
 def decide(problem: DecisionProblem, costs: Any) -> np.ndarray:
-    """Returns the decisions of least cost, checked.
+    """Returns the decisions of least cost, after a check of their shape and values.
 
     Args:
         problem: The problem.
@@ -64,8 +64,8 @@ def decide(problem: DecisionProblem, costs: Any) -> np.ndarray:
         Float64 array of shape `(batch, n)`.
 
     Raises:
-        ValueError: If there is another number of costs than the problem has, or the problem
-            returns something else than finite decisions of that shape.
+        ValueError: If the number of costs is not the problem's, or the problem does not return
+            finite decisions of that shape.
 
     Example:
 
@@ -99,7 +99,7 @@ def checked_costs(problem: DecisionProblem, argument: str, costs: Any) -> np.nda
     """Returns costs as a float64 array of shape `(batch, n)`.
 
     Raises:
-        ValueError: If they are none, or another number than the problem has.
+        ValueError: If they are not numbers, or their number is not the problem's.
     """
     try:
         array = np.asarray(costs, "float64")

@@ -16,11 +16,11 @@ class Choices(DecisionProblem):
     """The best of a list of decisions.
 
     Args:
-        decisions: All feasible decisions, shape `(m, n)`. Of several best ones, the first is
+        decisions: All feasible decisions, shape `(m, n)`. If several are best, the first is
             chosen.
 
     Raises:
-        ValueError: If they are no finite numbers of this shape, or there is none.
+        ValueError: If they are not finite numbers of this shape, or there are none.
 
     Example:
 

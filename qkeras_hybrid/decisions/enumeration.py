@@ -1,7 +1,7 @@
 """The best of all assignments of bits, without a list of them.
 
-Bits are split in two halves. The linear costs of an assignment are a sum of those of its halves, of
-which there are only `2^(n/2)` each; so an assignment costs two additions and a comparison.
+The bits are split in two halves, each with only `2^(n/2)` assignments. The linear cost of an
+assignment is the sum of those of its halves, so it takes two additions and a comparison.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def best_assignments(fixed: np.ndarray, costs: np.ndarray) -> np.ndarray:
         costs: Linear costs, shape `(batch, n)`.
 
     Returns:
-        Bits of shape `(batch, n)`. Of several best ones the first.
+        Bits of shape `(batch, n)`. If several assignments are best, the first is returned.
     """
     n = costs.shape[1]
     step = max(1, _CHUNK >> n)

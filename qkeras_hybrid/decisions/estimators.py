@@ -1,7 +1,7 @@
 """Gradient estimators of decisions with respect to the costs.
 
 A decision is a corner of the feasible set: as costs change, it stays the same or jumps, so its
-derivative is zero or does not exist. Each estimator replaces it by something useful.
+derivative is zero or does not exist. Each estimator replaces this derivative by a useful one.
 
 | estimator | in training the decision is | solves per step |
 |---|---|---|
@@ -79,8 +79,9 @@ class PerturbedOptimizer(GradientEstimator):
     """The mean decision under normal noise on the costs, and its derivative.
 
     `E[w*(c + sigma xi)]` is smooth in `c`; its derivative is `E[w*(c + sigma xi) xi^T] / sigma`.
-    Both are means over samples. The mean decision is subtracted in the derivative, which changes
-    its variance and, with the factor `n_samples / (n_samples - 1)`, not its expectation.
+    Both are estimated by means over samples. The derivative subtracts the mean decision, which
+    changes its variance. Its expectation stays the same, by the factor
+    `n_samples / (n_samples - 1)`.
 
     Args:
         n_samples: The number of samples.
@@ -189,13 +190,13 @@ class BlackBox(GradientEstimator):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class ImplicitMLE(GradientEstimator):
-    """Implicit maximum likelihood: the interpolation of `BlackBox`, in the mean under noise.
+    """Implicit maximum likelihood: the interpolation of `BlackBox`, averaged over noise.
 
     The gradient is `E[w*(c + lambda g - sigma e) - w*(c - sigma e)] / lambda`, with the same noise
-    `e` in both: sums of Gamma variables,
-    `e = (sum_{i=1}^{terms} Gamma(1 / kappa, kappa / i) - ln terms) / kappa`. Summed over `kappa`
-    chosen entries they are close to a Gumbel variable. (The paper maximises scores, and adds the
-    noise to them; costs are scores times -1. PyEPO adds it to the costs.)
+    `e` in both terms: a sum of Gamma variables,
+    `e = (sum_{i=1}^{terms} Gamma(1 / kappa, kappa / i) - ln terms) / kappa`. The sum of `kappa`
+    such numbers is close to a Gumbel variable. (The paper maximises scores and adds the noise to
+    them; costs are scores times -1. PyEPO adds the noise to the costs.)
 
     Args:
         n_samples: The number of samples.
@@ -324,7 +325,7 @@ def positive_number(argument: str, value: Any) -> float:
     """Returns `value` as a `float` above 0.
 
     Raises:
-        ValueError: If it is none.
+        ValueError: If it is not a positive number.
     """
     if finite_number(argument, value) <= 0:
         raise ArgumentError(argument, "be above 0", value)

@@ -1,4 +1,4 @@
-"""Any Python function that minimises, as a problem."""
+"""Problems that a user's function solves."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from qkeras_hybrid.decisions.base import MOST_COSTS, DecisionProblem
 class Minimiser(DecisionProblem):
     """A problem that your own function solves.
 
-    A model with it is saved if the function is registered, with
-    `@keras.saving.register_keras_serializable()`, and is loaded where it is also registered. A
-    model with any other function can be trained, but only its weights can be saved.
+    A model with this problem can be saved if the function is registered with
+    `@keras.saving.register_keras_serializable()`, and loaded where it is registered too. With any
+    other function, the model can be trained, but only its weights can be saved.
 
     Args:
         function: Maps costs, a finite float64 array of shape `(batch, n)`, to the decisions that
@@ -27,8 +27,8 @@ class Minimiser(DecisionProblem):
         n_costs: The number of costs; None if any number will do.
 
     Raises:
-        ValueError: If `function` can't be called; when it decides: if it returns something else
-            than finite numbers of that shape.
+        ValueError: If `function` can't be called, or, when it is called, if it does not return
+            finite numbers of that shape.
 
     Example:
 

@@ -17,7 +17,7 @@ SUPPORTS_JIT = keras.backend.backend() == "jax"
 
 
 def precision_of(tensor: Any) -> str:
-    """Returns float64 for float64, else float32."""
+    """Returns "float64" for a float64 tensor, otherwise "float32"."""
     dtype = keras.backend.standardize_dtype(tensor.dtype)
     return "float64" if dtype == "float64" else "float32"
 

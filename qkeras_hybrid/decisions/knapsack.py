@@ -33,12 +33,13 @@ _CHUNK = 1 << 24
 class Knapsack(DecisionProblem):
     """Which items to take, each at most once, if their total weights are limited.
 
-    Minimises `c . w` over `w` in {0, 1} with `weights w <= capacity`. Values are to be maximised:
-    give `c = -values`, e.g. by a `keras.layers.Rescaling(-1)` after the network. An item whose cost
-    is not negative is not taken.
+    Minimises `c . w` over `w` in {0, 1} with `weights w <= capacity`. To maximise values, give
+    `c = -values`, e.g. by a `keras.layers.Rescaling(-1)` after the network. An item whose cost is
+    not negative is not taken.
 
-    The decision is exact: up to 16 items by trying all, else by dynamic programming for one limit
-    and weights of few decimals, else by SciPy's mixed-integer solver, sample by sample.
+    The decision is exact. Up to 16 items, all assignments are tried. For more items, dynamic
+    programming solves problems with one limit and weights with few decimals, and SciPy's
+    mixed-integer solver all others, sample by sample.
 
     Args:
         weights: The weight of each item, shape `(n,)`; or for several limits, as in PyEPO,
@@ -99,7 +100,7 @@ class Knapsack(DecisionProblem):
 
     @functools.cached_property
     def _forbidden(self) -> np.ndarray:
-        """Infinity for each assignment of items that is too heavy, else 0."""
+        """Infinity for each assignment of items that is too heavy, otherwise 0."""
         weights, limits = np.atleast_2d(self.weights), np.atleast_1d(self.capacity)
         allowed = (totals(weights) <= _rounded_up(limits)[:, None]).all(axis=0)
         return np.where(allowed, 0.0, np.inf)
@@ -143,7 +144,7 @@ def _by_capacity(costs: np.ndarray, sizes: np.ndarray, room: int) -> np.ndarray:
     needed = (n + 24) * batch * (room + 1)
     if needed > available_memory():
         raise MemoryError(
-            f"Deciding for {batch} samples needs {bytes_text(needed)}, and "
+            f"Decisions for {batch} samples need {bytes_text(needed)}, but only "
             f"{bytes_text(available_memory())} are available. Give smaller batches."
         )
     best = np.zeros((batch, room + 1))

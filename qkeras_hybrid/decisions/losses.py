@@ -1,7 +1,8 @@
 """Losses for networks that predict costs, measured by the resulting decisions.
 
-Both are differences of two costs under changed predictions; the best decision under them is found
-on the host, and by Danskin's theorem the loss is differentiated as if that decision were fixed.
+Both losses are the difference of the costs of two decisions under changed predictions. One of the
+decisions is the best one under these predictions. It is found on the host, and by Danskin's theorem
+the loss is differentiated as if it were fixed.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def decision_cost(y_true: Any, y_pred: Any) -> Any:
 
 
 class _DecisionLoss(keras.losses.Loss, abc.ABC):
-    """`changed(y_pred) . difference + constant`, the last two from the host."""
+    """`changed(y_pred) . difference + constant`; the host computes `difference` and `constant`."""
 
     def __init__(self, problem: Any, target: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -164,9 +165,9 @@ class PerturbedFenchelYoung(_DecisionLoss):
         problem: A `DecisionProblem`, or anything that `DecisionLayer` accepts as one.
         n_samples: The number of samples.
         sigma: The standard deviation of the noise, in units of the costs.
-        seed: The seed of the noise; None for any.
+        seed: The seed of the noise; None for a random one.
         target: The meaning of `y_true`: "costs", from which the best decisions are computed, or
-            "decisions", to learn from given decisions. The result of `decisions.targets` has both
+            "decisions", to learn from given decisions. The result of `decisions.targets` holds both
             and is accepted in either case.
         **kwargs: `name`, `reduction` and `dtype` of Keras's losses.
 

@@ -60,7 +60,7 @@ def regret(problem: Any, costs: Any, predicted: Any) -> float:
 def _parts(
     problem: DecisionProblem, costs: np.ndarray, best: np.ndarray, chosen: np.ndarray
 ) -> np.ndarray:
-    """Returns each sample's regret and the size of its optimum, shape `(batch, 2)`."""
+    """Returns each sample's regret and the absolute value of its optimum, shape `(batch, 2)`."""
     optima = objective(problem, costs, best)
     return np.stack([objective(problem, costs, chosen) - optima, np.abs(optima)], axis=1)
 
@@ -126,7 +126,7 @@ class Regret(keras.metrics.Metric):
         self.optima.assign_add(ops.sum(parts[:, 1]))
 
     def result(self) -> Any:
-        """Returns the sum of regrets divided by the sum of the optima's sizes."""
+        """Returns the sum of regrets divided by the sum of the absolute values of the optima."""
         return self.excess / (self.optima + _EPSILON)
 
     def get_config(self) -> dict[str, Any]:

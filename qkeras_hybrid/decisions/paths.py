@@ -27,12 +27,12 @@ Node = Hashable
 class ShortestPath(DecisionProblem):
     """The shortest path from one node of a directed graph to another.
 
-    A cost for each edge; a decision is 1 on the edges of the path and 0 on all others. Costs may be
-    negative. All samples of a batch are solved at once: by dynamic programming in a graph without
-    cycles, else by Bellman and Ford's algorithm.
+    There is a cost for each edge. A decision is 1 on the edges of the path and 0 on all others.
+    Costs may be negative. All samples of a batch are solved at once: by dynamic programming in a
+    graph without cycles, otherwise by the Bellman-Ford algorithm.
 
-    Where a cycle of negative cost can be reached, there is no shortest walk. The decision is then a
-    cheapest flow of one unit that uses no edge twice: a path, and cycles that lower the cost.
+    If a cycle of negative cost can be reached, there is no shortest walk. The decision is then a
+    cheapest flow of one unit that uses no edge twice: a path, plus cycles that lower the cost.
 
     Args:
         edges: Pairs of nodes `(from, to)`, in the order of the costs; or a `networkx.DiGraph`,
@@ -60,7 +60,7 @@ class ShortestPath(DecisionProblem):
             if node not in nodes:
                 raise ArgumentError(argument, "be a node of an edge in `edges`", node)
         if source == target:
-            raise ArgumentError("target", "be another node than `source`", target)
+            raise ArgumentError("target", "differ from `source`", target)
         number = {node: i for i, node in enumerate(nodes)}
         self._n_nodes = len(nodes)
         self._source, self._target = number[source], number[target]
@@ -168,9 +168,9 @@ class ShortestPath(DecisionProblem):
 class GridShortestPath(ShortestPath):
     """The shortest path through a grid from its first corner to the opposite one.
 
-    Paths go right and down. The nodes are numbered row by row; the edges come row by row too, first
-    those to the right within a row, then those down to the next one, the order of PyEPO's
-    `shortestPathModel`. There are `rows (columns - 1) + (rows - 1) columns` of them.
+    Paths go right and down. The nodes are numbered row by row. The edges are ordered row by row
+    too: first those to the right within a row, then those down to the next row, as in PyEPO's
+    `shortestPathModel`. There are `rows (columns - 1) + (rows - 1) columns` edges.
 
     Args:
         rows: The number of rows of nodes.

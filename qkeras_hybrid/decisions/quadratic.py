@@ -21,13 +21,13 @@ from qkeras_hybrid.decisions.enumeration import best_assignments, totals
 class QuadraticProgram(DecisionProblem):
     """The bits or spins `w` that minimise `c . w + E(w)`, with the energy `E` of a model.
 
-    A cost for each variable of the model, in its order; they are added to its linear biases, which
-    may be zero. Under the constraints of a `Problem`, only what satisfies them is decided.
+    There is one cost for each variable of the model, in the model's order. The costs are added to
+    the linear biases, which may be zero. A decision satisfies the constraints of a `Problem`.
 
-    By default a decision is exact: by trying all assignments of up to 24 variables, by branch and
-    bound beyond, sample by sample. An annealer takes all samples of a batch at once, and returns
-    the best state that it finds. It gets constraints as penalties; where none of its states
-    satisfies them, the decision is the one that comes closest.
+    By default the decision is exact. All assignments of up to 24 variables are tried; with more
+    variables, branch and bound solves one sample after the other. An annealer takes all samples of
+    a batch at once, and returns the best state that it finds. It gets constraints as penalties. If
+    none of its states satisfies them, the decision is the state that comes closest.
 
     Args:
         model: A `Qubo` or a `Problem` with a quadratic objective, whose decisions are bits 0 and 1;
@@ -35,11 +35,11 @@ class QuadraticProgram(DecisionProblem):
         annealer: "exact", or what `annealing.get` takes: "simulated_annealing", "tabu", an
             `Annealer`, or any `dimod.Sampler`. A model is saved without a sampler.
         reads: How many states an annealer samples for each decision.
-        seed: The seed of its random numbers; None for any.
+        seed: The seed of its random numbers; None for a random one.
 
     Raises:
-        ValueError: If an argument is invalid, or constraints of up to 24 variables
-            contradict each other.
+        ValueError: If an argument is invalid, or the constraints on up to 24 variables contradict
+            each other.
 
     Example:
 
@@ -147,7 +147,7 @@ class QuadraticProgram(DecisionProblem):
         energies = batch.energies(spins)
         bits = (spins[..., : self.n_costs] + 1) / 2
         if self._problem.constraints:
-            # Among feasible states, the one with the lowest objective, whatever its slack bits.
+            # Among feasible states, the one with the lowest objective, for any slack bits.
             kept = self._problem.satisfied(bits).all(axis=-1)
             own = self._problem.energies(bits) + np.einsum("brn,bn->br", bits, costs)
             energies = np.where(kept.any(axis=1, keepdims=True), own, energies)

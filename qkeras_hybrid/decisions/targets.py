@@ -15,8 +15,8 @@ KINDS = ("costs", "decisions")
 def targets(problem: DecisionProblem, costs: Any) -> np.ndarray:
     """Returns true costs together with their best decisions, for use as `y` in `fit`.
 
-    Losses and metrics take true costs alone too, and then find the best decisions at each step.
-    This does it once.
+    Losses and metrics also take the true costs alone, but then they find the best decisions in each
+    step. This function finds them once.
 
     Args:
         problem: The problem.
@@ -26,7 +26,7 @@ def targets(problem: DecisionProblem, costs: Any) -> np.ndarray:
         Array of shape `(batch, 2 n)`, of the dtype of `costs` if that is float32, else float64.
 
     Raises:
-        ValueError: If there is another number of costs than the problem has.
+        ValueError: If the number of costs is not the problem's.
 
     Example:
 
@@ -49,7 +49,7 @@ def split_targets(
         problem: The problem.
         given: What `targets` returned, or an array of width `n` of the given `kind`.
         n: The number of costs.
-        kind: "costs" or "decisions". Without costs, NaN is returned for them.
+        kind: "costs" or "decisions". If there are no costs, NaN is returned for them.
     """
     if given.shape[1] == 2 * n:
         return given[:, :n], given[:, n:]

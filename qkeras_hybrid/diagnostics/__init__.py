@@ -3,16 +3,17 @@
 | function | what it tells |
 |---|---|
 | `gradient_variance` | how large the gradient is, and whether a device could measure it |
-| `gradient_sweep` | the same against qubits and layers |
+| `gradient_sweep` | the same for several numbers of qubits and layers |
 | `expressibility` | how evenly the circuit reaches all states |
 | `entangling_capability`, `meyer_wallach` | how much it entangles |
 | `fourier_spectrum` | which waves a trained layer is made of |
 | `quantum_fisher` | how many weights change the state independently |
-| `effective_dimension`, `fisher_matrices` | how many parameters of a whole model count for data |
+| `effective_dimension`, `fisher_matrices` | how many parameters of a model its data determine |
 
-Each takes a built quantum layer, or what `compile_circuit` returned (the last a Keras model), and
-returns a value that prints as a sentence and has a `plot()`: a figure of Matplotlib's. While a
-model trains, `qkeras_hybrid.callbacks.WatchGradients` watches its gradient.
+The functions take a built quantum layer, or what `compile_circuit` returned; the last two take a
+Keras model, and `meyer_wallach` takes states. Most results print as a sentence and have a method
+`plot` that returns a Matplotlib figure. While a model trains,
+`qkeras_hybrid.callbacks.WatchGradients` watches its gradient.
 """
 
 from qkeras_hybrid.diagnostics.dimension import (

@@ -49,7 +49,7 @@ def weights_of(circuit: Any, compiled: Compiled, weights: Any) -> np.ndarray:
         weights: The user's weights; None for those of the layer.
 
     Raises:
-        ValueError: If there are none, or they are not that many finite numbers.
+        ValueError: If there are no weights, or they are not `n_weights` finite numbers.
     """
     n_weights = len(compiled.weights)
     if weights is None and isinstance(circuit, QuantumLayer):
@@ -61,7 +61,8 @@ def inputs_of(circuit: Any, n_inputs: int, x: Any, precision: str) -> np.ndarray
     """Returns the circuit's inputs of some samples, of shape `(batch, n_inputs)`.
 
     Args:
-        circuit: The user's argument: for a layer, `x` are features, else inputs.
+        circuit: The user's argument. For a layer, `x` holds features; otherwise, the circuit's
+            inputs.
         n_inputs: How many inputs the circuit has.
         x: The samples, `(batch, n_features)`; None for a circuit without inputs.
         precision: "float32" or "float64".

@@ -27,7 +27,7 @@ class EffectiveDimension:
     Attributes:
         n_samples: The numbers of samples.
         dimensions: The effective dimension for each.
-        n_parameters: The number of trained parameters, its upper end.
+        n_parameters: The number of trained parameters.
     """
 
     n_samples: tuple[int, ...]
@@ -39,7 +39,7 @@ class EffectiveDimension:
             f"{d:.1f} with {n:,} samples"
             for n, d in zip(self.n_samples, self.dimensions, strict=True)
         )
-        return f"Of {self.n_parameters} parameters the model uses about as many as {parts}."
+        return f"Of its {self.n_parameters} parameters, the model effectively uses {parts}."
 
     def plot(self) -> Any:
         """Returns a Matplotlib figure: the share of the parameters against the samples."""
@@ -62,7 +62,7 @@ def effective_dimension(
     gamma: float = 1.0,
     seed: int = 0,
 ) -> EffectiveDimension:
-    """Computes the effective dimension of a classifier, of Abbas et al.
+    """Computes the effective dimension of a classifier, as Abbas et al. define it.
 
     Args:
         model: As in `fisher_matrices`, like the others except `n_samples` and `gamma`.
@@ -75,7 +75,8 @@ def effective_dimension(
         seed: The seed of the draws.
 
     Raises:
-        ValueError: As `fisher_matrices` and `qkeras_hybrid.kernels.effective_dimension`.
+        ValueError: Under the conditions of `fisher_matrices` and
+            `qkeras_hybrid.kernels.effective_dimension`.
 
     Reference:
         Abbas et al.: The power of quantum neural networks, Nature Computational Science 1, 403
@@ -107,16 +108,16 @@ def fisher_matrices(
     high: float = 1.0,
     seed: int = 0,
 ) -> np.ndarray:
-    """Computes the Fisher information of a classifier's parameters, at random values of them.
+    """Computes the Fisher information matrices of a classifier at random parameters.
 
-    `F = E_x sum_c p(c|x) d log p(c|x) d log p(c|x)^T`, by the trained parameters, drawn uniformly.
-    The model keeps its weights.
+    `F = E_x sum_c p(c|x) d log p(c|x) d log p(c|x)^T`, where `d` is the gradient by the trained
+    parameters. The parameters are drawn uniformly; the model keeps its weights.
 
     Args:
         model: A built Keras model from `(batch, n_features)` to class probabilities, `(batch,
             n_classes)`, such as those of softmax.
-        x: Samples of the data, of shape `(batch, n_features)`. Each needs a gradient for each class
-            and draw.
+        x: Samples of the data, of shape `(batch, n_features)`. Each sample takes one gradient for
+            each class and draw.
         draws: How many times the parameters are drawn.
         low: The least value of a parameter.
         high: The largest value of a parameter.

@@ -49,7 +49,7 @@ def new_figure(title: str, across: str, up: str) -> tuple[Any, Any]:
 
 
 def style(number: int) -> dict[str, str]:
-    """Returns the colour and the marker of a series, as keyword arguments of Matplotlib's."""
+    """Returns the colour and the marker of a series, as keyword arguments for Matplotlib."""
     return {
         "color": COLOURS[number % len(COLOURS)],
         "marker": MARKERS[number % len(MARKERS)],

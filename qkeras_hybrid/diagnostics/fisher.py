@@ -1,4 +1,4 @@
-"""The quantum Fisher information of a circuit's weights, and how many of them count."""
+"""The quantum Fisher information of a circuit's weights, and how many of them are independent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FisherInformation:
         matrix: The mean over the samples, of shape `(n_weights, n_weights)`.
         eigenvalues: Its eigenvalues, the largest first.
         rank: The number of eigenvalues above `tolerance` times the largest.
-        tolerance: As given.
+        tolerance: The tolerance of the rank.
     """
 
     matrix: np.ndarray
@@ -36,12 +36,12 @@ class FisherInformation:
         if self.rank == n:
             return f"All {n} weights change the state independently."
         return (
-            f"Of {n} weights {self.rank} change the state independently: {n - self.rank} "
-            "directions change nothing that can be measured."
+            f"{self.rank} of {n} weights change the state independently. Along the other "
+            f"{n - self.rank} directions of the weights, no measurement sees a change."
         )
 
     def plot(self) -> Any:
-        """Returns a Matplotlib figure: the eigenvalues, and where the rank ends."""
+        """Returns a Matplotlib figure: the eigenvalues, and the threshold of the rank."""
         title = f"Quantum Fisher information: rank {self.rank} of {len(self.matrix)}"
         figure, axes = new_figure(title, "number", "eigenvalue")
         largest = self.eigenvalues[0] or 1.0
@@ -58,26 +58,26 @@ def quantum_fisher(
     """Computes the quantum Fisher information of a circuit's weights, exactly.
 
     `F_jk = 4 Re(<d_j psi|d_k psi> - <d_j psi|psi><psi|d_k psi>)`: four times the Fubini-Study
-    metric. It is that of the pure state, without the layer's noise and shots.
+    metric. The layer's noise and shots are ignored: the state is pure.
 
     Args:
         circuit: A built quantum layer, or what `compile_circuit` returned.
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
-        x: Samples over which the matrix is averaged: of a layer its features, `(batch,
-            n_features)`, else the circuit's inputs, `(batch, n_inputs)`. Not needed for a circuit
-            without inputs.
-        tolerance: An eigenvalue counts if it is above this part of the largest.
+        x: The samples over which the matrix is averaged: the features of a layer,
+            `(batch, n_features)`, or the inputs of a compiled circuit, `(batch, n_inputs)`. Not
+            needed for a circuit without inputs.
+        tolerance: An eigenvalue counts if it is above `tolerance` times the largest.
 
     Raises:
-        ValueError: If weights or samples are missing or have another shape, the circuit has no
-            weights, or is noisy.
+        ValueError: If weights or samples are missing or have the wrong shape, the circuit has no
+            weights, or the circuit itself is noisy.
 
     Reference:
         Meyer: Fisher information in noisy intermediate-scale quantum applications, Quantum 5, 539
         (2021), arXiv 2103.15191. The rank: Haug, Bharti, Kim: Capacity and quantum geometry of
         parametrized quantum circuits, PRX Quantum 2, 040309 (2021), arXiv 2102.01659.
 
-    Example: of two turns about one axis, one is enough.
+    Example: two rotations about the same axis act as one.
 
     >>> q, (a, b) = cirq.LineQubit(0), sympy.symbols("a b")
     >>> twice = compile_circuit(cirq.Circuit(cirq.ry(a)(q), cirq.ry(b)(q)))
@@ -91,12 +91,12 @@ def quantum_fisher(
         raise ArgumentError("circuit", "have weights", "one without any")
     values = weights_of(circuit, compiled, weights)
     if finite_number("tolerance", tolerance) <= 0:
-        raise ArgumentError("tolerance", "be above 0", tolerance)
+        raise ArgumentError("tolerance", "be positive", tolerance)
     precision = best_precision()
     metric = Metric.of(compiled.job(precision))
     at = ops.convert_to_tensor(values, dtype=precision)
     inputs = inputs_of(circuit, len(compiled.inputs), x, precision)
-    # One sample after the other: each takes a state for each weight.
+    # One sample at a time: each needs memory for one state per weight.
     total = np.zeros((n, n))
     for i in range(len(inputs)):
         one = ops.convert_to_tensor(inputs[i : i + 1], dtype=precision)

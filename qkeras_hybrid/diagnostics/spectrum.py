@@ -1,4 +1,4 @@
-"""The waves that a trained layer is made of: its Fourier spectrum in a circuit's inputs."""
+"""The Fourier spectrum of a trained layer in its circuit's inputs."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from qkeras_hybrid.diagnostics.figures import new_figure, style
 from qkeras_hybrid.program import Compiled
 
 MOST_POINTS = 2**17
-"""The most points at which a circuit is computed for its spectrum."""
+"""The largest number of points at which a circuit is computed for its spectrum."""
 
 
 @dataclass(frozen=True)
 class Spectrum:
-    """The Fourier coefficients of a circuit's results: `f(x) = sum_w c_w exp(i w.x)`, exactly.
+    """The exact Fourier coefficients of a circuit's results: `f(x) = sum_w c_w exp(i w.x)`.
 
     Attributes:
-        frequencies: Array of shape `(n_frequencies, n_inputs)`. With each `w` there is `-w`.
+        frequencies: Array of shape `(n_frequencies, n_inputs)`. It holds `-w` with each `w`.
         coefficients: Complex array of shape `(n_frequencies, n_values)`.
         inputs: The names of the inputs.
     """
@@ -50,9 +50,10 @@ class Spectrum:
         return np.asarray((waves @ self.coefficients).real)
 
     def strongest(self, count: int = 10) -> list[tuple[tuple[float, ...], float]]:
-        """Returns frequencies with their amplitudes, over all results, the largest first.
+        """Returns frequencies with their amplitudes, the largest amplitude first.
 
-        Of `w` and `-w` one is named, with the amplitude of the real wave that they make together.
+        `w` and `-w` make one real wave. One of them is listed, with the amplitude of this wave: the
+        Euclidean norm over all results.
         """
         found = [
             (tuple(float(v) for v in frequency), float(size))
@@ -72,13 +73,13 @@ class Spectrum:
         return "\n".join(lines)
 
     def plot(self) -> Any:
-        """Returns a figure of Matplotlib's: the amplitude of each frequency."""
+        """Returns a Matplotlib figure: the amplitude of each frequency."""
         figure, axes = new_figure("", "", "")
         self.draw(axes)
         return figure
 
     def draw(self, axes: Any) -> None:
-        """Draws the amplitude of each frequency into axes of Matplotlib's."""
+        """Draws the amplitude of each frequency into Matplotlib axes."""
         names = " and ".join(self.inputs) if len(self.inputs) < 3 else f"{len(self.inputs)} inputs"
         across = f"frequency in {names}" + ("" if len(self.inputs) == 1 else ", Euclidean norm")
         axes.set(title="Fourier spectrum", xlabel=across, ylabel="amplitude")
@@ -100,23 +101,25 @@ def fourier_spectrum(
     """Computes the Fourier spectrum of a circuit in its inputs, exactly.
 
     A circuit whose angles are affine in its inputs computes a sum of finitely many waves (Schuld,
-    Sweke, Meyer). Their frequencies are sums of the factors of the inputs, so that a grid over a
-    period that is fine enough for the largest one gives all coefficients.
+    Sweke, Meyer). The frequencies of the waves are sums and differences of the factors that
+    multiply the inputs. So the circuit's values on a grid over one period, fine enough for the
+    largest frequency, give all coefficients.
 
-    The inputs are the circuit's, after the layer's encoding: with the encoding "angle" the
-    features themselves, elsewhere what `layer.encode` returns.
+    The inputs are those of the circuit, after the layer's encoding: the features themselves with
+    the encoding "angle", and the result of `layer.encode` with any other.
 
     Args:
         circuit: A built quantum layer, or what `compile_circuit` returned. It may read several
             observables, or the probabilities.
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
-        along: Indices of the inputs in which the spectrum is computed, all by default. The number
-            of points grows exponentially with them.
-        inputs: The values of the others, `(n_inputs,)`, in radians; zeros by default.
+        along: The indices of the inputs in which the spectrum is computed; all by default. The
+            number of grid points grows exponentially with the number of these inputs.
+        inputs: The fixed values of the other inputs, an array of shape `(n_inputs,)` in radians in
+            which the entries of `along` are ignored; zeros by default.
 
     Raises:
-        ValueError: If a weight is missing, an angle is not affine in the inputs, factors of one
-            input have no common period, or there are too many points.
+        ValueError: If a weight is missing, an angle is not affine in the inputs, the factors of an
+            input have no common period, or the grid has too many points.
 
     Reference:
         Schuld, Sweke, Meyer: Effect of data encoding on the expressive power of variational
@@ -144,7 +147,7 @@ def fourier_spectrum(
             "along",
             f"name inputs that make a grid of at most {MOST_POINTS:,} points",
             f"{len(chosen)} inputs with {points:,} points",
-            "Name fewer, e.g. along=[0].",
+            "Name fewer inputs, e.g. along=[0].",
         )
     grids = [
         np.arange(n) * (2 * math.pi / (unit * n)) for unit, n in zip(units, sizes, strict=True)
@@ -177,7 +180,7 @@ def _chosen(along: Sequence[int] | None, n_inputs: int) -> list[int]:
 
 
 def _grid(compiled: Compiled, number: int) -> tuple[float, int]:
-    """Returns the unit of an input's frequencies, and how many points tell them apart."""
+    """Returns the unit of an input's frequencies, and how many points distinguish them all."""
     factors = []
     for row in compiled.program.observed_rows:
         angle = compiled.angles.rows[row]
@@ -199,7 +202,7 @@ def _grid(compiled: Compiled, number: int) -> tuple[float, int]:
 
 
 def _computed(compiled: Compiled, x: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Returns what is read, of shape `(batch, n_values)`."""
+    """Returns the circuit's results, of shape `(batch, n_values)`."""
     precision = best_precision()
     job = compiled.job(precision, gradient=False)
     run = engines.prepare(job, engines.choose(job))

@@ -17,14 +17,14 @@ from qkeras_hybrid.diagnostics.figures import COLOURS, new_figure
 
 @dataclass(frozen=True)
 class Expressibility:
-    """How far a circuit's states are from states drawn by the Haar measure.
+    """How much a circuit's states differ from states drawn by the Haar measure.
 
     Attributes:
-        divergence: The Kullback-Leibler divergence of its fidelities from those of Haar states, in
-            nats; small for a circuit that reaches all states evenly.
+        divergence: The Kullback-Leibler divergence of the distribution of its fidelities from that
+            of Haar states, in nats. It is small for a circuit that reaches all states evenly.
         low: The lower end of its bootstrap interval.
         high: The upper end.
-        floor: What Haar states themselves show on average, from as few pairs.
+        floor: The mean divergence that a sample of Haar states has, estimated from as many pairs.
         n_qubits: The number of qubits.
         pairs: The number of pairs of states.
         histogram: The share of the fidelities in each bin, of shape `(bins,)`.
@@ -40,13 +40,13 @@ class Expressibility:
 
     def __str__(self) -> str:
         return (
-            f"The fidelities of this circuit's states are {self.divergence:.3g} nats "
-            f"({self.low:.3g} to {self.high:.3g}) from those of Haar states, which show "
-            f"{self.floor:.2g} themselves from {self.pairs:,} pairs."
+            "The fidelities of this circuit's states have a divergence of "
+            f"{self.divergence:.3g} nats ({self.low:.3g} to {self.high:.3g}) from those of Haar "
+            f"states. {self.pairs:,} pairs of Haar states would have {self.floor:.2g}."
         )
 
     def plot(self) -> Any:
-        """Returns a figure of Matplotlib's: the fidelities beside those of Haar states."""
+        """Returns a Matplotlib figure: the fidelities next to those of Haar states."""
         bins = len(self.histogram)
         title = f"Expressibility: {self.divergence:.3g} nats"
         figure, axes = new_figure(title, "fidelity of two states", "share of pairs")
@@ -69,16 +69,17 @@ def expressibility(
 ) -> Expressibility:
     """Computes the expressibility of a circuit.
 
-    The fidelities `|<psi(a)|psi(b)>|**2` of pairs of random symbols are counted in bins. Those of
-    Haar states in `N` dimensions lie in `[l, u]` with probability `(1-l)**(N-1) - (1-u)**(N-1)`. A
-    circuit that does nothing has the divergence `(2**n_qubits - 1) ln(bins)`, the largest.
+    The fidelities `|<psi(a)|psi(b)>|**2` of states at random weights (and inputs) `a` and `b` are
+    counted in bins. Those of Haar states in `N` dimensions lie in `[l, u]` with probability
+    `(1-l)**(N-1) - (1-u)**(N-1)`. The divergence is largest for a circuit with only one state:
+    `(2**n_qubits - 1) ln(bins)`.
 
     Args:
         circuit: A built quantum layer, or what `compile_circuit` returned.
-        inputs: None for random inputs, too, or the circuit's inputs, `(n_inputs,)`, in radians.
+        inputs: Fixed inputs of the circuit, `(n_inputs,)`, in radians; None to draw them too.
         pairs: The number of pairs of states.
         bins: The number of bins.
-        level: The level of the interval.
+        level: The confidence level of the interval.
         seed: The seed of all random numbers.
 
     Raises:
@@ -138,11 +139,11 @@ def expressibility(
 
 
 def _haar_logarithms(n_qubits: int, bins: int) -> np.ndarray:
-    """Returns the logarithms of the probabilities of bins, which themselves may be below 1e-308."""
+    """Returns the logarithms of the bins' probabilities, which may be too small for a float64."""
     power = 2.0**n_qubits - 1.0
     edges = np.arange(bins + 1) / bins
     with np.errstate(divide="ignore"):
-        outside = power * np.log1p(-edges)  # of a fidelity above each edge
+        outside = power * np.log1p(-edges)  # log probability of a fidelity above each edge
     inside = np.zeros(bins)
     inside[:-1] = np.log(-np.expm1(outside[1:-1] - outside[:-2]))
     found: np.ndarray = outside[:-1] + inside
@@ -160,10 +161,10 @@ class Entangling:
     """How much a circuit entangles its qubits on average.
 
     Attributes:
-        mean: The mean Meyer-Wallach measure: 0 for products of qubits, at most 1.
+        mean: The mean Meyer-Wallach measure, from 0 (no entanglement) to 1.
         low: The lower end of its bootstrap interval.
         high: The upper end.
-        haar: The mean of Haar states, `(N - 2)/(N + 1)` with `N = 2**n_qubits`.
+        haar: The mean measure of Haar states, `(N - 2)/(N + 1)` with `N = 2**n_qubits`.
         values: The measure of each state, of shape `(samples,)`.
     """
 
@@ -180,7 +181,7 @@ class Entangling:
         )
 
     def plot(self) -> Any:
-        """Returns a figure of Matplotlib's: how often each measure comes."""
+        """Returns a Matplotlib figure: a histogram of the measure."""
         figure, axes = new_figure("Entangling capability", "Meyer-Wallach measure", "states")
         axes.hist(self.values, bins=40, range=(0.0, 1.0), color=COLOURS[5])
         axes.axvline(self.mean, color=COLOURS[0], label="mean")
@@ -196,11 +197,11 @@ def meyer_wallach(vectors: Any) -> np.ndarray:
         vectors: Complex array of shape `(batch, 2**n_qubits)`, normalised.
 
     Returns:
-        Array of shape `(batch,)`: 0 for products of qubits, 1 where each qubit alone is maximally
-        mixed. A single qubit has 0.
+        Array of shape `(batch,)`: 0 for a product of single-qubit states, 1 if each qubit on its
+        own is maximally mixed. The measure of a single qubit is 0.
 
     Raises:
-        ValueError: If the shape is another, or a state is not normalised.
+        ValueError: If the shape is wrong, or a state is not normalised.
 
     Reference:
         Meyer, Wallach: Global entanglement in multiparticle systems, J. Math. Phys. 43, 4273
@@ -235,13 +236,13 @@ def entangling_capability(
     level: float = 0.95,
     seed: int = 0,
 ) -> Entangling:
-    """Computes the mean Meyer-Wallach measure of a circuit's states at random symbols.
+    """Computes the mean Meyer-Wallach measure of a circuit's states at random weights.
 
     Args:
         circuit: A built quantum layer, or what `compile_circuit` returned.
-        inputs: None for random inputs, too, or the circuit's inputs, `(n_inputs,)`, in radians.
+        inputs: Fixed inputs of the circuit, `(n_inputs,)`, in radians; None to draw them too.
         samples: The number of states.
-        level: The level of the interval.
+        level: The confidence level of the interval.
         seed: The seed of all random numbers.
 
     Raises:

@@ -1,4 +1,4 @@
-"""How large a circuit's gradient is, and whether a device could see it."""
+"""How large a circuit's gradient is, and whether a device could measure it."""
 
 from __future__ import annotations
 
@@ -32,14 +32,15 @@ class GradientVariance:
 
     Attributes:
         n_qubits: The number of qubits.
-        n_layers: The number of layers; None if the circuit was not made of an ansatz.
-        variance: The variance of a derivative, the mean over the weights.
+        n_layers: The number of layers; None if the circuit was not made from an ansatz.
+        variance: The variance of a derivative, averaged over the weights.
         low: The lower end of its bootstrap interval.
         high: The upper end.
-        noise: The largest variance that the parameter-shift estimate of a derivative can have from
-            one shot an evaluation, the mean over the weights: half of the square of the
-            observable's largest value, times the squared factors with which a weight turns gates.
-        shots: The shots an evaluation that `floor` is for.
+        noise: The largest possible variance of the parameter-shift estimate of a derivative with
+            one shot per evaluation, averaged over the weights. It is half of the square of the
+            observable's largest value, times the sum of the squared factors by which the weight
+            enters angles.
+        shots: The number of shots per evaluation that `floor` is for.
     """
 
     n_qubits: int
@@ -52,52 +53,52 @@ class GradientVariance:
 
     @property
     def floor(self) -> float:
-        """The variance that `shots` shots an evaluation add to a derivative."""
+        """The variance that shot noise adds to a derivative, with `shots` shots per evaluation."""
         return self.noise / self.shots
 
     @property
     def visible(self) -> bool:
-        """Whether a typical derivative is larger than its noise from `shots` shots."""
+        """Whether a typical derivative is larger than its shot noise from `shots` shots."""
         return self.variance > self.floor
 
     @property
     def shots_needed(self) -> float:
-        """From how many shots an evaluation a typical derivative is as large as its noise."""
+        """The number of shots per evaluation at which a typical derivative equals its noise."""
         return math.ceil(self.noise / self.variance) if self.variance > 0 else math.inf
 
     def __str__(self) -> str:
         seen = "see" if self.visible else "not see"
         return (
             f"A derivative of this circuit has the variance {self.variance:.2g} "
-            f"({self.low:.2g} to {self.high:.2g}). A device with {self.shots:,} shots an "
-            f"evaluation would {seen} it: it takes about {self.shots_needed:,}."
+            f"({self.low:.2g} to {self.high:.2g}). A device with {self.shots:,} shots per "
+            f"evaluation would {seen} it, since about {self.shots_needed:,} are needed."
         )
 
 
 @dataclass(frozen=True)
 class GradientSweep:
-    """Gradient variance against qubits and layers.
+    """Gradient variance for several numbers of qubits and layers.
 
     Attributes:
-        rows: An entry for each number of layers and qubits.
+        rows: One entry for each pair of a number of layers and a number of qubits.
     """
 
     rows: tuple[GradientVariance, ...]
 
     def rate(self, n_layers: int | None = None) -> float:
-        """Returns by which factor the variance falls for each further qubit, by least squares.
+        """Returns the factor by which each further qubit divides the variance, by least squares.
 
         Args:
-            n_layers: Of the circuits with so many layers; by default the largest number.
+            n_layers: The number of layers of the circuits to compare; by default the largest.
 
         Raises:
-            ValueError: If there are no two such circuits with different numbers of qubits.
+            ValueError: If these circuits don't have at least two different numbers of qubits.
         """
         depth = max(row.n_layers or 0 for row in self.rows) if n_layers is None else n_layers
         chosen = [row for row in self.rows if row.n_layers == depth and row.variance > 0]
         if len({row.n_qubits for row in chosen}) < 2:
             raise ArgumentError(
-                "n_layers", "have been computed for two numbers of qubits at least", n_layers
+                "n_layers", "have been computed for at least two numbers of qubits", n_layers
             )
         slope = np.polyfit(
             [row.n_qubits for row in chosen], [math.log(row.variance) for row in chosen], 1
@@ -118,7 +119,7 @@ class GradientSweep:
         return "\n".join([*lines, f"Each further qubit divides the variance by {rate:.2g}."])
 
     def plot(self) -> Any:
-        """Returns a figure of Matplotlib's: variance against qubits, and a device's noise."""
+        """Returns a Matplotlib figure: variance against qubits, and a device's shot noise."""
         figure, axes = new_figure("Gradient variance", "qubits", "variance of a derivative")
         depths = sorted({row.n_layers or 0 for row in self.rows})
         for number, depth in enumerate(depths):
@@ -153,23 +154,23 @@ def gradient_variance(
 ) -> GradientVariance:
     """Computes how much the gradient of a circuit's first observable varies over random weights.
 
-    The weights are uniform over a whole turn. Where each enters the circuit with whole
-    coefficients, a derivative has the mean zero, so that the variance says how large it is.
+    The weights are drawn uniformly from 0 to 2 pi. If every weight enters the circuit with integer
+    factors, the mean of a derivative is zero, and the variance tells how large a derivative is.
 
     Args:
         circuit: A built quantum layer, or what `compile_circuit` returned.
-        inputs: None for random inputs, too, or the circuit's inputs, `(n_inputs,)`, in radians.
-        samples: The number of random weights.
-        shots: From how many shots an evaluation a device would estimate it.
-        level: The level of the interval.
+        inputs: Fixed inputs of the circuit, `(n_inputs,)`, in radians; None to draw them too.
+        samples: The number of random draws of all weights.
+        shots: The number of shots per evaluation with which a device would estimate a derivative.
+        level: The confidence level of the interval.
         seed: The seed of all random numbers.
 
     Returns:
-        The variance with a bootstrap interval, beside the noise of a device.
+        The variance with a bootstrap interval, and the shot noise of a device.
 
     Raises:
-        ValueError: If the circuit has no weights or no observable, or is noisy, or a number is not
-            what it must be.
+        ValueError: If the circuit has no weights or no observable, or is noisy, or a number is
+            invalid.
 
     Reference:
         McClean, Boixo, Smelyanskiy, Babbush, Neven: Barren plateaus in quantum neural network
@@ -216,18 +217,19 @@ def gradient_sweep(
     observable: str = "Z0",
     **options: Any,
 ) -> GradientSweep:
-    """Computes gradient variance against the number of qubits and layers.
+    """Computes the gradient variance for several numbers of qubits and layers.
 
     Args:
-        ansatz: A name, an `Ansatz`, or a function from numbers of qubits and layers to a compiled
-            circuit.
+        ansatz: The name of an ansatz, an `Ansatz`, or a function that takes the number of qubits
+            and the number of layers and returns a compiled circuit.
         qubits: The numbers of qubits.
         layers: The numbers of layers.
-        observable: What is read, where `ansatz` is no function.
-        **options: As in `gradient_variance`.
+        observable: The observable; not used if `ansatz` is a function.
+        **options: Arguments of `gradient_variance`.
 
     Raises:
-        ValueError: If the ansatz is unknown or can't have these numbers; as `gradient_variance`.
+        ValueError: If the ansatz is unknown or does not allow these numbers, or under the
+            conditions of `gradient_variance`.
 
     Example:
 
@@ -238,7 +240,7 @@ def gradient_sweep(
     depths = [positive_int("layers", n) for n in layers]
     sizes = [positive_int("qubits", n) for n in qubits]
     if not depths or not sizes:
-        raise ArgumentError("layers" if not depths else "qubits", "name a number", [])
+        raise ArgumentError("layers" if not depths else "qubits", "hold at least one number", [])
     if isinstance(ansatz, (str, Ansatz)) or not callable(ansatz):
         make = _maker(ansatze.get(ansatz), observable)
     else:
@@ -263,9 +265,9 @@ def _maker(template: Ansatz, observable: str) -> Callable[[int, int], Compiled]:
 
 
 def _turns(compiled: Compiled) -> float:
-    """Returns the mean over weights of the squared factors with which they turn gates.
+    """Returns the squared factors of the weights in the angles, summed and averaged over weights.
 
-    The rule is applied to each gate, and the derivative by a weight is the sum over its gates.
+    The shift rule applies to each gate, and the derivative by a weight is the sum over its gates.
     """
     total = 0.0
     for row in compiled.angles.rows:

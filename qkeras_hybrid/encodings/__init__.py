@@ -7,8 +7,8 @@
 | `amplitude` | an amplitude | up to 2**n |
 | `basis` | a bit, or one integer | n bits, or 1 |
 | `phase` | a phase after a Hadamard | any, in rounds |
-| `iqp` | a phase, and in products those of pairs | any, in rounds |
-| `zz` | the same as Qiskit's ZZ feature map | any, in rounds |
+| `iqp` | a phase; products of two are phases of pairs | any, in rounds |
+| `zz` | as in Qiskit's ZZ feature map | any, in rounds |
 | `hamiltonian` | the strength of a term of a Hamiltonian | n - 1 on a chain |
 | `reuploading` | a rotation angle, scaled and shifted by weights | any, in rounds |
 """

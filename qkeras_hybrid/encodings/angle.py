@@ -20,10 +20,10 @@ class AngleEncoding(Encoding):
 
     If there are more features than qubits, they continue in further rounds: feature `j` acts on
     qubit `j mod n`, in round `j div n`. Every second round turns about the next axis (X to Y to Z
-    to X), so that rounds don't commute: about the same axis the rotations would add up, and the
+    to X), so that rounds don't commute. About the same axis, the rotations would add up, and the
     circuit would depend only on sums of features. One round is PennyLane's `AngleEmbedding`. With
-    axis Z, one round only gives `|0...0>` a phase, which no measurement sees: begin the circuit
-    with Hadamards then.
+    axis Z, one round only gives `|0...0>` a phase, which no measurement sees. In this case, begin
+    the circuit with Hadamards.
 
     Args:
         axis: "X", "Y" or "Z".
@@ -173,11 +173,11 @@ class PhaseEncoding(Encoding):
 class ReuploadingEncoding(Encoding):
     """Uploads the features several times, each time scaled and shifted by trained weights.
 
-    In each layer, feature `j` turns qubit `j mod n` by `ry((1 + s_j) x_j + b_j)`, in rounds where
-    there are more features than qubits; each round ends with a trained `rz(c_q)` on every qubit.
-    Between layers a ring of CZ couples the qubits. With all weights zero, the features enter
-    unchanged. A circuit with `L` layers is a Fourier series with `L` frequencies in each feature;
-    the weights stretch them (Schuld, Sweke, Meyer 2021, arXiv 2008.08605).
+    In each layer, feature `j` acts on qubit `j mod n` by `ry((1 + s_j) x_j + b_j)`, in several
+    rounds if there are more features than qubits. Each round ends with a trained `rz(c_q)` on every
+    qubit. Between layers a ring of CZ couples the qubits. With all weights zero, the features enter
+    unchanged. A circuit with `L` layers is a Fourier series with `L` frequencies in each feature,
+    which the weights scale (Schuld, Sweke, Meyer 2021, arXiv 2008.08605).
 
     The weights come layer by layer, in a layer round by round: `s_j, b_j` of each feature of
     the round, then `c_q` of each qubit.

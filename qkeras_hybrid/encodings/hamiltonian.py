@@ -27,10 +27,10 @@ class HamiltonianEncoding(Encoding):
     """Evolves a state under a Hamiltonian whose terms are weighted by the features.
 
     `(prod_j exp(-i (t/T) x_j H_j))**T |start>`, with `t` the time and `T` the number of Trotter
-    steps. By default `H_j = X_j X_(j+1) + Y_j Y_(j+1) + Z_j Z_(j+1)`, a Heisenberg chain with a
-    feature for each bond, on `n_features + 1` qubits (its three parts commute), and the start is a
-    product of random single-qubit states. If parts of a term of your own don't commute, they are
-    applied one after the other, in the order written.
+    steps. By default `H_j = X_j X_(j+1) + Y_j Y_(j+1) + Z_j Z_(j+1)`, whose three parts commute: a
+    Heisenberg chain with a feature for each bond, on `n_features + 1` qubits. The initial state is
+    then a product of random single-qubit states. If the parts of your own term don't commute, they
+    are applied one after the other, in the order written.
 
     Args:
         time: The time `t`.

@@ -210,8 +210,7 @@ class ZZEncoding(_Diagonal):
         return whole(operations, qubits)
 
     def _pairs(self, n: int) -> list[tuple[int, int]]:
-        # The couplings commute, so it changes nothing that "sca" shifts and reverses the ring from
-        # layer to layer.
+        # "sca" shifts and reverses the ring from layer to layer, but the couplings commute.
         return entanglement_pairs(self.entanglement, n)
 
     def _product(self, first: Any, second: Any) -> Any:
@@ -224,7 +223,7 @@ def _blocks(
     """Returns, for each round, which input acts on which qubit and on which pair of qubits."""
     found, k = [], 0
     while k < n_inputs:
-        # A round uses all qubits if enough inputs are left, else as many as fit.
+        # A round uses all qubits if enough inputs are left, otherwise as many as have inputs.
         n_here = next(
             n
             for n in range(n_qubits, 0, -1)

@@ -1,4 +1,4 @@
-"""Engines: they compute compiled programs; `engine="auto"` takes the first suitable one.
+"""Engines, which run compiled programs; `engine="auto"` takes the first suitable one.
 
 | engine | what it is | where |
 |---|---|---|
@@ -117,7 +117,7 @@ def choose(jobs: Job | Sequence[Job], engine: Engine | None = None) -> Engine:
         engine: An engine, or None for the first registered one that can do them.
 
     Raises:
-        ValueError: If the given engine, or every engine, refuses; the message has the reasons.
+        ValueError: If the given engine, or every engine, refuses. The message has the reasons.
     """
     jobs = [jobs] if isinstance(jobs, Job) else jobs
     reasons = []

@@ -91,7 +91,7 @@ def _number(job: Job, seed: np.ndarray) -> int | None:
 
 
 def _refuse_xla() -> None:
-    """Raises an error with a fix, where TensorFlow's error is that XLA lacks an operation.
+    """Raises an error with a fix, in place of TensorFlow's error that XLA lacks an operation.
 
     Keras asks layers whether XLA can compile them, but not losses and metrics.
     """

@@ -41,7 +41,7 @@ def prepare(job: Job, engine: Engine, differentiator: Differentiator | None = No
         job: A job that the engine does not refuse. Its noise model is written into its program,
             and its readout errors are added to what the engine computes.
         engine: The engine.
-        differentiator: None for the engine's own gradient if it has one, else the parameter-shift
+        differentiator: None for the engine's own gradient or, if it has none, the parameter-shift
             rule.
 
     Raises:

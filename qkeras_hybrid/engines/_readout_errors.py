@@ -134,8 +134,8 @@ def _mapped(observable: Observable, maps: Sequence[tuple[float, float]]) -> Obse
         if len(found) + math.prod(map(len, factors)) > MOST_TERMS:
             raise ValueError(
                 f"Readout errors that differ between 0 and 1 turn a Pauli string on "
-                f"{len(factors)} qubits into over {MOST_TERMS} strings. Take `shots`, or errors "
-                "with p10 equal to p01."
+                f"{len(factors)} qubits into more than {MOST_TERMS} strings. Use `shots`, or "
+                "errors with p10 equal to p01."
             )
         for chosen in itertools.product(*factors):
             kept = [(letter, qubit) for _, letter, qubit in chosen if letter]

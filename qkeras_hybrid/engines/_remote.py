@@ -44,7 +44,7 @@ class RemoteEngine(Engine):
         prices: What the device charges; by default nothing.
         budget: The most to spend; by default no limit.
         journal: A journal for finished jobs, or the path of its file; by default none.
-        retries: How to go on after errors.
+        retries: What to do after errors.
         progress: Whether to show a progress line with jobs, shots and money.
         jit: Whether JAX may compile training steps around the purchases.
     """
@@ -231,8 +231,7 @@ def does_not_fit(
     if program.n_qubits > n_qubits:
         return (
             f"it has {n_qubits} qubits, and the circuit has {program.n_qubits}; the largest "
-            "circuit "
-            f"that fits has {n_qubits}"
+            f"circuit that fits has {n_qubits}"
         )
     if joined is None:
         return None

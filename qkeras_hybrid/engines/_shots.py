@@ -81,7 +81,7 @@ def divided(shots: int, weights: Sequence[float]) -> list[int]:
         return [shots] * len(weights)
     exact = [total * weight / whole for weight in weights]
     parts = [int(each) for each in exact]
-    # The rest from rounding goes to the settings that lost most.
+    # What rounding leaves goes to the settings that lost most.
     order = sorted(range(len(parts)), key=lambda k: parts[k] - exact[k])
     for k in order[: total - sum(parts)]:
         parts[k] += 1

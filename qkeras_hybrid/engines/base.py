@@ -105,7 +105,7 @@ class Engine(Value, abc.ABC):
 
     @property
     def repetitions(self) -> int | None:
-        """The number of random runs in the mean that is a value without shots; None if exact."""
+        """The number of random runs that a value without shots is the mean of; None if exact."""
         return None
 
     @abc.abstractmethod
@@ -159,14 +159,14 @@ class Engine(Value, abc.ABC):
         """Computes final state vectors: a complex tensor of shape `(batch, 2**n_qubits)`.
 
         The first qubit is the most significant bit of the index of a basis state. Arguments and
-        errors as for `expectation`.
+        errors are those of `expectation`.
         """
         return self._once(compiled.reading(State()), inputs, weights)
 
     def probabilities(self, compiled: Compiled, inputs: Any, weights: Any = ()) -> Any:
         """Computes the probabilities of the basis states: shape `(batch, 2**n_qubits)`.
 
-        Arguments and errors as for `expectation`.
+        Arguments and errors are those of `expectation`.
         """
         return self._once(compiled.reading(Probabilities()), inputs, weights)
 
@@ -181,7 +181,7 @@ class Engine(Value, abc.ABC):
     ) -> Any:
         """Draws measurements of all qubits: int32 bits of shape `(batch, shots, n_qubits)`.
 
-        Arguments and errors as for `expectation`.
+        Arguments and errors are those of `expectation`.
         """
         return self._once(compiled.reading(Samples()), inputs, weights, shots, seed)
 
@@ -281,7 +281,7 @@ def frequencies(bits: Any, n_qubits: int, dtype: str) -> Any:
 
 
 def has_values(tensor: Any) -> bool:
-    """Tells whether a tensor has values that can be looked at: not while a call is compiled."""
+    """Tells whether a tensor's values can be read. They can't while a call is being compiled."""
     match keras.backend.backend():
         case "tensorflow":
             import tensorflow as tf
@@ -303,7 +303,8 @@ def check_finite(tensor: Any, what: str) -> None:
     values can't be read.
 
     Raises:
-        ValueError: If it does (in a TensorFlow graph `tf.errors.InvalidArgumentError`).
+        ValueError: If it holds NaN or an infinity. In a TensorFlow graph, it is a
+            `tf.errors.InvalidArgumentError`.
     """
     message = f"NaN or infinity in {what}"
     if keras.backend.backend() == "tensorflow":

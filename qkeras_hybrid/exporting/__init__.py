@@ -10,8 +10,8 @@
 
 What a format needs is installed by its extra, as in `pip install "qkeras-hybrid[export]"`.
 Keras writes `onnx` and `openvino` under TensorFlow and PyTorch, `saved_model` and `litert` under
-TensorFlow, and `torch` under PyTorch. Under another backend, a process of its own does it, with the
-first of these; it must be installed.
+TensorFlow, and `torch` under PyTorch. Under any other backend, a separate process writes the file,
+with the first of these backends, which must be installed.
 """
 
 from __future__ import annotations

@@ -30,10 +30,10 @@ class Format(Value, abc.ABC):
         title: Its name in sentences.
         ending: The file name's ending that Keras requires.
         folder: Whether the model is a folder.
-        companions: Endings of further files beside the main one.
-        backends: The Keras backends under which Keras writes it. Under another, a process of its
-            own with the first of them does it.
-        needs: The packages that write and run it: what pip calls each, by the module's name.
+        companions: The endings of further files next to the main one.
+        backends: The Keras backends under which Keras writes it. Under any other backend, a
+            separate process with the first of them writes it.
+        needs: The packages that write and run it: a map from the module's name to pip's name.
         install: The command that installs them.
         int8: Whether it can be quantized.
     """
@@ -110,7 +110,7 @@ def by_name(names: Sequence[str], wanted: Sequence[str]) -> list[str]:
     """Returns the names in a file's signature that correspond to a model's, in the model's order.
 
     Raises:
-        ValueError: If the file has others.
+        ValueError: If the file has other names.
     """
     if len(names) == 1 == len(wanted):
         return [names[0]]

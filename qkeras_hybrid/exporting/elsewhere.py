@@ -1,7 +1,7 @@
-"""Writes a model under another Keras backend, in a process of its own.
+"""Writes a model under another Keras backend, in a separate process.
 
-Keras can write a format under some of its backends only, and a process has one backend. A model
-without quantum layers is saved as ever, loaded by the other process, and written there.
+Keras can write a format only under some of its backends, and a process has one backend. So a model
+without quantum layers is saved, loaded by the other process, and written there.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def serve(name: str) -> None:
     """Does what `write` asks for, in the other process.
 
     Args:
-        name: A folder: of `model.keras`, `calibration.npz` and `asked.json`. `answer.json` is
+        name: A folder with `model.keras`, `calibration.npz` and `asked.json`. `answer.json` is
             written there: an empty list, or the parts of an `ArgumentError`.
     """
     folder = Path(name)
@@ -96,19 +96,19 @@ def _loaded(path: Path) -> keras.Model:
     try:
         return keras.saving.load_model(path, compile=False)
     except Exception as error:  # such as a class of the user's, which this process does not know
-        # Keras says first what it was about to do, at length, and why it failed at the end.
+        # Keras's message starts with what it was about to do, and ends with why it failed.
         reason = " ".join(str(error).rpartition("Exception encountered:")[2].split())[:200]
         raise ArgumentError(
             "model",
             f"load in a process with the Keras backend {keras.backend.backend()}, which writes "
             "this format",
             reason,
-            f"Or set KERAS_BACKEND={keras.backend.backend()} yourself.",
+            f"Or export it from a process with KERAS_BACKEND={keras.backend.backend()}.",
         ) from error
 
 
 def _environment(backend: str) -> dict[str, str]:
-    # The package may be a source tree that only this process has been told of.
+    # The package may be a source tree that only this process has on its path.
     here = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join(filter(None, (here, os.environ.get("PYTHONPATH"))))
     return {
@@ -116,6 +116,6 @@ def _environment(backend: str) -> dict[str, str]:
         "KERAS_BACKEND": backend,
         "PYTHONPATH": path,
         "TF_CPP_MIN_LOG_LEVEL": "3",
-        # An accelerator is this process's, and TensorFlow would take all of its memory.
+        # This process keeps the accelerator: TensorFlow would take all of its memory.
         "CUDA_VISIBLE_DEVICES": "",
     }

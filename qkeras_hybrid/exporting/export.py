@@ -44,22 +44,22 @@ def export_model(
     """Writes a model into a file that runs without this package, and measures the differences.
 
     A model with quantum layers is first replaced by its surrogate, which computes the same without
-    them. Keras's own `model.export` writes the file. Then the file runs in its own runtime, on the
-    processor, beside the model that was given.
+    them. Keras's own `model.export` writes the file. Then the file runs in the format's own
+    runtime, on the processor, and its outputs are compared with those of the given model.
 
     Args:
         model: A built Sequential or functional model.
         format: "saved_model", "onnx", "litert", "openvino", "torch", or a `Format`.
-        output: The file, or the folder of a SavedModel. It appears complete, after everything has
-            worked.
+        output: The path of the file, or of a SavedModel's folder. It is created at the end, once
+            all checks have passed.
         data: Samples on which the file is compared with the model, of shape `(n, *features)`; for
             several inputs a list of arrays, or a mapping from the names of the inputs. By default
-            random numbers between -1 and 1. The surrogate is held to its tolerance on them, and
-            int8 is calibrated with the first 500.
+            random numbers between -1 and 1. The surrogate must stay within its tolerance on these
+            samples, and int8 is calibrated with the first 500.
         labels: The classes of `data`: whole numbers of shape `(n,)`, or one-hot rows. With them
             the report has accuracies.
-        quantize: None for float32, or "int8" for 8-bit weights and activations, which LiteRT and
-            ONNX can have.
+        quantize: None for float32, or "int8" for 8-bit weights and activations, for LiteRT and ONNX
+            only.
         tolerance: The largest difference between the model and its surrogate.
         overwrite: Whether to replace existing files.
 
@@ -70,7 +70,7 @@ def export_model(
         ValueError: If the model is not built, has inputs of unknown width or layers that the format
             can't express, or the data don't fit.
         ImportError: If a package that writes or runs the format is not installed.
-        FileExistsError: If there is something at `output`, unless it is to be replaced.
+        FileExistsError: If `output` exists and `overwrite` is False.
         OSError: If the file can't be written.
 
     Example:
@@ -107,7 +107,9 @@ def export_model(
     if quantize:
         calibration = [array[:_MOST_CALIBRATION] for array in samples]
         if data is None:
-            notes += ("The int8 numbers are calibrated with random samples; give data.",)
+            notes += (
+                "int8 is calibrated with random samples. Give data for a better calibration.",
+            )
 
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name[:100]}.") as name:
         made = Path(name) / f"{path.name.removesuffix(kind.ending)}{kind.ending}"
@@ -185,7 +187,7 @@ def _measured(layers: list[QuantumLayer]) -> bool:
 
 def _classes(labels: Any, data: Any, samples: list[np.ndarray]) -> np.ndarray:
     if data is None:
-        raise ArgumentError("labels", "come with data", None, "Random samples have no labels.")
+        raise ArgumentError("labels", "come with data", "none", "Random samples have no labels.")
     return report.checked_labels(labels, len(samples[0]))
 
 
@@ -200,7 +202,7 @@ def _check_place(kind: Format, path: Path, overwrite: bool) -> None:
             continue
         if not overwrite:
             raise FileExistsError(17, os.strerror(17), str(one))
-        # Never a folder of something else.
+        # Never replace a folder that holds something else.
         ours = kind.folder and (one / "saved_model.pb").is_file()
         if one.is_dir() and not one.is_symlink() and not ours:
             raise IsADirectoryError(21, os.strerror(21), str(one))
@@ -217,7 +219,7 @@ def _put(kind: Format, made: Path, path: Path) -> None:
         return
     if kind.folder and path.exists():
         path.unlink()
-    # The file that names the others comes last.
+    # The file that refers to the others comes last.
     for ending in kind.companions:
         os.replace(made.with_suffix(ending), path.with_suffix(ending))
     os.replace(made, path)
@@ -238,7 +240,7 @@ def _timing(model: keras.Model, run: Runner, arrays: list[np.ndarray]) -> Timing
 
 
 def _seconds(call: Callable[[], Any]) -> float:
-    """Returns the shortest time of a call, after one that compiles."""
+    """Returns the shortest time of a call, after a first call that compiles."""
     call()
     taken: list[float] = []
     start = time.perf_counter()

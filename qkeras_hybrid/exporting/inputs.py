@@ -30,7 +30,7 @@ class Input:
     dtype: str
 
     def random(self, generator: np.random.Generator, n: int) -> np.ndarray:
-        """Returns `n` random samples: uniform between -1 and 1, or 0 and 1 of whole numbers."""
+        """Returns `n` random samples: uniform between -1 and 1, or 0 and 1 for an integer dtype."""
         shape = (n, *self.shape)
         if self.dtype == "bool" or "int" in self.dtype:
             return generator.integers(0, 2, shape).astype(self.dtype)
@@ -40,7 +40,7 @@ class Input:
         """Returns samples as an array of the input's dtype.
 
         Raises:
-            ValueError: If their shape is another, or they are not finite numbers.
+            ValueError: If they have the wrong shape, or are not finite numbers.
         """
         try:
             samples = np.asarray(value)
@@ -108,7 +108,7 @@ class Signature:
                     "model",
                     "have inputs of known shape, except for the batch",
                     {one.name: (None, *one.shape)},
-                    "Build it again with `keras.Input` of the widths that it will get.",
+                    "Build it again with a `keras.Input` that has the widths of the data.",
                 )
         # A Sequential model has one output, and no name for it.
         names = getattr(model, "output_names", None) or [model.layers[-1].name]
@@ -145,7 +145,7 @@ class Signature:
         ]
         lengths = [len(array) for array in arrays]
         if len(set(lengths)) > 1:
-            raise ArgumentError(argument, "have as many samples for each input", lengths)
+            raise ArgumentError(argument, "have equally many samples for each input", lengths)
         return arrays
 
     def random(self, seed: int = 0, n: int = N_RANDOM) -> list[np.ndarray]:

@@ -59,7 +59,7 @@ class LiteRTFormat(Format):
         sizes: list[int] = []
 
         def run(arrays: list[np.ndarray]) -> list[np.ndarray]:
-            # Memory is planned again for another number of samples only.
+            # Memory is planned anew only if the number of samples changes.
             if sizes != [len(arrays[0])]:
                 for place, array in zip(places, arrays, strict=True):
                     interpreter.resize_tensor_input(place, array.shape)

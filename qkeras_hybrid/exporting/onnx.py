@@ -13,8 +13,8 @@ import numpy as np
 from qkeras_hybrid.exporting.base import Format, Runner, by_name
 from qkeras_hybrid.exporting.inputs import Signature, packed, rows
 
-# What of a model has weights, and takes the time. What stands between them, such as the sines of a
-# circuit's angles, stays in float32: in int8 it would cost accuracy and gain nothing.
+# The operations that have weights and take most of the time. All others, such as the sines of a
+# circuit's angles, stay in float32: int8 would make them less accurate and hardly faster.
 _QUANTIZED = ("Conv", "Gemm", "MatMul")
 
 
@@ -38,8 +38,8 @@ class ONNXFormat(Format):
         import onnx
 
         signature = Signature.of(model)
-        # Keras asks for a model that was called; one that was loaded, or made of another's tensors,
-        # never was.
+        # Keras exports only models that have been called. A model that was loaded, or made from
+        # another model's tensors, has never been called.
         model(packed(model, signature.random(n=1)))
         model.export(str(path), format="onnx", verbose=False)
         made = onnx.load(str(path))
@@ -58,7 +58,7 @@ class ONNXFormat(Format):
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3  # errors alone
+        options.log_severity_level = 3  # only errors
         session = onnxruntime.InferenceSession(
             str(path), options, providers=["CPUExecutionProvider"]
         )
@@ -92,12 +92,12 @@ def _name(made: Any, signature: Signature) -> None:
         first = one.type.tensor_type.shape.dim[:1]
         for dimension in first:
             dimension.dim_param = "batch"
-    # Inner shapes would name the old batch.
+    # Inner shapes would keep the old name of the batch.
     del made.graph.value_info[:]
 
 
 def _quantize(path: Path, signature: Signature, calibration: list[np.ndarray]) -> None:
-    """Makes the products with weights int8, each between a quantization and its inverse."""
+    """Makes products with weights int8, and puts a quantization before and its inverse after."""
     from onnxruntime import quantization
     from onnxruntime.quantization.shape_inference import quant_pre_process
 

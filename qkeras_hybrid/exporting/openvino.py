@@ -14,7 +14,7 @@ from qkeras_hybrid.exporting.inputs import Signature
 
 
 class OpenVINOFormat(Format):
-    """OpenVINO's `.xml` and, beside it, `.bin`."""
+    """OpenVINO's `.xml`, with a `.bin` next to it."""
 
     name = "openvino"
     title = "OpenVINO"
@@ -33,7 +33,7 @@ class OpenVINOFormat(Format):
     def load(self, path: Path, signature: Signature) -> Runner:
         import openvino
 
-        # Faster processors would compute in bfloat16 otherwise.
+        # Otherwise, processors with bfloat16 would compute in it.
         exact = {"INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.Core().compile_model(str(path), "CPU", exact)
 

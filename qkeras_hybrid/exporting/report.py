@@ -33,10 +33,10 @@ class Timing:
     """How long a sample takes, in seconds.
 
     Attributes:
-        batch: The number of samples that go in at once.
-        predict: By `model.predict`.
-        on_batch: By `model.predict_on_batch`, without the overhead of `predict` around a batch.
-        file: By the file, in the format's runtime.
+        batch: The number of samples of a batch.
+        predict: The time of `model.predict`.
+        on_batch: The time of `model.predict_on_batch`, without the overhead of `predict`.
+        file: The time of the file in the format's runtime.
     """
 
     batch: int
@@ -52,13 +52,13 @@ class ExportReport:
     Attributes:
         format: The format's name.
         path: The file, or the folder.
-        n_bytes: Its size.
+        n_bytes: Its size in bytes.
         quantize: None for float32, or "int8".
         n_samples: How many samples the file was run on.
         random: Whether these were random numbers.
-        differences: For each output, how it differs from that of the model that was given.
-        timings: Seconds for each sample, of each size of the batch.
-        accuracy: None, or the shares of correct classes: of the model, and of the file.
+        differences: The difference of each output from that of the given model.
+        timings: The seconds per sample, for each batch size.
+        accuracy: None, or the accuracy of the model and that of the file.
         surrogate: None for a model without quantum layers, or the report of its surrogate.
         notes: Further notes.
     """
@@ -91,7 +91,7 @@ class ExportReport:
             ),
         ]
         if self.accuracy is not None:
-            lines.append(f"accuracy {self.accuracy[1]:.2%}, of the model {self.accuracy[0]:.2%}")
+            lines.append(f"accuracy {self.accuracy[1]:.2%}, the model's {self.accuracy[0]:.2%}")
         lines += [
             f"batches of {one.batch}: {one.file:.2g} s per sample, "
             f"{one.predict / one.file:.3g} times as fast as predict"
@@ -122,7 +122,7 @@ def differences(
                 f"{np.shape(one)}."
             )
         first, second = np.asarray(one, "float64"), np.asarray(other, "float64")
-        with np.errstate(invalid="ignore"):  # infinity less infinity
+        with np.errstate(invalid="ignore"):  # infinity minus infinity
             apart = np.where(_alike(first, second), 0.0, np.abs(first - second))
         rows.append(Difference(name, float(np.max(apart)), float(np.mean(apart))))
     return tuple(rows)
@@ -162,7 +162,7 @@ def checked_labels(labels: Any, n_samples: int) -> np.ndarray:
         n_samples: How many samples there are.
 
     Raises:
-        ValueError: If there are not as many, or they name no classes.
+        ValueError: If there are not `n_samples` labels, or they are not classes.
     """
     array = np.asarray(labels)
     if array.ndim not in (1, 2) or len(array) != n_samples:
@@ -182,13 +182,13 @@ def accuracy(labels: np.ndarray, scores: np.ndarray) -> float:
 
     Args:
         labels: The classes, of shape `(n,)`.
-        scores: Of shape `(n, classes)`.
+        scores: The scores of all classes, of shape `(n, classes)`.
 
     Raises:
-        ValueError: If the scores are not of several classes.
+        ValueError: If there are no scores of several classes.
     """
     if scores.ndim != 2 or scores.shape[1] < 2:
         raise ArgumentError(
-            "labels", "be None where the first output has no score for each class", scores.shape
+            "labels", "be None if the first output has no score for each class", scores.shape
         )
     return float(np.mean(np.argmax(scores, axis=1) == labels))

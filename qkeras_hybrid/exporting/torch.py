@@ -30,7 +30,7 @@ class TorchFormat(Format):
         import torch
 
         not_quantized(self.title, calibration)
-        # One dimension for all inputs: they have the batch in common.
+        # One dynamic dimension for all inputs: they share the batch.
         first = {0: torch.export.Dim("batch")}
         structure = getattr(model, "_inputs_struct", None)  # Keras has no public name for it
         shapes = first if structure is None else map_structure(lambda _: first, structure)

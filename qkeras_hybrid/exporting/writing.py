@@ -13,7 +13,7 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.exporting.base import Format
 from qkeras_hybrid.exporting.inputs import Signature
 
-# What says nothing about the layers.
+# Errors that say nothing about the layers.
 _NOT_THE_MODELS = (ArgumentError, ImportError, MemoryError, OSError)
 
 
@@ -25,7 +25,7 @@ def write(
     Args:
         kind: The format; the Keras backend is one of its `backends`.
         model: A model without quantum layers.
-        path: Where to.
+        path: The path of the file.
         calibration: None, or samples for int8.
 
     Raises:
@@ -35,7 +35,7 @@ def write(
         _attempt(kind, model, path, calibration)
     except _NOT_THE_MODELS:
         raise
-    except Exception as error:  # each converter and runtime has errors of its own
+    except Exception as error:  # each converter and runtime raises its own errors
         refused = list(_refused(kind, model))
         reason = _sentence(error)
         if refused:
@@ -49,7 +49,7 @@ def write(
             "model",
             f"be one that {kind.title} can express",
             model.name,
-            f"Each of its layers can be, but not all together. The reason: {reason}",
+            f"Each layer can be written on its own, but not all together. The reason: {reason}",
         ) from error
 
 
@@ -68,7 +68,7 @@ def _attempt(
 
 def _refused(kind: Format, model: keras.Model) -> Iterator[str]:
     """Yields the layers of a model that can't be written by themselves."""
-    # A Sequential model has layers alone, and no list of operations.
+    # A Sequential model has only layers, and no list of operations.
     for operation in getattr(model, "operations", None) or model.layers:
         if isinstance(operation, keras.layers.InputLayer):
             continue

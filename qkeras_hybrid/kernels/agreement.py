@@ -124,7 +124,8 @@ def label_vectors(
         more the corners of a simplex; for a regression the centred targets.
 
     Raises:
-        ValueError: If there is another number of them, one class only, or one that is not a number.
+        ValueError: If there are not `n_samples` labels, there is only one class, or a label is NaN
+            or infinite.
     """
     one_of("task", task, ("auto", "classification", "regression"))
     labels = np.asarray(y)
@@ -178,7 +179,7 @@ def _cosine(first: np.ndarray, second: np.ndarray) -> float:
 def similarity(first: Any, second: Any) -> float:
     """Returns the similarity of two kernel matrices: the cosine of the centred matrices.
 
-    1 means that one is a multiple of the other plus a constant, so that their models predict alike.
+    1 means that one matrix is a multiple of the other plus a constant: their models predict alike.
 
     Args:
         first: Kernel matrix of shape `(n, n)`.

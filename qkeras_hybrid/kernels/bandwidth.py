@@ -50,16 +50,16 @@ def best_scale(
     n_samples: int = 200,
     seed: int = 0,
 ) -> Search[float]:
-    """Searches the `scale` of a kernel.
+    """Searches for the best `scale` of a kernel.
 
     Args:
         kernel: The kernel; its own scale is not used.
         x: Samples of shape `(n, n_features)`, best standardised.
         y: Labels or targets of shape `(n,)`; None if there are none.
         scales: The scales to try.
-        score: A function of a kernel matrix and `y` to maximise; by default the centred alignment,
-            or without labels the variance of the off-diagonal entries, which is small both if all
-            samples are orthogonal and if all are the same.
+        score: A function of a kernel matrix and `y` to maximise. The default with labels is the
+            centred alignment. The default without labels is the variance of the off-diagonal
+            entries, which is small both if all samples are orthogonal and if all are the same.
         n_samples: The number of samples to try on, drawn at random if there are more.
         seed: The seed of the draw.
 
@@ -118,8 +118,8 @@ def draw(count: int, labels: np.ndarray | None, size: int, seed: int, least: int
         labels: Their classes; None if they have none.
         size: How many to draw.
         seed: The seed of the draw.
-        least: The least number of each class to keep, as far as the class has that many and all
-            fit.
+        least: How many samples of each class to draw at least. It is ignored if these would be more
+            than `size`.
 
     Returns:
         The indices of the samples.

@@ -43,7 +43,7 @@ class Kernel(Value, abc.ABC):
 
     Args:
         encoding: The feature map: the name of an encoding, an `Encoding`, a `cirq.Circuit`, or a
-            quantum layer, of which the circuit and, if it is built, the weights are used.
+            quantum layer, whose circuit is used and, if the layer is built, its weights.
         n_qubits: The number of qubits of an encoding. By default one for each feature up to 8, or
             more where the encoding needs them.
         scale: The factor of all features, which sets the kernel's bandwidth: below 1 the kernel
@@ -56,8 +56,8 @@ class Kernel(Value, abc.ABC):
         seed: Integer seed of the shots; with it, computing a matrix again gives the same result.
         dtype: "float32" or "float64"; by default float32 for features in float32 or less, and
             float64 for all others, as far as the Keras backend has it.
-        psd: How to make a Gram matrix with negative eigenvalues positive: None to leave it,
-            "project" or "shrink", see `qkeras_hybrid.kernels.repaired`.
+        psd: How to make a Gram matrix with negative eigenvalues positive semidefinite: "project" or
+            "shrink", see `qkeras_hybrid.kernels.repaired`. None leaves it as it is.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -203,7 +203,7 @@ class Kernel(Value, abc.ABC):
     ) -> np.ndarray:
         shape = (len(first), len(first) if second is None else len(second))
         blocks.check_memory(shape, first.dtype, out)
-        # The features share the memory that the matrix leaves, half for each of the two.
+        # The features of `first` and `second` share the memory that the matrix leaves.
         taken = shape[0] * shape[1] * first.itemsize if out is None else 0
         room = self._memory(taken) // (1 if second is None else 2)
         seeds = self._seeds()

@@ -207,10 +207,10 @@ def check_memory(
     if need > have:
         raise ArgumentError(
             "x",
-            f"give a matrix that fits in memory, of which {bytes_text(have)} are available",
+            f"give a matrix that fits in memory ({bytes_text(have)} are available)",
             f"{shape[0]:,} x {shape[1]:,} entries, {bytes_text(need)}",
-            'Name a file that takes it, out="kernel.npy", or compute Nyström features of some '
-            "landmarks: QuantumKernelTransformer.",
+            'Write the matrix to a file with out="kernel.npy", or compute the Nyström features of '
+            "some landmarks with QuantumKernelTransformer.",
         )
 
 

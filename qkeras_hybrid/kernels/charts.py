@@ -35,12 +35,12 @@ _STYLE: Any = {
 def write(study: Study, path: Path) -> None:
     """Draws a study into a PNG file.
 
-    Above the kernel matrices, with the samples in the order of their labels; below the centred
-    alignment for each bandwidth, the spectra, the share of the labels in the first eigenvectors,
-    and the spread of the entries for several numbers of qubits.
+    The upper row shows the kernel matrices, with the samples in the order of their labels. The
+    lower row shows the centred alignment for each bandwidth, the spectra, the share of the labels
+    in the first eigenvectors, and the spread of the entries for several numbers of qubits.
 
     Args:
-        study: What `study` returned.
+        study: The result of `study`.
         path: The file; its folder is created if it does not exist.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,10 +60,10 @@ def write(study: Study, path: Path) -> None:
 
 
 def draw_matrix(axis: Any, matrix: np.ndarray, y: np.ndarray | None = None) -> Any:
-    """Draws a Gram matrix, and returns Matplotlib's image of it.
+    """Draws a Gram matrix, and returns the Matplotlib image.
 
     Args:
-        axis: Axes of Matplotlib's.
+        axis: Matplotlib axes.
         matrix: The matrix, of shape `(n, n)`.
         y: Labels of shape `(n,)`, in whose order the samples are drawn.
     """

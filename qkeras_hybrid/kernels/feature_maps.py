@@ -101,8 +101,8 @@ class FeatureMap:
 
         Args:
             x: Features of shape `(n, n_features)`.
-            memory: How many bytes the states may take in memory; larger ones go into a temporary
-                file.
+            memory: The number of bytes that the states may take in memory; if they need more, they
+                go into a temporary file.
 
         Returns:
             Complex array of shape `(n, 2**n_qubits)`.

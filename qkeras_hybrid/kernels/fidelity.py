@@ -27,9 +27,9 @@ class FidelityKernel(Kernel):
 
     On a simulator the state of each sample is prepared once, and the matrix is a matrix product.
     With `shots` or `noise`, and on devices, each entry is measured by an inversion test: one
-    sample's circuit, then the inverse of the other's; the fidelity is the probability of finding
-    all qubits in 0. The test needs no further qubits and no swap. With noise the diagonal is
-    measured as well, since it is no longer 1.
+    sample's circuit runs, then the inverse of the other's. The fidelity is the probability of
+    finding all qubits in 0. The test needs no further qubits and no swap. With noise the diagonal
+    is measured as well, since it is no longer 1.
 
     Args:
         encoding: As in `Kernel`, like all other arguments.
@@ -98,7 +98,7 @@ class FidelityKernel(Kernel):
         feature_map = self._map_of(array)
         if not feature_map.has_states:
             raise ArgumentError(
-                "shots", "be None, like `noise`, on a simulator, to have states", self.shots
+                "shots", "be None, like `noise`, on a simulator, to get state vectors", self.shots
             )
         room = self._memory() if memory is None else memory
         return feature_map.states(self._scaled(array), room)
@@ -154,7 +154,8 @@ class _Pairs:
 
     Args:
         shape: The shape of the matrix.
-        above: None for all entries; for a symmetric matrix, how far above the diagonal they begin.
+        above: None for all entries; for a symmetric matrix, the first diagonal to measure, 0 for
+            the main diagonal and 1 for the one above it.
     """
 
     def __init__(self, shape: tuple[int, int], above: int | None) -> None:

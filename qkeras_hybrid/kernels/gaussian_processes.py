@@ -30,10 +30,10 @@ class QuantumCovariance(CovarianceFunction):
         self._last: tuple[Any, np.ndarray] | None = None
 
     def __call__(self, X: Any, Y: Any = None, eval_gradient: bool = False) -> Any:
-        """Returns the kernel matrix, and if asked its (empty) gradient by hyperparameters."""
+        """Returns the kernel matrix, and on request its (empty) gradient by hyperparameters."""
         if Y is not None:
             return self.quantum_kernel.matrix(X, Y)
-        # While other hyperparameters are searched, the samples are the same.
+        # While other hyperparameters are searched, the samples stay the same.
         if self._last is None or not np.array_equal(self._last[0], X):
             self._last = (np.array(X), self.quantum_kernel.matrix(X))
         matrix = self._last[1].copy()
@@ -126,7 +126,7 @@ class QGaussianProcessRegressor(RegressorMixin, _GaussianProcess):
         return self
 
     def predict(self, X: Any, return_std: bool = False, return_cov: bool = False) -> Any:
-        """Returns means of shape `(n_samples,)`, and if asked deviations or covariances.
+        """Returns means of shape `(n_samples,)`, and on request deviations or covariances.
 
         Args:
             X: Samples of shape `(n_samples, n_features)`.

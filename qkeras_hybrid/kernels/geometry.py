@@ -1,7 +1,7 @@
 """The possible advantage of a quantum kernel: geometric difference and model complexity.
 
 Both are from Huang et al.: Power of data in quantum machine learning, Nature Communications 12,
-2631 (2021), arXiv 2011.01938. Kernel matrices are scaled to the trace `n` first.
+2631 (2021), arXiv 2011.01938. Each function first scales its kernel matrices to the trace `n`.
 """
 
 from __future__ import annotations
@@ -17,24 +17,24 @@ from qkeras_hybrid.kernels.repair import check_square
 
 
 def geometric_difference(classical: Any, quantum: Any, regularization: float = 0.0) -> float:
-    """Returns `g(K_C || K_Q)`, the largest factor by which a quantum kernel can be ahead.
+    """Returns the geometric difference `g(K_C || K_Q)` of a classical and a quantum kernel.
 
-    `g = sqrt(|sqrt(K_Q) K_C^-1 sqrt(K_Q)|)` with the largest eigenvalue as norm. For every
-    labelling, `s_C <= g^2 s_Q` of the model complexities without regularization. If `g` is near 1,
-    the classical kernel predicts as well as the quantum kernel for any labels; if it is about
-    `sqrt(n)`, there are labels for which the quantum kernel is far ahead, but these need not be
-    yours.
+    `g = sqrt(|sqrt(K_Q) K_C^-1 sqrt(K_Q)|)`, where `|.|` is the largest eigenvalue. Without
+    regularization, `s_C <= g^2 s_Q` holds for the model complexities of any labels. If `g` is near
+    1, the classical kernel predicts as well as the quantum kernel for any labels. If `g` is about
+    `sqrt(n)`, the quantum kernel is far ahead for some labels, but not necessarily for yours.
 
     Args:
         classical: Kernel matrix `K_C` of shape `(n, n)`.
         quantum: Kernel matrix `K_Q` of the same samples.
-        regularization: `lambda >= 0`, for a classical kernel that is nearly singular: with it
+        regularization: `lambda >= 0`. Give a positive value if the classical kernel matrix is
+            nearly singular. Then
             `g = sqrt(|sqrt(K_Q) sqrt(K_C) (K_C + lambda)^-2 sqrt(K_C) sqrt(K_Q)|)`, equation (F18)
             of the paper's supplement.
 
     Raises:
-        ValueError: If the shapes don't fit, a matrix is not positive, or the classical one is
-            singular without regularization.
+        ValueError: If the shapes differ, a matrix is not positive semidefinite, `regularization`
+            is negative, or it is 0 and the classical matrix is singular.
 
     Example:
 
@@ -61,23 +61,24 @@ def geometric_difference(classical: Any, quantum: Any, regularization: float = 0
 def model_complexity(
     kernel: Any, y: Any, regularization: float = 0.0, *, task: str = "auto"
 ) -> float:
-    """Returns `s_K = y^T K^-1 y`: how hard the labels are for a kernel.
+    """Returns the model complexity `s_K = y^T K^-1 y`: how hard the labels are for a kernel.
 
-    The expected error of the kernel's model is of the order of `sqrt(s_K / n)`: a model with
-    `s_K` far below the number of samples learns the labels.
+    The expected error of the kernel's model is of the order of `sqrt(s_K / n)`. So the model learns
+    the labels if `s_K` is far below the number of samples `n`.
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
-        y: Labels or targets of shape `(n,)`: two classes become -1 and +1; of more classes the mean
-            over their one-against-all labels is taken; targets are used as they are, centred.
-        regularization: `lambda >= 0`: with it
-            `s_K = y^T sqrt(K) (K + lambda)^-2 sqrt(K) y`, of the model that is fitted with it. What
-            this model misses of the labels counts nothing here: see `training_error`.
-        task: "classification", "regression", or "auto": by the labels.
+        y: Labels or targets of shape `(n,)`. Two classes become -1 and +1. For more classes, the
+            result is the mean over the one-against-all labels of each class. The targets of a
+            regression are centred.
+        regularization: `lambda >= 0`. With it, `s_K = y^T sqrt(K) (K + lambda)^-2 sqrt(K) y`, the
+            complexity of the regularized model. The labels that this model misses don't count
+            here: see `training_error`.
+        task: "classification", "regression", or "auto" to decide by the labels.
 
     Raises:
-        ValueError: If the shapes don't fit, the matrix is not positive, or it is singular without
-            regularization.
+        ValueError: If the shapes don't fit, the matrix is not positive semidefinite,
+            `regularization` is negative, or it is 0 and the matrix is singular.
 
     Example:
 
@@ -96,19 +97,20 @@ def model_complexity(
 
 
 def training_error(kernel: Any, y: Any, regularization: float, *, task: str = "auto") -> float:
-    """Returns which share of the labels a regularized kernel model misses on its own samples.
+    """Returns the share of the labels that a regularized kernel model misses on its own samples.
 
-    `lambda^2 |(K + lambda)^-1 y|^2 / |y|^2`, the other term of Huang et al. beside the model
-    complexity: 0 for a kernel that fits the labels, 1 for one in which they don't occur.
+    `lambda^2 |(K + lambda)^-1 y|^2 / |y|^2`: the other term of the error bound of Huang et al.,
+    next to the model complexity. It is 0 if the kernel fits all of the labels, and 1 if it can't
+    fit any part of them.
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
-        y: Labels or targets of shape `(n,)`, as of `model_complexity`.
+        y: Labels or targets of shape `(n,)`, as in `model_complexity`.
         regularization: `lambda > 0`.
-        task: "classification", "regression", or "auto": by the labels.
+        task: "classification", "regression", or "auto" to decide by the labels.
 
     Raises:
-        ValueError: As `model_complexity`; if the regularization is not positive.
+        ValueError: Under the same conditions as `model_complexity`, and if the regularization is 0.
 
     Example:
 
@@ -133,9 +135,9 @@ def _inverse(values: np.ndarray, regularization: float) -> np.ndarray:
         if values[0] <= floor:
             raise ArgumentError(
                 "regularization",
-                "be positive for a kernel matrix that is singular, such as of equal samples",
+                "be positive if the kernel matrix is singular, as with two equal samples",
                 regularization,
-                "Give e.g. 0.001.",
+                "Try 0.001.",
             )
         result: np.ndarray = 1 / values
         return result
@@ -159,7 +161,7 @@ def _spectrum(argument: str, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
             argument,
             "be positive semidefinite",
             f"the eigenvalue {values[0]:.3g}",
-            "Mend it: qkeras_hybrid.kernels.repaired, or psd= of the kernel.",
+            "Repair it with qkeras_hybrid.kernels.repaired, or compute it with psd= of the kernel.",
         )
     return np.maximum(values, 0.0), vectors
 

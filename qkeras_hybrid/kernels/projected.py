@@ -25,26 +25,27 @@ _MOST_PAIRS = 200
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class ProjectedKernel(Kernel):
-    """A kernel of the reduced states `rho_S(x)` of one qubit, or of two, for each such set `S`.
+    """A kernel of the reduced states `rho_S(x)` of all sets `S` of one qubit, or of two.
 
     "rbf" is `K(x, y) = exp(-gamma sum_S |rho_S(x) - rho_S(y)|_F^2)`, "linear" is
     `K(x, y) = sum_S tr(rho_S(x) rho_S(y))`. A reduced state is given by the expectation values of
     Pauli strings, `rho = 2^-|S| sum_P <P> P`, so that `tr(rho rho') = 2^-|S| sum_P <P> <P>'`.
-    These are measured on devices too: with `shots` in the 3, or 9, settings that all qubits share.
-    The estimate of a sample is used in its row and in its column, so that the diagonal of a
-    "linear" Gram matrix from shots is too large on average: it has the square of an estimate.
+    A device can measure them. With `shots`, 3 measurement settings that all qubits share are
+    enough for sets of one qubit, and 9 for pairs. The estimate of a sample is used in its row and
+    in its column. So the diagonal of a "linear" Gram matrix from shots is too large on average,
+    since it is the square of an estimate.
 
     Args:
         encoding: As in `Kernel`.
         n_qubits: The number of qubits of an encoding.
         kind: "rbf" or "linear".
-        gamma: The width of "rbf"; by default 1 divided by the number of sets of qubits.
+        gamma: The factor `gamma` of "rbf"; by default 1 divided by the number of sets of qubits.
         subsystem: How many qubits a reduced state has: 1, or 2 for all pairs.
         **kwargs: `scale`, `inputs`, `weights`, `engine`, `shots`, `noise`, `seed`, `dtype`, `psd`
             of `Kernel`.
 
     Raises:
-        ValueError: If an argument is invalid; for pairs, if there are over 200 of them.
+        ValueError: If an argument is invalid, or there are more than 200 pairs.
 
     Reference:
         Huang et al.: Power of data in quantum machine learning, Nature Communications 12, 2631
@@ -109,8 +110,9 @@ class ProjectedKernel(Kernel):
     def features(self, x: Any, memory: int | None = None, seeds: Any = None) -> np.ndarray:
         """Returns the reduced states as vectors, a real array of shape `(n, width)`.
 
-        The scalar product of two is the sum of `tr(rho_S rho_S')`, their distance that of the
-        reduced states in the Frobenius norm. The width is `n_sets * 4**subsystem`.
+        The scalar product of two vectors is the sum of `tr(rho_S rho_S')` over the sets. Their
+        distance is that of the reduced states in the Frobenius norm. The width is
+        `n_sets * 4**subsystem`.
         """
         array = self.check("x", x)
         feature_map = self._map_of(array)
@@ -133,7 +135,7 @@ class ProjectedKernel(Kernel):
 
 
 class _PerSet(blocks.Rule):
-    """The Gaussian of a width that is given, or 1 divided by the number of sets."""
+    """The Gaussian with a given `gamma`, or by default 1 divided by the number of sets."""
 
     def __init__(self, gamma: float | None, subsystem: int) -> None:
         self.gamma, self.subsystem = gamma, subsystem
@@ -149,18 +151,18 @@ def reduced_states(n_qubits: int, subsystem: int) -> tuple[list[PauliTerm], list
     """Returns the Pauli strings that give all reduced states of a number of qubits.
 
     Args:
-        n_qubits: The number of qubits of the whole.
-        subsystem: That of a reduced state: 1 or 2.
+        n_qubits: The number of qubits of the whole state.
+        subsystem: The number of qubits of a reduced state: 1 or 2.
 
     Returns:
-        The strings, and for each set of qubits the numbers of its `4**subsystem` strings, one set
-        after the other. The identity has the number of strings.
+        The strings, and the indices of the `4**subsystem` strings of each set of qubits, one set
+        after the other. The identity has the index `len(strings)`.
 
     Raises:
-        ValueError: If the whole is smaller, or there are over 200 pairs.
+        ValueError: If there are fewer than `subsystem` qubits, or more than 200 pairs.
     """
     if subsystem > n_qubits:
-        raise ArgumentError("subsystem", f"be at most the {n_qubits} qubits there are", subsystem)
+        raise ArgumentError("subsystem", f"be at most the number of qubits, {n_qubits}", subsystem)
     sets = list(itertools.combinations(range(n_qubits), subsystem))
     if subsystem == 2 and len(sets) > _MOST_PAIRS:
         raise ArgumentError("subsystem", f"be 1 for more than {_MOST_PAIRS} pairs", len(sets))

@@ -1,8 +1,8 @@
-"""Kernel matrices that are not positive semidefinite: how far, and what mends them.
+"""Kernel matrices that are not positive semidefinite: how to detect and repair them.
 
-Exact kernels are positive up to rounding. From shots, or on a device, entries have errors of their
-own, and a matrix of them may have negative eigenvalues, with which a support vector machine has no
-unique solution.
+An exact kernel matrix is positive semidefinite up to rounding. If its entries are measured, each
+has its own error, and the matrix may have negative eigenvalues. A support vector machine then has
+no unique solution.
 """
 
 from __future__ import annotations
@@ -20,26 +20,31 @@ def smallest_eigenvalue(matrix: np.ndarray) -> float:
 
     Raises:
         ValueError: If it is not square, or holds NaN or an infinity.
+
+    Example:
+
+    >>> round(smallest_eigenvalue(np.array([[1.0, 0.5], [0.5, 1.0]])), 6)
+    0.5
     """
     values = check_square("matrix", matrix)
     return float(np.linalg.eigvalsh(values)[0]) if len(values) else 0.0
 
 
 def repaired(matrix: np.ndarray, how: str) -> np.ndarray:
-    """Returns the nearest positive semidefinite matrix of a kind.
+    """Returns a positive semidefinite matrix close to a kernel matrix.
 
     Args:
         matrix: Symmetric kernel matrix of shape `(n, n)`.
         how: "project" sets negative eigenvalues to 0, which gives the nearest matrix in the
-            Frobenius norm, and divides rows and columns so that the diagonal stays as it was.
-            "shrink" mixes in the least share of the mean diagonal entry times the identity that
-            makes the matrix positive.
+            Frobenius norm, and then scales rows and columns to restore the diagonal. "shrink"
+            returns `(1 - s) K + s m 1`, where `m` is the mean of the diagonal and `s` is the
+            smallest share that makes the matrix positive semidefinite.
 
     Returns:
         Array of shape `(n, n)` of the same dtype.
 
     Raises:
-        ValueError: If the way is unknown, or the matrix is not symmetric.
+        ValueError: If `how` is unknown, or the matrix is not symmetric.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""What a kernel matrix holds: its spectrum, how concentrated it is, and effective dimensions."""
+"""Properties of a kernel matrix: its spectrum, its concentration, its effective dimension."""
 
 from __future__ import annotations
 
@@ -23,11 +23,12 @@ def spectrum(kernel: Any) -> np.ndarray:
         kernel: Kernel matrix of shape `(n, n)`.
 
     Returns:
-        Array of shape `(n,)` whose sum is 1. All alike, each sample is a direction of its own and
-        nothing is learnt of one from another; one alone, all samples are the same.
+        Array of shape `(n,)` whose sum is 1. If all eigenvalues are equal, the kernel sees no
+        similarity between samples, and learns nothing about one from another. If one eigenvalue
+        is 1 and the others are 0, the kernel can't tell the samples apart.
 
     Raises:
-        ValueError: If the matrix is not square, finite, or has no positive trace.
+        ValueError: If the matrix is not square, not finite, or its trace is not positive.
 
     Example:
 
@@ -38,20 +39,21 @@ def spectrum(kernel: Any) -> np.ndarray:
 
 
 def task_alignment(kernel: Any, y: Any, *, task: str = "auto") -> np.ndarray:
-    """Returns which share of the labels lies in the first eigenvectors of a kernel matrix.
+    """Returns the share of the labels that lies in the first eigenvectors of a kernel matrix.
 
-    A curve that rises early says that few samples are enough.
+    If the curve rises early, few samples are enough to learn the labels.
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
         y: Labels or targets of shape `(n,)`.
-        task: "classification", "regression", or "auto": by the labels.
+        task: "classification", "regression", or "auto" to decide by the labels.
 
     Returns:
-        Array of shape `(n,)`: entry `k` is the share in the first `k + 1`; the last is 1.
+        Array of shape `(n,)`: entry `k` is the share in the first `k + 1` eigenvectors. The last
+        entry is 1.
 
     Raises:
-        ValueError: If the shapes don't fit, or there is one class only.
+        ValueError: If the shapes don't fit, or there is only one class.
 
     Reference:
         Canatar, Bordelon, Pehlevan: Spectral bias and task-model alignment explain generalization
@@ -69,13 +71,13 @@ def task_alignment(kernel: Any, y: Any, *, task: str = "auto") -> np.ndarray:
 
 
 def participation_ratio(kernel: Any) -> float:
-    """Returns how many eigenvalues carry a kernel matrix: `(sum l)^2 / sum l^2`, from 1 to `n`.
+    """Returns the effective number of eigenvalues `l`: `(sum l)^2 / sum l^2`, from 1 to `n`.
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
 
     Raises:
-        ValueError: As `spectrum`.
+        ValueError: Under the same conditions as `spectrum`.
 
     Example:
 
@@ -87,14 +89,14 @@ def participation_ratio(kernel: Any) -> float:
 
 @dataclass(frozen=True)
 class Concentration:
-    """How far the entries of a kernel matrix lie apart.
+    """How much the entries of a kernel matrix differ.
 
     Attributes:
         n_qubits: The number of qubits; 0 if it is not known.
-        mean: Of the entries off the diagonal.
+        mean: The mean of the entries off the diagonal.
         deviation: Their standard deviation.
-        shots: From how many measurements an entry has that deviation as its sampling error:
-            with fewer, the differences between entries are lost in it.
+        shots: The number of measurements for each entry at which its sampling error equals
+            `deviation`. With fewer, the sampling error hides the differences between entries.
     """
 
     n_qubits: int
@@ -106,14 +108,15 @@ class Concentration:
 def concentration(kernel: Any, n_qubits: int = 0) -> Concentration:
     """Measures how concentrated the entries of a kernel matrix are.
 
-    A fidelity `p` measured `shots` times has the variance `p (1 - p) / shots`.
+    A fidelity `p` that is estimated from `shots` measurements has the variance
+    `p (1 - p) / shots`.
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
-        n_qubits: The number of qubits, to be written down.
+        n_qubits: The number of qubits, which is only copied to the result.
 
     Raises:
-        ValueError: If the matrix is not square, or has one sample only.
+        ValueError: If the matrix is not square, or has fewer than two samples.
 
     Reference:
         Thanasilp et al.: Exponential concentration in quantum kernel methods, Nature
@@ -138,15 +141,15 @@ def concentration(kernel: Any, n_qubits: int = 0) -> Concentration:
 def concentrations(kernel: Kernel, x: Any, qubits: Iterable[int]) -> list[Concentration]:
     """Measures the concentration of a kernel for several numbers of qubits.
 
-    Each number takes as many of the features, the first ones.
+    With `q` qubits, the kernel uses the first `q` features.
 
     Args:
-        kernel: A kernel of an encoding.
+        kernel: A kernel whose feature map is an encoding.
         x: Samples of shape `(n, n_features)`.
         qubits: The numbers of qubits, each at most the number of features.
 
     Raises:
-        ValueError: If the kernel is one of a circuit or a layer, or a number is too large.
+        ValueError: If the kernel's feature map is a circuit or a layer, or a number is too large.
 
     Example:
 
@@ -157,7 +160,9 @@ def concentrations(kernel: Kernel, x: Any, qubits: Iterable[int]) -> list[Concen
     """
     samples = kernel.check("x", x)
     if kernel.layer is not None:
-        raise ArgumentError("kernel", "be one of an encoding, for any number of qubits", kernel)
+        raise ArgumentError(
+            "kernel", "have an encoding as feature map, not a circuit or a layer", kernel
+        )
     found = []
     for number in qubits:
         if positive_int("qubits", number) > samples.shape[1]:
@@ -170,10 +175,10 @@ def concentrations(kernel: Kernel, x: Any, qubits: Iterable[int]) -> list[Concen
 
 
 def effective_dimension(fisher: Any, n_samples: int, gamma: float = 1.0) -> float:
-    """Returns the effective dimension of a model with parameters, of Abbas et al.
+    """Returns the effective dimension of a parametrized model, as Abbas et al. define it.
 
-    `d = 2 log(mean over theta of sqrt(det(1 + k F))) / log k`, `k = gamma n / (2 pi log n)`, with
-    the Fisher matrices `F` scaled so that the mean of their traces is the number of parameters.
+    `d = 2 log(mean over theta of sqrt(det(1 + k F))) / log k` with `k = gamma n / (2 pi log n)`.
+    The Fisher matrices `F` are scaled so that the mean of their traces is the number of parameters.
 
     Args:
         fisher: Fisher information matrices at random parameters, of shape
@@ -202,12 +207,12 @@ def effective_dimension(fisher: Any, n_samples: int, gamma: float = 1.0) -> floa
     if not np.isfinite(matrices).all():
         raise ArgumentError("fisher", "hold finite numbers", "NaN or infinity")
     if not 0 < finite_number("gamma", gamma) <= 1:
-        raise ArgumentError("gamma", "be over 0 and at most 1", gamma)
+        raise ArgumentError("gamma", "be greater than 0 and at most 1", gamma)
     count = positive_int("n_samples", n_samples)
     factor = gamma * count / (2 * math.pi * math.log(count)) if count > 1 else 0.0
     if factor <= 1:
         raise ArgumentError(
-            "n_samples", "be so large that gamma n / (2 pi log n) is over 1", n_samples
+            "n_samples", "be large enough that gamma n / (2 pi log n) is above 1", n_samples
         )
     mean_trace = float(np.mean(np.trace(matrices, axis1=1, axis2=2)))
     if mean_trace <= 0:

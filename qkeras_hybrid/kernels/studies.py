@@ -1,4 +1,4 @@
-"""Whether a quantum kernel can help on data: each measure, beside tuned classical kernels."""
+"""Whether a quantum kernel can help on data: all measures, next to tuned classical kernels."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ else:
     sklearn_multiclass = lazy_module("sklearn.utils.multiclass")
 
 WIDTHS: tuple[float, ...] = tuple(float(g) for g in 2.0 ** np.arange(-7, 8))
-"""What is tried for `gamma * n_features` of the classical kernels: as many as scales."""
+"""The values of `gamma * n_features` to try for the classical kernels, as many as `SCALES`."""
 
 _PENALTIES = (0.1, 1.0, 10.0, 100.0)
 _REPEATS = 2
@@ -57,22 +57,24 @@ Watch = Callable[[str], None]
 
 @dataclass(frozen=True)
 class KernelResult:
-    """What a study found of one kernel.
+    """What a study found about one kernel.
 
     Attributes:
         name: The name of the kernel.
         quantum: Whether it is a quantum kernel.
-        bandwidth: The `scale`, or for a classical kernel `gamma`, of the best centred alignment.
+        bandwidth: The bandwidth with the best centred alignment: the `scale` of a quantum kernel,
+            `gamma` of a classical one.
         tried: All bandwidths that were tried.
-        alignments: The centred alignment with each.
-        matrix: The kernel matrix with the best, of shape `(n, n)`.
+        alignments: The centred alignment for each of them.
+        matrix: The kernel matrix for the best bandwidth, of shape `(n, n)`.
         complexity: The model complexity `s_K`.
-        missed: Which share of the labels the kernel can't fit on these samples.
-        participation: How many eigenvalues carry the matrix.
-        entries: How concentrated its entries are.
-        likeness: The similarity to the classical kernel matrix that is most alike; 1 for those.
-        scores: Of cross-validation, each with a bandwidth and a penalty chosen without the samples
-            that it is computed on: accuracies, or for a regression R².
+        missed: The share of the labels that the kernel can't fit on these samples.
+        participation: The effective number of eigenvalues of the matrix.
+        entries: How concentrated the entries of the matrix are.
+        likeness: The similarity to the most similar classical kernel matrix; 1 for a classical
+            kernel.
+        scores: The scores of cross-validation: accuracies, or R² of a regression. The bandwidth and
+            the penalty of each score were chosen without the samples that it is computed on.
     """
 
     name: str
@@ -108,12 +110,12 @@ class Study:
         y: The labels of the samples that were used, of shape `(n,)`.
         n_features: The number of features.
         n_qubits: The number of qubits.
-        results: For each kernel.
+        results: One result for each kernel.
         differences: The geometric difference of each quantum kernel to each classical one, by
             their names `(classical, quantum)`.
         unscaled: The concentration of the first kernel with scale 1, for several numbers of qubits.
         scaled: The same with its best scale.
-        folds: Into how many parts cross-validation divides the samples.
+        folds: The number of parts into which cross-validation divides the samples.
     """
 
     task: str
@@ -144,7 +146,7 @@ class _Candidate:
     matrices: tuple[np.ndarray, ...]
 
     def best(self, y: np.ndarray, task: str, rows: np.ndarray) -> tuple[int, tuple[float, ...]]:
-        """Returns the number of the best matrix on some samples, and all their alignments."""
+        """Returns the index of the best matrix on the samples in `rows`, and all alignments."""
         found = tuple(
             centred_alignment(matrix[np.ix_(rows, rows)], y[rows], task=task)
             for matrix in self.matrices
@@ -166,24 +168,26 @@ def study(
 ) -> Study:
     """Measures whether a quantum kernel can help on data.
 
-    Beside the quantum kernels stand an RBF and a Laplacian kernel, whose bandwidths are chosen in
-    the same way among as many values.
+    The quantum kernels are compared with an RBF and a Laplacian kernel. The bandwidths of all
+    kernels are chosen in the same way, from equally many values.
 
     Args:
         x: Samples of shape `(n, n_features)`; they are standardised.
         y: Labels or targets of shape `(n,)`.
-        kernels: The quantum kernels, exact ones; by default a fidelity and a projected kernel of
-            the ZZ feature map. Their scales are not used.
-        task: "classification", "regression", or "auto": by the labels.
-        n_samples: Use so many samples, drawn at random, if there are more.
-        folds: Into how many parts cross-validation divides the samples, twice.
-        regularization: Of the geometric difference and the model complexities.
+        kernels: Quantum kernels without `shots` and `noise`; by default a fidelity and a projected
+            kernel of the ZZ feature map. Their scales are not used.
+        task: "classification", "regression", or "auto" to decide by the labels.
+        n_samples: The largest number of samples to use. If there are more, they are drawn at
+            random.
+        folds: The number of parts into which cross-validation divides the samples; fewer if a class
+            has fewer samples. It does so twice.
+        regularization: The `regularization` of the geometric differences and model complexities.
         seed: The seed of all draws.
-        watch: Called with what is done next.
+        watch: A function that is called with a description of each step before it starts.
 
     Raises:
-        ValueError: If there are fewer than two classes, or samples of a class, or an argument is
-            not what it must be.
+        ValueError: If there are fewer than two classes, a class has fewer than two samples, or an
+            argument is invalid.
 
     Reference:
         Huang et al., Nature Communications 12, 2631 (2021), arXiv 2011.01938.
@@ -197,13 +201,13 @@ def study(
     """
     chosen = (FidelityKernel(), ProjectedKernel()) if kernels is None else tuple(kernels)
     if not chosen:
-        raise ArgumentError("kernels", "hold one kernel at least", chosen)
+        raise ArgumentError("kernels", "hold at least one kernel", chosen)
     for kernel in chosen:
         if kernel.shots is not None or kernel.noise is not None:
             raise ArgumentError("kernels", "be exact, without `shots` and `noise`", kernel)
     samples = chosen[0].check("x", x)
     labels = np.asarray(y)
-    label_vectors(labels, len(samples), task=task)  # says what is wrong with them
+    label_vectors(labels, len(samples), task=task)  # raises if they are invalid
     if task == "auto":
         continuous = sklearn_multiclass.type_of_target(labels) == "continuous"
         task = "regression" if continuous else "classification"
@@ -268,20 +272,20 @@ def _concentrations(kernel: Kernel, x: np.ndarray) -> tuple[Concentration, ...]:
     try:
         return tuple(concentrations(kernel, x, [q for q in _QUBITS if q <= x.shape[1]]))
     except ArgumentError:
-        return ()  # an encoding that takes another number of features on so many qubits
+        return ()  # an encoding that needs another number of features for so many qubits
 
 
 def _folds(labels: np.ndarray, task: str, folds: int) -> int:
-    """Returns into how many parts the samples can be divided, up to a number."""
+    """Returns the number of folds, lowered where the samples or a class are too few for it."""
     most = len(labels) // 2
     if task == "classification":
         classes, sizes = np.unique(labels, return_counts=True)
         most = int(sizes.min())
         if most < 2:
             rare = classes[int(np.argmin(sizes))]
-            raise ArgumentError("y", "have two samples of each class at least", f"one of {rare}")
+            raise ArgumentError("y", "have at least two samples of each class", f"one of {rare}")
     if min(folds, most) < 2:
-        raise ArgumentError("folds", "be at least 2, of at least 4 samples", folds)
+        raise ArgumentError("folds", "be at least 2, and `x` hold at least 4 samples", folds)
     return min(folds, most)
 
 
@@ -295,7 +299,7 @@ def _candidates(kernels: Sequence[Kernel], x: np.ndarray, say: Watch) -> Iterabl
         matrices = []
         for scale in SCALES:
             matrix = np.asarray(kernel.with_changes(scale=scale, psd=None).matrix(x), float)
-            matrices.append(repaired(matrix, "shrink"))  # of rounding errors
+            matrices.append(repaired(matrix, "shrink"))  # rounding may make it indefinite
         yield _Candidate(name, True, SCALES, tuple(matrices))
     gammas = tuple(width / x.shape[1] for width in WIDTHS)
     for name, compute in (
@@ -341,14 +345,14 @@ def _scores(
 
 
 def difference(study: Study) -> tuple[float, float]:
-    """Returns by how much the best quantum kernel's score is above the best classical one's.
+    """Returns the score of the best quantum kernel minus that of the best classical kernel.
 
     Args:
-        study: What `study` returned.
+        study: The result of `study`.
 
     Returns:
-        The mean difference, and half the width of its 95 % interval, by the t test whose variance
-        is corrected for training parts that overlap.
+        The mean difference, and half the width of its 95 % interval. The interval is that of a t
+        test whose variance is corrected for the overlap of the training parts.
 
     Reference:
         Nadeau, Bengio: Inference for the generalization error, Machine Learning 52, 239 (2003).
@@ -358,6 +362,6 @@ def difference(study: Study) -> tuple[float, float]:
     ours, theirs = study.best(True).scores, study.best(False).scores
     differences = np.array(ours) - np.array(theirs)
     count = len(differences)
-    ratio = 1 / (study.folds - 1)  # samples of a test part for each of the training part
+    ratio = 1 / (study.folds - 1)  # the size of a test part divided by that of its training part
     error = math.sqrt((1 / count + ratio) * float(np.var(differences, ddof=1)))
     return float(differences.mean()), error * float(scipy.stats.t.ppf(0.975, count - 1))

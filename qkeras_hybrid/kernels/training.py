@@ -1,4 +1,4 @@
-"""Kernels that train: weights of the circuit and the bandwidth, by gradient."""
+"""Trains a kernel: the weights of its circuit and its bandwidth, by gradients."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _TINY = 1e-12
 
 @dataclass(frozen=True)
 class TrainedKernel:
-    """What the training of a kernel gave.
+    """The result of training a kernel.
 
     Attributes:
         kernel: The kernel with its trained weights and scale.
@@ -58,32 +58,34 @@ def train_kernel(
     task: str = "auto",
     seed: int = 0,
 ) -> TrainedKernel:
-    """Trains the weights of a kernel's circuit, and its scale, by gradient.
+    """Trains the weights of a kernel's circuit, and its scale, by gradients.
 
-    Each step computes the kernel matrix of some samples, `n` states and a matrix product, and
-    differentiates a loss of it.
+    Each step draws a batch of samples, computes its kernel matrix (one state for each sample, and a
+    matrix product), and differentiates the loss of this matrix.
 
     Args:
-        kernel: An exact kernel, whose weights, if it has any, are the start.
+        kernel: A kernel without `shots` and `noise`. Training starts from its weights, if it has
+            them.
         x: Samples of shape `(n, n_features)`.
         y: Labels or targets of shape `(n,)`.
-        loss: "centred_alignment" or "alignment", whose negative is minimised; or "svm", the optimum
-            of a support vector classifier's dual problem, `max_a sum a_i - 1/2 sum a_i a_j y_i y_j
-            K_ij`, for two classes: the smaller, the wider its margin.
+        loss: "centred_alignment" or "alignment", whose negative is minimised. Or "svm" for two
+            classes: the optimum of a support vector classifier's dual problem,
+            `max_a sum a_i - 1/2 sum a_i a_j y_i y_j K_ij`. The smaller it is, the wider is the
+            margin.
         steps: The number of steps.
-        batch_size: How many samples a step takes, drawn at random.
-        optimizer: One of Keras's, or its name; by default Adam with a step size of 0.05.
-        train_scale: Whether the scale trains too.
+        batch_size: The number of samples of each step, drawn at random.
+        optimizer: A Keras optimizer or its name; by default Adam with a learning rate of 0.05.
+        train_scale: Whether to train the scale too.
         C: The penalty of the support vector classifier.
-        task: "classification", "regression", or "auto": by the labels.
-        seed: The seed of the weights' start and of the draws.
+        task: "classification", "regression", or "auto" to decide by the labels.
+        seed: The seed of the initial weights and of the draws.
 
     Returns:
         The trained kernel, and the losses.
 
     Raises:
-        ValueError: If the kernel is not exact, has nothing to train, or an argument is not what it
-            must be.
+        ValueError: If the kernel has `shots` or `noise`, has nothing to train, or an argument is
+            invalid.
 
     Reference:
         Hubregtsen et al., Physical Review A 106, 042431 (2022), arXiv 2105.02276, for the
@@ -102,20 +104,24 @@ def train_kernel(
     labels = label_vectors(y, len(samples), rescale=loss == "alignment", task=task)
     classes = None if _is_regression(y, task) else np.asarray(y)
     if loss == "svm" and (classes is None or labels.shape[1] != 1):
-        raise ArgumentError("loss", "be an alignment for more or less than two classes", loss)
+        raise ArgumentError(
+            "loss", 'be "centred_alignment" or "alignment" unless there are two classes', loss
+        )
     if finite_number("C", C) <= 0:
         raise ArgumentError("C", "be positive", C)
     gram = _Gram(kernel, train_scale, seed)
     inputs = keras.Input((samples.shape[1],))
     model = keras.Model(inputs, gram(inputs))
     if not gram.trainable_weights:
-        raise ArgumentError("kernel", "have weights to train, or `train_scale` be true", kernel)
+        raise ArgumentError("kernel", "have weights if `train_scale` is False", kernel)
     gram.start(kernel.weights)
     chosen = keras.optimizers.Adam(0.05) if optimizer is None else keras.optimizers.get(optimizer)
     model.compile(optimizer=chosen, loss=_LOSSES[loss])
     size = min(positive_int("batch_size", batch_size), len(samples))
     if size < 2:
-        raise ArgumentError("batch_size", "be at least 2, of at least 2 samples", batch_size)
+        raise ArgumentError(
+            "batch_size", "be at least 2, and `x` hold at least 2 samples", batch_size
+        )
     losses = []
     for step in range(positive_int("steps", steps)):
         rows = draw(len(samples), classes, size, seed + step)
@@ -123,7 +129,7 @@ def train_kernel(
         if loss == "svm":
             matrix = np.asarray(model.predict_on_batch(samples[rows]), float)
             signed = _dual(matrix, labels[rows, 0], C)
-            # The optimum's derivative is that with the multipliers as they are.
+            # At the optimum, the derivative is the one with constant multipliers.
             targets, offset = signed[:, None].astype("float32"), float(np.sum(np.abs(signed)))
         model.reset_metrics()
         value = model.train_on_batch(samples[rows], targets)
@@ -141,9 +147,9 @@ class _Gram(QuantumLayer):
         if kernel.shots is not None or kernel.noise is not None:
             raise ArgumentError(
                 "kernel",
-                "be exact while it is trained, without `shots` and `noise`",
+                "be exact for training, without `shots` and `noise`",
                 kernel,
-                "Train kernel.with_changes(shots=None, noise=None), and change it afterwards.",
+                "Train kernel.with_changes(shots=None, noise=None), and add them afterwards.",
             )
         super().__init__(
             engine=kernel.engine,
@@ -152,7 +158,7 @@ class _Gram(QuantumLayer):
             dtype="float32",
         )
         self._kernel, self._train_scale = kernel, train_scale
-        # Not the layer itself: Keras would take its weights for those of this one.
+        # The method alone, not its layer: Keras would add the layer's weights to this one's.
         self._encode: Callable[[Any], Any] = lambda features: features
         self._log_scale: Any = None
         self._matrix: Callable[[Any], Any] = lambda values: values
@@ -190,12 +196,12 @@ class _Gram(QuantumLayer):
         self.assign_symbol_values(dict(zip(self.symbols, weights, strict=True)))
 
     def factor(self) -> float:
-        """Returns by what training has multiplied the scale."""
+        """Returns the factor by which training has multiplied the scale."""
         return float(np.exp(ops.convert_to_numpy(self._log_scale)))
 
 
 def _dual(matrix: np.ndarray, signs: np.ndarray, penalty: float) -> np.ndarray:
-    """Returns the multipliers of a support vector classifier, times the labels."""
+    """Returns the multipliers of a support vector classifier, each times its sample's sign."""
     classifier = sklearn_svm.SVC(kernel="precomputed", C=penalty).fit(matrix, signs)
     signed = np.zeros(len(matrix))
     signed[classifier.support_] = classifier.dual_coef_[0]

@@ -17,17 +17,19 @@ OUTPUTS = ("nystroem", "matrix")
 
 
 class QuantumKernelTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin, KernelEstimator):
-    """Maps samples to features whose scalar products are a quantum kernel.
+    """Maps samples to features whose scalar products are, or approximate, a quantum kernel.
 
-    "nystroem" are the features `K(x, L) K(L, L)^(-1/2)` of landmarks `L`, drawn of the samples:
-    with all samples as landmarks their scalar products are the kernel, with fewer close to it, and
-    the cost grows with the number of samples, not its square. "matrix" are the rows `K(x, X)` of
-    the kernel matrix with all samples, for an estimator with `kernel="precomputed"`.
+    With `output="nystroem"`, the features are `K(x, L) K(L, L)^(-1/2)`, where the landmarks `L` are
+    drawn from the samples. With all samples as landmarks, the scalar products of the features are
+    the kernel. With fewer landmarks, they approximate it, and the cost grows in proportion to the
+    number of samples instead of its square. With `output="matrix"`, the features are the rows
+    `K(x, X)` of the kernel matrix with all samples `X`, for an estimator with
+    `kernel="precomputed"`.
 
     Args:
         kernel: As in `QSVC`.
-        scale: As in `QSVC`; "auto" uses labels where `fit` gets them.
-        n_components: The number of landmarks; if there are fewer samples that differ, all of them.
+        scale: As in `QSVC`; "auto" uses the labels if `fit` gets them.
+        n_components: The number of landmarks; if there are fewer distinct samples, all of them.
         output: "nystroem" or "matrix".
         random_state: The seed of the landmarks.
 
@@ -35,7 +37,7 @@ class QuantumKernelTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin
         landmarks_: The samples that serve as landmarks, of shape `(n_components, n_features)`.
 
     Raises:
-        ValueError: In `fit`, if an argument or the samples are not what they must be.
+        ValueError: In `fit`, if an argument or the samples are invalid.
 
     Reference:
         Williams, Seeger: Using the Nyström method to speed up kernel machines, NIPS 2000.
@@ -99,7 +101,7 @@ class QuantumKernelTransformer(ClassNamePrefixFeaturesOutMixin, TransformerMixin
 
 
 def inverse_root(matrix: np.ndarray) -> np.ndarray:
-    """Returns `K^(-1/2)` of a kernel matrix, without the directions in which it is 0."""
+    """Returns `K^(-1/2)` of a kernel matrix, without the eigenvectors whose eigenvalue is 0."""
     values, vectors = np.linalg.eigh(np.asarray(matrix, float))
     floor = max(values[-1], 0.0) * len(values) * np.finfo(matrix.dtype).eps
     kept = values > floor

@@ -1,4 +1,4 @@
-"""What follows from a study of kernels, in sentences."""
+"""The conclusions from a study of kernels, as sentences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from qkeras_hybrid.kernels.studies import KernelResult, Study, difference
 
 _LARGE = 0.25
-"""From which share of `sqrt(n)` a geometric difference leaves room for an advantage."""
+"""A geometric difference from this share of `sqrt(n)` on leaves room for an advantage."""
 
 _ALIKE = 0.95
 _MISSED = 0.1
@@ -15,10 +15,18 @@ _MANY_SHOTS = 10_000
 
 
 def verdict(study: Study) -> str:
-    """Returns in one sentence which kernel to take.
+    """Returns which kernel to use, in one or two sentences.
 
     Args:
-        study: What `qkeras_hybrid.kernels.study` returned.
+        study: The result of `qkeras_hybrid.kernels.study`.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(30, 2))
+    >>> kernel = qh.kernels.FidelityKernel("angle")
+    >>> found = qh.kernels.study(x, x[:, 0] > 0, [kernel], folds=2)
+    >>> "fidelity" in qh.kernels.verdict(found) or "RBF" in qh.kernels.verdict(found)
+    True
     """
     ours, theirs = study.best(True), study.best(False)
     mean, half = difference(study)
@@ -31,18 +39,26 @@ def verdict(study: Study) -> str:
             "Confirm it on samples that were not used here, since several kernels were tried."
         )
     if mean + half < 0:
-        return f"Take the {theirs.name} kernel: it is ahead, {numbers}, {interval}."
+        return f"Use the {theirs.name} kernel, which is ahead: {numbers}, {interval}."
     return (
-        f"No difference between the {ours.name} and the {theirs.name} kernel can be told "
-        f"({numbers}, {interval}): take the {theirs.name} kernel, which costs less."
+        f"The {ours.name} and the {theirs.name} kernel can't be told apart: {numbers}, {interval}. "
+        f"Use the {theirs.name} kernel, which costs less."
     )
 
 
 def reasons(study: Study) -> list[str]:
-    """Returns what the measures say, a sentence each.
+    """Returns a sentence for each measure, with its number.
 
     Args:
-        study: What `qkeras_hybrid.kernels.study` returned.
+        study: The result of `qkeras_hybrid.kernels.study`.
+
+    Example:
+
+    >>> x = np.random.default_rng(0).normal(size=(30, 2))
+    >>> kernel = qh.kernels.FidelityKernel("angle")
+    >>> found = qh.kernels.study(x, x[:, 0] > 0, [kernel], folds=2)
+    >>> "geometric difference" in qh.kernels.reasons(found)[0]
+    True
     """
     ours = study.best(True)
     said = [_geometry(study, ours), _complexity(study, ours)]
@@ -55,15 +71,15 @@ def reasons(study: Study) -> list[str]:
         few, many = study.unscaled[0], study.unscaled[-1]
         if many.deviation < few.deviation / 2:
             said.append(
-                f"Without a bandwidth it concentrates: from {few.n_qubits} to {many.n_qubits} "
-                f"qubits the standard deviation of its entries falls from {few.deviation:.2g} to "
-                f"{many.deviation:.2g}."
+                f"With scale 1 the {study.results[0].name} kernel concentrates: from "
+                f"{few.n_qubits} to {many.n_qubits} qubits, the standard deviation of its entries "
+                f"falls from {few.deviation:.2g} to {many.deviation:.2g}."
             )
     shots = ours.entries.shots
     if ours.name.startswith("fidelity") and _MANY_SHOTS < shots < math.inf:
         said.append(
-            f"On a device an entry would take over {_rounded(shots)} measurements to differ from "
-            "others."
+            f"On a device, each entry of the {ours.name} kernel would need more than "
+            f"{_rounded(shots)} measurements before it differs measurably from the others."
         )
     return said
 
@@ -74,9 +90,7 @@ def _geometry(study: Study, ours: KernelResult) -> str:
         key=lambda pair: pair[1],
     )
     root = math.sqrt(study.n_samples)
-    numbers = (
-        f"its geometric difference to the {name} kernel is {g:.2g}, where sqrt(n) is {root:.2g}"
-    )
+    numbers = f"its geometric difference to the {name} kernel is {g:.2g}, and sqrt(n) is {root:.2g}"
     if g < _LARGE * root:
         return (
             f"The {ours.name} kernel can't be far ahead on labels that the {name} kernel can fit: "
@@ -90,11 +104,14 @@ def _complexity(study: Study, ours: KernelResult) -> str:
     n, s, t = study.n_samples, ours.complexity, theirs.complexity
     if max(ours.missed, theirs.missed) > _MISSED:
         return (
-            f"Of these labels the {ours.name} kernel misses {ours.missed:.0%} even on the samples "
-            f"that it is fitted to, the {theirs.name} kernel {theirs.missed:.0%}: their model "
-            "complexities don't compare."
+            f"Even on the samples that they are fitted to, the {ours.name} kernel misses "
+            f"{ours.missed:.0%} of these labels and the {theirs.name} kernel {theirs.missed:.0%}: "
+            "their model complexities can't be compared."
         )
-    numbers = f"s = {s:.3g} against {t:.3g} of the {theirs.name} kernel, for {n} samples"
+    numbers = (
+        f"the model complexity of the {ours.name} kernel is {s:.3g}, that of the {theirs.name} "
+        f"kernel {t:.3g}, for {n} samples"
+    )
     if min(s, t) > n:
         return f"These labels are hard for both kinds of kernel: {numbers}."
     if s < t / 2:

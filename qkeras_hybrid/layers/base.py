@@ -42,7 +42,7 @@ def watch_runs(watcher: Callable[[Any, Any], None]) -> None:
     """Calls an object whenever a quantum layer runs its circuit, as long as the object lives.
 
     Args:
-        watcher: As of `watched_runs`.
+        watcher: As in `watched_runs`.
     """
     _LASTING.add(watcher)
 
@@ -245,7 +245,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         return [mask] * len(self.readouts)
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the weights, and the names of their symbols beside them."""
+        """Saves the weights together with the names of their symbols."""
         super().save_own_variables(store)
         weights = self._circuit_weights
         if weights is not None and weights.names:
@@ -288,7 +288,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         """Makes a layer from what `get_config` returned.
 
         Raises:
-            ValueError: If the config is not one of this layer's; the message has the layer's name.
+            ValueError: If the config is not one of this layer's. The message has the layer's name.
         """
         more = {"name", "dtype", "trainable", "activity_regularizer"}
         for ancestor in cls.__mro__[1 : cls.__mro__.index(QuantumLayer) + 1]:
@@ -300,7 +300,7 @@ class QuantumLayer(Switchable, keras.layers.Layer):
         """Builds the layer for the shape it had when it was saved.
 
         Raises:
-            ValueError: If it can't be built for that; the message has the layer's name.
+            ValueError: If it can't be built for that shape. The message has the layer's name.
         """
         with errors_named(type(self), self.name):
             if not isinstance(config, dict):

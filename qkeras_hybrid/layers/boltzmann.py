@@ -1,4 +1,4 @@
-"""Boltzmann machines as layers: they map visible bits to hidden ones, and add their own loss."""
+"""Boltzmann machines as layers: they map visible bits to hidden bits, and add their own loss."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from qkeras_hybrid.layers.ising import checked_graph, edges_of
 METHODS = ("auto", "exact", "annealing", "contrastive_divergence", "persistent")
 OUTPUTS = ("hidden", "free_energy")
 
-# "auto" sums over all states where that is cheaper than sampling.
+# "auto" sums over all states if that is cheaper than sampling.
 _MOST_AUTO_STATES = 14
 
 
@@ -43,17 +43,17 @@ class BoltzmannMachine(keras.layers.Layer):
         n_hidden: The number of hidden bits.
         graph: Which bits are coupled: "bipartite" (each visible with each hidden: a restricted
             machine), "full", another pattern of entanglement, pairs of indices, or a
-            `networkx.Graph`; the visible ones come first. For a quantum annealer, its own graph.
-        method: How the loss is computed: "exact" (a sum over all states), "annealing" (states of
-            the annealer against the data), "contrastive_divergence" or "persistent" (Gibbs steps
-            from the data or from chains that go on; for restricted machines), or "auto": exact
-            where that is a sum over at most `2**14` states, else annealing.
+            `networkx.Graph`. The visible bits come first. For a quantum annealer, give its graph.
+        method: How the loss is computed: "exact" (a sum over all states); "annealing" (states of
+            the annealer are compared with the data); for restricted machines
+            "contrastive_divergence" (Gibbs steps from the data) or "persistent" (Gibbs steps that
+            continue chains of earlier updates); or "auto", which is "exact" for a sum over at most
+            `2**14` states, otherwise "annealing".
         annealer: The sampler: the name of a solver, an `Annealer`, or a `dimod.Sampler`.
-        reads: The number of states it samples, or the number of chains.
-        steps: The Gibbs steps of each update.
-        beta: The inverse temperature; for an annealing machine, its effective one.
-        output: "hidden", or "free_energy" for `F(x)`; by default the former where there are hidden
-            bits.
+        reads: The number of states that the annealer samples, or the number of chains.
+        steps: The number of Gibbs steps of each update.
+        beta: The inverse temperature; for a quantum annealer, its effective inverse temperature.
+        output: "hidden", or "free_energy" for `F(x)`; by default "hidden" if there are hidden bits.
         loss_weight: The factor of the loss; 0 for none.
         seed: Seed of the samples; None for new samples each time.
         kernel_initializer: Initializer of the couplings.
@@ -190,7 +190,7 @@ class BoltzmannMachine(keras.layers.Layer):
             loss = self.negative_log_likelihood(visible, exact=None if training else True)
             self.add_loss(self.loss_weight * loss)
         elif self.loss_weight:
-            # Outside training nothing is sampled, since samples may cost money.
+            # Outside training, nothing is sampled, since samples may cost money.
             self.add_loss(-self.loss_weight * ops.mean(machine.pseudo_log_likelihood(visible)))
         if self.output_kind == "free_energy":
             values = machine.free_energy(visible)[:, None]
@@ -210,7 +210,7 @@ class BoltzmannMachine(keras.layers.Layer):
         return self.exact or self.structure.exact_spins <= _MOST_AUTO_STATES
 
     def machine(self) -> Machine:
-        """Returns the machine with the present weights, as tensors."""
+        """Returns the machine with the current weights, as tensors."""
         assert self.structure is not None
         biases = ops.cast(ops.convert_to_tensor(self.biases), self._precision)
         couplings = ops.cast(ops.convert_to_tensor(self.couplings), self._precision)
@@ -255,7 +255,7 @@ class BoltzmannMachine(keras.layers.Layer):
         return found
 
     def sample(self, n: int, seed: int | None = None) -> np.ndarray:
-        """Draws visible bits: exactly if the method is "exact", else by the annealer.
+        """Draws visible bits: exactly if the method is "exact", otherwise by the annealer.
 
         Args:
             n: The number of rows.
@@ -322,7 +322,7 @@ class BoltzmannMachine(keras.layers.Layer):
         gibbs = self._method in ("contrastive_divergence", "persistent")
         if gibbs and not structure.restricted:
             raise ArgumentError(
-                "method", "be 'exact' or 'annealing' where the graph is not bipartite", self.method
+                "method", "be 'exact' or 'annealing' if the graph is not bipartite", self.method
             )
         if self._method == "exact":
             check_exact("method", structure.exact_spins, self.method)

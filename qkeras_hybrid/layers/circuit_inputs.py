@@ -28,7 +28,7 @@ class CircuitInputs(QuantumLayer):
     _takes_circuits = False
 
     def __call__(self, inputs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Takes circuits or numbers, as Keras's layers take numbers."""
+        """Calls the layer on circuits or on numbers."""
         circuits = _are_circuits(inputs[0] if _is_pair(inputs) else inputs)
         if not self.built:
             self._takes_circuits = circuits

@@ -21,12 +21,13 @@ from qkeras_hybrid.layers.features import as_tensor, n_features_of
 class DecisionLayer(keras.layers.Layer):
     """The decision of least cost, for costs that the layers before it predict.
 
-    The layer has no weights. It passes on a surrogate gradient, since a decision has no useful
-    gradient, so that the layers before it can train. In training, "perturbed" and "implicit_mle"
-    return the mean decision under noise on the costs; outside it, the decision itself.
+    The layer has no weights. A decision has no useful gradient, so the layer passes on a surrogate
+    gradient, which lets the layers before it train. In training, "perturbed" and "implicit_mle"
+    return the mean decision under noise on the costs; outside training, they return the decision
+    itself.
 
-    Samples with a cost that is not finite get a decision of NaN. The problem is solved on the
-    processor, whatever the backend computes on.
+    Samples with a cost that is not finite get a decision of NaN. The problem is solved on the CPU,
+    whatever device the backend uses.
 
     Args:
         problem: A `qkeras_hybrid.decisions.DecisionProblem`; a `Qubo`, an `Ising` or a `Problem`

@@ -20,14 +20,14 @@ class DiscreteLatent(keras.layers.Layer):
 
     The inputs are logits of independent bits, `q(z | x)`. In training, bits are drawn by the binary
     concrete relaxation: hard in the forward pass, relaxed at a temperature in the backward pass.
-    The layer adds the loss `kl_weight * KL(q || p)`, where `p` is the prior (outside training only
-    if the prior's likelihood is exact or a sum over at most `2**14` states). So
+    The layer adds the loss `kl_weight * KL(q || p)`, where `p` is the prior. Outside training, it
+    adds this loss only if the prior's likelihood is exact or a sum over at most `2**14` states. So
     `Sequential([..., Dense(n), DiscreteLatent(prior), ..., Dense(m, "sigmoid")])` with
     `loss="binary_crossentropy"` is a discrete variational autoencoder. New data are
     `decoder(prior.sample(n))`.
 
     Args:
-        prior: The `BoltzmannMachine` whose visible bits are the latent ones.
+        prior: The `BoltzmannMachine` whose visible bits are the latent bits.
         temperature: Temperature of the relaxation; small values give steep, noisy gradients.
         kl_weight: The factor of the loss.
         seed: Seed of the bits; None for new bits each time.
@@ -37,8 +37,8 @@ class DiscreteLatent(keras.layers.Layer):
         `(batch, n_latent)`: logits.
 
     Output shape:
-        `(batch, n_latent)`: bits drawn in training; otherwise 1 where the probability is above 1/2,
-        else 0.
+        `(batch, n_latent)`. In training, random bits. Outside training, 1 where the probability is
+        above 1/2, and 0 elsewhere.
 
     Raises:
         ValueError: If `prior` is not a `BoltzmannMachine`, or a number is not positive.

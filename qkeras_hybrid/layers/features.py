@@ -27,7 +27,7 @@ def n_features_of(name: str, input_shape: Sequence[int | None], least: int) -> i
         least: The smallest number of features that the layer takes.
 
     Raises:
-        ValueError: If it is not the shape of such an input.
+        ValueError: If this is not the shape of one input with features.
     """
     if isinstance(input_shape, Mapping) or any(
         isinstance(axis, (tuple, list)) for axis in input_shape

@@ -11,11 +11,11 @@ import keras
 class SmallAngles(keras.initializers.RandomNormal):
     """The default initializer of circuit weights: angles near zero, in radians.
 
-    Angles spread over the whole circle make a deep circuit a random one, whose gradient
-    vanishes exponentially with the number of qubits (McClean et al. 2018, arXiv 1803.11173).
-    A normal distribution of a small width starts near the identity instead, where the gradient
-    falls at most polynomially (Zhang et al. 2022, arXiv 2203.09376). They don't start at zero
-    itself, which in many circuits is a saddle point.
+    With angles from the whole circle, a deep circuit is a random one, whose gradient vanishes
+    exponentially with the number of qubits (McClean et al. 2018, arXiv 1803.11173). With angles
+    from a narrow normal distribution, the circuit starts near the identity, where the gradient
+    falls at most polynomially (Zhang et al. 2022, arXiv 2203.09376). The angles are not exactly
+    zero, since that is a saddle point of many circuits.
 
     Args:
         stddev: Standard deviation in radians.

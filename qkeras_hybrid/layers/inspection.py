@@ -61,7 +61,7 @@ class Inspected:
     def classical_activation(self) -> str | None:
         """The activation that gives a classical layer's outputs the same range as this layer's.
 
-        None for outputs that no classical layer has: states, circuits, several tensors.
+        It is None for outputs that no classical layer has: states, circuits, several tensors.
         """
         return None if self.returns_list else self.readout.activation
 
@@ -130,7 +130,7 @@ class Inspected:
         return resources(compiled, self.differentiator, read)
 
     def _without_building(self) -> Compiled:
-        """Returns the compiled circuit, if possible also of a layer that is not built."""
+        """Returns the compiled circuit, even of an unbuilt layer if no features determine it."""
         if self._compiled is None:
             raise ValueError(
                 f"Layer {self.name!r} is not built yet, and its circuit depends on the number of "
@@ -164,7 +164,7 @@ class Inspected:
             values: Numbers in radians, by symbol or its name.
 
         Raises:
-            ValueError: If a symbol is not one of the weights or comes twice, a value is not a
+            ValueError: If a symbol is not one of the weights or appears twice, a value is not a
                 number, or the layer is not built.
         """
         weights = self._built_weights()

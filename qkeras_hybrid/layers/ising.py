@@ -29,22 +29,23 @@ class IsingLayer(keras.layers.Layer):
     """Maps fields to mean spins of an Ising model with trained couplings, sampled by an annealer.
 
     The states `s` of spins -1 and +1 have probabilities proportional to `exp(-beta E(s))` with
-    `E(s) = sum_i x_i s_i + sum_{ij} J_ij s_i s_j`; `x` is the layer's input, `J` its weights. One
-    argument puts a quantum annealer, or any `dimod.Sampler`, in the place of simulated annealing.
+    `E(s) = sum_i x_i s_i + sum_{ij} J_ij s_i s_j`, where `x` is the layer's input and `J` are its
+    weights. The argument `annealer` replaces simulated annealing by a quantum annealer or any
+    `dimod.Sampler`.
 
     Args:
-        n_spins: The number of spins; it must be the number of input features, which is the default.
+        n_spins: The number of spins, equal to the number of input features; by default this number.
         graph: Which spins are coupled: "full", "linear", "circular", or another pattern of
             entanglement; pairs of indices; or a `networkx.Graph`, whose nodes in order are the
             spins (for D-Wave's machines: `zephyr_graph`, `pegasus_graph`).
-        output: "means", or "means_and_correlations" for these and the mean of the product of
-            each coupled pair.
+        output: "means" of the spins, or "means_and_correlations" for the means and the mean product
+            of each coupled pair.
         annealer: The sampler: "simulated_annealing", "exact" (all states, up to 16 spins, no
             noise), the name of another solver, an `Annealer`, or a `dimod.Sampler`. Samplers of
             other packages are not saved with a model.
         reads: The number of states sampled for each input sample; at least 2 for covariances.
-        beta: The inverse temperature: simulated annealing holds it for the second half of its
-            sweeps; for a machine, its effective inverse temperature.
+        beta: The inverse temperature. Simulated annealing holds it for the second half of its
+            sweeps. For a quantum annealer, give its effective inverse temperature.
         gradient: "covariance" (unbiased for Boltzmann samples, but noisy; "score_function" is
             another name for it), "implicit" (the gradient of the mean-field equation), or
             "straight_through".
@@ -62,8 +63,8 @@ class IsingLayer(keras.layers.Layer):
         `(batch, ..., n_spins)`, or `(batch, ..., n_spins + n_edges)`.
 
     Raises:
-        ValueError: If an argument is invalid; in `build`, if the graph has another number of spins
-            than the input has features.
+        ValueError: If an argument is invalid, or, in `build`, if the graph's number of spins is not
+            the input's number of features.
 
     Reference:
         Ackley, Hinton, Sejnowski, Cognitive Science 9, 147 (1985).
@@ -191,7 +192,7 @@ class IsingLayer(keras.layers.Layer):
         return ops.cast(ops.reshape(values, shape), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the input's shape, extended by the correlations if they are asked for."""
+        """Returns the input's shape, with the correlations if they are in the output."""
         width = n_features_of(self.name, input_shape, 1)
         pairs = self.output_kind == OUTPUTS[1]
         return (*input_shape[:-1], width + (len(edges_of(self.graph, width)) if pairs else 0))
@@ -254,6 +255,6 @@ def edges_of(graph: str | tuple[tuple[int, int], ...], n: int) -> np.ndarray:
     else:
         outside = [pair for pair in graph if pair[1] >= n]
         if outside:
-            raise ArgumentError("graph", f"name spins 0 to {n - 1} only", outside[0])
+            raise ArgumentError("graph", f"name only spins from 0 to {n - 1}", outside[0])
         ordered = dict.fromkeys(graph)
     return np.array(list(ordered), "int64").reshape(-1, 2)

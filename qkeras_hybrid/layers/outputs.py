@@ -114,7 +114,7 @@ class Output:
                 "differentiator",
                 f"be None for the output {readout.name!r}, which {why}",
                 differentiator,
-                "Leave it out: the engine's own gradient is used, where there is one.",
+                "Leave it out: the engine's own gradient is used, if it has one.",
             )
 
     def shape(self, leading: Shape, program: Program, shots: int | None) -> Any:
@@ -155,7 +155,7 @@ def choose(jobs: Sequence[Job], engine: Engine | None) -> Engine:
         engine: An engine, or None for the first registered one that can.
 
     Raises:
-        ValueError: If the given engine, or every engine, refuses them; the message has the reasons.
+        ValueError: If the given engine, or every engine, refuses them. The message has the reasons.
     """
     try:
         return engines.choose(jobs, engine)
@@ -167,7 +167,7 @@ def choose(jobs: Sequence[Job], engine: Engine | None) -> Engine:
 
 
 def prepare(job: Job, engine: Engine, differentiator: Differentiator | None) -> Run:
-    """Returns the run of one of a layer's jobs, with a gradient where there is one.
+    """Returns the run of one of a layer's jobs, with a gradient if there is one.
 
     Args:
         job: The job.
@@ -189,7 +189,7 @@ def prepare(job: Job, engine: Engine, differentiator: Differentiator | None) -> 
     return _refusing_gradients(
         run,
         f"The {engine.name} engine does not differentiate the {job.readout.name}"
-        + (" of circuits as inputs." if job.circuits else ". Take another engine."),
+        + (" of circuits as inputs." if job.circuits else ". Use another engine."),
         job.circuits,
     )
 

@@ -36,11 +36,12 @@ OUTPUTS = ("means", "energy", "probabilities", "samples")
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class QAOALayer(keras.layers.Layer):
-    """Runs the quantum approximate optimization algorithm (QAOA); its input are a problem's fields.
+    """Runs the quantum approximate optimization algorithm (QAOA) for a problem's fields.
 
     A qubit for each variable starts in |+>. Each of `n_layers` layers multiplies each basis state
-    by the phase of its costs, `exp(-i gamma C)`, and mixes them by `exp(-i beta sum_q X_q)`, which
-    turns each qubit by `RX(2 beta)`. The angles gamma and beta are the layer's weights, in radians.
+    by the phase of its costs, `exp(-i gamma C)`, and mixes the basis states by
+    `exp(-i beta sum_q X_q)`, which applies `RX(2 beta)` to each qubit. The angles gamma and beta
+    are the layer's weights, in radians.
     `C` is the problem with the input added to its linear biases: to `h_i` of an `Ising`, to `Q_ii`
     of a `Qubo`. So a network in front can predict the costs of the problem. Gradients with respect
     to the angles and to the input are exact.
@@ -50,12 +51,13 @@ class QAOALayer(keras.layers.Layer):
 
     Args:
         problem: An `Ising`, a `Qubo` or a `Problem`, with at least one variable. With the mixer
-            "x", a `Problem`'s constraints become penalties in a `Qubo`, which may have further
-            variables that count like all others; with an XY mixer they become its groups.
+            "x", a `Problem`'s constraints become penalties in a `Qubo`, whose further variables
+            count like all others. With an XY mixer, the constraints become its groups.
         n_layers: The number of layers, often called "p".
-        mixer: `"x"`; or, for problems in which a fixed number of a group's variables is 1, a mixer
-            that keeps this number: `"xy_ring"` or `"xy_complete"`, `exp(-i beta (XX + YY) / 2)` on
-            the neighbours of a ring (pairs from even places first, then odd ones), or on all pairs.
+        mixer: `"x"`, or, for problems in which a fixed number of a group's variables is 1, a mixer
+            that keeps this number: `exp(-i beta (XX + YY) / 2)` on the neighbours of a ring
+            (`"xy_ring"`: first the pairs that start at even places, then at odd places) or on all
+            pairs (`"xy_complete"`).
         groups: For an XY mixer: lists of variables; the number of ones in each list is kept. By
             default the groups of the `Problem`'s constraints, or one group of all variables. A
             variable in no group stays in |+>.
@@ -64,20 +66,20 @@ class QAOALayer(keras.layers.Layer):
         state: The state before the first layer: amplitudes of shape `(2**n,)`, the first variable
             the most significant bit. By default |+> for all qubits; for an XY mixer, the uniform
             superposition of all states with these `ones` (a Dicke state).
-        relaxed: A warm start: for each variable the probability that it is 1, of shape `(n,)`, for
-            example from a relaxation of the problem. Its qubit starts in the state with this
-            probability, and its mixer turns about this state's axis. Only with the mixer "x".
-        epsilon: Clips `relaxed` to `epsilon` to `1 - epsilon`, because a qubit that starts at 0 or
-            1 would never move; 0.5 turns the warm start off.
+        relaxed: A warm start: the probability that each variable is 1, of shape `(n,)`, for example
+            from a relaxation of the problem. A variable's qubit starts in the state with this
+            probability, and its mixer rotates about this state's axis. Only with the mixer "x".
+        epsilon: `relaxed` is clipped to the interval from `epsilon` to `1 - epsilon`, because a
+            qubit that starts at 0 or 1 would never move. 0.5 turns the warm start off.
         angles: The initial weights: "ramp", "fixed", "sk" or "stored" (see
             `annealing.qaoa.start_angles`), or a pair of arrays, gammas and betas, of shape
-            `(n_layers,)`. The named angles are made for the mixer "x" on |+>, and only a guess for
-            others.
+            `(n_layers,)`. The named angles are for the mixer "x" and the state |+>; for anything
+            else they are only a guess.
         output: `"means"` of the spins; `"energy"`, the mean of `C`, with the problem's offset;
             `"probabilities"` of all basis states; `"samples"` of spins, which have no gradient.
         shots: The number of samples; for the output "samples" only.
         engine: `"native"` runs in C++, `"portable"` on the operations of Keras's backend; `"auto"`
-            takes the former where it can. A warm start needs "portable".
+            uses "native" if it can. A warm start needs "portable".
         seed: Seed of the samples.
         **kwargs: Keras's `name`, `dtype`, `trainable`.
 
@@ -331,7 +333,7 @@ def _checked_problem(given: Any) -> Quadratic | Problem:
 
 
 def _model(problem: Quadratic | Problem, mixer: str) -> Quadratic:
-    """Returns the costs; with a mixer that keeps the constraints they have no penalties."""
+    """Returns the costs, without penalties if the mixer keeps the constraints."""
     if not isinstance(problem, Problem):
         return problem
     if mixer == "x":
@@ -340,7 +342,7 @@ def _model(problem: Quadratic | Problem, mixer: str) -> Quadratic:
 
 
 def _constraint_groups(problem: Problem) -> tuple[list[list[Any]], list[int]]:
-    """Returns the groups, and the number of ones in each, that a problem's constraints ask for."""
+    """Returns the groups of a problem's constraints, and the number of ones in each group."""
     for constraint in problem.constraints:
         sized = constraint.sense == "==" and set(constraint.coefficients.values()) == {1}
         if not sized or constraint.bound != int(constraint.bound):
@@ -355,7 +357,7 @@ def _constraint_groups(problem: Problem) -> tuple[list[list[Any]], list[int]]:
     if free:
         raise ArgumentError(
             "mixer",
-            f'be "x" where a variable, {min(map(str, free))!r}, is in no constraint: an XY mixer '
+            f'be "x" if a variable, here {min(map(str, free))!r}, is in no constraint: an XY mixer '
             "would not mix it",
             "an XY mixer",
         )

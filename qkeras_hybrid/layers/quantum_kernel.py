@@ -37,23 +37,23 @@ OUTPUTS = ("kernel", "nystroem")
 class QuantumKernel(QuantumLayer):
     """A quantum kernel between the input and landmarks: `K(x, l_1), ..., K(x, l_m)`.
 
-    A `Dense` layer on top makes a kernel machine with these landmarks. "fidelity" is `|<x|l>|^2` of
-    the states that the encoding prepares, "projected" is
-    `exp(-gamma sum_q |rho_q(x) - rho_q(l)|_F^2)` of the states of single qubits. With `shots` or
-    `noise`, fidelities are measured by the inversion test: one sample's circuit, then the inverse
-    of the other's.
+    With a `Dense` layer on top, it is a kernel machine with these landmarks. The kernel "fidelity"
+    is `|<x|l>|^2` of the states that the encoding prepares. "projected" is
+    `exp(-gamma sum_q |rho_q(x) - rho_q(l)|_F^2)` of the reduced states of single qubits. With
+    `shots` or `noise`, fidelities are measured by the inversion test: the circuit of the sample
+    runs, then the inverse of the landmark's circuit.
 
     Args:
-        landmarks: The landmarks, of shape `(m, n_features)`, or their number: then they are drawn
-            from a normal distribution, until `adapt` takes them from data. They are saved with the
-            layer's weights.
+        landmarks: The landmarks, of shape `(m, n_features)`, or their number. With a number, they
+            are drawn from a normal distribution until `adapt` takes them from data. They are saved
+            with the layer's weights.
         n_qubits: The number of qubits; by default one for each feature up to 8, or more where the
             encoding needs them.
         encoding: A name or an `Encoding`. Its weights, if it has any, train.
         kernel: "fidelity" or "projected".
         output: "kernel", or "nystroem" for the features `C^-1 K(L, x)` with `K(L, L) = C C^T`,
-            whose scalar products are the kernel on the landmarks, and close to it elsewhere.
-        scale: Multiplies all features and landmarks: the kernel's bandwidth.
+            whose scalar products equal the kernel on the landmarks, and approximate it elsewhere.
+        scale: The factor of all features and landmarks, which sets the kernel's bandwidth.
         gamma: The width of "projected"; by default 1 divided by the number of qubits.
         train_landmarks: Whether the landmarks train.
         train_scale: Whether the scale trains, starting from `scale`: the weight is its logarithm,
@@ -120,7 +120,7 @@ class QuantumKernel(QuantumLayer):
         self.train_scale = bool(train_scale)
         self.landmarks: Any = None
         if self.train_scale and self.scale <= 0:
-            raise ArgumentError("scale", "be above 0 where it trains", scale)
+            raise ArgumentError("scale", "be above 0 if it trains", scale)
         self.log_scale: Any = None
 
     # The interface of Keras and of the base class.
@@ -273,7 +273,7 @@ class QuantumKernel(QuantumLayer):
                 "differentiator",
                 "be None for fidelities of states, which are not linear in the density matrix",
                 own,
-                "Leave it out, or give `shots`: then fidelities are measured.",
+                "Leave it out, or give `shots`, with which fidelities are measured.",
             )
         return super()._prepared(setup, compiled)
 
@@ -311,7 +311,7 @@ def _nystroem(values: Any, among: Any, count: int) -> Any:
     values, among = ops.reshape(values, (-1, count)), ops.reshape(among, (count, count))
     # Rounding can make the matrix of landmarks that are close together indefinite.
     floor = count * float(np.finfo(dtype).eps) * 10
-    # A measured matrix is also not symmetric, and further from positive.
+    # A measured matrix is not even symmetric, and its negative eigenvalues are larger.
     among = (among + ops.transpose(among)) / 2
     least = ops.stop_gradient(ops.min(ops.linalg.eigh(ops.stop_gradient(among))[0]))
     shift = floor + 2 * ops.relu(-least)

@@ -25,8 +25,8 @@ class Resources:
         weights: Number of trainable circuit weights.
         measurement_settings: Number of different measurement bases that the readouts need.
         evaluations_per_sample: Circuits that run for one sample of a training step: the forward
-            pass and the gradient of every angle by the layer's differentiator (parameter shift
-            where it has none that hardware could run), in each measurement setting.
+            pass and the gradient of every angle by the layer's differentiator, in each measurement
+            setting. Parameter shift is assumed if hardware could not run the differentiator.
     """
 
     qubits: int

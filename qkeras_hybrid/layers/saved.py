@@ -20,8 +20,8 @@ class SavedLayerError(ValueError):
 def errors_named(cls: type, name: Any) -> Iterator[None]:
     """Turns any error into one that names the layer being read.
 
-    A file from elsewhere may hold any value anywhere, and so cause any error: the layer's name and
-    the cause say more than Keras's "could not be deserialized".
+    A file may hold any value anywhere, and so cause any error. The layer's name and the cause say
+    more than Keras's "could not be deserialized".
 
     Args:
         cls: The layer's class.

@@ -50,7 +50,7 @@ class Setup:
 
     @property
     def all_shots(self) -> int | None:
-        """The number of shots: the layer's, or else the engine's own."""
+        """The number of shots: the layer's or, if it has none, the engine's."""
         if self.shots is None and self.engine is not None:
             return self.engine.shots
         return self.shots
@@ -66,7 +66,7 @@ class Setup:
                 "differentiator",
                 "not be Adjoint with `shots`: an estimate from shots has no adjoint gradient",
                 differentiator,
-                "Take ParameterShift or SPSA, or leave out `shots`.",
+                "Use ParameterShift or SPSA, or leave out `shots`.",
             )
         if output is not None:
             output.check(self.all_shots, differentiator)

@@ -55,7 +55,7 @@ class Switchable(Inspected):
 
     @property
     def all_shots(self) -> int | None:
-        """The number of shots: the layer's, or else the engine's own."""
+        """The number of shots: the layer's or, if it has none, the engine's."""
         return self._setup.all_shots
 
     def draw_seed(self) -> None:
@@ -65,7 +65,7 @@ class Switchable(Inspected):
 
     @property
     def _shots(self) -> int | None:
-        """The number of shots: the layer's, or else the engine's own."""
+        """The number of shots: the layer's or, if it has none, the engine's."""
         return self._setup.all_shots
 
     def with_engine(self, engine: Any, *, shots: Any = KEEP, noise: Any = KEEP) -> Self:

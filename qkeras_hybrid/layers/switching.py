@@ -28,8 +28,8 @@ def set_engine(model: Any, engine: Any, *, shots: Any = KEEP, noise: Any = KEEP)
         The model.
 
     Raises:
-        ValueError: If it has no quantum layer, or the engine can't do what one of them asks. The
-            model is then unchanged.
+        ValueError: If the model has no quantum layer, or the engine can't do what one of them asks.
+            The model is then unchanged.
 
     Example:
 

@@ -31,7 +31,7 @@ class WeightGroup(Value):
         trainable: Whether they train.
 
     Raises:
-        ValueError: If there is no symbol, or one comes twice.
+        ValueError: If there is no symbol, or a symbol appears twice.
 
     Example:
 
@@ -240,15 +240,15 @@ class CircuitWeights:
             own: As in `text`.
 
         Raises:
-            ValueError: If they belong to other symbols, or come in another order.
+            ValueError: If they belong to other symbols, or are in another order.
         """
         saved, here = _read(text), _read(self.text(own))
         if saved is None or here is None or saved[0] != here[0]:
             raise ValueError(
                 f"The saved weights of layer {layer!r} must belong to its symbols in their "
                 f"order, {shown(self.text(own))}, but got those of {shown(text)}. Load them into "
-                "a layer with the circuit in which they were trained; if only the order differs, "
-                "give it to the PQC by `symbols`, and by `weight_groups`."
+                "a layer with the circuit in which they were trained. If only the order differs, "
+                "give the saved order to the PQC by `symbols` and `weight_groups`."
             )
         if len(stored) != len(own):
             return dict(stored)  # for Keras to refuse

@@ -102,27 +102,90 @@ def depolarizing(p: float, n_qubits: int = 1) -> NoiseModel:
 
     Raises:
         ValueError: If `p` is not a probability.
+
+    Example:
+
+    >>> one = cirq.Circuit(cirq.X(cirq.LineQubit(0)))
+    >>> layer = PQC(one, "Z", inputs=[], noise=noise.depolarizing(0.03))
+    >>> round(float(layer(np.zeros((1, 0)))[0, 0]), 4)
+    -0.96
     """
     return _model("depolarizing", p, n_qubits)
 
 
 def amplitude_damping(gamma: float) -> NoiseModel:
-    """After each gate, on each of its qubits: decay from 1 to 0 with probability `gamma`."""
+    """After each gate, on each of its qubits: decay from 1 to 0 with probability `gamma`.
+
+    Args:
+        gamma: The probability, in [0, 1].
+
+    Raises:
+        ValueError: If `gamma` is not a probability.
+
+    Example:
+
+    >>> one = cirq.Circuit(cirq.X(cirq.LineQubit(0)))
+    >>> layer = PQC(one, "Z", inputs=[], noise=noise.amplitude_damping(0.1))
+    >>> round(float(layer(np.zeros((1, 0)))[0, 0]), 4)
+    -0.8
+    """
     return _model("amplitude_damping", gamma)
 
 
 def phase_damping(gamma: float) -> NoiseModel:
-    """After each gate, on each of its qubits: coherences times `sqrt(1 - gamma)`."""
+    """After each gate, on each of its qubits: coherences are multiplied by `sqrt(1 - gamma)`.
+
+    Args:
+        gamma: The damping, in [0, 1].
+
+    Raises:
+        ValueError: If `gamma` is not in [0, 1].
+
+    Example:
+
+    >>> plus = cirq.Circuit(cirq.H(cirq.LineQubit(0)))
+    >>> layer = PQC(plus, "X", inputs=[], noise=noise.phase_damping(0.19))
+    >>> round(float(layer(np.zeros((1, 0)))[0, 0]), 4)
+    0.9
+    """
     return _model("phase_damping", gamma)
 
 
 def bit_flip(p: float) -> NoiseModel:
-    """After each gate, on each of its qubits: an X with probability `p`."""
+    """After each gate, on each of its qubits: an X with probability `p`.
+
+    Args:
+        p: The probability, in [0, 1].
+
+    Raises:
+        ValueError: If `p` is not a probability.
+
+    Example:
+
+    >>> one = cirq.Circuit(cirq.X(cirq.LineQubit(0)))
+    >>> layer = PQC(one, "Z", inputs=[], noise=noise.bit_flip(0.1))
+    >>> round(float(layer(np.zeros((1, 0)))[0, 0]), 4)
+    -0.8
+    """
     return _model("bit_flip", p)
 
 
 def phase_flip(p: float) -> NoiseModel:
-    """After each gate, on each of its qubits: a Z with probability `p`."""
+    """After each gate, on each of its qubits: a Z with probability `p`.
+
+    Args:
+        p: The probability, in [0, 1].
+
+    Raises:
+        ValueError: If `p` is not a probability.
+
+    Example:
+
+    >>> plus = cirq.Circuit(cirq.H(cirq.LineQubit(0)))
+    >>> layer = PQC(plus, "X", inputs=[], noise=noise.phase_flip(0.1))
+    >>> round(float(layer(np.zeros((1, 0)))[0, 0]), 4)
+    0.8
+    """
     return _model("phase_flip", p)
 
 
@@ -139,32 +202,73 @@ def thermal_relaxation(
 
     Raises:
         ValueError: If a time is not positive, or `t2` is above `2 * t1`.
+
+    Example: a gate that takes as long as the half-life leaves half of the excitation.
+
+    >>> one = cirq.Circuit(cirq.X(cirq.LineQubit(0)))
+    >>> model = noise.thermal_relaxation(t1=1.0, t2=1.0, gate_time=np.log(2.0))
+    >>> round(abs(float(PQC(one, "Z", inputs=[], noise=model)(np.zeros((1, 0)))[0, 0])), 4)
+    0.0
     """
     return _model("thermal_relaxation", t1, t2, gate_time, excited_population)
 
 
 def over_rotation(fraction: float) -> NoiseModel:
-    """Each gate rotates `1 + fraction` times as far as it should: `U**(1 + fraction)`."""
+    """Each gate rotates `1 + fraction` times as far as it should: `U**(1 + fraction)`.
+
+    Args:
+        fraction: The fraction by which the rotation is too large; negative if it is too small.
+
+    Raises:
+        ValueError: If `fraction` is not a finite number.
+
+    Example:
+
+    >>> quarter = cirq.Circuit(cirq.rx(np.pi / 2)(cirq.LineQubit(0)))
+    >>> layer = PQC(quarter, "Z", inputs=[], noise=noise.over_rotation(1 / 3))
+    >>> round(float(layer(np.zeros((1, 0)))[0, 0]), 4)  # cos(2 pi / 3)
+    -0.5
+    """
     return _model("over_rotation", fraction)
 
 
 def crosstalk_zz(angle: float) -> NoiseModel:
-    """After each layer, `exp(-i angle/2 Z Z)` on each neighbouring pair of qubits, in radians.
+    """After each layer, `exp(-i angle/2 Z Z)` acts on each pair of neighbouring qubits.
 
     Neighbours are adjacent in the circuit's order; name other pairs by `.on(qubits=[(0, 2)])`.
+
+    Args:
+        angle: The angle, in radians.
+
+    Raises:
+        ValueError: If `angle` is not a finite number.
+
+    Example:
+
+    >>> plus = cirq.Circuit(cirq.H.on_each(*cirq.LineQubit.range(2)))
+    >>> layer = PQC(plus, "X0", inputs=[], noise=noise.crosstalk_zz(0.5))
+    >>> round(float(layer(np.zeros((1, 0)))[0, 0]), 4)  # cos(0.5)
+    0.8776
     """
     return _model("crosstalk_zz", angle)
 
 
 def readout_error(p10: float, p01: float | None = None) -> NoiseModel:
-    """Measured bits are wrong.
+    """Measured bits are wrong with some probability.
 
     Args:
-        p10: The probability to read 1 if the qubit is in 0.
-        p01: The probability to read 0 if it is in 1; by default the same.
+        p10: The probability of reading 1 if the qubit is in 0.
+        p01: The probability of reading 0 if the qubit is in 1; by default `p10`.
 
     Raises:
         ValueError: If one is not a probability.
+
+    Example:
+
+    >>> one = cirq.Circuit(cirq.X(cirq.LineQubit(0)))
+    >>> layer = PQC(one, "Z", inputs=[], noise=noise.readout_error(0.02, 0.1))
+    >>> round(float(layer(np.zeros((1, 0)))[0, 0]), 4)  # 2 p01 - 1
+    -0.8
     """
     return _model("readout_error", p10, p10 if p01 is None else p01)
 
@@ -177,5 +281,12 @@ def kraus(operators: Any) -> NoiseModel:
 
     Raises:
         ValueError: If they don't preserve the trace.
+
+    Example:
+
+    >>> flips = noise.kraus([np.sqrt(0.9) * np.eye(2), np.sqrt(0.1) * np.array([[0, 1], [1, 0]])])
+    >>> one = cirq.Circuit(cirq.X(cirq.LineQubit(0)))
+    >>> round(float(PQC(one, "Z", inputs=[], noise=flips)(np.zeros((1, 0)))[0, 0]), 4)
+    -0.8
     """
     return NoiseModel([Rule("kraus", tuple(operators))])

@@ -23,8 +23,8 @@ from qkeras_hybrid.program import AngleMap, Job
 class Seen:
     """Keeps the inputs of each layer's last run.
 
-    A training step runs a layer before it applies the gradients, so that these are the inputs of
-    the same step, in the same graph.
+    A training step runs a layer before it applies the gradients. So these are the inputs of the
+    same step, in the same graph.
     """
 
     def __init__(self) -> None:
@@ -57,9 +57,9 @@ class Seen:
         if self._only is not None and id(layer) not in self._only:
             return
         if isinstance(inputs, tuple):
-            return  # circuits, with values beside them
-        # Under JAX what depends on trained variables belongs to the transformation that takes the
-        # gradient, and must not be used outside of it; without a gradient it does not.
+            return  # the inputs are circuits with values
+        # Under JAX, a value that depends on trained variables belongs to the transformation that
+        # takes the gradient, and must not be used outside of it. Stopping the gradient detaches it.
         self._inputs[layer] = ops.stop_gradient(inputs)
 
 
@@ -70,7 +70,7 @@ class Part:
     Attributes:
         layer: The layer.
         numbers: The indices of the optimizer's variables that are weights of its circuit.
-        columns: The indices of the circuit's weights that they hold, one variable after the other.
+        columns: The indices of the circuit's weights that these variables hold, in their order.
     """
 
     layer: QuantumLayer
@@ -89,7 +89,7 @@ class Part:
 
     @property
     def weights(self) -> Any:
-        """The present weights of the circuit, of shape `(n_weights,)`."""
+        """The current weights of the circuit, of shape `(n_weights,)`."""
         assert self.layer._circuit_weights is not None
         return self.layer._circuit_weights.vector(self.precision)
 
@@ -126,21 +126,21 @@ class AtWeights:
 
         Args:
             job: The job.
-            engine: The engine; by default the fastest that can.
+            engine: The engine; by default the fastest that can run the job.
 
         Raises:
-            ValueError: If no engine, or not this one, can.
+            ValueError: If this engine, or without one any engine, can't run the job.
         """
         bare = job.bare()
         return cls(job.angles, engines.prepare(bare, engines.choose(bare, engine)))
 
     def __call__(self, inputs: Any, weights: Sequence[Any], seed: Any = None) -> Any:
-        """Returns the readout, `(len(weights) * batch, ...)`: by weights, then by samples.
+        """Returns the readout, `(len(weights) * batch, ...)`, ordered by weights, then by samples.
 
         Args:
             inputs: Tensor of shape `(batch, n_inputs)`.
             weights: Tensors of shape `(n_weights,)`.
-            seed: For a job with shots.
+            seed: The seed of the shots, if the job has shots.
         """
         angles = ops.concatenate([self.angles(inputs, each) for each in weights])
         nothing = ops.zeros((0,), dtype=keras.backend.standardize_dtype(angles.dtype))
@@ -149,21 +149,21 @@ class AtWeights:
 
 def first_samples(inputs: Any, samples: int | None) -> Any:
     """Returns the inputs of the first samples, `(batch, n_inputs)`, for a metric."""
-    # Without inputs all samples have one state.
+    # Without inputs, all samples have the same state.
     return inputs[: samples if inputs.shape[1] else 1]
 
 
 def drawn_seeds(seed: int, iterations: Any) -> Seeds:
-    """Returns the seeds of a step: different in each step, the same if it is repeated.
+    """Returns the seeds of a step: different in each step, the same if the step is repeated.
 
-    Nothing is kept but the number of steps, which is saved with the optimizer.
+    The only state is the number of steps, which is saved with the optimizer.
 
     Args:
         seed: The seed of the optimizer.
         iterations: The number of the step, a tensor.
     """
     dtype = "uint32" if keras.backend.backend() == "jax" else "int64"
-    # Torch adds the two up: neighbouring seeds must not have neighbouring numbers.
+    # Torch adds the two numbers, so neighbouring seeds must not give neighbouring numbers.
     number = ops.convert_to_tensor(seed * 1_000_003 % 2**30, dtype=dtype)
     return Seeds(ops.stack([ops.cast(iterations, dtype), number]))
 
@@ -203,19 +203,19 @@ def _parts(variables: Any) -> list[Part]:
 
 
 class CircuitOptimizer(keras.optimizers.Adam):
-    """Trains the weights of circuits by its own method, and all others by Adam.
+    """The base of optimizers that train circuit weights by their own method, and others by Adam.
 
     Args:
         learning_rate: The learning rate of the circuits' weights.
-        classical_learning_rate: The learning rate of all others.
+        classical_learning_rate: The learning rate of all other weights.
         **kwargs: Arguments of `keras.optimizers.Adam`.
 
     Attributes:
-        refused: Further arguments of Adam that a subclass can't do with.
+        refused: Further arguments of Adam that a subclass does not support.
 
     Raises:
-        ValueError: If gradients are to be clipped, or weights to decay: Keras would do both to the
-            weights of circuits too.
+        ValueError: If an argument for gradient clipping or weight decay is given: Keras would apply
+            it to the weights of circuits too.
     """
 
     refused: tuple[str, ...] = ()
@@ -232,7 +232,7 @@ class CircuitOptimizer(keras.optimizers.Adam):
                     "It would change the updates of circuit weights.",
                 )
         super().__init__(learning_rate=learning_rate, **kwargs)
-        # From now on, since Keras may build an optimizer only after the first run.
+        # Now, since Keras may build an optimizer only after the layers' first run.
         self._seen = Seen()
         self.classical_learning_rate = finite_number(
             "classical_learning_rate", classical_learning_rate
@@ -240,10 +240,12 @@ class CircuitOptimizer(keras.optimizers.Adam):
         if self.classical_learning_rate < 0:
             raise ArgumentError("classical_learning_rate", "be at least 0", classical_learning_rate)
 
-    # What a subclass says.
+    # A subclass implements this method.
 
     def direction(self, part: Part, gradient: Any, inputs: Any) -> tuple[Any, Any]:
-        """Returns the step to subtract, times the learning rate, and how many circuits it took.
+        """Returns the direction, and the number of circuits that it took.
+
+        The optimizer subtracts the direction times the learning rate from the weights.
 
         Args:
             part: A quantum layer.
@@ -252,13 +254,13 @@ class CircuitOptimizer(keras.optimizers.Adam):
         """
         raise NotImplementedError
 
-    # What Keras asks.
+    # Keras calls these methods.
 
     def build(self, variables: Any) -> None:
         """Finds the quantum layers that the variables belong to.
 
         Raises:
-            ValueError: If a layer takes circuits as inputs, or is not what the optimizer asks for.
+            ValueError: If a layer takes circuits as inputs, or does not suit the optimizer.
         """
         if self.built:
             return
@@ -269,10 +271,10 @@ class CircuitOptimizer(keras.optimizers.Adam):
             if part.job.circuits:
                 raise ArgumentError(
                     "optimizer",
-                    "be one of Keras's for a model with circuits as inputs",
+                    "be a Keras optimizer for a model with circuits as inputs",
                     type(self).__name__,
-                    f"Layer {part.layer.name!r} takes some: there is no single circuit whose "
-                    "weights this optimizer could train.",
+                    f"Layer {part.layer.name!r} takes circuits as inputs, so there is no single "
+                    "circuit whose weights this optimizer could train.",
                 )
             self.prepare(part)
         self._seen.restrict(part.layer for part in self._parts.list)
@@ -283,15 +285,15 @@ class CircuitOptimizer(keras.optimizers.Adam):
 
     @property
     def circuits(self) -> int:
-        """How many circuits the trained quantum layers ran so far: values, gradients, and the rest.
+        """How many circuits the trained quantum layers have run: for values, gradients and steps.
 
-        An adjoint gradient runs none of its own. A layer that a step calls several times counts
-        with the inputs of its last call.
+        An adjoint gradient runs no circuits of its own. If a step calls a layer several times, only
+        the last call counts.
         """
         return int(ops.convert_to_numpy(self._circuits)) if self.built else 0
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        """Updates the variables by their gradients, right after a step that computed these."""
+        """Updates the variables by their gradients, right after the step's forward pass."""
         grads = list(grads)
         if trainable_variables is not None:
             trainable_variables = list(trainable_variables)
@@ -307,7 +309,7 @@ class CircuitOptimizer(keras.optimizers.Adam):
         super().apply(grads, trainable_variables)
 
     def _redirect(self, part: Part, grads: list[Any], places: list[int]) -> None:
-        """Puts the direction of a layer's weights into the place of their gradients."""
+        """Replaces the gradients of a layer's weights by their direction."""
         found = [grads[k] for k in places]
         if any(gradient is None for gradient in found):
             return

@@ -16,18 +16,18 @@ KINDS = ("full", "block", "diagonal")
 
 
 def solved(metric: Any, gradient: Any, damping: float, cutoff: float) -> Any:
-    """Returns `(g + damping)^+ v`, the smallest of the least-squares solutions.
+    """Returns `(g + damping)^+ v`, the least-squares solution of the smallest norm.
 
     Args:
         metric: Symmetric tensor of shape `(n, n)`, positive semidefinite.
         gradient: Tensor of shape `(n,)`.
         damping: The number added to each eigenvalue.
-        cutoff: Directions whose eigenvalues are below this part of the largest are left out.
+        cutoff: Eigenvectors whose eigenvalues are below `cutoff` times the largest are left out.
     """
     values, vectors = ops.linalg.eigh(metric)
     kept = values > cutoff * ops.max(values)
     inverse = ops.where(kept, 1.0 / ops.where(kept, values + damping, 1.0), 0.0)
-    # Sums, no matrix products, whose factors accelerators round.
+    # Sums instead of matrix products, since accelerators round the factors of products.
     along = ops.sum(vectors * gradient[:, None], axis=0)
     return ops.sum(vectors * (inverse * along)[None, :], axis=1)
 
@@ -36,27 +36,28 @@ def solved(metric: Any, gradient: Any, damping: float, cutoff: float) -> Any:
 class QNG(CircuitOptimizer):
     """Quantum natural gradient: the steepest descent in the space of the states.
 
-    `w <- w - learning_rate g(w)^+ grad L(w)`, with `g` the Fubini-Study metric of the circuit's
-    state, the mean over samples. It is computed exactly, from the state and its derivatives, and is
-    that of the ideal circuit, whatever noise and shots a layer has. The gradient is the layer's
-    own. A layer that a step calls several times has the metric of its last call.
+    `w <- w - learning_rate g(w)^+ grad L(w)`, where `g` is the Fubini-Study metric of the circuit's
+    state, averaged over samples. The metric is computed exactly, from the state of the ideal
+    circuit and its derivatives, even if the layer has noise or shots. The gradient comes from the
+    layer's differentiator. If a step calls a layer several times, the metric is that of the last
+    call.
 
-    The weights of circuits train so, each layer with its own metric; all others as Adam does.
+    Each layer's circuit weights train with the layer's own metric. All other weights train by Adam.
 
     Args:
         learning_rate: The learning rate of the circuits' weights, a float or a schedule.
-        metric: "full"; "block", for which angles that come one after the other in the circuit do
-            not count as correlated; or "diagonal".
+        metric: "full"; "block", with zeros between angles at different depths of the circuit; or
+            "diagonal".
         damping: The number added to the metric's diagonal.
-        cutoff: Directions in which the metric is below this part of its largest eigenvalue change
-            the state hardly or not, and are left out.
-        samples: Over how many samples of a batch the metric is averaged, the first ones; None for
-            all. Each costs a state for each angle.
+        cutoff: Eigenvectors of the metric whose eigenvalues are below `cutoff` times the largest
+            hardly change the state, and are left out.
+        samples: The metric is averaged over the first `samples` samples of a batch; None for all.
+            Each sample costs one state for each angle.
         classical_learning_rate: The learning rate of all other weights.
-        **kwargs: Arguments of `keras.optimizers.Adam`, for those.
+        **kwargs: Arguments of `keras.optimizers.Adam`, for all other weights.
 
     Raises:
-        ValueError: If an argument is invalid; when it is built: if the circuit of a
+        ValueError: If an argument is invalid, or, when the optimizer is built, if the circuit of a
             layer has no state vector.
 
     Reference:
@@ -105,7 +106,7 @@ class QNG(CircuitOptimizer):
         """Returns the natural gradient, and the number of states that the metric took."""
         metric = self._kept[id(part.layer)]
         used = first_samples(inputs, self.samples)
-        # A batch of unknown size may be a large one.
+        # A batch of unknown size may be large.
         most = used.shape[0] or self.samples or 2**10
         mean = metric.mean(used, part.weights, self.metric, most)
         found = solved(mean, gradient, self.damping, self.cutoff)

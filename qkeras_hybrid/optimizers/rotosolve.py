@@ -1,4 +1,4 @@
-"""Optimizers that set one weight after the other to the minimum of the loss."""
+"""Optimizers that set one weight after the other to its minimum of the loss."""
 
 from __future__ import annotations
 
@@ -23,29 +23,32 @@ from qkeras_hybrid.readouts import Expectation
 class Rotosolve(CircuitOptimizer):
     """Sets one weight after the other to the exact minimum of the loss, without a learning rate.
 
-    In a single weight a mean of observables is a sum of few waves: of one where the weight turns
-    one gate, of up to `R` where it turns `R` gates. `2 R + 1` values determine it, and its lowest
-    point. A training step is a sweep over all weights of the circuits.
+    As a function of a single weight, the expectation value of an observable is a constant plus a
+    few waves: one wave if the weight is the angle of one gate, up to `R` waves if it is that of `R`
+    gates. `2 R + 1` values determine this function and its minimum. A training step is one sweep
+    over all weights of the circuits.
 
-    This asks for a loss of one form: the mean over the samples of the sum of the circuit's
-    observables, times `coefficients`, as an energy is. The layer is the model's last, and its loss
-    `lambda y, predicted: ops.sum(predicted, axis=-1)`, or the like. The derivative
-    of the model's loss by the first weight is compared with that of this form: if they differ, all
-    weights become NaN, so that nobody minimises something else than he means. Where both are zero
-    nothing shows. With shots, noise or a differentiator that estimates, they are not compared.
+    The loss must have the form of an energy: the sum of the circuit's observables times
+    `coefficients`, averaged over the samples. So the quantum layer is the last layer of the model,
+    and the loss is e.g. `lambda y, predicted: ops.sum(predicted, axis=-1)`.
 
-    Weights of classical layers before it train as by Adam.
+    To detect a loss of any other form, the optimizer compares the derivative of the model's loss by
+    the first weight with that of an energy. If they differ, it sets all weights to NaN: the wrong
+    loss would be minimised unnoticed otherwise. It can't detect a wrong loss if both derivatives
+    are zero. With shots, noise or a differentiator that estimates, it does not compare them.
+
+    The weights of classical layers before the circuit train by Adam.
 
     Args:
         coefficients: The factor of each observable in the loss; None for ones.
-        seed: The seed of the shots of layers that have some; None for any.
+        seed: The seed of the shots, for layers with shots; None to draw one.
         classical_learning_rate: The learning rate of all other weights.
-        **kwargs: Arguments of `keras.optimizers.Adam`, for those.
+        **kwargs: Arguments of `keras.optimizers.Adam`, for all other weights.
 
     Raises:
-        ValueError: If a coefficient is not a number; when it is built: if a layer returns something
-            else than one list of observables, or a weight turns gates by factors without a common
-            period, or is in an expression that is not affine.
+        ValueError: If a coefficient is not a number. When the optimizer is built: if a layer
+            returns anything but one list of observables, the factors of a weight in the angles have
+            no common period, or a weight is in an expression that is not affine.
 
     Reference:
         Ostaszewski, Grant, Benedetti: Structure optimization for parameterized quantum circuits,
@@ -64,7 +67,7 @@ class Rotosolve(CircuitOptimizer):
     -1.0
     """
 
-    # Averaging steps makes no sense: a move of half a turn has no sign.
+    # Moves can't be averaged: a move by half a turn has no sign.
     refused = ("gradient_accumulation_steps",)
 
     def __init__(
@@ -81,11 +84,11 @@ class Rotosolve(CircuitOptimizer):
             if coefficients is None
             else [finite_number("coefficients", value) for value in coefficients]
         )
-        # Chosen now, since it is saved with the model.
+        # Drawn now, since it is saved with the model.
         self.seed = random.randrange(2**30) if seed is None else int(seed)
 
     def prepare(self, part: Part) -> None:
-        """Prepares the loss at any weights of a layer, and the waves in each of them.
+        """Prepares the loss as a function of a layer's weights, and the waves of each weight.
 
         Raises:
             ValueError: If the layer or a weight is invalid.
@@ -121,7 +124,7 @@ class Rotosolve(CircuitOptimizer):
         own = differentiator is None or isinstance(differentiator, Adjoint)
         exact = own and seeds is None and part.job.noise is None
         if slope is not None and exact:
-            # Rounding, and a hundredth.
+            # Differences by rounding and up to a hundredth of the slope are allowed.
             off = ops.absolute(gradient[0] - slope) - 0.01 * ops.absolute(slope)
             nothing = ops.full_like(found, float("nan"))
             found = ops.where(off > 1e-3 * float(np.abs(sweep.factors).sum()), nothing, found)
@@ -155,23 +158,24 @@ class Rotosolve(CircuitOptimizer):
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class Rotoselect(Rotosolve):
-    """Rotosolve that also chooses, among gates in the circuit, the one that lowers the loss most.
+    """Rotosolve that also chooses between gates: it keeps the gate that lowers the loss most.
 
-    Of the weights of a choice all but one are zero after a step, so that their gates do nothing:
-    three turns about X, Y and Z of one qubit, one after the other, become one turn about the best
-    axis. All other weights are put in their places as by `Rotosolve`. The loss must be of the form
-    that `Rotosolve` asks for; here nothing compares them.
+    After a step, all weights of a choice but one are zero, so that their gates do nothing. For
+    example, three rotations of a qubit about X, Y and Z, one after the other, become one rotation
+    about the best axis. All other weights are set as by `Rotosolve`. The loss must have the form
+    that `Rotosolve` requires, but this optimizer does not check it.
 
     Args:
-        choices: Lists of symbols, each at least two: of each list one weight is used. A choice
-            counts in every layer that has all its symbols.
+        choices: Lists of at least two symbols; one weight of each list is used. A choice applies to
+            every layer that has all of its symbols.
         coefficients: As in `Rotosolve`.
         **kwargs: The other arguments of `Rotosolve`: `seed`, `classical_learning_rate`, and those
             of `keras.optimizers.Adam`.
 
     Raises:
-        ValueError: If a choice has fewer than two symbols, a symbol is in two; when it is built: if
-            no layer has the symbols of a choice, or as `Rotosolve`.
+        ValueError: If a choice has fewer than two symbols, or a symbol is in two choices. When the
+            optimizer is built: if no layer has all symbols of a choice, or under the conditions of
+            `Rotosolve`.
 
     Reference:
         Ostaszewski, Grant, Benedetti 2021, arXiv 1905.09692.
@@ -204,7 +208,7 @@ class Rotoselect(Rotosolve):
         self.choices = [[str(symbol) for symbol in choice] for choice in choices]
         named = [symbol for choice in self.choices for symbol in choice]
         if len(set(named)) < len(named):
-            raise ArgumentError("choices", "have each symbol once", choices)
+            raise ArgumentError("choices", "hold each symbol only once", choices)
 
     def build(self, variables: Any) -> None:
         """Finds the layers that the choices belong to.
@@ -217,12 +221,12 @@ class Rotoselect(Rotosolve):
         super().build(variables)
         for choice in self.choices:
             if not any(_columns(part, choice) for part in self._parts.list):
-                raise ArgumentError("choices", "name weights that train, of one layer", choice)
+                raise ArgumentError("choices", "name trainable weights of one layer", choice)
 
     def _swept(
         self, part: Part, sweep: Sweep, inputs: Any, weights: Any, seeds: Seeds | None
     ) -> tuple[Any, Any, int]:
-        """Returns the weights after a sweep, no slope, and the number of runs."""
+        """Returns the weights after a sweep, None for the slope, and the number of runs."""
         found = [columns for choice in self.choices if (columns := _columns(part, choice))]
         chosen = {column: columns for columns in found for column in columns}
         move_of = {move.column: move for move in sweep.moves}

@@ -1,4 +1,4 @@
-"""Optimizers by random directions: a few circuits per step, for any number of weights."""
+"""Optimizers with random directions: few circuits per step, for any number of weights."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from qkeras_hybrid.optimizers.base import (
 from qkeras_hybrid.readouts import State
 
 
-# Under its own name: the differentiator SPSA has been "qkeras_hybrid>SPSA" since version 0.1.
+# Another name than the class's: "qkeras_hybrid>SPSA" has been the differentiator since version 0.1.
 @keras.saving.register_keras_serializable(package="qkeras_hybrid", name="SPSAOptimizer")
 class SPSA(CircuitOptimizer):
     """Simultaneous perturbation with Spall's decreasing steps.
 
-    `w <- w - learning_rate ((A + 1)/(A + k + 1))**decay g`, with `k` the number of steps before and
-    `g` the gradient as the layers' differentiator `qkeras_hybrid.SPSA` estimates it: from two
-    circuits along a random direction. It perturbs the angles of each sample on its own, not the
-    weights of all samples together as Spall does, which has the same mean and less noise. All other
-    weights train as by Adam.
+    `w <- w - learning_rate ((A + 1)/(A + k + 1))**decay g`, where `k` is the number of earlier
+    steps, and `g` is the gradient that the layers' differentiator `qkeras_hybrid.SPSA` estimates
+    from two circuits along a random direction. The differentiator perturbs the angles of each
+    sample separately; Spall perturbs the weights, for all samples together. The mean is the same,
+    and the noise is smaller. All other weights train by Adam.
 
     Args:
         learning_rate: The learning rate of the first step.
@@ -44,7 +44,8 @@ class SPSA(CircuitOptimizer):
         **kwargs: Arguments of `keras.optimizers.Adam`, for those.
 
     Raises:
-        ValueError: If a number is below 0; when it is built: if a layer has another differentiator.
+        ValueError: If a number is below 0, or, when the optimizer is built, if a layer has another
+            differentiator.
 
     Reference:
         Spall: Implementation of the simultaneous perturbation algorithm for stochastic
@@ -82,13 +83,13 @@ class SPSA(CircuitOptimizer):
         if not isinstance(part.layer.differentiator, gradients.SPSA):
             raise ArgumentError(
                 "differentiator",
-                f"be SPSA in layer {part.layer.name!r}, since the optimizer is",
+                f"be SPSA in layer {part.layer.name!r} for the optimizer SPSA",
                 part.layer.differentiator,
                 'Build the layer with differentiator="spsa".',
             )
 
     def direction(self, part: Part, gradient: Any, inputs: Any) -> tuple[Any, Any]:
-        """Returns the gradient, smaller from step to step."""
+        """Returns the gradient times a factor that decreases from step to step."""
         step = ops.cast(self.iterations, part.precision)
         first = self.stability + 1.0
         return gradient * ops.power(first / (first + step), self.decay), 0
@@ -102,30 +103,29 @@ class SPSA(CircuitOptimizer):
 class QNSPSA(CircuitOptimizer):
     """Natural gradient with a metric that is estimated along random directions.
 
-    In each step the metric is estimated from four fidelities of the state with states at perturbed
-    weights, `F(d) = |<psi(w)|psi(w + d)>|**2`:
+    Each step estimates the metric from four fidelities `F(d) = |<psi(w)|psi(w + d)>|**2` of the
+    state with states at perturbed weights. For random directions `a` and `b`, the estimate is
     `-(F(a + b) - F(a) - F(b - a) + F(-a)) / (4 step**2)` times the symmetric part of
-    `a b^T / step**2`, and averaged over all steps. That takes five circuits for each sample, where
-    the exact metric of `QNG` takes one for each angle. The gradient is the layer's own; with its
-    differentiator `qkeras_hybrid.SPSA` it is estimated too, as in the reference. All other weights
-    train as by Adam.
+    `a b^T / step**2`. The metric is the average over all steps. This takes five circuits for each
+    sample, while the exact metric of `QNG` takes one for each angle. The gradient comes from the
+    layer's differentiator; with `qkeras_hybrid.SPSA` it is estimated too, as in the reference. All
+    other weights train by Adam.
 
-    The fidelities are exact, of the ideal circuit, whatever noise and shots a layer has.
+    The fidelities are exact and those of the ideal circuit, even if the layer has noise or shots.
 
     Args:
         learning_rate: The learning rate of the circuits' weights, a float or a schedule.
         step: How far weights are perturbed, in radians.
         damping: How much of the identity is mixed into the metric.
         resamples: How many estimates of the metric a step makes.
-        samples: Over how many samples of a batch the metric is averaged, the first ones; None for
-            all.
-        seed: The seed of the random directions; None for any.
+        samples: The metric is averaged over the first `samples` samples of a batch; None for all.
+        seed: The seed of the random directions; None to draw one.
         classical_learning_rate: The learning rate of all other weights.
-        **kwargs: Arguments of `keras.optimizers.Adam`, for those.
+        **kwargs: Arguments of `keras.optimizers.Adam`, for all other weights.
 
     Raises:
-        ValueError: If a number is invalid; when it is built: if the circuit of a layer
-            has no state vector.
+        ValueError: If a number is invalid, or, when the optimizer is built, if the circuit of a
+            layer has no state vector.
 
     Reference:
         Gacon, Zoufal, Carleo, Woerner: Simultaneous perturbation stochastic approximation of the
@@ -159,7 +159,7 @@ class QNSPSA(CircuitOptimizer):
         self.damping = _not_negative("damping", damping)
         self.resamples = positive_int("resamples", resamples)
         self.samples = None if samples is None else positive_int("samples", samples)
-        # Chosen now, since it is saved with the model.
+        # Drawn now, since it is saved with the model.
         self.seed = random.randrange(2**30) if seed is None else int(seed)
 
     def prepare(self, part: Part) -> None:
@@ -180,10 +180,10 @@ class QNSPSA(CircuitOptimizer):
         self._kept[id(part.layer)] = (AtWeights.of(job), average)
 
     def direction(self, part: Part, gradient: Any, inputs: Any) -> tuple[Any, Any]:
-        """Returns the gradient by the averaged metric, and the number of states it took."""
+        """Returns the natural gradient by the averaged metric, and the number of states it took."""
         states, average = self._kept[id(part.layer)]
         used = first_samples(inputs, self.samples)
-        # Each layer has directions of its own.
+        # Each layer has its own directions.
         number = next(k for k, each in enumerate(self._parts.list) if each is part)
         seeds = drawn_seeds(self.seed + number, self.iterations)
         estimates = [self._estimate(part, states, used, seeds) for _ in range(self.resamples)]

@@ -1,4 +1,4 @@
-"""A loss in a single weight: a sum of few waves, known from few values, minimised exactly."""
+"""The loss as a function of one weight: a sum of few waves, minimised exactly from few values."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Waves:
 
     @property
     def points(self) -> np.ndarray:
-        """The points where the function must be known: `2 order + 1` over a turn, zero first."""
+        """The `2 order + 1` points over a turn at which the function is computed, zero first."""
         n = 2 * self.order + 1
         found: np.ndarray = 2 * np.pi * np.arange(n) / n
         return found
@@ -68,7 +68,7 @@ class Waves:
             place = self._improved(coefficients, self._lowest_of_a_grid(coefficients))
         at_zero = self._at(coefficients, ops.zeros_like(place))[0]
         there = self._at(coefficients, place)[0]
-        # Rounding must not move what changes nothing.
+        # Rounding must not move a weight that the loss does not depend on.
         least = (1e-6 if self.dtype == "float32" else 1e-13) * (1.0 + ops.absolute(at_zero))
         lower = at_zero - there > least
         place = ops.where(lower, place, ops.zeros_like(place))
@@ -87,7 +87,7 @@ class Waves:
             _, slope, curvature = self._at(coefficients, place)
             curved = curvature > 1e-6
             step = slope / ops.where(curved, curvature, ops.ones_like(curvature))
-            # Not out of the valley that the grid has found.
+            # The step must not leave the valley that the grid has found.
             step = ops.clip(step, -0.1 / self.order, 0.1 / self.order)
             place = place - ops.where(curved, step, ops.zeros_like(step))
         return place
@@ -116,10 +116,9 @@ class Move:
     """A weight in which the loss is a sum of waves.
 
     Attributes:
-        column: Which of the circuit's weights it is.
-        unit: The frequency of the slowest wave.
-        order: The ratio of the fastest wave's frequency to it; 0 if the readout does not depend on
-            the weight.
+        column: The index of the circuit's weight.
+        unit: The unit of the frequencies, of which all are multiples.
+        order: The highest frequency in this unit; 0 if the readout does not depend on the weight.
     """
 
     column: int
@@ -128,10 +127,10 @@ class Move:
 
     @classmethod
     def of(cls, part: Part, column: int) -> Move:
-        """Looks at the gates that a weight turns.
+        """Finds the frequencies of a weight from the gates that have it in their angles.
 
         Raises:
-            ValueError: If the loss is no sum of waves in it.
+            ValueError: If the loss is not a sum of waves in this weight.
         """
         angles, factors = part.layer.compiled.angles, []
         symbol = angles.weights[column]
@@ -152,7 +151,7 @@ class Move:
         return cls(column, *found)
 
     def axis(self, weights: Any) -> Any:
-        """Returns one at this weight and zero elsewhere, of the shape of all weights."""
+        """Returns a vector of all weights' shape, with 1 at this weight and 0 elsewhere."""
         one = np.zeros(weights.shape[0])
         one[self.column] = 1.0
         return ops.convert_to_tensor(one, dtype=Sweep.dtype(weights))
@@ -160,13 +159,13 @@ class Move:
 
 @dataclass(frozen=True)
 class Sweep:
-    """The loss of a layer at any weights.
+    """The loss of a layer as a function of its weights.
 
     Attributes:
         values: Computes the layer's observables.
         factors: Their coefficients.
         moves: The weights that train.
-        setup: The engine, shots and noise of the layer that it was prepared for.
+        setup: The engine, shots and noise of the layer when it was prepared.
     """
 
     values: AtWeights
@@ -195,8 +194,8 @@ class Sweep:
         Args:
             move: The weight.
             inputs: The circuit's inputs.
-            weights: All weights now.
-            value: The loss now.
+            weights: The current weights.
+            value: The current loss.
             seeds: The seeds of the shots.
         """
         waves = Waves(move.order, self.dtype(weights))

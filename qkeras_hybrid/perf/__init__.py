@@ -3,12 +3,12 @@
 | module | what it does |
 |---|---|
 | `base` | configurations, timings, and taking turns |
-| `agreement` | whether two engines have computed the same |
+| `agreement` | checks that two engines compute the same |
 | `steps` | a training step of the standard workload on each engine |
 | `epochs` | an epoch of Keras `fit` with each engine, and of a Dense twin |
-| `workers` | both under another Keras backend, in a process of its own |
-| `peak` | what the processor can do at best, in floating-point operations a second |
-| `peers` | a script of its own: the same step in other libraries, in their own environments |
+| `workers` | steps and epochs under another Keras backend, in a process of its own |
+| `peak` | the processor's peak, in floating-point operations per second |
+| `peers` | a separate script: the same step in other libraries, in their own environments |
 | `peer_runs` | runs that script |
 | `report` | tables and the JSON file |
 """

@@ -1,4 +1,4 @@
-"""Whether two engines have computed the same."""
+"""Checks that two engines have computed the same."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from typing import Any
 import numpy as np
 
 LOSS_TOLERANCE = 1e-4
-"""Relative. A gate in float32 rounds by 6e-8, and a hundred gates and the sum over the batch stay
-below 1e-5; a wrong gate changes the loss by percents."""
+"""Relative tolerance for the loss. A gate in float32 rounds by 6e-8. A hundred gates and the sum
+over the batch stay below 1e-5, while a wrong gate changes the loss by some percent."""
 
 GRADIENT_TOLERANCE = 1e-3
-"""Relative, of the whole gradient as a vector. TFQ's gradient takes differences in float32, which
-leaves up to 1e-4; a wrong gate changes it by its own size."""
+"""Relative tolerance for the gradient as one vector. TFQ's gradient is made of differences in
+float32, with errors of up to 1e-4, while a wrong gate changes a gradient by its own size."""
 
 
 class DisagreementError(Exception):
-    """Two engines have computed different things, so that their times don't compare."""
+    """Two engines have computed different results, so their times can't be compared."""
 
 
 def compare(
     where: str, first: tuple[str, list[np.ndarray]], second: tuple[str, list[np.ndarray]]
 ) -> None:
-    """Holds the results of two engines against each other.
+    """Compares the results of two engines.
 
     Args:
-        where: The configuration.
-        first: An engine's name; its loss, and its gradients with respect to inputs and weights.
-        second: Those of the other.
+        where: The configuration, for the error.
+        first: An engine's name, and its loss and gradients with respect to inputs and weights.
+        second: The same for the other engine.
 
     Raises:
         DisagreementError: If losses or gradients differ by more than rounding.
@@ -40,17 +40,17 @@ def compare(
         strict=True,
     ):
         error = relative_difference(a, b)
-        # Written so that NaN is a disagreement too.
+        # With `not`, NaN is a disagreement too.
         if not error <= tolerance:
             raise DisagreementError(
                 f"At {where} the engines {first[0]} and {second[0]} disagree: the {what} differs "
-                f"by {error:.2g} of its size, and rounding explains {tolerance:g}. One of them is "
-                "wrong, so that their times don't compare."
+                f"by {error:.2g} of its size, but rounding explains only {tolerance:g}. One of "
+                "them is wrong, so their times can't be compared."
             )
 
 
 def relative_difference(first: Any, second: Any) -> float:
-    """Returns `|first - second| / |first|`, with lengths as vectors."""
+    """Returns `|first - second| / |first|`, with the arrays as vectors."""
     a, b = (np.asarray(value, dtype=np.float64) for value in (first, second))
     difference, size = float(np.linalg.norm(a - b)), float(np.linalg.norm(a))
     return difference / size if size > 0 else difference

@@ -15,35 +15,35 @@ import numpy as np
 from qkeras_hybrid._errors import ArgumentError
 
 MAX_STEPS_A_TURN = 50
-"""A contender of microseconds would fill the results file otherwise."""
+"""The largest number of calls in a turn, since a call may take only microseconds."""
 
 BACKENDS = ("tensorflow", "jax", "torch")
-"""The Keras backends under which something is timed."""
+"""The Keras backends under which engines are timed."""
 
 
 class NotTimedError(Exception):
-    """Something is not timed; the text is the reason, as a table's note shows it."""
+    """A contender can't be timed; the text is the reason, which is shown below the table."""
 
 
 class Contenders(Protocol):
-    """What is timed under one Keras backend, in this process or in another."""
+    """The contenders under one Keras backend, in this process or in another."""
 
     def first(self, name: str, config: Config | None) -> tuple[float, list[np.ndarray]]:
         """Makes a contender and calls it once.
 
         Args:
             name: The contender's name under this backend.
-            config: The size, of those that have one.
+            config: The size of the workload; None if the workload has a fixed size.
 
         Returns:
-            The seconds of the first call, and what it computed.
+            The seconds of the first call, and its results.
 
         Raises:
-            NotTimedError: If it can't be timed, with the reason.
+            NotTimedError: If it can't be timed; with the reason.
         """
 
     def turn(self, name: str, seconds: float) -> list[float]:
-        """Gives a turn to a contender that has been called once; see `take_turns`."""
+        """Calls a contender for some time, after its first call; see `take_turns`."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Config:
         """Reads a configuration as the command line writes it.
 
         Raises:
-            ValueError: If it is not one.
+            ValueError: If the text is not a configuration.
 
         Example:
 
@@ -98,7 +98,7 @@ QUICK = (Config(4, 3, 64), Config(8, 3, 64))
 
 
 MOST_WRITTEN = 300
-"""A file has so many of a contender's times at most; fast ones have tens of thousands."""
+"""The largest number of times that a file has for a contender; fast ones have far more."""
 
 
 def evenly(values: list[float], most: int) -> list[float]:
@@ -110,10 +110,10 @@ def evenly(values: list[float], most: int) -> list[float]:
 
 @dataclasses.dataclass
 class Timing:
-    """What came of timing a contender.
+    """The times of a contender.
 
     Attributes:
-        first_s: Seconds of the first call, with all that happens only once.
+        first_s: Seconds of the first call, including everything that happens only once.
         times_s: Seconds of each later call.
         reason: Why there are no times, or None if there are some.
     """
@@ -133,7 +133,7 @@ class Timing:
         return min(self.times_s, default=None)
 
     def as_dict(self) -> dict[str, Any]:
-        """Returns everything in plain JSON values."""
+        """Returns everything as plain JSON values."""
         return {
             "first_s": self.first_s,
             "median_s": self.median_s,
@@ -144,9 +144,9 @@ class Timing:
 
 
 def reason_of(error: BaseException) -> str:
-    """Returns what an exception says, in one line that fits under a table.
+    """Returns the type and the message of an exception, in one line that fits below a table.
 
-    TensorFlow puts the call stack before what went wrong, and the node after it.
+    TensorFlow puts the call stack before the message, and the node after it; both are left out.
 
     Example:
 
@@ -164,7 +164,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def named(engine: str, backend: str) -> str:
-    """Returns a contender's name: the engine's, with the backend if that is another process's.
+    """Returns a contender's name: the engine's name, with any backend but this process's.
 
     Example:
 
@@ -175,7 +175,7 @@ def named(engine: str, backend: str) -> str:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Returns the engine and the backend that `named` has put together.
+    """Returns the engine and the backend of a name that `named` returned.
 
     Example:
 
@@ -187,7 +187,7 @@ def split(name: str) -> tuple[str, str]:
 
 
 def by_backend(names: Sequence[str]) -> dict[str, list[str]]:
-    """Sorts names by their backends, each in the order given."""
+    """Groups names by their backends, in the given order."""
     found: dict[str, list[str]] = {}
     for name in names:
         found.setdefault(split(name)[1], []).append(name)
@@ -198,8 +198,8 @@ def turn(run: Callable[[], float], seconds: float) -> list[float]:
     """Calls a contender for some time, at least once.
 
     Args:
-        run: What to call; returns the seconds it took.
-        seconds: No call starts after so many.
+        run: The function to call; returns the seconds that it took.
+        seconds: The time after which no further call starts.
 
     Returns:
         The seconds of each call.
@@ -218,19 +218,19 @@ def take_turns(
     cap_s: float,
     rounds: int = 5,
 ) -> None:
-    """Times contenders in turns, so that what slows the machine down slows all of them.
+    """Times contenders in turns, so that other load on the machine affects all of them.
 
-    A turn is several calls for one that is fast, one call for one that is slow. They follow each
-    other in the process that makes them: none waits for a message between processes.
+    In a turn, a fast contender is called several times, a slow one once. The calls of a turn are
+    made within the contender's process, without messages between processes.
 
     Args:
-        runs: What gives each contender a turn of so many seconds, by name, and returns the
-            seconds of each call; see `turn`.
-        timings: Where each one's times go, by name. One that raises gets no times, but the
-            reason.
-        budget_s: Seconds for all contenders; not kept if `rounds` rounds take longer.
+        runs: Functions by contender, which take the seconds of a turn and return the seconds of
+            each call; see `turn`.
+        timings: The timings by contender, which get the times. If a contender raises an exception,
+            its timing gets no times, but the reason.
+        budget_s: Seconds for all contenders together; more if `rounds` rounds take longer.
         cap_s: Seconds after which a contender gets no more turns.
-        rounds: How many rounds there are at least.
+        rounds: The smallest number of rounds.
     """
     start = time.perf_counter()
     spent = dict.fromkeys(runs, 0.0)

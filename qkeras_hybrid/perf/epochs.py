@@ -49,8 +49,8 @@ def hybrid(engine: str, n_features: int = 64, n_classes: int = 10) -> keras.Mode
 
 
 def _twin() -> keras.Model:
-    """Builds the hybrid with a Dense layer of the same width in the quantum layer's place."""
-    # Which engine the layer that is replaced has makes no difference; this one is always there.
+    """Builds the hybrid with a Dense layer of the same width in place of the quantum layer."""
+    # The engine of the replaced layer does not matter; this one is always available.
     return controls.same_width(hybrid("statevector"))
 
 
@@ -62,7 +62,7 @@ class Epochs:
         self._runs: dict[str, Callable[[], float]] = {}
 
     def first(self, name: str, config: Config | None) -> tuple[float, list[np.ndarray]]:
-        """Builds a model, compiles it, and trains it for an epoch; the size is always the same."""
+        """Builds a model, compiles it, and trains it for an epoch; `config` is not used."""
         keras.utils.set_random_seed(0)
         model = _twin() if name == TWIN else hybrid(name)
         model.compile(keras.optimizers.Adam(0.02), "sparse_categorical_crossentropy")
@@ -73,7 +73,7 @@ class Epochs:
         return seconds, []
 
     def turn(self, name: str, seconds: float) -> list[float]:
-        """Trains a model on for some time; see `base.turn`."""
+        """Continues the training of a model for some time; see `base.turn`."""
         return turn(self._runs[name], seconds)
 
     def _epoch(self, model: keras.Model) -> float:
@@ -98,20 +98,20 @@ def measure(
 ) -> dict[str, Timing]:
     """Times epochs of the hybrid on each engine and of the Dense twin, in turns.
 
-    The twin has a `Dense` layer of the same width in the quantum layer's place. All models are
+    The twin has a `Dense` layer of the same width in place of the quantum layer. All models are
     trained with Adam on the same batches of 32.
 
     Args:
-        names: The engines, those of another backend as in `native@jax`.
-        elsewhere: What times epochs under the other backends, by their names.
-        rounds: Epochs of each model at least, after its first.
+        names: The engines; those on other backends as in `native@jax`.
+        elsewhere: The contenders under the other backends, by backend.
+        rounds: The smallest number of epochs of each model, after its first.
         budget_s: Seconds for all models together; see `take_turns`.
         cap_s: Seconds after which a model gets no more turns.
         on_model: Called with the name of each model before its first epoch.
 
     Returns:
-        The timings by engine, after those of the twin on the same backend: `"dense"`, or as in
-        `"dense@jax"`. A model that can't be built or trained has the reason there.
+        The timings by name. On each backend the twin comes first, as `"dense"` or `"dense@jax"`,
+        then the engines. If a model can't be built or trained, its timing has the reason.
     """
     places = {keras.backend.backend(): Epochs(), **(elsewhere or {})}
     timings = {

@@ -1,4 +1,4 @@
-"""What the processor can do at best: multiply-adds on registers, on all cores at once."""
+"""The processor's peak, measured with multiply-adds on registers, on all cores at once."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Peak:
     """A measured peak.
 
     Attributes:
-        gflops: Floating-point operations a second of all threads together, in 1e9; a
-            multiply-add is two.
-        single_gflops: Those of one thread alone.
+        gflops: Floating-point operations per second of all threads together, in units of 1e9; a
+            multiply-add counts as two.
+        single_gflops: The same for one thread alone.
         threads: The number of threads.
         instruction_set: The instruction set, which is the one that the native engine uses.
     """
@@ -41,11 +41,11 @@ def measure(*, threads: int | None = None, bursts: int = 10) -> Peak:
     """Measures the peak in float32, as the best of several bursts.
 
     Args:
-        threads: How many threads; by default one a core.
-        bursts: How many bursts, of about 40 ms each.
+        threads: The number of threads; by default one for each core.
+        bursts: The number of bursts, of about 40 ms each.
 
     Raises:
-        RuntimeError: If the native engine is not built, whose library has the loop.
+        RuntimeError: If the native engine is not built, because its library contains the loop.
     """
     reason = library.unavailable()
     if reason is not None:
@@ -61,7 +61,10 @@ def measure(*, threads: int | None = None, bursts: int = 10) -> Peak:
 
 
 def _rate(rounds: int, threads: int, bursts: int) -> float:
-    """Returns the operations a second of the best burst, from its first start to its last end."""
+    """Returns the operations per second of the best burst.
+
+    The time of a burst runs from the start of its first thread to the end of its last.
+    """
     barrier = threading.Barrier(threads)
     spans: list[list[tuple[float, float, float]]] = [[] for _ in range(bursts)]
 
@@ -87,9 +90,9 @@ def _rate(rounds: int, threads: int, bursts: int) -> float:
 
 
 def _stay_on(number: int) -> None:
-    """Keeps this thread on a core of its own, if the system lets it.
+    """Binds this thread to a core of its own, if the system allows it.
 
-    Left alone, threads that wake at the same time may share a core for longer than a burst.
+    Otherwise, threads that wake at the same time may share a core for longer than a burst.
     """
     if hasattr(os, "sched_setaffinity"):
         allowed = sorted(os.sched_getaffinity(0))
@@ -97,7 +100,7 @@ def _stay_on(number: int) -> None:
 
 
 def _rounds(seconds: float) -> int:
-    """Returns how many rounds take about so long on one thread."""
+    """Returns the number of rounds that take about `seconds` on one thread."""
     rounds = 1 << 14
     while True:
         start = time.perf_counter()

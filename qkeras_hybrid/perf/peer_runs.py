@@ -16,20 +16,20 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.perf import base
 from qkeras_hybrid.perf.base import Config, Timing
 
-# Both are needed before any peer's library is imported, and that module imports none at its top.
+# The peers in `peers.py`, which runs as a script of its own.
 NAMES = ("tensorcircuit", "pennylane-jax", "pennylane-lightning")
 JITTED = ("tensorcircuit", "pennylane-jax")
-"""Those that compile the step."""
+"""The peers that compile the step."""
 
 SCRIPT = Path(base.__file__).with_name("peers.py")
 
 LOSS_TOLERANCE = 1e-4
-"""Relative, between a peer and the engines; all compute in float32 (see `steps`)."""
+"""The relative tolerance between a peer's loss and the engines'; all use float32 (see `steps`)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Peer:
-    """A peer and the Python that has its library.
+    """A peer, and the Python of an environment with its library.
 
     Attributes:
         name: One of `NAMES`.
@@ -44,7 +44,8 @@ class Peer:
         """Reads `NAME=PYTHON`.
 
         Raises:
-            ValueError: If it isn't that, the name is unknown, or there is no such interpreter.
+            ValueError: If the text has another form, the name is unknown, or there is no such
+                interpreter.
         """
         name, equals, python = text.partition("=")
         if not equals or not python:
@@ -66,14 +67,14 @@ def measure(
     Args:
         peer: The peer.
         config: The configuration.
-        loss: What the engines computed, to hold the peer's against; None for no check.
-        budget_s: Seconds of repetitions.
-        cap_s: Seconds after which the process is ended.
+        loss: The loss that the engines computed, to compare with the peer's; None for no check.
+        budget_s: Seconds for the repetitions.
+        cap_s: Seconds after which the process is stopped.
 
     Returns:
         The timing, and the line that the script printed (empty if it printed none).
     """
-    # -I: neither this package's folder nor PYTHONPATH comes before that environment's packages.
+    # -I keeps this package's folder and PYTHONPATH out of the import path.
     command = [peer.python, "-I", str(SCRIPT), peer.name]
     command += ["--config", str(config), "--seconds", str(budget_s)]
     try:
@@ -106,7 +107,7 @@ def best_jitted(timings: dict[str, Timing]) -> str | None:
 
 
 def _line(printed: str) -> dict[str, Any]:
-    """Returns the last line that is a JSON object; libraries may print lines of their own."""
+    """Returns the last line that is a JSON object; libraries may print other lines."""
     for text in reversed(printed.splitlines()):
         try:
             line = json.loads(text)

@@ -1,18 +1,18 @@
 """Times a training step of the standard workload in another library.
 
-It stands alone, so that it runs in an environment where that library is and this package is not:
+This script does not need this package, so it runs in an environment that has only that library:
 
     python peers.py pennylane-jax --config 8,3,64
 
-The workload: `rx(x_i)` on qubit i; then layers of `ry, rz` on every qubit and `CZ` on the ring of
-neighbours; read `<Z_i>` of every qubit. A step is the loss, the sum over batch and qubits of
-`<Z_i>**2`, and its gradients with respect to inputs `(batch, n)` and weights `(2 * n * layers,)`.
-Inputs, then weights, are float32, drawn uniformly from 0 to 3 with seed 0; weights are read layer
-by layer, qubit by qubit, `ry` before `rz`.
+The circuit of the workload has `rx(x_i)` on qubit i, then layers of `ry, rz` on every qubit and
+`CZ` on the ring of neighbours. Its results are `<Z_i>` of every qubit. A step computes the loss,
+which is the sum over batch and qubits of `<Z_i>**2`, and its gradients with respect to inputs
+`(batch, n)` and weights `(2 * n * layers,)`. Inputs, then weights, are float32, drawn uniformly
+from 0 to 3 with seed 0. The order of weights is layer by layer, qubit by qubit, `ry` before `rz`.
 
-It prints a line of JSON a configuration: `peer`, `n`, `L`, `B`, `jitted`, `versions`, `first_s`
-(the first call, with any compilation), `median_s`, `min_s`, `max_s`, `times_s`, `loss` and
-`grad_w_sum`; or `peer`, `n`, `L`, `B` and `error`.
+It prints a line of JSON for each configuration: `peer`, `n`, `L`, `B`, `jitted`, `versions`,
+`first_s` (the first call, with any compilation), `median_s`, `min_s`, `max_s`, `times_s`, `loss`
+and `grad_w_sum`; or `peer`, `n`, `L`, `B` and `error`.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _library(name: str) -> Any:
 
 
 def _jitted(loss: Callable[[Any, Any], Any], inputs: np.ndarray, weights: np.ndarray) -> Step:
-    """Makes a step of a loss that JAX can trace."""
+    """Returns a compiled step for a loss that JAX can trace."""
     jax = _library("jax")
     compiled = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)))
     arguments = jax.device_put(inputs), jax.device_put(weights)
@@ -59,7 +59,7 @@ def _jitted(loss: Callable[[Any, Any], Any], inputs: np.ndarray, weights: np.nda
 
 
 def tensorcircuit_step(n: int, layers: int, batch: int) -> Step:
-    """TensorCircuit on JAX: one sample's circuit, mapped over the batch, compiled."""
+    """TensorCircuit on JAX: the circuit of one sample, mapped over the batch and compiled."""
     jax, jnp, tensorcircuit = map(_library, ("jax", "jax.numpy", "tensorcircuit"))
 
     tensorcircuit.set_backend("jax")
@@ -103,7 +103,7 @@ def _pennylane_node(device: str, n: int, layers: int, **options: Any) -> Callabl
 
 
 def pennylane_jax_step(n: int, layers: int, batch: int) -> Step:
-    """PennyLane's default.qubit on JAX: a batch at once, by backpropagation, compiled."""
+    """PennyLane's default.qubit on JAX: the whole batch at once, by backpropagation, compiled."""
     jnp = _library("jax.numpy")
     node = _pennylane_node("default.qubit", n, layers, interface="jax", diff_method="backprop")
 
@@ -114,7 +114,7 @@ def pennylane_jax_step(n: int, layers: int, batch: int) -> Step:
 
 
 def pennylane_lightning_step(n: int, layers: int, batch: int) -> Step:
-    """PennyLane's lightning.qubit, which is C++, with its adjoint gradient; nothing compiles."""
+    """PennyLane's lightning.qubit, written in C++, with its adjoint gradient; not compiled."""
     autograd, anp, pennylane = map(_library, ("autograd", "autograd.numpy", "pennylane"))
     node = _pennylane_node(
         "lightning.qubit", n, layers, interface="autograd", diff_method="adjoint"
@@ -135,7 +135,7 @@ def pennylane_lightning_step(n: int, layers: int, batch: int) -> Step:
     return step
 
 
-# By name: what makes the step, whether it is compiled, and the distributions that it stands on.
+# By name: the function that returns the step, whether it is compiled, and its distributions.
 PEERS: dict[str, tuple[Callable[[int, int, int], Step], bool, tuple[str, ...]]] = {
     "tensorcircuit": (tensorcircuit_step, True, ("tensorcircuit-ng", "tensorcircuit", "jax")),
     "pennylane-jax": (pennylane_jax_step, True, ("pennylane", "jax")),
@@ -153,7 +153,7 @@ def measure(peer: str, config: tuple[int, int, int], seconds: float) -> dict[str
     Args:
         peer: A name in `PEERS`.
         config: The numbers of qubits, layers and samples.
-        seconds: How long to repeat the step, at least three times.
+        seconds: How long to repeat the step; it runs at least three times.
     """
     make, jitted, distributions = PEERS[peer]
     n, layers, batch = config
@@ -202,7 +202,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("peer", choices=PEERS)
     parser.add_argument("--config", type=_config, action="append", required=True, help="n,L,B")
-    parser.add_argument("--seconds", type=float, default=2.0, help="of repetitions, each")
+    parser.add_argument(
+        "--seconds", type=float, default=2.0, help="for the repetitions of each step"
+    )
     arguments = parser.parse_args()
     # The engines run on the CPU, and so do their peers.
     os.environ.setdefault("JAX_PLATFORMS", "cpu")

@@ -1,4 +1,4 @@
-"""Shows what was measured as tables, and writes it as JSON."""
+"""Shows measured times as tables, and writes them as JSON."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ else:
 FORMAT = 1
 MISSING = "-"
 FREE = 0.75
-"""Cores that together reach less than this share of what each reaches alone are not free."""
+"""If all cores together reach less than this fraction of their single rates, they are not free."""
 
 
 @dataclasses.dataclass
 class Measured:
-    """Everything of one run of the command, as far as it has come.
+    """Everything that the command has measured so far.
 
     Attributes:
-        settings: What was asked for, in plain JSON values.
+        settings: The command's options, as plain JSON values.
         versions: Versions of packages.
-        machine: What kind of machine it is.
+        machine: The kind of machine.
         peak: The processor's peak, or the reason why there is none.
-        steps: The configurations that are done.
-        epochs: Timings of epochs by model, on each backend the Dense twin's first; empty if not
+        steps: The results of the configurations so far.
+        epochs: Timings of epochs by model, with the Dense twin first on each backend; empty if not
             measured.
         twin: The name of the Dense twin in `epochs`, on this process's backend.
     """
@@ -54,7 +54,7 @@ class Measured:
 
 
 def duration(seconds: float | None) -> str:
-    """Returns seconds with three digits, in the unit that a person reads.
+    """Returns a time with three digits, in milliseconds or seconds.
 
     Example:
 
@@ -73,7 +73,7 @@ def _three_digits(value: float) -> str:
 
 
 def ratio(numerator: float | None, denominator: float | None) -> float | None:
-    """Returns a quotient, or None where a part of it is missing."""
+    """Returns a quotient; None if a part of it is missing."""
     if numerator is None or not denominator:
         return None
     return numerator / denominator
@@ -99,9 +99,8 @@ def _table(title: str, caption: str | None = None) -> rich_table.Table:
 def step_table(measured: Measured) -> rich_table.Table:
     """Makes the table of training steps: a line for each engine and peer of each configuration.
 
-    The columns "/ native" are the times over those of the native engine in the same
-    configuration, on this process's backend: how many times as long, by medians and by shortest
-    times.
+    The columns "/ native" are the times divided by those of the native engine in the same
+    configuration on this process's backend, for medians and for shortest times.
     """
     made = _table(
         "Training step: qubits,layers,batch",
@@ -141,7 +140,7 @@ def _roofline(result: StepResult, name: str, peak: Peak | str) -> str:
 def first_call_tables(measured: Measured) -> list[rich_table.Table]:
     """Makes a table of first calls for each backend, and one for the peers.
 
-    A line a configuration, a column for each engine or peer.
+    Each has a line for each configuration, and a column for each engine or peer.
     """
     engines = dict.fromkeys(name for result in measured.steps for name in result.timings)
     peers = list(dict.fromkeys(name for result in measured.steps for name in result.peers))
@@ -166,7 +165,7 @@ def jitted_table(measured: Measured, best: dict[str, str]) -> rich_table.Table:
     """Makes the table of the fastest compiled peer of each configuration.
 
     Args:
-        measured: What was measured.
+        measured: The measured times.
         best: The peer's name by configuration.
     """
     made = _table(
@@ -194,14 +193,14 @@ def jitted_table(measured: Measured, best: dict[str, str]) -> rich_table.Table:
 
 
 def jax_table(measured: Measured, peers: tuple[str, ...]) -> rich_table.Table | None:
-    """Makes the table of the compiled peers against the engines under JAX, which compile too.
+    """Makes the table of compiled peers against the engines under JAX, which compile too.
 
     Args:
-        measured: What was measured.
-        peers: The names of those that compile.
+        measured: The measured times.
+        peers: The names of the peers that compile.
 
     Returns:
-        A line for each configuration and peer; None if either side was not timed.
+        A table with a line for each configuration and peer; None if either side was not timed.
     """
     made = _table(
         "Jitted peers / engines under JAX",
@@ -235,7 +234,7 @@ def jax_table(measured: Measured, peers: tuple[str, ...]) -> rich_table.Table | 
 def epoch_table(measured: Measured) -> rich_table.Table:
     """Makes the table of epochs: a line for each engine and Dense twin of each backend.
 
-    The columns "/ twin" are the times over those of the twin on the same backend.
+    The columns "/ twin" are the times divided by those of the twin on the same backend.
     """
     made = _table(
         "Epoch of fit on digits: Dense(8), PQCDense(8) or its twin Dense(8), Dense(10); batches "
@@ -264,7 +263,7 @@ def epoch_table(measured: Measured) -> rich_table.Table:
 
 
 def notes(measured: Measured) -> list[str]:
-    """Returns what the tables leave out: the peak, and why something was not timed."""
+    """Returns the notes below the tables: the peak, and why contenders were not timed."""
     if isinstance(measured.peak, str):
         said = [f"No GFLOP/s and no share of the peak: {measured.peak}"]
     else:
@@ -290,11 +289,11 @@ def notes(measured: Measured) -> list[str]:
 
 
 def as_json(measured: Measured, peer_lines: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """Returns everything in plain JSON values.
+    """Returns everything as plain JSON values.
 
     Args:
-        measured: What was measured.
-        peer_lines: What the peers' script printed, by `"configuration peer"`.
+        measured: The measured times.
+        peer_lines: The lines that the peers' script printed, by `"configuration peer"`.
     """
     peak = measured.peak
     return {
@@ -338,7 +337,7 @@ def check_writable(path: Path) -> None:
     """Makes sure that `write` will be able to write a file.
 
     Raises:
-        ValueError: If it is a folder or a device, its folder is not there, or may not be written.
+        ValueError: If the path is a folder or a device, or its folder is missing or not writable.
     """
     if path.exists() and not path.is_file():
         raise ArgumentError("--output", "be a file", str(path))
@@ -357,5 +356,5 @@ def check_writable(path: Path) -> None:
 
 
 def write(path: Path, content: dict[str, Any]) -> None:
-    """Writes a JSON file, all of it or nothing."""
+    """Writes a JSON file, completely or not at all."""
     _files.write(path, json.dumps(content, indent=1, allow_nan=False) + "\n")

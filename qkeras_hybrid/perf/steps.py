@@ -1,11 +1,11 @@
-"""A training step of the standard workload, on one engine after the other.
+"""A training step of the standard workload on each engine.
 
-The workload: `rx(x_i)` on qubit i; then layers of `ry, rz` on every qubit and `CZ` on the ring of
-neighbours; read `<Z_i>` of every qubit. A step is the loss, the sum over batch and qubits of
-`<Z_i>**2`, and its gradients with respect to inputs and weights, in float32, by what the Keras
-backend has for a training step: `tf.function`, `jax.jit`, or PyTorch's autograd. Inputs, then
-weights, are drawn uniformly from 0 to 3 with seed 0; weights are read layer by layer, qubit by
-qubit, `ry` before `rz`.
+The circuit of the workload has `rx(x_i)` on qubit i, then layers of `ry, rz` on every qubit and
+`CZ` on the ring of neighbours. Its results are `<Z_i>` of every qubit. A step computes the loss,
+which is the sum over batch and qubits of `<Z_i>**2`, and its gradients with respect to inputs and
+weights, in float32. It uses the backend's means for a training step: `tf.function`, `jax.jit`, or
+PyTorch's autograd. Inputs, then weights, are drawn uniformly from 0 to 3 with seed 0. The order of
+weights is layer by layer, qubit by qubit, `ry` before `rz`.
 """
 
 from __future__ import annotations
@@ -37,19 +37,19 @@ from qkeras_hybrid.perf.base import (
 from qkeras_hybrid.program import Compiled, compile_circuit
 
 MOST_QUBITS = {"statevector": 12}
-"""Engines that take minutes and gigabytes for more qubits than this."""
+"""The largest number of qubits for engines that need minutes and gigabytes beyond it."""
 
 
 @dataclasses.dataclass
 class StepResult:
-    """What came of one configuration.
+    """The result of one configuration.
 
     Attributes:
         config: The configuration.
-        loss: The loss, as the first engine computed it; None if no engine did.
+        loss: The loss that the first engine computed; None if no engine did.
         timings: Each engine's timing, by name (see `named`).
-        flops: Floating-point operations of a step of the native engine: the expectation's, and
-            its gradient's. None without that engine.
+        flops: The floating-point operations of the native engine for the expectation values, and
+            for their gradient. None without that engine.
         peers: Each peer's timing, by name.
     """
 
@@ -61,7 +61,7 @@ class StepResult:
 
     @property
     def gflops(self) -> float | None:
-        """Operations a second that the native engine's median step reaches, in 1e9."""
+        """Operations per second of the native engine's median step, in units of 1e9."""
         return self.gflops_of("native")
 
     def gflops_of(self, name: str) -> float | None:
@@ -113,11 +113,11 @@ def draw(config: Config) -> tuple[np.ndarray, np.ndarray]:
 def flops(config: Config) -> tuple[float, float]:
     """Counts the floating-point operations of a step of the native engine.
 
-    What is counted stands in the native engine's `flops.h`: the work on state vectors that the
-    lowered (fused) program asks for, a multiply-add as two.
+    The native engine's `flops.h` defines what counts: the work on state vectors that the lowered
+    (fused) program needs. A multiply-add counts as two operations.
 
     Returns:
-        Those of the expectation values, and those of their gradient.
+        The number for the expectation values, and the number for their gradient.
     """
     made = workload(config.n_qubits, config.n_layers)
     one = library.flops(lowering.lower(made.program, made.angles.affine, made.readout))
@@ -130,9 +130,9 @@ def step(
     """Makes a training step.
 
     Args:
-        engine: What computes it.
+        engine: The engine.
         config: The configuration.
-        compiled: The compiled workload, if it is there already.
+        compiled: The compiled workload; None to compile it.
 
     Returns:
         A function that runs the step and returns the loss, its gradient with respect to the
@@ -191,12 +191,12 @@ def _torch_step(run: engines.Run, arrays: tuple[np.ndarray, ...]) -> Callable[[]
 
 
 def warm_up(names: Sequence[str]) -> None:
-    """Has each engine load what it needs, so that no first call of a configuration does."""
+    """Makes each engine load its libraries, so that first calls don't include that."""
     tiny = Config(2, 1, 1)
     for name in names:
         engine = engines.get(name)
         assert engine is not None
-        # What goes wrong here goes wrong in `measure` too, which says so.
+        # `measure` will raise and report the same error.
         with contextlib.suppress(Exception):
             if engine.refuses(workload(2, 1).job()) is None:
                 step(engine, tiny)()
@@ -205,7 +205,7 @@ def warm_up(names: Sequence[str]) -> None:
 class Steps:
     """Training steps under the Keras backend of this process: `Contenders` by engine.
 
-    Those of one configuration at a time.
+    It holds the steps of one configuration at a time.
     """
 
     def __init__(self) -> None:
@@ -248,13 +248,13 @@ def measure(
 
     Args:
         config: The configuration.
-        names: The engines, those of another backend as in `native@jax`.
-        elsewhere: What times steps under the other backends, by their names.
+        names: The engines; those on other backends as in `native@jax`.
+        elsewhere: The contenders under the other backends, by backend.
         budget_s: Seconds for the repetitions of all engines together; see `take_turns`.
         cap_s: Seconds after which an engine gets no more turns.
 
     Returns:
-        The timings. An engine that can't run, or fails, has the reason there.
+        The timings. If an engine can't run or fails, its timing has the reason.
 
     Raises:
         agreement.DisagreementError: If losses or gradients differ by more than rounding.
@@ -278,7 +278,7 @@ def measure(
             timing.reason = f"its first call took more than {cap_s:g} s"
             continue
         runs[name] = functools.partial(places[backend].turn, engine)
-    # The second call may still settle things (pools of memory, threads).
+    # The second call may still create threads or memory pools.
     take_turns(
         {name: run for name, run in runs.items() if _settles(run, timings[name])},
         timings,

@@ -1,7 +1,8 @@
 """Times steps and epochs under other Keras backends, each in a process of its own.
 
-A process has one Keras backend for its life. A worker serves the same `Steps` and `Epochs` that
-the command uses for its own backend, one call after the other, so that all take turns.
+A process can't change its Keras backend. A worker runs the same `Steps` and `Epochs` that the
+command uses for its own backend. The command calls it, one call at a time, so that all engines take
+turns.
 """
 
 from __future__ import annotations
@@ -42,9 +43,9 @@ def installed() -> tuple[str, ...]:
 
 
 def contenders(chosen: Sequence[str], backends: Sequence[str]) -> tuple[str, ...]:
-    """Names engines on each backend that they run under; see `base.named`.
+    """Returns the names of engines on each backend that they support; see `base.named`.
 
-    One that runs under none of them is named once, under the first, so that its reason is shown.
+    An engine that supports none of them is named once, for the first, so that its reason is shown.
 
     Args:
         chosen: The engines.
@@ -60,11 +61,11 @@ def contenders(chosen: Sequence[str], backends: Sequence[str]) -> tuple[str, ...
 
 
 class Worker:
-    """A process with another Keras backend, which times what this one asks it to.
+    """A process with another Keras backend that times contenders for this process.
 
     Args:
         backend: The backend.
-        names: The engines that it will time; they are warmed up at once.
+        names: The engines that it will time. It warms them up at once.
 
     Attributes:
         backend: The backend.
@@ -74,7 +75,7 @@ class Worker:
     def __init__(self, backend: str, names: Sequence[str]) -> None:
         self.backend = backend
         self._ready, self._lost = False, ""
-        # Not forked: neither TensorFlow's threads nor JAX's survive it.
+        # Spawned, because the threads of TensorFlow and JAX do not survive a fork.
         context = multiprocessing.get_context("spawn")
         self._connection, theirs = context.Pipe()
         self.process = context.Process(
@@ -85,11 +86,11 @@ class Worker:
         )
         with variables_set(_settings(backend)), interrupts_kept_off():
             self.process.start()
-        # The worker's is now the only one, so that its end is noticed here.
+        # The worker now has the only other end, so this process notices when it is closed.
         theirs.close()
 
     def wait(self) -> None:
-        """Waits until the worker is ready, or can't be: then each call says why."""
+        """Waits until the worker is ready or has failed; if it has, each call raises the reason."""
         if self._ready:
             return
         self._ready = True
@@ -104,10 +105,10 @@ class Worker:
         Args:
             what: `STEPS` or `EPOCHS`.
             method: The method's name.
-            arguments: What it is called with.
+            arguments: The method's arguments.
 
         Raises:
-            NotTimedError: If it raises, with what it says, or if the process is lost.
+            NotTimedError: If the method raises an error, or the process is lost.
         """
         self.wait()
         if self._lost:
@@ -119,7 +120,7 @@ class Worker:
         return self._answer()
 
     def close(self) -> None:
-        """Ends the process at once: all that it found is here already."""
+        """Ends the process at once; all its results are already here."""
         self.process.kill()
         self.process.join()
         self._connection.close()
@@ -159,20 +160,20 @@ class Remote:
         return found
 
     def turn(self, name: str, seconds: float) -> list[float]:
-        """Gives a turn to a contender in the worker; see `base.Contenders`."""
+        """Calls a contender in the worker for some time; see `base.Contenders`."""
         times: list[float] = self._worker.call(self._what, "turn", name, seconds)
         return times
 
 
 @contextlib.contextmanager
 def started(names: Sequence[str]) -> Iterator[dict[str, Worker]]:
-    """Starts a worker for each backend but this process's, and ends them afterwards.
+    """Starts a worker for each backend except this process's, and ends them afterwards.
 
     Args:
         names: The engines to warm up, as in `native@jax`.
 
     Yields:
-        The workers by backend. They are loading still: `wait` for each.
+        The workers by backend. They are still loading: call `wait` for each.
     """
     own = keras.backend.backend()
     with contextlib.ExitStack() as stack:
@@ -197,7 +198,7 @@ def _settings(backend: str) -> dict[str, str]:
 
 
 def serve(connection: multiprocessing.connection.Connection, names: Sequence[str]) -> None:
-    """Answers the calls of `Worker` until its end of the pipe is closed.
+    """Answers the calls of a `Worker` until it closes its end of the pipe.
 
     Args:
         connection: This process's end.

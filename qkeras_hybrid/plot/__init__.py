@@ -7,13 +7,13 @@
 | `probabilities` | the probabilities of its outcomes, with the intervals of shots |
 | `spectrum` | the waves that it is made of |
 | `entanglement` | how much its qubits are entangled, after each layer |
-| `gram` | how alike a kernel finds samples |
+| `gram` | how similar samples are to a kernel |
 | `decision_boundary` | which class a model predicts where |
 | `training` | training curves, with intervals over runs |
 | `loss_landscape` | the loss around a model's weights |
-| `alt_text` | what such a picture shows, in words |
+| `alt_text` | the description of such a picture in words |
 
-Each returns a figure of Matplotlib's, or draws into the axes that it is given and returns these.
+Each returns a Matplotlib figure, or draws into the axes that it is given and returns these.
 A notebook shows the figure; `figure.alt_text` describes it for readers who can't see it.
 `figure.savefig` writes it; its background is transparent, and its lines and text are grey, for
 light and dark pages. The colours are Okabe and Ito's, which all kinds of colour vision tell apart.

@@ -15,9 +15,9 @@ from qkeras_hybrid.plot.labels import MOST_CLASSES, groups_of, labels_of
 from qkeras_hybrid.plot.pictures import GREY, canvas, colour, counted, finished, symbol
 
 MOST_POINTS = 500
-"""The most points of the grid along one feature."""
+"""The largest number of grid points along one feature."""
 
-_PALE = 0.45  # how much of its colour the region of a class has at most
+_PALE = 0.45  # the largest opacity of a region
 
 
 def decision_boundary(
@@ -32,22 +32,22 @@ def decision_boundary(
 ) -> Any:
     """Draws the regions in which a model of two features predicts each class, and the samples.
 
-    The model predicts a grid that holds all samples with some room around them. Of one output, the
-    second class is where it is above `threshold`; of several, the class is that of the largest. A
-    region is the paler the nearer the output is to the boundary.
+    The model predicts on a grid around all samples. If it has one output, the second class is
+    predicted where the output is above `threshold`. If it has several, the class of the largest
+    output is predicted. Near the boundary, the colours are paler.
 
     Args:
         model: A Keras model from `(batch, 2)` to `(batch, 1)` or `(batch, n_classes)`.
         x: Samples of shape `(n, 2)`.
-        y: Their labels, `(n,)` or `(n, 1)`, or one-hot. The sorted labels are the classes, unless
-            they are whole numbers below the number of outputs, which then name the output.
-        threshold: For one output, the boundary's value; 0.0 for labels -1 and 1.
+        y: Their labels, `(n,)` or `(n, 1)`, or one-hot. Whole numbers below the number of outputs
+            are indices of outputs. Other labels belong to the outputs in sorted order.
+        threshold: For one output, the value at the boundary. Give 0.0 for labels -1 and 1.
         points: The number of points of the grid along each feature.
         names: The names of the features.
         ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
         ValueError: If an argument is invalid, or the model has other outputs.
@@ -64,7 +64,7 @@ def decision_boundary(
     threshold = finite_number("threshold", threshold)
     points = at_most("points", at_least_two("points", points), MOST_POINTS)
     if not callable(getattr(model, "predict", None)):
-        raise ArgumentError("model", "be a model of Keras's that predicts", model)
+        raise ArgumentError("model", "be a Keras model, with the method `predict`", model)
     shape = getattr(model, "input_shape", (None, 2))
     if shape not in ((None, 2), (None, None)):
         raise ArgumentError("model", "take samples of shape (batch, 2)", shape)
@@ -77,7 +77,7 @@ def decision_boundary(
     outputs = np.asarray(model.predict(grid.astype("float32"), batch_size=1024, verbose=0))
     if outputs.ndim != 2 or len(outputs) != len(grid) or not np.all(np.isfinite(outputs)):
         raise ArgumentError("model", "return finite numbers, of shape (batch, n)", outputs.shape)
-    # How far the output of each class is above what it must beat.
+    # How far the output of each class is above the threshold, or above the best other output.
     if outputs.shape[1] == 1:
         above = outputs - threshold
         scores = np.hstack([-above, above])
@@ -124,7 +124,7 @@ def _samples(x: Any) -> np.ndarray:
 
 
 def _numbers(labels: np.ndarray, n_classes: int) -> np.ndarray:
-    """Returns for each sample the number of its class."""
+    """Returns the index of the class of each sample."""
     known, numbers = np.unique(labels, return_inverse=True)
     whole = known.dtype.kind in "biuf" and bool(np.all(known == np.floor(known)))
     if whole and known.min() >= 0 and known.max() < n_classes:

@@ -12,7 +12,7 @@ from qkeras_hybrid.program.unrolling import flat
 from qkeras_hybrid.readouts import Expectation, Probabilities, Readout, Samples, State
 
 MOST_LETTERS = 20
-"""The most letters of a label; a longer one is cut."""
+"""The most letters of a label; longer labels are cut."""
 
 MOST_READ = 4
 """The most observables that are drawn in columns of their own."""
@@ -27,8 +27,9 @@ class Cell:
     Attributes:
         column: Its column, from the left.
         rows: Its wires, from the top.
-        labels: For each wire "@" for a control, "o" for a control by 0, "+" for the target of a
-            controlled NOT, "swap" for each end of a swap; else the text of its box.
+        labels: The label of each wire: "@" for a control, "o" for a control by 0, "+" for the
+            target of a controlled NOT, "swap" for each end of a swap, otherwise the text of its
+            box.
         kind: "encoding", "trained", "entangling" (several qubits, no symbol), "fixed" or "readout".
     """
 
@@ -47,7 +48,7 @@ def cells_of(compiled: Compiled, readouts: tuple[Readout, ...]) -> list[Cell]:
     """
     row_of = {qubit: row for row, qubit in enumerate(compiled.qubits)}
     inputs = {symbol.name for symbol in compiled.inputs}
-    free = [0] * compiled.n_qubits  # the first free column of each wire
+    free = [0] * compiled.n_qubits  # first free column of each wire
     found = []
     for operation in flat(compiled.circuit):
         rows = tuple(row_of[qubit] for qubit in operation.qubits)
@@ -127,7 +128,7 @@ def _read(readouts: tuple[Readout, ...], n_qubits: int, first: int) -> list[Cell
 
 
 def _expectations(readout: Expectation) -> list[list[Cell]]:
-    """Returns columns of cells; those of single qubits stand below each other."""
+    """Returns columns of cells. Observables of single qubits share a column."""
     columns: list[list[Cell]] = []
     for observable in readout.observables:
         if len(observable.terms) == 1:

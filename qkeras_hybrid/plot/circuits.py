@@ -29,8 +29,8 @@ WIDEST = 22.0
 """The width of a line of gates, in distances between wires; wider circuits continue below."""
 
 _INCHES = 0.5  # the distance of two wires
-_LETTER = 0.17  # the width of a letter, in these
-_NAMED = 1.1  # the room for a wire's name
+_LETTER = 0.17  # the width of a letter, in distances between wires
+_NAMED = 1.1  # the room for a wire's name, in distances between wires
 
 
 def circuit(layer: Any, *, ax: Any = None) -> Any:
@@ -41,10 +41,10 @@ def circuit(layer: Any, *, ax: Any = None) -> Any:
         ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
-        ValueError: If it is no such layer, or has more than 400 gates.
+        ValueError: If `layer` is neither, or has more than 400 gates.
 
     Example:
 
@@ -111,7 +111,7 @@ def _words(n_qubits: int, kinds: collections.Counter[str], readouts: Any) -> str
 
 
 def _lines(cells: list[Cell]) -> list[dict[int, float]]:
-    """Returns for each line of the drawing its columns, with their widths."""
+    """Returns the columns of each line of the drawing, with their widths."""
     widths: dict[int, float] = collections.defaultdict(lambda: 0.9)
     for cell in cells:
         letters = max(map(len, cell.labels))

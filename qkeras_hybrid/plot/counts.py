@@ -42,24 +42,24 @@ def probabilities(
 ) -> Any:
     """Draws the probabilities of the basis states, of one sample.
 
-    With `shots`, bars are the shares of that many measurements with their binomial intervals, and
-    lines the exact probabilities. A layer's noise is in both. Each interval is one outcome's own:
-    of many, some miss.
+    With `shots`, bars are the shares of the outcomes in that many measurements, with binomial
+    intervals, and lines are the exact probabilities. Both include the layer's noise. The level
+    holds for each interval on its own: with many outcomes, some intervals miss the exact value.
 
     Args:
         layer: A built quantum layer, or what `compile_circuit` returned.
-        x: One sample: of a layer its features, `(n_features,)` or `(1, n_features)`, else the
-            circuit's inputs. Not needed for a circuit without inputs.
+        x: One sample: the features of a layer, `(n_features,)` or `(1, n_features)`, or the inputs
+            of a compiled circuit. Not needed for a circuit without inputs.
         shots: None for exact probabilities, or the number of measurements.
         level: The level of the intervals.
         interval: "wilson", or "exact" for Clopper and Pearson's.
-        most: The most outcomes to draw: the most probable ones.
+        most: The largest number of outcomes to draw: the most probable ones, if there are more.
         seed: The seed of the measurements.
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
         ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
         ValueError: If an argument is invalid.
@@ -103,7 +103,7 @@ def probabilities(
 
     exact = np.clip(read(None), 0.0, 1.0)
     shares = exact if shots is None else np.round(read(shots) * shots) / shots
-    # The most probable, in the order of their numbers.
+    # The most probable outcomes, sorted by their index.
     shown = np.sort(np.argsort(-exact, kind="stable")[:most])
     places = np.arange(len(shown))
     labels = [f"{outcome:0{compiled.n_qubits}b}" for outcome in shown]
@@ -151,7 +151,7 @@ def intervals(
         level: The level of each interval.
         method: "wilson" or "exact".
     """
-    wanted: Any = method  # one of two spellings, which SciPy's types name
+    wanted: Any = method  # SciPy's types name the two spellings
     ends = [
         scipy_stats.binomtest(round(share * shots), shots).proportion_ci(level, method=wanted)
         for share in shares

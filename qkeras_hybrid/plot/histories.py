@@ -26,25 +26,27 @@ def training(
     log: bool = False,
     ax: Any = None,
 ) -> Any:
-    """Draws training curves; for several runs, their mean with an interval.
+    """Draws training curves, and for several runs their mean with an interval.
 
-    The band is Student's interval of the mean in each epoch, over the runs. Thin lines are the
-    runs. If they have different lengths, the mean ends with the shortest. A validation metric is
-    dashed.
+    The band is Student's t interval of the mean over the runs, in each epoch. Thin lines are the
+    runs. If the runs have different lengths, the mean ends with the shortest. Validation metrics
+    are dashed lines.
 
     Args:
-        histories: What `fit` returned, its `history`, or a list of one metric's values; several
-            runs in a list; several models in a dictionary of these, by name.
-        metric: Which metric; `val_` before it is drawn too if it is there.
+        histories: One run: what `fit` returned, its `history`, or a list of a metric's values. For
+            several runs, a list of these. For several models, a dictionary from their names to
+            their runs.
+        metric: The name of the metric. The metric with `val_` before this name is drawn too if
+            the runs have it.
         level: The level of the interval.
         log: Whether the vertical axis is logarithmic.
         ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
-        ValueError: If there is no run, a run has not this metric, or a value is not finite.
+        ValueError: If there is no run, a run lacks this metric, or a value is not finite.
 
     Example:
 
@@ -104,7 +106,7 @@ def _runs(histories: Any) -> list[Any]:
     if not isinstance(histories, Sequence | np.ndarray) or isinstance(histories, str):
         raise ArgumentError("histories", "hold what `fit` returned, or lists of it", histories)
     if not len(histories):
-        raise ArgumentError("histories", "hold a run", histories)
+        raise ArgumentError("histories", "hold at least one run", histories)
     return [histories] if np.isscalar(histories[0]) else list(histories)
 
 

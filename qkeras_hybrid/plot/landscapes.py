@@ -13,7 +13,7 @@ from qkeras_hybrid.diagnostics.base import at_least_two
 from qkeras_hybrid.plot.pictures import GREY, PALETTE, canvas, finished
 
 MOST_POINTS = 101
-"""The most points along each direction; the model is evaluated at the square of it."""
+"""The most points along each direction; the model is evaluated at the square of their number."""
 
 Direction = list[np.ndarray]
 
@@ -31,26 +31,27 @@ def loss_landscape(
 ) -> Any:
     """Draws the loss of a model around its weights, along two directions.
 
-    The directions are random, and filter-normalised: the part of a direction that belongs to one
-    unit of a layer has the norm of this unit's weights, so that landscapes of models with
-    different scales can be compared. A vector of weights (a bias, the angles of a circuit) is one
-    such part.
+    By default, the directions are random and filter-normalised: the part of a direction that
+    belongs to one unit of a layer has the norm of this unit's weights. So landscapes of models with
+    different scales can be compared. A vector of weights (a bias, the angles of a circuit) counts
+    as one part.
 
-    The model keeps its weights; it must have a loss, by `compile`.
+    The model keeps its weights. It must be compiled with a loss.
 
     Args:
-        model: A built and compiled model of Keras's.
-        x: Samples, on all of which the loss is computed at once.
+        model: A built and compiled Keras model.
+        x: Samples; the loss is computed on all of them in one batch.
         y: Their targets.
-        directions: Two directions, each a list of arrays of the shapes of
-            `model.trainable_variables`; taken as they are.
-        span: How far to go each way, in lengths of the directions.
-        points: The number of points along each direction; odd, the weights are one of them.
+        directions: Two directions, each a list of arrays with the shapes of
+            `model.trainable_variables`. They are not normalised.
+        span: How far to go in both directions, as a multiple of their lengths.
+        points: The number of points along each direction. If it is odd, the point in the middle
+            is that of the model's weights.
         seed: The seed of the random directions.
-        ax: Axes of Matplotlib's to draw into.
+        ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
         ValueError: If the model is not compiled or has no weights, a direction has another shape,
@@ -127,8 +128,8 @@ def filter_normalised(weights: Sequence[np.ndarray], rng: np.random.Generator) -
     """Returns a random direction in which each unit's part has the norm of its weights.
 
     Args:
-        weights: The weights. Of an array with several axes, the last one counts the units, as in
-            Keras's kernels; an array with one axis is one part.
+        weights: The weights. The last axis of an array with several axes counts the units, as in
+            the kernels of Keras's layers; an array with one axis is one part.
         rng: Draws normal numbers, one array after the other.
     """
     found = []
@@ -187,14 +188,14 @@ def _losses(
     x: Any,
     y: Any,
 ) -> np.ndarray:
-    """Returns the losses, rows along the second direction; the model is left as it was."""
+    """Returns the losses, with rows along the second direction. Restores the model's weights."""
     found = np.zeros((len(steps), len(steps)))
     try:
         for i, up in enumerate(steps):
             for j, across in enumerate(steps):
                 for variable, value, one, two in zip(variables, centre, *directions, strict=True):
                     variable.assign((value + across * one + up * two).astype(value.dtype))
-                # It counts the losses of all batches together until it is told to forget.
+                # Keras averages the losses of all batches since the last reset.
                 model.reset_metrics()
                 found[i, j] = float(model.test_on_batch(x, y, return_dict=True)["loss"])
     finally:

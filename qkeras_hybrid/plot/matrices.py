@@ -13,20 +13,21 @@ from qkeras_hybrid.plot.labels import labels_of
 from qkeras_hybrid.plot.pictures import GREY, canvas, counted, finished
 
 MOST_SAMPLES = 2000
-"""The most samples; a picture has no more pixels."""
+"""The most samples; a picture has no pixels for more."""
 
 
 def gram(kernel: Any, x: Any, y: Any = None, *, ax: Any = None) -> Any:
-    """Draws the Gram matrix of a kernel: how alike each two samples are.
+    """Draws the Gram matrix of a kernel: how similar each pair of samples is.
 
     Args:
         kernel: A kernel of `qkeras_hybrid.kernels`, or a function from samples to their matrix.
         x: Samples of shape `(n, n_features)`.
-        y: Labels of shape `(n,)`: samples are drawn in their order, with a line where one ends.
-        ax: Axes of Matplotlib's to draw into.
+        y: Labels of shape `(n,)`. The samples are drawn in the order of their labels, with lines
+            between different labels.
+        ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
         ValueError: If an argument is invalid.

@@ -1,4 +1,4 @@
-"""Figures with an alt text, in colours that read on light and on dark pages."""
+"""Figures with an alt text, in colours that are readable on light and on dark pages."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.diagnostics.figures import COLOURS, MARKERS
 
 GREY = "#7d8590"
-"""Lines and text: as far from white as from a dark page."""
+"""The colour of lines and text: its contrast to a white and to a dark page is about the same."""
 
 PALETTE = COLOURS[:-1]
-"""Okabe and Ito's colours but black, which a dark page swallows."""
+"""Okabe and Ito's colours without black, which can't be seen on a dark page."""
 
 SYMBOLS = MARKERS[:-1]
-"""A marker for each colour, so that nothing is told by colour alone."""
+"""A marker for each colour, so that no information depends on colour alone."""
 
 _DOTS_PER_INCH = 100
 _SHARPNESS = 1.5  # pixels of the picture for each pixel of the page
@@ -50,18 +50,18 @@ _STYLE: Any = {
 
 
 class Picture(Figure):
-    """A figure of Matplotlib's that says in words what it shows.
+    """A Matplotlib figure with a description in words.
 
     A notebook shows it as an image with this alt text. Make one yourself to draw several pictures
-    beside each other: `axes = Picture(figsize=(8, 3), layout="constrained").subplots(1, 2)`.
+    side by side: `axes = Picture(figsize=(8, 3), layout="constrained").subplots(1, 2)`.
 
     Attributes:
-        alt_text: The words.
+        alt_text: The description.
     """
 
     @property
     def alt_text(self) -> str:
-        """What the figure shows, in words; empty if nothing of this package's is in it."""
+        """What the figure shows, in words; empty if this package has drawn nothing into it."""
         return _words(self.axes)
 
     def html(self) -> str:
@@ -79,8 +79,8 @@ class Picture(Figure):
         return self.html()
 
     def _ipython_display_(self) -> None:
-        # IPython alone calls this, so it is there. Left to itself, it adds the image a second time,
-        # without its words.
+        # Only IPython calls this method, so IPython is installed. Without this method, it would
+        # add the image a second time, without an alt text.
         display = sys.modules["IPython"].display.display
         display({"text/html": self.html(), "text/plain": self.alt_text}, raw=True)
 
@@ -93,7 +93,7 @@ def alt_text(picture: Any) -> str:
             axes it drew.
 
     Raises:
-        ValueError: If it is none, or nothing of this package's is drawn in it.
+        ValueError: If `picture` is no figure, or this package has drawn nothing into it.
 
     Example:
 
@@ -107,7 +107,7 @@ def alt_text(picture: Any) -> str:
     elif isinstance(picture, Figure):
         axes = picture.axes
     else:
-        raise ArgumentError("picture", "be a figure or axes of Matplotlib's", picture)
+        raise ArgumentError("picture", "be a Matplotlib figure or axes", picture)
     if not (text := _words(axes)):
         raise ArgumentError("picture", "hold something that qkeras_hybrid.plot drew", picture)
     return text
@@ -117,7 +117,7 @@ def _words(axes: Iterable[Any]) -> str:
     drawn = [each for each in axes if getattr(each, "alt_text", "")]
     texts = [each.alt_text for each in drawn]
     if len(drawn) > 1:
-        # Their titles tell them apart. Formulas are read without their marks.
+        # Their titles tell them apart, without the TeX marks of formulas.
         titles = [" ".join(re.sub(r"[$\\{}]", "", each.get_title()).split()) for each in drawn]
         texts = [f"{a}: {b}" if a else b for a, b in zip(titles, texts, strict=True)]
     return " ".join(texts)
@@ -133,11 +133,11 @@ def canvas(ax: Any, width: float = 5.2, height: float = 3.4) -> Iterator[Any]:
         height: Its height, in inches.
 
     Raises:
-        ValueError: If `ax` is not axes of Matplotlib's.
+        ValueError: If `ax` is not a Matplotlib axes object.
     """
     if ax is not None:
         if not isinstance(ax, Axes):
-            raise ArgumentError("ax", "be axes of Matplotlib's, or None", ax)
+            raise ArgumentError("ax", "be Matplotlib axes or None", ax)
         yield ax
         return
     with mpl.rc_context(_STYLE):
@@ -146,11 +146,11 @@ def canvas(ax: Any, width: float = 5.2, height: float = 3.4) -> Iterator[Any]:
 
 
 def finished(axes: Any, text: str, ax: Any) -> Any:
-    """Returns what a function that drew returns: the user's axes, or the new picture.
+    """Adds the description, and returns the user's axes or the new picture.
 
     Args:
-        axes: What it drew into.
-        text: What it drew, in words.
+        axes: The axes that were drawn into.
+        text: The description of what was drawn.
         ax: The user's axes, or None.
     """
     axes.alt_text = text

@@ -1,4 +1,4 @@
-"""The waves of a layer, as `diagnostics.fourier_spectrum` finds them."""
+"""The Fourier spectrum of a layer, from `diagnostics.fourier_spectrum`."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ def spectrum(
     Args:
         layer: A built quantum layer, or what `compile_circuit` returned.
         weights: As in `qkeras_hybrid.diagnostics.fourier_spectrum`.
-        along: As there: which inputs.
-        inputs: As there: the values of the others.
-        ax: Axes of Matplotlib's to draw into.
+        along: As in `fourier_spectrum`: the inputs in which the spectrum is computed.
+        inputs: As in `fourier_spectrum`: the values of the other inputs.
+        ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
-        ValueError: As `fourier_spectrum`.
+        ValueError: Under the conditions of `fourier_spectrum`.
 
     Example:
 

@@ -20,10 +20,10 @@ MOST_SPHERES = 16
 """The most qubits whose spheres are drawn."""
 
 A_ROW = 4
-"""How many spheres stand beside each other."""
+"""The number of spheres in a row."""
 
 SPACING = (2.8, 3.2)
-"""The distance of the centres of two spheres, across and down; a sphere has the radius 1."""
+"""The horizontal and the vertical distance between the centres of spheres of radius 1."""
 
 _AZIMUTH, _ELEVATION = math.radians(25), math.radians(18)
 TOWARDS = np.array(
@@ -33,7 +33,7 @@ TOWARDS = np.array(
         math.sin(_ELEVATION),
     ]
 )
-"""The direction of the viewer."""
+"""The unit vector from the centre of a sphere to the viewer."""
 
 PROJECTION = np.array(
     [
@@ -45,33 +45,33 @@ PROJECTION = np.array(
         ],
     ]
 )
-"""From a Bloch vector to its place on the page, right and up."""
+"""Maps a Bloch vector to its place on the page: to the right, and up."""
 
-_FEW = 12  # up to so many samples get a line from the centre
+_FEW = 12  # with at most so many samples, each gets a line from the centre
 
 
 def bloch(layer: Any, x: Any = None, y: Any = None, *, weights: Any = None, ax: Any = None) -> Any:
-    """Draws the states of a layer's qubits, one Bloch sphere for each.
+    """Draws the states of a layer's qubits, with one Bloch sphere for each qubit.
 
-    Each sample is a point of each sphere: the qubit's reduced state, of the ideal circuit without
-    the layer's noise. On the surface the qubit is in a state of its own; the nearer to the centre,
-    the more it is entangled with others. What lies behind is pale.
+    Each sample is a point in each sphere: the reduced state of the qubit at the end of the ideal
+    circuit, without the layer's noise. A point on the surface is a pure state. The nearer a point
+    is to the centre, the more the qubit is entangled with others. Points on the far side are pale.
 
     Args:
         layer: A built quantum layer, or what `compile_circuit` returned.
-        x: Samples: of a layer its features, `(batch, n_features)`, else the circuit's inputs,
-            `(batch, n_inputs)`. Not needed for a circuit without inputs.
-        y: Labels of shape `(batch,)`, which get colours and markers; or more than six different
-            floating-point numbers, which get colours from dark (small) to bright (large).
+        x: Samples: the features of a layer, `(batch, n_features)`, or the inputs of a compiled
+            circuit, `(batch, n_inputs)`. Not needed for a circuit without inputs.
+        y: Labels of shape `(batch,)`, shown by colours and markers. More than six different
+            floating-point numbers are shown by colours from dark (small) to bright (large).
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
-        ax: Axes of Matplotlib's to draw into.
+        ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
-        ValueError: If an argument is invalid, the circuit has no state vector, or more
-            than 16 qubits.
+        ValueError: If an argument is invalid, or the circuit has no state vector or more than 16
+            qubits.
 
     Example:
 
@@ -140,7 +140,7 @@ def _sphere(axes: Any, centre: np.ndarray, title: str) -> None:
 
 
 def _shades(y: Any, size: int) -> list[str] | None:
-    """Returns a colour for each sample if `y` holds numbers, not labels."""
+    """Returns a colour for each sample if `y` holds numbers instead of labels, otherwise None."""
     try:
         found = np.asarray(y)
     except ValueError:

@@ -1,4 +1,4 @@
-"""The entanglement of a layer's states, after each layer of its ansatz."""
+"""The entanglement of a layer's states after each layer of its ansatz."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from qkeras_hybrid.program import Compiled, compile_circuit
 from qkeras_hybrid.program.unrolling import flat
 
 MOST_STAGES = 200
-"""The most places of a circuit at which the states are computed."""
+"""The most stages of a circuit after which the states are computed."""
 
 
 def entanglement(
@@ -29,28 +29,29 @@ def entanglement(
     weights: Any = None,
     ax: Any = None,
 ) -> Any:
-    """Draws how much the qubits are entangled, from stage to stage of a circuit.
+    """Draws how much the qubits are entangled after each stage of a circuit.
 
-    The Meyer-Wallach measure of the ideal circuit's states: 0 for products of qubits, 1 where each
-    qubit alone is maximally mixed. Thin lines are samples, the thick one their mean. The dashed
-    line is the mean of random (Haar) states, `(N - 2)/(N + 1)` with `N = 2**n_qubits`.
+    The picture shows the Meyer-Wallach measure of the ideal circuit's states: 0 for a product of
+    single-qubit states, 1 if each qubit on its own is maximally mixed. Thin lines are samples, the
+    thick line is their mean. The dashed line is the mean of random (Haar) states,
+    `(N - 2)/(N + 1)` with `N = 2**n_qubits`.
 
     Args:
         layer: A built quantum layer, or what `compile_circuit` returned.
-        x: Samples: of a layer its features, `(batch, n_features)`, else the circuit's inputs,
-            `(batch, n_inputs)`. Not needed for a circuit without inputs.
-        after: "layer" for the stages after the encoding and each layer of the ansatz, of a
-            `PQCDense`; "moment" for those after each moment with gates on several qubits. By
-            default the former, where an ansatz has layers that follow each other.
+        x: Samples: the features of a layer, `(batch, n_features)`, or the inputs of a compiled
+            circuit, `(batch, n_inputs)`. Not needed for a circuit without inputs.
+        after: "layer" for a stage after the encoding and after each layer of the ansatz, for a
+            `PQCDense`. "moment" for a stage after each moment with gates on several qubits. By
+            default "layer" if the ansatz is a sequence of layers, otherwise "moment".
         weights: The circuit's weights, `(n_weights,)`, in radians; by default those of the layer.
-        ax: Axes of Matplotlib's to draw into.
+        ax: Matplotlib axes to draw into.
 
     Returns:
-        A figure of Matplotlib's with an alt text, or `ax`.
+        A Matplotlib figure with an alt text, or `ax`.
 
     Raises:
-        ValueError: If an argument is invalid, or the circuit has more than 200 stages
-            or no state vector.
+        ValueError: If an argument is invalid, or the circuit has more than 200 stages or no state
+            vector.
 
     Reference:
         Meyer, Wallach: Global entanglement in multiparticle systems, J. Math. Phys. 43, 4273
@@ -67,7 +68,7 @@ def entanglement(
         one_of("after", after, ("layer", "moment"))
     layers = None if after == "moment" else _layers(layer, compiled)
     if after == "layer" and layers is None:
-        raise ArgumentError("after", "be 'moment' for a layer without an ansatz of layers", after)
+        raise ArgumentError("after", "be 'moment' if no ansatz is a sequence of layers", after)
     stages = layers or _moments(compiled)
     after = "layer" if layers else "moment"
     if len(stages) > MOST_STAGES:
@@ -109,16 +110,17 @@ def _named(name: str, after: str) -> str:
 
 
 def _layers(layer: Any, compiled: Compiled) -> list[tuple[str, list[cirq.Operation]]] | None:
-    """Returns a name and the operations up to each layer of an ansatz, or None without layers.
+    """Returns the name of each layer of an ansatz, and the operations up to its end.
 
-    Those of "qcnn" are one circuit, whose first part is not that of a circuit with fewer layers.
+    Returns None if there is no ansatz, or it is no sequence of layers: a "qcnn" with fewer layers
+    is not the beginning of one with more.
     """
     template, qubits = getattr(layer, "ansatz", None), compiled.qubits
     if not isinstance(template, Ansatz):
         return None
     n_weights = template.n_weights(len(qubits), layer.n_layers)
     weights = compiled.weights[len(compiled.weights) - n_weights :]
-    # In the template's order: a circuit packs gates of later layers between those of earlier ones.
+    # In the template's order: a circuit moves gates of later layers between those of earlier ones.
     ansatz = template.operations(qubits, weights, layer.n_layers)
     whole = list(compiled.circuit.all_operations())
     packed = template.circuit(qubits, weights, layer.n_layers)
@@ -127,7 +129,7 @@ def _layers(layer: Any, compiled: Compiled) -> list[tuple[str, list[cirq.Operati
     for count in range(1, layer.n_layers):
         need = template.n_weights(len(qubits), count)
         shorter = template.operations(qubits, weights[:need], count)
-        # A template may end with rotations after its last layer: the common part is without them.
+        # A template may end with rotations after its last layer, which the common part lacks.
         pairs = enumerate(zip(shorter, ansatz, strict=False))
         common = next((k for k, (one, other) in pairs if one != other), len(shorter))
         if any(len(operation.qubits) > 1 for operation in shorter[common:]):
@@ -137,7 +139,7 @@ def _layers(layer: Any, compiled: Compiled) -> list[tuple[str, list[cirq.Operati
 
 
 def _moments(compiled: Compiled) -> list[tuple[str, list[cirq.Operation]]]:
-    """Returns a name and the operations up to each moment that has gates on several qubits."""
+    """Returns the number of each moment with a multi-qubit gate, and the operations to its end."""
     circuit = cirq.Circuit(flat(compiled.circuit))
     stages = []
     before: list[cirq.Operation] = []

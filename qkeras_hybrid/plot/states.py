@@ -1,4 +1,4 @@
-"""The states of a layer's samples, and what is drawn of them."""
+"""The states of a layer at some samples, and their Bloch vectors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from qkeras_hybrid.diagnostics.base import compiled_of, inputs_of, weights_of
 from qkeras_hybrid.program import Compiled
 
 MOST_AMPLITUDES = 2**24
-"""The most amplitudes of all states that are drawn together."""
+"""The most amplitudes of all states together."""
 
 
 def values_of(layer: Any, x: Any, weights: Any) -> tuple[Compiled, np.ndarray, np.ndarray]:
@@ -35,7 +35,7 @@ def values_of(layer: Any, x: Any, weights: Any) -> tuple[Compiled, np.ndarray, n
     if len(inputs) * math.ldexp(1.0, compiled.n_qubits) > MOST_AMPLITUDES:
         raise ArgumentError(
             "x",
-            f"make states of at most {MOST_AMPLITUDES:,} amplitudes together",
+            f"give states with at most {MOST_AMPLITUDES:,} amplitudes in total",
             f"{len(inputs):,} samples on {compiled.n_qubits} qubits",
             "Give fewer samples.",
         )
@@ -46,21 +46,21 @@ def states_of(compiled: Compiled, inputs: np.ndarray, weights: np.ndarray) -> np
     """Returns the states of the ideal circuit, of shape `(batch, 2**n_qubits)`.
 
     Raises:
-        ValueError: If the circuit has no state vector at its end.
+        ValueError: If the circuit's final state is not a state vector.
     """
     rows = np.hstack([inputs, np.tile(weights, (len(inputs), 1))])
     return np.concatenate(list(batches_of_states(compiled, rows)))
 
 
 def bloch_vectors(states: np.ndarray) -> np.ndarray:
-    """Returns the Bloch vectors of the single qubits: `(<X>, <Y>, <Z>)` of each.
+    """Returns the Bloch vector `(<X>, <Y>, <Z>)` of each qubit.
 
     Args:
         states: Complex array of shape `(batch, 2**n_qubits)`.
 
     Returns:
-        Array of shape `(batch, n_qubits, 3)`. A vector of length 1 is a pure state; a shorter one
-        belongs to a qubit that is entangled with others.
+        Array of shape `(batch, n_qubits, 3)`. A vector of length 1 is a pure state. If it is
+        shorter, the qubit is entangled with others.
 
     Reference:
         Nielsen, Chuang: Quantum Computation and Quantum Information, section 2.4.3:

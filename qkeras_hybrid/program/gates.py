@@ -157,8 +157,8 @@ class Compiler:
     def _add_controlled(self, operation: Any, controls: tuple[int, ...]) -> None:
         own, values, inner = controlled_parts(operation)
         indices = tuple(self.index[qubit] for qubit in own)
-        # The assignments of control values exclude each other, so acting for each in turn acts for
-        # any of them. A control on 0 is a control on 1 between two X.
+        # The assignments of control values exclude each other, so the operation acts for any of
+        # them if it acts for each in turn. A control on 0 is a control on 1 between two X.
         for assignment in values.expand():
             flipped = [i for i, value in zip(indices, assignment, strict=True) if value == 0]
             for i in flipped:

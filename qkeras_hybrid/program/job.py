@@ -36,8 +36,9 @@ class Job:
             "several devices" where Keras spreads a batch over them.
         gradient: Whether the engine itself must provide a gradient.
         circuits: Whether each sample comes with a circuit of its own, which runs first.
-        origin: The compiled circuit that this was made from. An engine may keep the gates of its
-            circuit where the program still has them (`sources`), but it must run the program.
+        origin: The compiled circuit that this job was made from. An engine may run gates of that
+            circuit unchanged where the program still has them (`sources`), but it must run the
+            program.
     """
 
     program: Program
@@ -105,7 +106,7 @@ class Compiled:
 
     @property
     def observables(self) -> tuple[Observable, ...]:
-        """The observables, if expectation values are read; else an empty tuple."""
+        """The observables if expectation values are read, otherwise an empty tuple."""
         return self.readout.observables if isinstance(self.readout, Expectation) else ()
 
     @property

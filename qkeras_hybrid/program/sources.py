@@ -32,7 +32,7 @@ def sources(job: Job) -> list[Source]:
     """Returns which operation of a job's circuit became which of its instructions.
 
     It compiles the circuit again to find out. The result is empty if the job has no origin, or if
-    this gives another program because the job was made in another way.
+    the program differs from the job's because the job was made in another way.
     """
     program, origin = job.program, job.origin
     if origin is None or not origin.circuit.all_qubits() <= set(program.qubits):

@@ -16,7 +16,7 @@ def symbol_names(argument: str, symbols: Iterable[Any]) -> tuple[str, ...]:
     """Returns the names of symbols that are given as symbols or as names.
 
     Raises:
-        ValueError: If one is neither, or comes twice; the message names the argument.
+        ValueError: If one is neither, or appears twice. The message names the argument.
     """
     return tuple(symbol.name for symbol in as_symbols(argument, symbols))
 
@@ -52,7 +52,7 @@ def in_order(argument: str, values: Any, symbols: Iterable[sympy.Symbol]) -> Any
         symbols: The symbols.
 
     Raises:
-        ValueError: If a symbol is missing or comes twice, or a key is not one of the symbols.
+        ValueError: If a symbol is missing or appears twice, or a key is not one of the symbols.
     """
     if not isinstance(values, Mapping):
         return values

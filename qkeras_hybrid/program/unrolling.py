@@ -10,7 +10,7 @@ from qkeras_hybrid._lazy import cirq
 
 
 def flat(circuit: cirq.AbstractCircuit) -> Iterator[cirq.Operation]:
-    """Yields a circuit's operations, with those of its sub-circuits in place of these.
+    """Yields a circuit's operations, with sub-circuits replaced by their operations.
 
     In sub-circuits, qubits are mapped, parameters resolved and repetitions unrolled.
     """
@@ -19,7 +19,7 @@ def flat(circuit: cirq.AbstractCircuit) -> Iterator[cirq.Operation]:
 
 
 def unrolled(operation: cirq.Operation) -> Iterator[cirq.Operation]:
-    """Yields the operations of a sub-circuit, controlled or not; else the operation itself."""
+    """Yields the operations of a sub-circuit, controlled or not, or the operation itself."""
     bare = operation.untagged
     if isinstance(bare, cirq.CircuitOperation):
         yield from flat(bare.mapped_circuit())

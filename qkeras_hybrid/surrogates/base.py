@@ -29,7 +29,7 @@ class Question:
     Attributes:
         part: The part.
         tolerance: The largest allowed difference of any value.
-        samples: Inputs of the part on the user's data, of shape `(n, n_inputs)`; there may be none.
+        samples: Inputs of the part on the user's data, of shape `(n, n_inputs)`; `n` may be 0.
         seed: The seed of all random draws.
     """
 
@@ -42,15 +42,15 @@ class Question:
     def checked(self) -> tuple[np.ndarray, np.ndarray]:
         """Inputs at which a surrogate is compared with the circuit, and the circuit's values.
 
-        The user's and random ones, uniform in a period of each input.
+        The inputs are those of the user's data, and random ones, uniform in a period of each input.
         """
         return self.drawn(CHECKED, 0)
 
     def drawn(self, count: int, stream: int) -> tuple[np.ndarray, np.ndarray]:
-        """Returns inputs, random ones and some of the user's, and the circuit's values at them.
+        """Returns random inputs and some of the user's, and the circuit's values at them.
 
         Args:
-            count: The number of random inputs, and the most of the user's.
+            count: The number of random inputs, and the largest number of the user's inputs.
             stream: Each stream gives other random numbers.
         """
         rng = np.random.default_rng([self.seed, stream])
@@ -118,7 +118,7 @@ class Method(abc.ABC):
         """Finds a surrogate.
 
         Raises:
-            RefusedError: If there is none; with the reason.
+            RefusedError: If there is none. The message gives the reason.
         """
 
     def slow(self, question: Question) -> bool:

@@ -23,11 +23,12 @@ METHODS: Registry[Method] = Registry(
 )
 
 _APPROXIMATE_FROM = 1e-3
-"""The smallest tolerance at which "auto" tries approximate methods."""
+"""The smallest tolerance for which "auto" tries approximate methods."""
 
 
 _SMALL = 100_000
-"""Up to this size, "auto" does not search for smaller surrogates that take long to find."""
+"""If a surrogate has at most this size, "auto" skips methods that take long to find a smaller one.
+"""
 
 
 class NothingKeepsError(ValueError):
@@ -35,7 +36,8 @@ class NothingKeepsError(ValueError):
 
     Attributes:
         reasons: The reason for each method.
-        best: The method that came closest, with the largest difference; None if none was made.
+        best: The method with the smallest largest difference, and this difference; None if no
+            surrogate was made.
     """
 
     def __init__(self, reasons: dict[str, str], best: tuple[str, float] | None) -> None:
@@ -72,7 +74,7 @@ def choose(question: Question, method: str, dtype: str) -> Choice:
         NothingKeepsError: If none does.
     """
     if not question.part.rows:
-        method = "auto"  # no value depends on the inputs: all are constants, by any method
+        method = "auto"  # no value depends on the inputs, so any method finds the same constants
     reasons: dict[str, str] = {}
     best: tuple[str, float] | None = None
     rounds = [EXACT, APPROXIMATE] if method == "auto" else [(type(METHODS.get(method)),)]
@@ -85,7 +87,7 @@ def choose(question: Question, method: str, dtype: str) -> Choice:
         for kind in kinds:
             least = min((fit.numbers for fit in fits), default=math.inf)
             if method == "auto" and least <= _SMALL and kind().slow(question):
-                reasons[kind.name] = f"not tried, since {least:,} numbers are few"
+                reasons[kind.name] = f"slow, not tried since {least:,} numbers are few enough"
                 continue
             try:
                 fits.append(kind().fit(question))

@@ -1,10 +1,11 @@
 """A circuit's exact polynomial in the cosines and sines of its angles.
 
-A rotation by an angle `t` turns the density matrix by terms 1, `cos t` and `sin t`. So a circuit's
-readout is a sum of products of these, one factor for each rotation by an input; angles that are
-multiples `k p` of the same `p` together make `1, cos p, sin p, cos 2p, ..., sin Kp`, with `K` the
-sum of the multiples (Schuld, Sweke, Meyer 2021, arXiv 2008.08605). A grid of `2K + 1` points for
-each `p` gives all coefficients.
+A rotation by an angle `t` changes the density matrix by terms with the factors 1, `cos t` and
+`sin t`. So a circuit's readout is a sum of products of these functions, with one factor for each
+rotation by an input. If several angles are multiples `k p` of the same phase `p`, their factors
+combine to the functions `1, cos p, sin p, cos 2p, ..., sin Kp`, where `K` is the sum of the
+multiples (Schuld, Sweke, Meyer 2021, arXiv 2008.08605). A grid of `2K + 1` points for each phase
+gives all coefficients.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ def phases(part: Part) -> Phases:
 def _commensurate(
     found: Sequence[tuple[int, float]],
 ) -> list[tuple[float, int, list[tuple[int, float]]]]:
-    """Returns groups of factors that are multiples of a unit: the unit, their sum in it, they."""
+    """Groups factors by their common unit; returns each unit, the factors' sum in it, and them."""
     together = common_unit([abs(factor) for _, factor in found])
     if together is not None:
         return [(*together, list(found))]
@@ -133,11 +134,12 @@ class Coefficients:
 def coefficients(part: Part, tolerance: float) -> Coefficients:
     """Computes the coefficients of a part.
 
-    Frequencies that never come, although the angles would allow them, are left out.
+    Frequencies whose coefficients all vanish are left out.
 
     Args:
         part: The part.
-        tolerance: The dropped terms add up to less than a thousandth of it.
+        tolerance: The tolerance of the surrogate. Dropped terms add up to less than a thousandth
+            of it.
 
     Raises:
         RefusedError: If there are too many.

@@ -22,8 +22,7 @@ from qkeras_hybrid.surrogates.parts import Part
 def split(part: Part) -> list[tuple[tuple[int, ...], Part]]:
     """Splits a circuit among its observables, each with only the part that affects it.
 
-    Observables whose parts would have more features in all than one part for them together stay
-    together.
+    Observables stay together if separate parts would have more features in total than a common one.
 
     Returns:
         Parts, each with the numbers of the values that it computes.
@@ -104,7 +103,7 @@ def _cone(
 ) -> tuple[list[Instruction], set[int]]:
     """Returns the instructions that affect the readout of some qubits, and all their qubits.
 
-    Whatever comes after, on other qubits, preserves the trace and changes nothing.
+    All other instructions preserve the trace, and so they don't change the readout.
     """
     reached, kept = set(qubits), list[Instruction]()
     for instruction in reversed(instructions):

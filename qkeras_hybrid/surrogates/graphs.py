@@ -81,7 +81,7 @@ def outer(first: Tensor, second: Tensor) -> Tensor:
         Symbolic tensor of shape `(batch, p * q)`; the second's values run faster.
     """
     p, q = first.shape[1], second.shape[1]
-    # LiteRT makes four operations of Keras's layer for reshaping, and one of this.
+    # LiteRT needs four operations for Keras's Reshape layer, and one for this.
     column, row = ops.reshape(first, (-1, p, 1)), ops.reshape(second, (-1, 1, q))
     return ops.reshape(ops.multiply(column, row), (-1, p * q))
 

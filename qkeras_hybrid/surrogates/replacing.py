@@ -43,19 +43,21 @@ def surrogate(
 ) -> keras.Model:
     """Returns a model that computes what a model with quantum layers computes, without circuits.
 
-    It is made of Keras's own layers: it trains, is saved and loaded without this package, and is
-    exported as any other model. What a trained circuit computes is a polynomial of cosines and
-    sines of its angles, and at few qubits one unitary between the encoding and the readout. So most
-    circuits of up to about twelve qubits are replaced exactly, apart from rounding. Shots are
-    replaced by their mean, noise by its exact effect.
+    The new model consists of Keras's own layers. It can be trained, saved and loaded without this
+    package, and exported like any other model. A trained circuit computes a polynomial in the
+    cosines and sines of its angles; with few qubits, it is also a fixed unitary between the
+    encoding and the readout. So most circuits of up to about twelve qubits are replaced exactly,
+    apart from rounding. Results from shots are replaced by their mean, and noise by its exact
+    effect.
 
     Args:
         model: A built Sequential or functional model, nested too, with quantum layers.
         data: Inputs of the model, on which it is compared with its surrogate: an array, or the
             structure that the model takes. Approximate methods are also fitted to them.
-        method: "auto" for the smallest that keeps the tolerance, or one of these for all circuits:
-            "product_features", "fourier_series", "unitary" and "tensor_train", which are exact or
-            cut to the tolerance; "random_features" and "distilled", which are approximate.
+        method: "auto" chooses the smallest surrogate within the tolerance. Otherwise one of these
+            methods for all circuits: "product_features", "fourier_series", "unitary" and
+            "tensor_train", which are exact or truncated within the tolerance; "random_features" and
+            "distilled", which are approximate.
         tolerance: The largest allowed difference of a circuit's values and of the model's outputs,
             divided by the largest output if that is above 1.
         seed: The seed of random inputs, and of all draws and training.
@@ -65,9 +67,9 @@ def surrogate(
         `qkeras_hybrid.surrogates.SurrogateReport`.
 
     Raises:
-        ValueError: If the model has no quantum layer, is not built, or reads states or circuits; if
-            data have other shapes or hold NaN; or if no method stays within the tolerance; the
-            message has the best result.
+        ValueError: If the model has no quantum layer, is not built, or a layer returns states or
+            takes circuits; if the data have the wrong shape or hold NaN; or if no method stays
+            within the tolerance. The message then gives the best result.
 
     Warns:
         UserWarning: If the model has taken no training step.
@@ -167,8 +169,8 @@ def _check_model(model: Any) -> None:
             "model",
             "be a Sequential or functional model",
             type(model).__name__,
-            "Of a model of your own class, give the part that is one, or write its `call` as a "
-            "functional model.",
+            "If the model is of your own class, give the part that is Sequential or functional, or "
+            "write its `call` as a functional model.",
         )
     if not model.built:
         raise ArgumentError(
@@ -207,7 +209,7 @@ def checked_inputs(model: keras.Model, data: Any) -> list[np.ndarray]:
         several = whole.ndim == len(tensors[0].shape) + 1 and len(data) == 1
         arrays = [whole[0] if several else whole]
     if isinstance(data, dict):
-        # By the keys that the model's own inputs have, as `fit` takes them, or by their names.
+        # By the keys of the model's own inputs, as in `fit`, or by their names.
         own = None if isinstance(model, keras.Sequential) else model.input
         names: dict[int, str] = {}
         if isinstance(own, dict) and set(own) == set(data):
@@ -236,7 +238,9 @@ def checked_inputs(model: keras.Model, data: Any) -> list[np.ndarray]:
             )
     if len({len(array) for array in arrays}) > 1 or not len(arrays[0]):
         raise ArgumentError(
-            "data", "hold as many samples for each input, at least one", [len(a) for a in arrays]
+            "data",
+            "hold at least one sample, and equally many for each input",
+            [len(a) for a in arrays],
         )
     return arrays
 
@@ -296,7 +300,7 @@ def _replaced(
         builds.append([])
         for _, part in each.parts:
             width = part.slopes.shape[1]
-            # Expressions of inputs are inputs of the part, which have not been recorded.
+            # The part has expressions of inputs as its inputs, which have not been recorded.
             own = samples if samples is not None and samples.shape[1] == width else None
             question = Question(part, tolerance, np.zeros((0, width)) if own is None else own, seed)
             try:
@@ -421,8 +425,8 @@ def exact_model(model: keras.Model) -> tuple[keras.Model, dict[int, int]]:
     """Returns the model, or a copy without its shots, mitigation and devices.
 
     Returns:
-        The model that computes exact values here; and the `id` of each quantum layer's copy, by
-        that of the layer.
+        The model that computes exact values on this machine, and a map from the `id` of each
+        quantum layer to that of its copy.
     """
     layers = quantum_layers(model)
     if all(
@@ -463,7 +467,7 @@ def _differences(
 ) -> tuple[float, float] | None:
     """Returns the largest and the mean difference of two models' outputs.
 
-    None if the first has no finite output.
+    Returns None if the first has no finite output.
     """
     worst, total, count = 0.0, 0.0, 0
     largest, found = 1.0, []
@@ -490,7 +494,7 @@ def _seconds(model: keras.Model, arrays: list[np.ndarray]) -> float:
     structure = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
     given = keras.tree.pack_sequence_as(structure, batch)
     times: list[float] = []
-    # The first run compiles. A simulated device takes seconds for each run, and gets one more.
+    # The first run compiles. A simulated device takes seconds per run, so it runs only once more.
     while len(times) < 2 or (len(times) < 4 and sum(times[1:]) < 1):
         start = time.perf_counter()
         model.predict_on_batch(given)

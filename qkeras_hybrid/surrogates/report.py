@@ -15,14 +15,14 @@ class LayerReport:
 
     Attributes:
         name: The layer's name.
-        methods: The methods of its parts, each once, in order.
-        says: For each part a description of what the circuit equals, with the number of similar
-            parts.
+        methods: The methods of its parts, without repetition, in order.
+        says: A description of what each part of the circuit equals, with the number of parts that
+            share it.
         numbers: The number of values that the layer's surrogate stores.
         worst: The largest difference of a value from the circuit's, at random inputs and on the
             data; measured for each part of the circuit.
         bound: The largest possible difference of a value, apart from rounding; None if unknown.
-        others: For the largest part, why each other method was not chosen.
+        others: Why each other method was not chosen for the largest part.
         spectrum: The circuit's Fourier spectrum in its inputs, a
             `qkeras_hybrid.diagnostics.Spectrum`; None if it is too large.
     """
@@ -51,7 +51,7 @@ class LayerReport:
 class SurrogateReport:
     """A comparison of a surrogate with its model.
 
-    A difference is that of an output, divided by the largest output where that is above 1.
+    Differences are those of the outputs, divided by the largest output if that is above 1.
 
     Attributes:
         layers: The replacement of each quantum layer.
@@ -62,8 +62,8 @@ class SurrogateReport:
         parameters: The number of parameters of the surrogate.
         original_parameters: The number of parameters of the model.
         seconds: Seconds for each sample of a batch of 256, of the surrogate.
-        original_seconds: The same for the model, measured in the same run; NaN for a model whose
-            circuits run on a device, where each run costs money.
+        original_seconds: The same for the model, measured in the same run. It is NaN if circuits of
+            the model run on a device, where each run costs money.
         notes: Notes for the user, such as that shots are left out.
     """
 
@@ -80,7 +80,7 @@ class SurrogateReport:
 
     @property
     def method(self) -> str:
-        """The methods of all layers, each once."""
+        """The methods of all layers, without repetition."""
         return ", ".join(dict.fromkeys(m for layer in self.layers for m in layer.methods))
 
     @property

@@ -26,9 +26,10 @@ def sampled_train(
 ) -> list[np.ndarray]:
     """Finds a tensor train for a circuit from its values at grid points.
 
-    From the left, the values at all grid points of the phases so far are written by those at a few
-    of them, which a pivoted QR decomposition chooses: an interpolative decomposition. The phases
-    that follow are at random points.
+    The train is built from left to right. Each step writes the values at all grid points of the
+    phases so far as linear combinations of the values at a few of these points, which a pivoted QR
+    decomposition chooses: an interpolative decomposition. The phases to the right take random
+    values.
 
     Args:
         part: The part.
@@ -77,7 +78,7 @@ def sampled_train(
                 cores.append(values.reshape(len(left), n, -1))
                 break
             chosen, core = _interpolated(values, tolerance)
-            # As many rows as values would tell apart: there may be more.
+            # The rank is as large as this number of values can show, so it may be larger.
             saturated |= len(chosen) >= min(len(rows), 0.8 * values.shape[1]) < len(rows)
             cores.append(core.reshape(len(left), n, -1))
             left = rows[chosen]
@@ -105,7 +106,8 @@ def _interpolated(values: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.
     """Chooses rows, and writes all rows as combinations of these.
 
     Returns:
-        Their numbers, and the matrix of the combinations, of shape `(n_rows, n_chosen)`.
+        The indices of the chosen rows, and the matrix of the combinations, of shape
+        `(n_rows, n_chosen)`.
     """
     _, r, order = scipy.linalg.qr(values.T, mode="economic", pivoting=True)
     rank = max(1, int((np.abs(np.diag(r)) > tolerance).sum()))

@@ -17,7 +17,7 @@ from qkeras_hybrid.surrogates.graphs import dense, joined, waves
 Tensor = Any
 
 MOST_PRODUCTS = 60_000
-"""The most features."""
+"""The largest number of features."""
 
 MANY = 2**18
 """More coefficients than this take seconds."""
@@ -49,8 +49,7 @@ class ProductFeatures(Method):
             left, *right = waves(inputs, groups)
             if not right:
                 return dense(left, table)
-            # First the waves of one half of the angles, then those of the other half, so that a
-            # batch never holds all products at once.
+            # One half of the angles after the other, so that a batch never holds all products.
             p, (other,) = left.shape[1], right
             sums = ops.reshape(dense(other, table), (-1, found.width, p))
             return ops.sum(ops.multiply(sums, ops.reshape(left, (-1, 1, p))), axis=2)
@@ -66,8 +65,8 @@ def _bilinear(found: Coefficients) -> tuple[np.ndarray, list[np.ndarray]]:
 
     Returns:
         A table and groups of directions for `qkeras_hybrid.surrogates.graphs.waves`. For two
-        groups with `p` and `q` waves the table has the shape `(q, width * p)`. Of fewer than two
-        phases there is one group, and the table has the shape `(p, width)`.
+        groups with `p` and `q` waves, the table has the shape `(q, width * p)`. With fewer than two
+        phases, there is one group, and the table has the shape `(p, width)`.
     """
     half = len(found.degrees) // 2
     first, second = found.degrees[:half], found.degrees[half:]
@@ -87,8 +86,8 @@ def _of_waves(table: np.ndarray, degrees: Sequence[int]) -> tuple[np.ndarray, np
         degrees: The numbers `K_1, ..., K_n`.
 
     Returns:
-        The table of the waves `1, cos f, sin f, cos f', ...`, of shape `(n_waves, rest)`; the
-        frequencies `f, f', ...`, as of `spectrum`.
+        The table of the waves `1, cos f, sin f, cos f', ...`, of shape `(n_waves, rest)`, and the
+        frequencies `f, f', ...`, as in `spectrum`.
     """
     sizes = table.shape[: len(degrees)]
     frequencies, cosines, sines, constant = spectrum(table.reshape(*sizes, -1), degrees)
@@ -125,7 +124,8 @@ class FourierSeries(Method):
         all_waves = len(frequencies)
         says = f"a Fourier series of {plural(len(kept), 'wave')}" if len(kept) else "constants"
         if len(kept) < all_waves:
-            says += f"; the {all_waves - len(kept):,} left out change no value by over {bound:.1g}"
+            left_out = all_waves - len(kept)
+            says += f"; the {left_out:,} waves left out change no value by more than {bound:.1g}"
 
         def build(inputs: Tensor) -> Tensor:
             if not len(kept):
@@ -139,7 +139,7 @@ class FourierSeries(Method):
 def spectrum(
     table: np.ndarray, degrees: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Writes a polynomial as a sum of cosines and sines of whole frequencies.
+    """Writes a polynomial as a sum of cosines and sines with integer frequencies.
 
     Args:
         table: The coefficients of products of `1, cos p, sin p, cos 2p, ...`, of shape
@@ -147,9 +147,9 @@ def spectrum(
         degrees: The numbers `K_1, ..., K_n`.
 
     Returns:
-        Frequencies in units of the phases, of shape `(n_waves, n_phases)`; one of each pair of
-        opposite ones. The coefficients of cosines and sines, of shape `(n_waves, width)`. The
-        constants, of shape `(width,)`.
+        The frequencies in units of the phases, of shape `(n_waves, n_phases)`, with one of `f` and
+        `-f`; the coefficients of the cosines and of the sines, each of shape `(n_waves, width)`;
+        and the constants, of shape `(width,)`.
     """
     sizes, width = table.shape[:-1], table.shape[-1]
     tensor = table.astype(complex)

@@ -32,7 +32,7 @@ class Wanted:
 
     Attributes:
         parts: Parts of the circuit, with the indices of the values that each computes.
-        finish: Makes the result from the values, of shape `(batch, width)`, on `keras.ops`.
+        finish: Maps the values, of shape `(batch, width)`, to the result, on `keras.ops`.
         shape: The shape of the result for one sample.
     """
 
@@ -71,7 +71,7 @@ def target(layer: QuantumLayer) -> Target:
     """
     if getattr(layer, "_takes_circuits", False):
         raise DoesNotApplyError(
-            f"Layer {layer.name!r} takes circuits as its input, which no classical layer can."
+            f"Layer {layer.name!r} takes circuits as its input; no classical layer can do this."
         )
     for name, value in layer.symbol_values().items():
         if not math.isfinite(value):
@@ -86,7 +86,7 @@ def _circuit(layer: QuantumLayer) -> Target:
         if not isinstance(source, (Expectation, Probabilities)):
             raise DoesNotApplyError(
                 f"Layer {layer.name!r} returns {_NAMES.get(source.name, source.name)}. A surrogate "
-                "returns expectation values or probabilities: read these."
+                "returns expectation values or probabilities: change the layer to one of these."
             )
         job = _exact(layer, source)
         parts = tuple(split(Part(job, *_angles(layer, job.angles))))
@@ -128,7 +128,8 @@ def _kernel(layer: QuantumKernel) -> Target:
         among = np.abs(part.states @ part.states.conj().T) ** 2  # type: ignore[union-attr]
         parts = ((tuple(range(part.width)), part),)
     else:
-        # The fidelity is measured: a circuit for each landmark, which ends with its inverse.
+        # The fidelity is measured by one circuit per landmark, which ends with the landmark's
+        # inverse circuit.
         several = _inverted(layer, encoded)
         finish = _unchanged
         among = np.concatenate([part.at(encoded) for part in several], axis=1)
@@ -191,7 +192,7 @@ def _angles(layer: QuantumLayer, angles: AngleMap) -> tuple[np.ndarray, np.ndarr
 def _with_expressions(
     layer: QuantumLayer, angles: AngleMap, encode: Callable[[Tensor], Tensor]
 ) -> Callable[[Tensor], Tensor]:
-    """Returns the encoding followed by the expressions that hold inputs, with weights filled in."""
+    """Returns the encoding, followed by the expressions with inputs, with weights filled in."""
     values = dict(zip(angles.weights, layer.symbol_values().values(), strict=True))
     varying = set(angles.inputs)
     expressions = [
@@ -218,8 +219,8 @@ def _notes(layer: QuantumLayer) -> tuple[str, ...]:
     shots = layer.all_shots or (None if engine is None else engine.repetitions)
     if shots is not None:
         notes.append(
-            f"Layer {layer.name!r} measures {shots} shots; the surrogate returns the mean, as of "
-            "infinitely many."
+            f"Layer {layer.name!r} measures {shots} shots; the surrogate returns the exact mean, "
+            "the limit of infinitely many shots."
         )
     if layer.noise is not None:
         notes.append(f"Layer {layer.name!r} has noise; the surrogate returns its exact mean.")
@@ -239,7 +240,7 @@ def _gaussians(vectors: np.ndarray, gamma: float) -> Callable[[Tensor], Tensor]:
     """Returns `exp(-gamma |a - b|^2)` with each of some vectors `b`, on symbolic tensors."""
 
     def finish(values: Tensor) -> Tensor:
-        # The squares of `a - b` by a product: what is close to its vector has an error of 1e-7.
+        # `|a - b|^2` from a product: it has an error of 1e-7 where `a` is close to `b`.
         norms = np.sum(vectors**2, axis=1)
         products = dense(values, -2 * vectors.T, norms, trainable=False)
         squares = ops.sum(ops.square(values), axis=1, keepdims=True)
@@ -253,7 +254,7 @@ def _nystroem(
 ) -> Callable[[Tensor], Tensor]:
     """Returns the features `C^-1 K(L, x)`, with `K(L, L) = C C^T`, on symbolic tensors."""
     count = len(among)
-    # As the layer itself shifts a matrix that rounding made indefinite.
+    # The layer itself also shifts a matrix that rounding made indefinite.
     floor = count * float(np.finfo(precision).eps) * 10
     symmetric = (among + among.T) / 2
     shift = floor + 2 * max(0.0, -float(np.linalg.eigvalsh(symmetric)[0]))

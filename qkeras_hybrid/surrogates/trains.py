@@ -16,14 +16,14 @@ from qkeras_hybrid.surrogates.sampled import sampled_train
 Tensor = Any
 
 _SMALL = 100_000
-"""The most numbers of one train for all values; a train for each is smaller beyond."""
+"""The most numbers of one train for all values. Beyond it, one train per value is smaller."""
 
 Train = list[np.ndarray]
 """Cores of shapes `(1, n_1, r_1), (r_1, n_2, r_2), ..., (r_k, width)`."""
 
 
 class TensorTrain(Method):
-    """The coefficients of all products of waves as trains, cut to the ranks that they need.
+    """The coefficients of all products of waves as tensor trains of the smallest sufficient rank.
 
     Reference:
         Oseledets: Tensor-train decomposition, SIAM J. Sci. Comput. 33, 2295 (2011).
@@ -32,7 +32,7 @@ class TensorTrain(Method):
     name = "tensor_train"
 
     def slow(self, question: Question) -> bool:
-        """Tells that singular values take long."""
+        """Returns True: singular values take long."""
         return True
 
     def fit(self, question: Question) -> Fit:
@@ -50,7 +50,7 @@ class TensorTrain(Method):
                 break
             cut /= 3
         else:
-            raise RefusedError(f"a train with all that was found differs by {worst:.1g}", worst)
+            raise RefusedError(f"even an untruncated train differs by {worst:.1g}", worst)
         numbers = sum(size(*train) for train in trains)
         rank = max(core.shape[-1] for train in trains for core in train[:-1])
         says = f"{plural(len(trains), 'tensor train')} of rank {rank} on the waves of " + plural(
@@ -73,8 +73,8 @@ class TensorTrain(Method):
     def _fine(self, question: Question) -> tuple[Coefficients | Phases, list[Train]]:
         """Returns the phases, and trains with ranks that are still to be cut.
 
-        They are for functions whose squares have the mean 1, so that the error of a table is that
-        of the values.
+        The trains are for functions normalised to a mean square of 1: the error of a table then
+        equals that of the values.
         """
         part, allowed = question.part, question.tolerance / 200
         try:
@@ -104,8 +104,8 @@ def _train(table: np.ndarray, allowed: float, most: float = math.inf) -> Train |
 
     Args:
         table: The table.
-        allowed: The largest root of a sum of squares that is lost.
-        most: None is returned if the train would hold more numbers.
+        allowed: The largest allowed Frobenius norm of the error.
+        most: The most numbers of a train; None is returned if it would hold more.
     """
     rest, cores, rank, numbers = table.reshape(1, -1), Train(), 1, 0
     for n in table.shape[:-1]:
@@ -134,7 +134,7 @@ def _split(matrix: np.ndarray, allowed: float) -> tuple[np.ndarray, np.ndarray]:
 def _rounded(train: Train, allowed: float) -> Train:
     """Cuts the ranks of a train; the arguments are those of `_train`."""
     cores = [core if core.ndim == 3 else core[:, :, None] for core in train]
-    # Orthogonal from the right first, so that what is cut from the left is the whole's error.
+    # Made orthogonal from the right first: then the error of each cut is that of the whole train.
     for k in range(len(cores) - 1, 0, -1):
         rank, n, after = cores[k].shape
         q, r = np.linalg.qr(cores[k].reshape(rank, n * after).T)

@@ -1,4 +1,4 @@
-"""A circuit of few qubits as matrix products: what lies between its inputs is one unitary."""
+"""A circuit of few qubits as matrix products: all gates between its inputs are one unitary."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _PAULIS = {
     "Y": np.array([[0, -1j], [1j, 0]]),
     "Z": np.diag([1.0 + 0j, -1.0]),
 }
-# What turns the eigenvectors of a Pauli matrix into basis states: `V P V† = Z`.
+# The unitary that turns the eigenvectors of a Pauli matrix into basis states: `V P V† = Z`.
 _TO_Z = {
     "X": np.array([[1, 1], [1, -1]], complex) / math.sqrt(2),
     "Y": np.array([[1, -1j], [1, 1j]]) / math.sqrt(2),
@@ -44,11 +44,11 @@ _TO_Z = {
 
 
 class Unitaries(Method):
-    """State vectors: cosines and sines of phases, and a fixed unitary between two rounds of them.
+    """State vectors: rounds of phases, with a fixed unitary between two rounds.
 
-    Rotations by inputs that commute qubit by qubit are one round. In the basis of their
-    eigenvectors a round multiplies each amplitude by a phase, and the phases are a linear map of
-    the angles. The unitaries in between, the weights' included, are multiplied out beforehand.
+    A round holds rotations by inputs that commute qubit by qubit. In the basis of their
+    eigenvectors, a round multiplies each amplitude by a phase, and the phases are linear in the
+    angles. The unitaries in between, which hold the weights, are multiplied out beforehand.
     """
 
     name = "unitary"
@@ -103,9 +103,9 @@ class _Round:
 
 
 def _rounds(part: Part) -> list[_Round]:
-    """Orders the instructions in rounds; the last may have no rotations."""
+    """Arranges the instructions in rounds; the last may have no rotations."""
     rounds = [_Round()]
-    # For each qubit the round of its last instruction, and whether that was a rotation by inputs.
+    # The round of each qubit's last instruction, and whether that was a rotation by inputs.
     last = [(0, False)] * part.n_qubits
     varying = set(part.rows)
     for instruction in part.job.program.instructions:
@@ -138,7 +138,7 @@ def _reach(rounds: list[_Round], number: int) -> _Round:
 
 
 def _matrices(part: Part, rounds: list[_Round]) -> list[np.ndarray]:
-    """Returns what follows each round of phases, up to the next or to what is read.
+    """Returns the matrix after each round of phases, up to the next round or the readout.
 
     Rounds without rotations are taken out of `rounds`.
     """
@@ -154,7 +154,7 @@ def _matrices(part: Part, rounds: list[_Round]) -> list[np.ndarray]:
             continue
         turned = _in_basis(chosen.basis, current, n)
         if turned.shape[1] == 1:
-            # The first phases act on a known vector, which goes into what follows.
+            # The first phases act on a known vector, which is multiplied into the next matrix.
             current = np.diag(turned[:, 0])
         else:
             matrices.append(turned)
@@ -213,7 +213,7 @@ def _signs(part: Part, rotations: Sequence[PauliRotation | Phase]) -> np.ndarray
 
 
 def _bases(part: Part, columns: np.ndarray) -> np.ndarray:
-    """Returns amplitudes in all bases that are measured, one below the other."""
+    """Returns the amplitudes in all measured bases, stacked along the first axis."""
     if part.states is not None:
         overlaps: np.ndarray = part.states.conj() @ columns
         return overlaps
@@ -228,12 +228,12 @@ def _bases(part: Part, columns: np.ndarray) -> np.ndarray:
 
 
 def _settings(part: Part, readout: Expectation) -> tuple[Setting, ...]:
-    # Turned qubit by qubit, whatever the readout says that a device shall do.
+    # Qubit by qubit, whatever measurement settings the readout has for devices.
     return replace(readout, grouping="qubit_wise").settings(part.job.program)
 
 
 def _summing(part: Part) -> tuple[np.ndarray, np.ndarray]:
-    """Returns how the values are sums of the probabilities in all bases, and their constants."""
+    """Returns the matrix from the probabilities in all bases to the values, and their constants."""
     readout, n = part.job.readout, part.n_qubits
     if part.states is not None:
         matrix = np.eye(len(part.states))

@@ -1,4 +1,4 @@
-"""The contract checks of the package, for whoever writes an engine or a layer."""
+"""The package's contract checks, for authors of engines and layers."""
 
 from qkeras_hybrid.testing.circuits import (
     random_circuit,

@@ -1,4 +1,4 @@
-"""Random circuits of all kinds of gates, and what `cirq.Simulator` says of them."""
+"""Random circuits with all kinds of gates, and their results in `cirq.Simulator`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qkeras_hybrid._lazy import cirq, sympy
 
 
 def random_gates(symbols: Sequence[sympy.Symbol], numbers: Sequence[float]) -> list[cirq.Gate]:
-    """Returns gates of every kind that compiles, made of two symbols and two numbers.
+    """Returns gates of every kind that compiles, with two symbols and two numbers as angles.
 
     Args:
         symbols: At least two symbols.
@@ -58,12 +58,12 @@ def random_gates(symbols: Sequence[sympy.Symbol], numbers: Sequence[float]) -> l
 
 
 def random_circuit(rng: np.random.Generator, n_qubits: int, n_operations: int) -> cirq.Circuit:
-    """Returns a random circuit of all kinds of gates, in the symbols a, b (inputs) and c, d.
+    """Returns a random circuit of all kinds of gates, with symbols a, b (inputs) and c, d.
 
     Args:
-        rng: Where the randomness comes from.
-        n_qubits: At least 3.
-        n_operations: How many operations.
+        rng: The random number generator.
+        n_qubits: The number of qubits, at least 3.
+        n_operations: The number of operations.
     """
     qubits = cirq.LineQubit.range(n_qubits)
     names = sympy.symbols("a b c d")
@@ -104,9 +104,9 @@ def reference_gradients(
 ) -> dict[str, np.ndarray]:
     """Differentiates `reference_expectation` with respect to each value.
 
-    By the seven-point rule, `(45 d(h) - 9 d(2h) + d(3h)) / 60h` with `d(h) = f(h) - f(-h)`: its
-    error, `h**6 f^(7) / 140`, is below 1e-9 where all gates of a circuit together turn less
-    than 40 radians a unit of a symbol, and it knows nothing of how the package differentiates.
+    This is the seven-point rule, `(45 d(h) - 9 d(2h) + d(3h)) / 60h` with `d(h) = f(h) - f(-h)`,
+    which is independent of the package's methods. Its error, `h**6 f^(7) / 140`, is below 1e-9 if
+    all gates of a circuit together rotate by less than 40 radians per unit of a symbol.
     """
     h = 1e-3
     found = {}

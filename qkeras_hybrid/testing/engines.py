@@ -1,4 +1,4 @@
-"""The contract of an engine: it computes what it says, on every backend and in training."""
+"""The contract of an engine: it computes what it declares, on every backend and in training."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from qkeras_hybrid.testing.circuits import (
 from qkeras_hybrid.testing.numbers import assert_close, value_and_gradients
 from qkeras_hybrid.testing.systems import System, systems
 
-# complex64 carries 6e-8 a gate, and the random circuits have some hundred; their gradients reach
-# 30. In double precision the reference's own differences are the limit of a gradient.
+# complex64 has an error of 6e-8 per gate. The random circuits have about a hundred gates, and
+# gradients of up to 30. In double precision, the reference's error limits that of gradients.
 _TOLERANCES = {"float32": (1e-5, 1e-4), "float64": (1e-10, 1e-7)}
-# A value from shots is off by more than this many standard deviations once in a hundred million.
+# A value from shots differs by more than this many standard deviations in 2 of 10**9 cases.
 _DEVIATIONS = 6.0
 
 
@@ -44,23 +44,28 @@ def assert_engine_conforms(
     gradient_tolerance: float | None = None,
     seed: int = 0,
 ) -> None:
-    """Holds an engine to the contract that `qkeras_hybrid.engines.base.Engine` describes.
+    """Checks the contract of engines, which `qkeras_hybrid.engines.base.Engine` describes.
 
-    Closed forms and random circuits, against `cirq.Simulator`: expectation values with their
-    gradients in inputs and weights (the engine's own, or the parameter-shift rule's), states,
-    probabilities and samples, as far as it declares them. Batches of none, one and many samples.
-    Of an engine that samples: the same values from the same seed, others from another. Channels,
-    measurements and resets: computed where they are declared, refused where not. A training step
-    inside `fit`, under the backend's own compilation. Configuration.
+    The checks are:
+
+    - results of random circuits against `cirq.Simulator`, and of others against closed forms:
+      expectation values with their gradients with respect to inputs and weights (the engine's own,
+      or those of the parameter-shift rule), and states, probabilities and samples if the engine
+      declares them;
+    - batches of no, one and many samples;
+    - for an engine that samples: the same values for the same seed, other values for another seed;
+    - channels, measurements and resets: computed if declared, refused if not;
+    - a training step in `fit`, compiled by the backend;
+    - configuration and serialization.
 
     Args:
-        engine: The engine. One for a device, which takes no seed, can be checked with a simulator
-            in the device's place.
-        shots: For an engine that samples: values are then held to within six standard deviations.
-            Without it an engine is held to exact values, if it has them.
-        n_programs: How many random circuits.
-        n_qubits: Qubits of each, at least 3.
-        n_operations: Operations of each.
+        engine: The engine. An engine for a device, which takes no seed, can be checked with a
+            simulator in place of the device.
+        shots: The number of shots, for an engine that samples. Values must then be within six
+            standard deviations. If not given, the engine's values must be exact.
+        n_programs: The number of random circuits.
+        n_qubits: The number of qubits of each, at least 3.
+        n_operations: The number of operations of each.
         dtypes: Precisions to check; by default those that the engine declares and the backend has.
         value_tolerance: Largest absolute error of an exact value or an amplitude.
         gradient_tolerance: Largest absolute error of a gradient of exact values.
@@ -68,7 +73,7 @@ def assert_engine_conforms(
 
     Raises:
         AssertionError: If the engine breaks the contract; the message shows the circuit.
-        ValueError: If `n_qubits` is below 3, the most that one gate of a random circuit acts on.
+        ValueError: If `n_qubits` is below 3, because some gates of the circuits need 3 qubits.
     """
     if n_qubits < 3:
         raise ArgumentError("n_qubits", "be at least 3", n_qubits)
@@ -93,12 +98,12 @@ def assert_engine_conforms(
 
 
 def _computed(dtype: str) -> bool:
-    """Tells whether the backend has this precision; JAX has float64 when told to only."""
+    """Tells whether the backend has this precision; JAX has float64 only if it is enabled."""
     return bool(keras.backend.standardize_dtype(ops.zeros((), dtype=dtype).dtype) == dtype)
 
 
 def _spread(compiled: Compiled, shots: int | None, exact: float) -> float:
-    """Returns how far a value may be off: `exact`, or by six standard deviations."""
+    """Returns the tolerance of a value: `exact`, or six standard deviations if it has shots."""
     if shots is None:
         return exact
     weights = [sum(abs(t.coefficient) for t in o.terms) for o in compiled.observables]
@@ -123,7 +128,7 @@ def _check_declarations(engine: Engine, shots: int | None) -> None:
     if not engine.samples:
         assert engine.refuses(_compiled().job(engine.dtypes[0], shots=10)), "it ignores `shots`"
     if not engine.exact:
-        assert engine.refuses(_compiled().job(engine.dtypes[0])), "it does without `shots`"
+        assert engine.refuses(_compiled().job(engine.dtypes[0])), "it accepts a job without `shots`"
 
 
 def _compiled(circuit: cirq.Circuit | None = None, observables: Any = "Z") -> Compiled:
@@ -171,8 +176,8 @@ def _check_system(
         return np.array([np.sum(system.values(*row)) for row in point + shift])
 
     slopes = np.stack([(total(h * e) - total(-h * e)) / (2 * h) for e in np.eye(4)], axis=1)
-    # The differences of the closed form carry an error of 1e-9. A gradient from shots is the sum
-    # of such values as the expectation's, one for each angle and observable.
+    # Differences of the closed form have an error of 1e-9. A gradient from shots is a sum of
+    # expectation values, one for each angle and observable.
     limit = max(limits[1], 1e-8)
     if shots is not None:
         limit = 4 * len(exact[0]) * _spread(compiled, shots, limit)
@@ -181,7 +186,7 @@ def _check_system(
 
 
 def _check_batches(engine: Engine, dtype: str, shots: int | None, limit: float) -> None:
-    """Compares batches of none, one and many samples."""
+    """Compares batches of no, one and many samples."""
     q0, q1 = cirq.LineQubit.range(2)
     a, b, c = sympy.symbols("a b c")
     circuit = cirq.Circuit(cirq.rx(a)(q0), cirq.CX(q0, q1), cirq.ry(b * a + c)(q1))
@@ -195,7 +200,7 @@ def _check_batches(engine: Engine, dtype: str, shots: int | None, limit: float) 
 
 
 def _check_readouts(engine: Engine, dtype: str, shots: int | None, limit: float) -> None:
-    """Reads `|1> (|0> + |1>) / sqrt(2)` with an idle qubit between, in each declared way."""
+    """Checks each declared readout on `|1> (|0> + |1>) / sqrt(2)`, with an idle qubit between."""
     q = cirq.LineQubit.range(3)
     circuit = cirq.Circuit(cirq.X(q[0]), cirq.ry(sympy.Symbol("a"))(q[2]))
     compiled = compile_circuit(circuit, inputs=["a"], qubits=q)
@@ -219,19 +224,19 @@ def _check_readouts(engine: Engine, dtype: str, shots: int | None, limit: float)
         bits = _run_job(engine, job, x)
         assert bits.shape == (2, 400, 3), f"samples of shape {bits.shape}"
         assert_close(bits[0], np.tile([1, 0, 0], (400, 1)), 0, "certain bits", circuit)
-        # Six standard deviations of 400 fair coins.
+        # The tolerance is six standard deviations of 400 fair coins.
         assert abs(bits[1, :, 2].mean() - 0.5) < _DEVIATIONS * 0.5 / 20, "a fair qubit is not fair"
 
 
 def _check_seeds(engine: Engine, shots: int | None) -> None:
-    """Draws each declared readout of fair qubits twice with one seed, and with another."""
+    """Computes each declared readout of fair qubits twice with one seed, and with another."""
     circuit = cirq.Circuit(cirq.H.on_each(*cirq.LineQubit.range(3)))
     compiled = _compiled(circuit, ["Z0", "Z1", "Z2"])
     for readout in (compiled.readout, Probabilities(), Samples()):
         job = compiled.reading(readout).job(engine.dtypes[0], shots=shots or 400, gradient=False)
         if engine.refuses(job) is not None:
             continue
-        # That 8 samples of 3 fair qubits are alike by chance is less likely than one in 10**7.
+        # 8 samples of 3 fair qubits are equal by chance with a probability below 10**-7.
         one, again, other = (_run_job(engine, job, np.zeros((8, 0)), seed) for seed in (1, 1, 2))
         what = f"{readout.name} from {job.shots} shots"
         assert_close(one, again, 0, f"{what}, drawn twice with one seed", circuit)
@@ -245,7 +250,7 @@ def _run_job(engine: Engine, job: Any, x: Any, seed: int = 5) -> np.ndarray:
 
 
 def _check_irreversible(engine: Engine, shots: int | None) -> None:
-    """Computes channels, measurements and resets in closed form, or sees them refused."""
+    """Compares channels, measurements and resets with closed forms, or checks their refusal."""
     q = cirq.LineQubit(0)
     turned = cirq.ry(sympy.Symbol("a"))(q)
     a, p = 0.8, 0.3
@@ -283,7 +288,7 @@ def _check_irreversible(engine: Engine, shots: int | None) -> None:
 
 
 def _check_fit(engine: Engine, shots: int | None) -> None:
-    """Takes one step of gradient descent in `fit`, and compares it with the closed form."""
+    """Compares one step of gradient descent in `fit` with the closed form."""
     q = cirq.LineQubit(0)
     a, c = sympy.symbols("a c")
     layer = PQC(
@@ -316,13 +321,13 @@ def assert_matches_reference(
     gradient_tolerance: float,
     batch: int = 3,
 ) -> None:
-    """Compares an engine on one circuit in the symbols a, b (inputs) and c, d (weights)."""
+    """Checks an engine on one circuit with the symbols a, b (inputs) and c, d (weights)."""
     qubits = sorted(circuit.all_qubits())
     observables = [
         cirq.PauliSum.from_pauli_strings([cirq.PauliString(cirq.Z(qubits[0]))]),
         0.5 * cirq.X(qubits[0]) * cirq.Y(qubits[1]) - 1.5 * cirq.Z(qubits[-1]) + 0.25,
         cirq.X(qubits[-1]) * cirq.X(qubits[0]) * cirq.Z(qubits[1]) + cirq.Y(qubits[0]),
-        # Gaps between the qubits, as many as there are.
+        # A string with gaps between its qubits.
         _string("Z", qubits[::2]) - 0.5 * _string("XYZ", qubits[::2]) * _string("Z", qubits[1::4]),
     ]
     compiled = compile_circuit(circuit, observables, inputs=list("ab"), weights=list("cd"))
@@ -361,7 +366,7 @@ def assert_matches_reference(
 
 
 def _string(letters: str, qubits: Sequence[cirq.Qid]) -> cirq.PauliString:
-    """Returns the Pauli string of `letters`, again and again, on qubits."""
+    """Returns a Pauli string that repeats `letters` on qubits."""
     paulis = {"X": cirq.X, "Y": cirq.Y, "Z": cirq.Z}
     return cirq.PauliString(
         {qubit: paulis[letters[i % len(letters)]] for i, qubit in enumerate(qubits)}

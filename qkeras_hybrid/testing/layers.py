@@ -1,4 +1,4 @@
-"""The contract of a layer: what Keras users do with layers."""
+"""The contract of a layer: everything that Keras users do with layers works."""
 
 from __future__ import annotations
 
@@ -22,14 +22,19 @@ def run_layer_test(
     tolerance: float = 2e-6,
     seed: int = 0,
 ) -> None:
-    """Puts a layer through what Keras users do with layers.
+    """Checks that everything that Keras users do with layers works for a layer.
 
-    The declared output shape is the real one; eager calls, functional models and clones agree;
-    a batch equals its samples one by one; an empty batch gives an empty output; leading axes are
-    positions, also inside TimeDistributed, and a mask of them is passed on; the config
-    round-trips through JSON; a model saves and loads, whole and weights
-    alone, with equal predictions; training moves the weights and nothing else; NaN passes
-    through; precision follows the dtype policy.
+    The checks are:
+
+    - the declared output shape is the real one;
+    - eager calls, functional models and clones agree;
+    - a batch gives the same as its samples one by one, and an empty batch an empty output;
+    - leading axes are positions, also inside TimeDistributed, and a mask of them is passed on;
+    - the config round-trips through JSON;
+    - a saved and loaded model has equal predictions, whether all or only its weights were saved;
+    - training changes the weights and nothing else;
+    - NaN passes through;
+    - precision follows the dtype policy.
 
     Args:
         layer_cls: The layer's class.
@@ -39,7 +44,7 @@ def run_layer_test(
         seed: The seed of the data.
 
     Raises:
-        AssertionError: If the layer breaks one of these.
+        AssertionError: If one of these checks fails.
     """
     rng = np.random.default_rng(seed)
     x = rng.uniform(-1.0, 1.0, input_shape).astype("float32")
@@ -93,7 +98,7 @@ def run_layer_test(
     bad = x.copy()
     bad[0] = np.nan
     after = ops.convert_to_numpy(layer(bad))
-    assert_close(after[1:], y[1:], tolerance, "samples beside one of NaN", layer)
+    assert_close(after[1:], y[1:], tolerance, "samples in a batch with NaN", layer)
     assert np.isnan(after[0]).any() or not np.isnan(bad[0]).any(), "NaN did not pass through"
 
     half = layer_cls(**init_kwargs, dtype="mixed_float16")
@@ -107,7 +112,7 @@ def _model(layer: keras.layers.Layer, input_shape: tuple[int, ...]) -> keras.Mod
 
 
 def _check_training(layer: keras.layers.Layer, x: np.ndarray, y: np.ndarray) -> None:
-    """Fits a Dense layer, the layer and a Dense layer, and looks at what has moved."""
+    """Trains a model of Dense, the layer and Dense, and checks which weights changed."""
     inputs = keras.Input(x.shape[1:])
     hidden = keras.layers.Dense(x.shape[-1])(inputs)
     outputs = keras.layers.Dense(1)(layer(hidden))

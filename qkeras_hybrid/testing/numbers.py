@@ -1,4 +1,4 @@
-"""Values and gradients on every Keras backend, and how they are compared."""
+"""Values and gradients on every Keras backend, and their comparison."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ def assert_close(found: Any, expected: Any, tolerance: float, what: str, shown: 
 
     Args:
         found: A tensor or an array.
-        expected: What it should be.
+        expected: The expected values.
         tolerance: The largest absolute difference.
-        what: What is compared, for the message.
-        shown: What to show with it, such as the circuit.
+        what: A name of the values, for the message.
+        shown: What the message shows after them, such as the circuit.
 
     Raises:
-        AssertionError: If it is larger.
+        AssertionError: If the difference is larger.
     """
     found = found if isinstance(found, np.ndarray) else ops.convert_to_numpy(found)
     error = np.max(np.abs(found - np.asarray(expected)), initial=0.0)

@@ -13,7 +13,7 @@ from qkeras_hybrid._lazy import cirq, sympy
 
 @dataclass(frozen=True)
 class System:
-    """A circuit in inputs a, b and weights c, d; its observables; their values in closed form."""
+    """A circuit of inputs a, b and weights c, d, its observables, and their closed forms."""
 
     name: str
     circuit: cirq.Circuit

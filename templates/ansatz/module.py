@@ -1,4 +1,4 @@
-"""The ansatz of rotations and a chain of CZ."""
+"""An ansatz of rotations and a chain of CZ."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from qkeras_hybrid.ansatz.base import Ansatz, Weight, rotation
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class ExampleName(Ansatz):
-    """A rotation of each qubit, then CZ from each qubit to the next, in a chain.
+    """A rotation of each qubit, then a chain of CZ: one from each qubit to the next.
 
     ```
     0: ───Ry(w0)───@───────
@@ -25,13 +25,13 @@ class ExampleName(Ansatz):
     2: ───Ry(w2)───────@───
     ```
 
-    Weights come layer by layer, in a layer qubit by qubit, in radians.
+    The order of weights is layer by layer, and within a layer qubit by qubit. They are in radians.
 
     Args:
         axis: The axis of the rotations: "X", "Y" or "Z".
 
     Raises:
-        ValueError: If the axis is none of the three.
+        ValueError: If the axis is not one of the three.
 
     Example:
 

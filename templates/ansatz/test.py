@@ -28,7 +28,7 @@ def by_hand(axis: str, weights: np.ndarray) -> np.ndarray:
     product = np.eye(8, dtype=complex)
     for layer in weights:
         turns = [np.cos(w / 2) * np.eye(2) - 1j * np.sin(w / 2) * PAULIS[axis] for w in layer]
-        # A sign for each pair of neighbours that are both 1.
+        # The sign is -1 for each pair of neighbours that are both 1.
         signs = [(-1) ** ((k >> 2 & k >> 1 & 1) + (k >> 1 & k & 1)) for k in range(8)]
         product = np.diag(signs) @ functools.reduce(np.kron, turns) @ product
     return product
@@ -61,7 +61,7 @@ def test_it_comes_back_from_its_config() -> None:
 
 
 @pytest.mark.parametrize("axis", ["W", "y", "", None, 1, float("nan")])
-def test_an_axis_that_is_none_is_refused(axis: object) -> None:
+def test_an_axis_that_does_not_exist_is_refused(axis: object) -> None:
     with pytest.raises(ArgumentError, match="`axis` must be one of 'X', 'Y', 'Z', but got"):
         ExampleName(axis)  # type: ignore[arg-type]
 

@@ -14,19 +14,19 @@ from qkeras_hybrid.datasets.base import Dataset, check_seed, make_dataset
 def example_name(n_samples: int = 300, seed: int = 0) -> Dataset:
     """Generated: points of a square, inside (1) or outside (0) a circle of half its area.
 
-    Draws `x (n_samples, 2) ~ U(-1, 1)`. The class is 1 where `x_1**2 + x_2**2 < 2 / pi`: the area
-    of the circle is 2, that of the square is 4, so that each class has half of the samples on
-    average. No linear model solves it.
+    The points `x`, of shape `(n_samples, 2)`, are uniform in [-1, 1]. The class is 1 if
+    `x_1**2 + x_2**2 < 2 / pi`. The area of this circle is 2 and that of the square is 4, so each
+    class has half of the samples on average. No linear model solves it.
 
     Args:
-        n_samples: How many samples.
-        seed: Decides the samples; whole number of at least 0.
+        n_samples: The number of samples.
+        seed: The seed of the samples, a whole number of at least 0.
 
     Returns:
         The data set.
 
     Raises:
-        ValueError: If an argument has no valid value.
+        ValueError: If an argument is invalid.
 
     Example:
         >>> data = example_name(n_samples=200)

@@ -23,7 +23,7 @@ def test_the_samples_are_those_of_the_formula(seed: int) -> None:
 def test_each_class_has_about_half() -> None:
     data = load(NAME, n_samples=10_000)
     assert (data.name, data.task, data.n_classes, data.n_features) == (NAME, "classification", 2, 2)
-    # Six standard deviations of a share of 10,000 fair coins.
+    # The tolerance is six standard deviations of the mean of 10,000 fair coins.
     assert abs(data.y.mean() - 0.5) < 6 * 0.005
 
 

@@ -19,7 +19,7 @@ from qkeras_hybrid.encodings.base import Encoding, whole
 class ExampleNameEncoding(Encoding):
     """Writes features into ratios of amplitudes: `|0> + s x_j |1>` on qubit `j`, normalised.
 
-    Qubit `j` is turned by `ry(2 arctan(s x_j))`. Qubits beyond the features stay in `|0>`.
+    Qubit `j` is rotated by `ry(2 arctan(s x_j))`. Qubits without a feature stay in `|0>`.
 
     Args:
         scale: The factor `s` of the features.
@@ -31,7 +31,7 @@ class ExampleNameEncoding(Encoding):
         ValueError: If the scale is not a finite number, or there are more features than qubits.
 
     Reference:
-        The matrix of `ry(t)` takes `|0>` to `cos(t/2)|0> + sin(t/2)|1>`; with `t = 2 arctan(r)`
+        The matrix of `ry(t)` maps `|0>` to `cos(t/2)|0> + sin(t/2)|1>`; with `t = 2 arctan(r)`
         the ratio of the two amplitudes is `tan(t/2) = r`.
 
     Example:

@@ -1,4 +1,4 @@
-"""The engine that asks Cirq's simulator for state vectors, sample by sample."""
+"""An engine that computes state vectors with Cirq's simulator, sample by sample."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from qkeras_hybrid.readouts import Expectation, Probabilities, State
 class ExampleNameEngine(Engine):
     """Simulates state vectors with `cirq.Simulator`, one sample after the other, in complex128.
 
-    It is slow, and independent of the other engines: a reference. It takes ideal circuits without
-    shots. Gradients are by the parameter-shift rule.
+    It is slow but independent of the other engines, so it can check their results. It runs circuits
+    without noise and without shots. Gradients use the parameter-shift rule.
 
     Example:
 
@@ -30,7 +30,7 @@ class ExampleNameEngine(Engine):
     readouts = frozenset({Expectation, Probabilities, State})
 
     def refuses(self, job: Job) -> str | None:
-        # Cirq holds the state, a buffer of its size and copies of both: 16 bytes an amplitude.
+        # Cirq needs the state, a buffer of its size, and copies of both, at 16 bytes an amplitude.
         return super().refuses(job) or memory_refusal(job.program.n_qubits, 5 * 16)
 
     def prepare(self, job: Job) -> Run:

@@ -33,7 +33,7 @@ def test_a_layer_computes_with_it() -> None:
     np.testing.assert_allclose(found, np.hstack([np.cos(x), -np.sin(x)]), atol=1e-6)
 
 
-def test_a_layer_that_was_given_none_takes_a_faster_one() -> None:
+def test_a_layer_without_an_engine_argument_takes_a_faster_one() -> None:
     layer = PQC(cirq.Circuit(cirq.rx(A)(QUBIT)), "Z", inputs=[A])
     layer.build((None, 1))
     assert layer.engine is not None
@@ -46,7 +46,7 @@ def test_it_comes_back_from_its_config() -> None:
     assert engines.get(saved) == engines.get(NAME) == ExampleNameEngine()
 
 
-def test_what_it_can_not_do_is_refused_before_any_memory_is_taken() -> None:
+def test_it_refuses_what_it_cannot_do_before_it_takes_memory() -> None:
     engine = ExampleNameEngine()
     wide = compile_circuit(cirq.Circuit(cirq.X.on_each(*cirq.LineQubit.range(60))), "Z")
     assert "60 qubits need" in str(engine.refuses(wide.job()))

@@ -1,4 +1,4 @@
-"""A layer of rotations by features and weights, by turns."""
+"""A layer whose circuit alternates rotations by features and by weights."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from qkeras_hybrid.program import Compiled, compile_circuit
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
 class ExampleName(QuantumLayer):
-    """A qubit for each feature, turned by the feature and by a weight in each layer of the circuit.
+    """One qubit per feature, rotated by the feature and by a weight in each layer of the circuit.
 
-    Layer `l` of the circuit turns qubit `j` by `ry(x_j)` and `rx(w_lj)`, then couples neighbours
-    by CZ. The output is `<Z_j>` of each qubit, in [-1, 1]; with one layer it is
+    Layer `l` of the circuit rotates qubit `j` by `ry(x_j)` and `rx(w_lj)`, then couples neighbours
+    with CZ. The output is `<Z_j>` of each qubit, in [-1, 1]. With one layer it is
     `cos(x_j) cos(w_1j)`.
 
     Args:
@@ -36,8 +36,8 @@ class ExampleName(QuantumLayer):
         `(batch, ..., n_features)`.
 
     Raises:
-        ValueError: If the count is not positive or over its bound; when it is built: if there are
-            too many features, or no engine can compute the circuit.
+        ValueError: If `n_layers` is not positive or too large; when the layer is built, if there
+            are too many features, or no engine can compute the circuit.
 
     Example:
 
@@ -66,7 +66,7 @@ class ExampleName(QuantumLayer):
         return compile_circuit(circuit, "Z", inputs=inputs, weights=weights, qubits=qubits)
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
-        """Returns the input's shape: a value for each feature."""
+        """Returns the input's shape, because there is a value for each feature."""
         self._check_shape(input_shape)
         return tuple(input_shape)
 

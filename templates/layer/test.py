@@ -27,11 +27,11 @@ def test_one_layer_is_a_product_of_cosines() -> None:
     layer = ExampleName(n_layers=1, weight_initializer=ANGLES)
     found = values(layer)
     (weights,) = layer.get_weights()
-    # Some ten operations in complex64.
+    # The tolerance is for about ten operations in complex64.
     np.testing.assert_allclose(found, np.cos(X) * np.cos(weights), atol=1e-6)
 
 
-def test_two_layers_are_those_of_cirq_s_simulator() -> None:
+def test_two_layers_agree_with_cirq_s_simulator() -> None:
     layer = ExampleName(n_layers=2, weight_initializer=ANGLES)
     found = values(layer)
     q = cirq.LineQubit.range(3)
@@ -48,17 +48,17 @@ def test_two_layers_are_those_of_cirq_s_simulator() -> None:
         np.testing.assert_allclose(value, np.real(exact), atol=1e-6)
 
 
-def test_shots_estimate_the_exact_values_and_noise_takes_them_towards_zero() -> None:
+def test_shots_estimate_the_exact_values_and_noise_brings_them_closer_to_zero() -> None:
     exact = ExampleName(n_layers=1, weight_initializer=ANGLES)
     before = values(exact)
     sampled = exact.with_engine("auto", shots=1000)
-    # Six standard deviations, of at most 1/sqrt(1000) each.
+    # The tolerance is six standard deviations; each is at most 1/sqrt(1000).
     np.testing.assert_allclose(values(sampled), before, atol=6 / np.sqrt(1000))
     noisy = exact.with_engine("auto", noise="depolarizing:0.1")
     assert np.all(np.abs(values(noisy)) < np.abs(before))
 
 
-def test_batches_of_none_and_one_and_further_axes() -> None:
+def test_empty_batches_batches_of_one_and_further_axes() -> None:
     layer = ExampleName(weight_initializer=ANGLES)
     whole = values(layer)
     assert values(layer, X[:0]).shape == (0, 3)
@@ -67,7 +67,7 @@ def test_batches_of_none_and_one_and_further_axes() -> None:
 
 
 @pytest.mark.parametrize("n_layers", [0, -1, 1.5, float("nan"), None, True, "2", 10**9])
-def test_a_count_that_is_none_is_refused(n_layers: object) -> None:
+def test_an_invalid_number_of_layers_is_refused(n_layers: object) -> None:
     with pytest.raises(ArgumentError, match="`n_layers` must be"):
         ExampleName(n_layers=n_layers)  # type: ignore[arg-type]
 
@@ -76,6 +76,6 @@ def test_a_count_that_is_none_is_refused(n_layers: object) -> None:
     ("shape", "words"),
     [((None, 10**6), "`features` must be at most"), ((None,), "rank 2"), ((None, 0), "1 or more")],
 )
-def test_a_shape_that_it_can_not_take_is_refused(shape: tuple[int | None], words: str) -> None:
+def test_an_invalid_input_shape_is_refused(shape: tuple[int | None], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         ExampleName().build(shape)

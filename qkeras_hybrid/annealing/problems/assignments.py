@@ -17,7 +17,7 @@ from qkeras_hybrid.annealing.problems.subsets import numbers
 def quadratic_assignment(flow: Any, distance: Any) -> Problem:
     """Returns the assignment of facilities to places with the least transport.
 
-    Variable `(i, k)` is 1 where facility `i` has place `k`. The energy is
+    Variable `(i, k)` is 1 if facility `i` is at place `k`. The energy is
     `sum_{ijkl} flow_ij distance_kl x_ik x_jl` (Koopmans, Beckmann, Econometrica 25, 53, 1957).
 
     Args:
@@ -25,7 +25,7 @@ def quadratic_assignment(flow: Any, distance: Any) -> Problem:
         distance: The distances between places, of shape `(n, n)`.
 
     Raises:
-        ValueError: If these are no square matrices of one size, or not finite.
+        ValueError: If these are not square matrices of the same size, or not finite.
 
     Example:
 
@@ -54,14 +54,14 @@ def quadratic_assignment(flow: Any, distance: Any) -> Problem:
 
 
 def clustering(distances: Any, n_clusters: int) -> Problem:
-    """Returns the division of points into clusters with the least distances within them.
+    """Returns the division of points into clusters with the smallest distances within clusters.
 
-    Variable `(i, k)` is 1 where point `i` is in cluster `k`. The energy is the sum of the distances
-    of all pairs of points in one cluster.
+    Variable `(i, k)` is 1 if point `i` is in cluster `k`. The energy is the sum of the distances of
+    all pairs of points that share a cluster.
 
     Args:
-        distances: Between the points, symmetric, of shape `(n, n)`; or the points, of shape
-            `(n, d)` with `d != n`, between which squared Euclidean distances are taken.
+        distances: The symmetric matrix of distances between the points, of shape `(n, n)`; or the
+            points, of shape `(n, d)` with `d != n`, whose squared Euclidean distances are used.
         n_clusters: The number of clusters.
 
     Raises:

@@ -12,18 +12,30 @@ from qkeras_hybrid.annealing.constraints import Constraint, slack_bits
 from qkeras_hybrid.annealing.models import Qubo
 from qkeras_hybrid.annealing.problem import Problem
 
-# An integer variable with more values than this is refused: its bits would dominate the others.
+# An integer variable with more values is refused: its bits would dominate the others.
 _MOST_VALUES = 2**20
 
 
 def from_cqm(model: Any) -> Problem:
     """Returns a `dimod.ConstrainedQuadraticModel` as a problem.
 
-    Spins and integers become bits: an integer `v` is its lower bound and bits named `(v, k)`.
+    Spins and integers become bits: an integer `v` becomes its lower bound plus a sum of bits named
+    `(v, k)` with weights.
 
     Raises:
-        ValueError: If it has real variables, integers of over a million values, or a constraint
-            that is not linear, or soft.
+        ValueError: If it has real variables, integers with more than a million values, or a
+            constraint that is soft or not linear.
+
+    Example:
+
+    >>> import dimod
+    >>> from qkeras_hybrid.annealing import from_cqm, solve
+    >>> a, b = dimod.Binaries(["a", "b"])
+    >>> model = dimod.ConstrainedQuadraticModel()
+    >>> model.set_objective(-2 * a - b)
+    >>> _ = model.add_constraint(a + b <= 1, label="one")
+    >>> solve(from_cqm(model), "exact").energy
+    -2.0
     """
     if not conversions.is_cqm(model):
         raise ArgumentError("model", "be a dimod.ConstrainedQuadraticModel", model)

@@ -1,4 +1,4 @@
-"""Problems of choosing columns of data: features, assets."""
+"""Problems that choose columns of data: features or assets."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def portfolio(
 ) -> Problem:
     """Returns the choice of assets with the best mean and variance (Markowitz, 1952).
 
-    The energy is `risk_aversion * x^T covariance x - mean^T x`; an asset of value 1 is bought.
+    The energy is `risk_aversion * x^T covariance x - mean^T x`, where `x_i = 1` buys asset `i`.
 
     Args:
         mean: Expected returns, of shape `(n,)`.
-        covariance: The covariance of the returns, of shape `(n, n)`, symmetric, without a negative
-            eigenvalue.
+        covariance: The covariance of the returns, of shape `(n, n)`: symmetric and positive
+            semidefinite.
         risk_aversion: The cost of a unit of variance in units of return; not negative.
         n_assets: The number of assets to buy; by default the optimal number.
         prices: The prices of the assets; by default 1 each.
-        budget: The most that they may cost in total; by default no limit.
+        budget: The most that the bought assets may cost in total; by default no limit.
         names: The names of the assets; by default their indices.
 
     Raises:
         ValueError: If there are fewer than two assets, shapes differ, a number is not finite, the
             covariance is not symmetric or has a negative eigenvalue, `n_assets` is not between 1
-            and their number, or the budget buys no asset.
+            and the number of assets, or the budget buys no asset.
 
     Example:
 
@@ -78,12 +78,12 @@ def portfolio(
         if (costs <= 0).any():
             raise ArgumentError("prices", "be positive", costs[costs <= 0][0])
         if budget is None:
-            raise ArgumentError("budget", "be given beside `prices`", None)
+            raise ArgumentError("budget", "be given together with `prices`", None)
         cheapest = np.sort(costs)[: n_assets or 1].sum()
         if not finite_number("budget", budget) >= cheapest:
             raise ArgumentError(
                 "budget",
-                f"pay for {n_assets or 1} of the assets, the cheapest of which cost {cheapest:g}",
+                f"pay for {n_assets or 1} of the assets; the cheapest cost {cheapest:g}",
                 budget,
             )
         pairs = dict(zip(assets, costs.tolist(), strict=True))
@@ -100,7 +100,7 @@ def portfolio(
 def feature_selection(
     x: Any, y: Any, n_features: int, redundancy: float = 1.0, bins: int = 8
 ) -> Problem:
-    """Returns the choice of features that tell most about a target, and least about each other.
+    """Returns the choice of features that tell most about a target and least about each other.
 
     The energy is `-sum_i I(x_i; y) + redundancy / (k - 1) sum_{i<j} I(x_i; x_j)` over the chosen
     features, with `k = n_features` and mutual information `I` in nats: minimum redundancy,
@@ -115,7 +115,8 @@ def feature_selection(
         bins: The number of bins, with equally many samples, for features and float targets.
 
     Raises:
-        ValueError: If numbers are not finite, shapes do not fit, or there are not so many features.
+        ValueError: If numbers are not finite, shapes do not fit, or there are fewer than
+            `n_features` features.
 
     Example:
 

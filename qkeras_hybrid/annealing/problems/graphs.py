@@ -17,9 +17,9 @@ Weights = dict[tuple[Hashable, Hashable], float]
 
 
 def maxcut(graph: Any) -> Problem:
-    """Returns the maximum cut of a graph: two parts with as much weight between them as can be.
+    """Returns the maximum cut of a graph: two parts with the largest weight of edges between them.
 
-    The energy is minus the weight of the edges between the nodes of value 0 and those of value 1:
+    The energy is minus the weight of the edges between nodes of value 0 and nodes of value 1:
     `E = -sum_{ij} w_ij (x_i + x_j - 2 x_i x_j)`.
 
     Args:
@@ -45,14 +45,14 @@ def maxcut(graph: Any) -> Problem:
 
 
 def independent_set(graph: Any, weights: Mapping[Hashable, float] | None = None) -> Problem:
-    """Returns the maximum independent set: nodes without an edge between any two of them.
+    """Returns the maximum independent set: the most nodes without an edge between any two of them.
 
-    The energy is minus the number of nodes of value 1, or minus their weight. Each edge is a
+    The energy is minus the number of nodes of value 1, or minus their total weight. Each edge is a
     constraint.
 
     Args:
-        graph: A `networkx.Graph`, a mapping with pairs of nodes as keys, or a symmetric array,
-            whose entries other than 0 are edges.
+        graph: A `networkx.Graph`, a mapping with pairs of nodes as keys, or a symmetric array whose
+            nonzero entries are edges.
         weights: The weights of the nodes; by default 1 each.
 
     Raises:

@@ -22,7 +22,7 @@ def low_autocorrelation(n: int) -> Problem:
         n: The length, from 2 to 200.
 
     Raises:
-        ValueError: If it is no such number.
+        ValueError: If `n` is not a whole number in this range.
 
     Example:
 
@@ -35,7 +35,7 @@ def low_autocorrelation(n: int) -> Problem:
     spins: dict[tuple[int, ...], float] = {}
     for k in range(1, n):
         for i, j in itertools.product(range(n - k), repeat=2):
-            # A sign that comes twice is 1.
+            # A sign that appears twice in a product gives the factor 1.
             left = set((i, i + k)) ^ set((j, j + k))
             term = tuple(sorted(left))
             spins[term] = spins.get(term, 0.0) + 1.0

@@ -1,4 +1,4 @@
-"""Problems of choosing among numbers, items and sets."""
+"""Problems that choose among numbers, items and sets."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from qkeras_hybrid.annealing.problem import Problem
 
 
 def number_partition(numbers: Sequence[float]) -> Problem:
-    """Returns the division of numbers into two parts whose sums differ as little as can be.
+    """Returns the division of numbers into two parts whose sums differ least.
 
-    The energy is the difference squared; `x_i = 1` puts number `i` into the first part.
+    The energy is the squared difference; `x_i = 1` puts number `i` into the first part.
 
     Raises:
         ValueError: If there are no numbers, or one is not finite.
@@ -35,14 +35,14 @@ def number_partition(numbers: Sequence[float]) -> Problem:
 
 
 def knapsack(values: Sequence[float], weights: Any, capacity: Any) -> Problem:
-    """Returns the choice of items of most value that a knapsack holds.
+    """Returns the choice of items with the largest value that fits into a knapsack.
 
-    The energy is minus the value of the items of value 1.
+    The energy is minus the value of the chosen items.
 
     Args:
         values: The values of the items, of shape `(n,)`.
         weights: The weights of the items, of shape `(n,)`, or `(m, n)` for `m` capacities.
-        capacity: The most weight: a number, or `m` of them.
+        capacity: The largest total weight: a number, or `m` numbers.
 
     Raises:
         ValueError: If shapes differ, or a weight or a capacity is negative or not finite.
@@ -78,9 +78,9 @@ def set_packing(
     sets: Sequence[Collection[Hashable]] | Mapping[Hashable, Collection[Hashable]],
     weights: Sequence[float] | None = None,
 ) -> Problem:
-    """Returns the choice of sets of most weight of which no two share an element.
+    """Returns the choice of sets with the largest weight in which no two sets share an element.
 
-    The energy is minus the weight of the sets of value 1.
+    The energy is minus the weight of the chosen sets.
 
     Args:
         sets: The sets; a mapping names them.
@@ -113,7 +113,7 @@ def set_packing(
 
 
 def _different(constraints: Sequence[Constraint]) -> list[Constraint]:
-    """Leaves out conflicts that say the same as an earlier one: they would count twice."""
+    """Leaves out conflicts that repeat an earlier one, which would count twice."""
     kept: dict[frozenset[Hashable], Constraint] = {}
     for constraint in constraints:
         kept.setdefault(frozenset(constraint.coefficients), constraint)

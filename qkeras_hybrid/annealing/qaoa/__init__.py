@@ -1,4 +1,4 @@
-"""The quantum approximate optimization algorithm: circuits, engines, angles to start from."""
+"""The quantum approximate optimization algorithm: circuits, engines, initial angles."""
 
 from qkeras_hybrid.annealing.qaoa.annealer import QAOASampling
 from qkeras_hybrid.annealing.qaoa.optimising import optimised_angles, qaoa_samples

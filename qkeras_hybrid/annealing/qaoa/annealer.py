@@ -26,8 +26,7 @@ class QAOASampling(Annealer):
         engine: "auto", "native" or "portable".
 
     Raises:
-        ValueError: If an argument is invalid; when it samples: if a model is too large
-            for memory.
+        ValueError: If an argument is invalid, or, in `sample`, if a model is too large for memory.
 
     Example:
 

@@ -22,17 +22,17 @@ BYTES_PER_AMPLITUDE = 64
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Circuit:
-    """Everything that runs, except the angles and the fields.
+    """A QAOA circuit, without the values of its angles and fields.
 
     Attributes:
         n_qubits: The number of qubits.
         n_layers: The number of layers, "p".
-        costs: The energy of each basis state, less the constant part, of shape `(2**n_qubits,)`.
+        costs: The energy of each basis state without the constant part, of shape `(2**n_qubits,)`.
         pairs: The pairs of qubits that an XY mixer acts on, in order, of shape `(n_pairs, 2)`,
             int64; empty for a mixer of single qubits.
         state: The state before the first layer, of shape `(2**n_qubits,)`, complex; None for the
-            uniform one.
-        tilts: For each qubit the angle of its mixer's axis from Z to X, in radians; None for X.
+            uniform superposition.
+        tilts: The angle of each qubit's mixer axis, from Z to X, in radians; None for X.
     """
 
     n_qubits: int
@@ -51,22 +51,22 @@ def check_memory(argument: str, n_qubits: int) -> None:
         n_qubits: The number of qubits.
 
     Raises:
-        ValueError: If they don't.
+        ValueError: If they don't fit.
     """
     reason = memory_refusal(n_qubits, BYTES_PER_AMPLITUDE)
     if reason is not None:
         raise ArgumentError(
             argument,
-            "have so few variables that the state of as many qubits fits in memory",
+            "have few enough variables for a state with one qubit per variable to fit in memory",
             n_qubits,
             f"{reason[0].upper()}{reason[1:]}.",
         )
 
 
 def diagonal(model: Quadratic) -> np.ndarray:
-    """Returns the energy of each basis state, less the offset of the model of spins.
+    """Returns the energy of each basis state without the offset of the model of spins.
 
-    So the mean over all states is 0, which keeps phases small and sums exact.
+    The mean over all states is then 0, which keeps phases small and sums exact.
 
     Args:
         model: The model, of `n` variables.
@@ -78,7 +78,7 @@ def diagonal(model: Quadratic) -> np.ndarray:
     matrix, signs = ising.matrix(), np.array([1.0, -1.0])
     costs = np.zeros(1)
     for k in range(ising.n_variables):
-        # The field on spin k in each state of the spins before it.
+        # The field on spin k in each state of the spins with lower indices.
         field = np.array([ising.biases[k]])
         for j in range(k):
             field = np.add.outer(field, matrix[j, k] * signs).ravel()
@@ -91,12 +91,12 @@ def cardinality_state(
 ) -> np.ndarray:
     """Returns the uniform superposition of all states with the given number of ones per group.
 
-    For one group it is the Dicke state. Qubits in no group are in |+>.
+    With one group, this is the Dicke state. Qubits in no group are in |+>.
 
     Args:
         n_qubits: The number of qubits.
         groups: The qubits of each group.
-        ones: The number of bits of 1, which are qubits in |0>, in each group.
+        ones: The number of bits equal to 1 (qubits in |0>) in each group.
     """
     index = np.arange(2**n_qubits)
     allowed = np.ones(2**n_qubits, bool)
@@ -107,9 +107,9 @@ def cardinality_state(
 
 
 def ring_pairs(group: Sequence[int]) -> list[tuple[int, int]]:
-    """Returns the pairs of a ring: first those from even places, then those from odd ones.
+    """Returns the pairs of a ring: first those that start at even places, then at odd places.
 
-    For an odd number of qubits the pair that closes the ring comes last.
+    For an odd number of qubits, the pair that closes the ring comes last.
     """
     count = len(group)
     if count < 3:
@@ -159,7 +159,7 @@ def checked_state(argument: str, given: Any, n_qubits: int) -> np.ndarray:
         n_qubits: The number of qubits.
 
     Raises:
-        ValueError: If it is none, not finite or its norm is not 1.
+        ValueError: If it is not a state of this shape, not finite, or its norm is not 1.
     """
     try:
         array = np.asarray(given, "complex128")

@@ -7,7 +7,8 @@ import numpy as np
 from qkeras_hybrid.annealing.qaoa.circuit import Circuit, width
 from qkeras_hybrid.engines.native import library
 
-# Below, the core keeps no states (`src/qaoa_view.h`); above, they would take too much memory.
+# Below the first number, the core keeps no states (`src/qaoa_view.h`); above the second, they would
+# take too much memory.
 KEPT_QUBITS = 10
 MOST_KEPT_BYTES = 32 * 2**20
 # For graphs that are traced for any number of samples.
@@ -32,8 +33,8 @@ class Native:
         self._state = None
         if circuit.state is not None:
             self._state = np.ascontiguousarray(circuit.state, "complex128")
-        # The uniform start and the mixer of X don't change under a flip of all qubits. If the costs
-        # don't either, no state does, and half of its amplitudes are enough.
+        # A flip of all qubits changes neither the uniform initial state nor the X mixer. If it does
+        # not change the costs either, it changes no state, and half of the amplitudes are enough.
         self.even = (
             circuit.n_qubits >= KEPT_QUBITS
             and n_fields == 0
@@ -54,7 +55,7 @@ class Native:
 
     @property
     def kept_numbers(self) -> int:
-        """How many numbers the kept state of a sample is."""
+        """How many numbers the kept state of a sample has."""
         amplitudes = int(2**self.circuit.n_qubits) // (2 if self.even else 1)
         return 2 * amplitudes
 
@@ -65,7 +66,7 @@ class Native:
         return fits and self.circuit.n_qubits >= KEPT_QUBITS
 
     def values_and_states(self, parameters: np.ndarray) -> np.ndarray:
-        """Returns the values, and after them the final states, which a gradient may be given."""
+        """Returns the values, followed by the final states, which the gradient can reuse."""
         n = self.circuit.n_qubits
         rows = self._rows(parameters, self.width)
         values = np.empty((len(rows), n + 1), self.dtype)
@@ -90,7 +91,7 @@ class Native:
             parameters: The fields, gammas and betas of each sample, of shape `(batch, width)`.
 
         Returns:
-            Of shape `(batch, n_qubits + 1)`.
+            Array of shape `(batch, n_qubits + 1)`.
         """
         return self._forward(parameters, self.circuit.n_qubits + 1, True)
 
@@ -99,11 +100,11 @@ class Native:
         return self._forward(parameters, 2**self.circuit.n_qubits, False)
 
     def values_gradient(self, parameters: np.ndarray, upstream: np.ndarray) -> np.ndarray:
-        """Returns the gradient by the parameters, from that by the values."""
+        """Returns the gradient by the parameters, from the gradient by the values."""
         return self._backward(parameters, upstream, True)
 
     def probabilities_gradient(self, parameters: np.ndarray, upstream: np.ndarray) -> np.ndarray:
-        """Returns the gradient by the parameters, from that by the probabilities."""
+        """Returns the gradient by the parameters, from the gradient by the probabilities."""
         return self._backward(parameters, upstream, False)
 
     def _forward(self, parameters: np.ndarray, size: int, values: bool) -> np.ndarray:

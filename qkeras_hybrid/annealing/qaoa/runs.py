@@ -25,7 +25,7 @@ def refusal(tilted: bool) -> str | None:
     """Returns why the native engine can't run a circuit here, or None if it can.
 
     Args:
-        tilted: Whether the mixer is tilted, as a warm start asks.
+        tilted: Whether the mixer is tilted, as for a warm start.
     """
     if tilted:
         return "it has no mixer for warm starts"
@@ -36,14 +36,14 @@ def refusal(tilted: bool) -> str | None:
 
 
 def chosen(engine: str, tilted: bool) -> str:
-    """Returns "native" or "portable" for what an argument `engine` asks.
+    """Returns "native" or "portable" for an argument `engine`.
 
     Args:
         engine: "auto", "native" or "portable".
         tilted: Whether the mixer is tilted.
 
     Raises:
-        ValueError: If the name is unknown, or the native engine is asked for and can't run.
+        ValueError: If the name is unknown, or it is "native" and the native engine can't run.
     """
     one_of("engine", engine, ENGINES)
     if engine == "portable":
@@ -53,7 +53,7 @@ def chosen(engine: str, tilted: bool) -> str:
         return "native"
     if engine == "native":
         raise ArgumentError(
-            "engine", f"be another engine here: {reason}", engine, 'Take "auto" or "portable".'
+            "engine", f"be another engine here: {reason}", engine, 'Use "auto" or "portable".'
         )
     return "portable"
 
@@ -115,7 +115,7 @@ def prepare(
 
         def with_gradient(parameters: Any) -> Any:
             def gradient(*args: Any, upstream: Any = None) -> Any:
-                # Backends differ in what they pass: the upstream gradient comes last.
+                # Backends pass different arguments, but the upstream gradient always comes last.
                 above = args[-1] if upstream is None else upstream
                 return array_call(
                     lambda rows, above: backward(np.asarray(rows), np.asarray(above)),

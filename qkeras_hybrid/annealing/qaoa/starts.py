@@ -1,12 +1,12 @@
 """Initial angles, by name.
 
-The layers apply `exp(-i gamma C)` and `exp(-i beta sum_q X_q)` to the state |+>, and `C` is to be
-minimal. Since |+> is the lowest state of `-sum_q X_q`, good angles have `gamma > 0` and `beta < 0`;
-those who maximise a cut have both of one sign, which is the same with `C` turned round.
+The layers apply `exp(-i gamma C)` and `exp(-i beta sum_q X_q)` to the state |+>, to minimise `C`.
+Since |+> is the ground state of `-sum_q X_q`, good angles have `gamma > 0` and `beta < 0`. Papers
+that maximise a cut have the opposite sign of `C`, and so both angles have the same sign there.
 
-Angles found on one family of models serve others if gamma is divided by how strongly a spin is
-coupled, the root mean square of `sqrt(h_i^2 + sum_j J_ij^2)` over the spins (Basso et al., arXiv
-2110.14206; Shaydulin et al., arXiv 2305.15201).
+Angles from one family of models suit others if gamma is divided by the strength of the couplings:
+the root mean square of `sqrt(h_i^2 + sum_j J_ij^2)` over the spins (Basso et al., arXiv 2110.14206;
+Shaydulin et al., arXiv 2305.15201).
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ NAMES = ("ramp", "fixed", "sk", "stored")
 STORED = Path(__file__).with_name("graphs.json")
 """Optimised angles by graph; `benchmarks/qaoa/store_angles.py` writes it."""
 
-# The ends of the ramp, for a spin coupled with strength 1: between the two published tables.
+# The ends of the ramp for strength 1, chosen between the two published tables.
 _RAMP_GAMMA, _RAMP_BETA = 0.8, 0.7
 
 
 def strength(model: Quadratic) -> float:
-    """Returns how strongly a spin is coupled; 1 for a model without couplings."""
+    """Returns the strength of the couplings; 1 for a model without couplings."""
     ising = model.to_ising()
     squares = ising.biases**2 + (ising.matrix() ** 2).sum(axis=1)
     root = float(np.sqrt(squares.mean())) if len(squares) else 0.0
@@ -55,14 +55,21 @@ def start_angles(name: str, n_layers: int, model: Quadratic) -> tuple[np.ndarray
             5, 491 (2021)); for any number of layers. `"fixed"`: the angles that Wurtz and Lykov
             found best for MaxCut on 3-regular graphs (arXiv 2107.00677). `"sk"`: those of the
             Sherrington-Kirkpatrick model of infinite size (Farhi et al., arXiv 1910.08276).
-            `"stored"`: those optimised for the model's own graph, where it is one of the stored
-            ones.
+            `"stored"`: those optimised for the model's own graph, if it is a stored one.
         n_layers: The number of layers.
         model: The model that they are for.
 
     Raises:
         ValueError: If the name is unknown, or there are no such angles for this number of layers or
             graph.
+
+    Example:
+
+    >>> from qkeras_hybrid.annealing import Ising, start_angles
+    >>> ring = Ising({}, {(i, (i + 1) % 6): 0.5 for i in range(6)})
+    >>> gammas, betas = start_angles("ramp", 3, ring)
+    >>> bool(np.all(np.diff(gammas) > 0)), betas.shape
+    (True, (3,))
     """
     one_of("angles", name, NAMES)
     if name == "ramp":
@@ -76,10 +83,10 @@ def start_angles(name: str, n_layers: int, model: Quadratic) -> tuple[np.ndarray
             "n_layers",
             f'be at most {len(table)} with the angles "{name}"',
             n_layers,
-            'Take the angles "ramp".',
+            'Use the angles "ramp".',
         )
     gammas, betas = map(np.array, table[n_layers - 1])
-    # A 3-regular graph's cut is half of the sum of products, so that a spin feels sqrt(3) / 2.
+    # The cut of a 3-regular graph is half of the sum of products: the strength is sqrt(3) / 2.
     unit = math.sqrt(3) / 2 if name == "fixed" else 1.0
     return gammas * unit / strength(model), -betas
 
@@ -104,10 +111,10 @@ def _stored(n_layers: int, model: Quadratic) -> tuple[np.ndarray, np.ndarray]:
     if not uniform or ising.couplings[0] <= 0 or ising.biases.any():
         raise ArgumentError(
             "angles",
-            "be others for a model that is not MaxCut: stored ones are for equal, positive "
+            "be others for a model that is not MaxCut: the stored angles are for equal, positive "
             "couplings without fields",
             "stored",
-            'Take "ramp", "sk" or "fixed".',
+            'Use "ramp", "sk" or "fixed".',
         )
     graph = nx.Graph(ising.edges.tolist())
     for entry in _read():
@@ -125,7 +132,7 @@ def _stored(n_layers: int, model: Quadratic) -> tuple[np.ndarray, np.ndarray]:
     names = ", ".join(entry["name"] for entry in _read())
     raise ArgumentError(
         "angles",
-        f"be others for this graph of {ising.n_variables} variables; stored are {names}",
+        f"be others for this graph of {ising.n_variables} variables; angles are stored for {names}",
         "stored",
-        'Take "fixed", "sk" or "ramp".',
+        'Use "fixed", "sk" or "ramp".',
     )

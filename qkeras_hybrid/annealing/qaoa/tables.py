@@ -1,4 +1,4 @@
-"""Published angles, as their authors print them: positive, in radians."""
+"""Published angles, positive and in radians as in the papers."""
 
 from __future__ import annotations
 

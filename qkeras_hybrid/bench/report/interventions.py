@@ -1,4 +1,4 @@
-"""Says what an intervention test comes to beside the comparison of the same hybrid."""
+"""Describes the result of an intervention test, and whether the hybrid's comparison agrees."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from qkeras_hybrid.bench.statistics import Contrast
 from qkeras_hybrid.interventions import InterventionTest
 
 Gain = Literal["a gain", "no gain", "nothing yet"]
-"""What a comparison sees of a hybrid, against networks without circuits."""
+"""What a comparison shows: whether a hybrid is better than networks without circuits."""
 
 
 def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> str:
@@ -21,7 +21,7 @@ def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> st
     Args:
         found: The test.
         rows: The rows of the comparison.
-        seed: Of the hybrid that was tested.
+        seed: The seed of the hybrid that was tested.
     """
     verdict = judge(rows)
     gain = _gain(verdict.contrasts, verdict.margin)
@@ -34,7 +34,7 @@ def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> st
             "",
             found.table(),
             "",
-            f"Side by side: the comparison sees {gain}; as trained, the circuits are "
+            f"In short: the comparison shows {gain}; as trained, the circuits are "
             f"{_SAID.get(found.as_trained, found.as_trained)}; retrained, they are "
             f"{_SAID.get(found.retrained, found.retrained)}.{noise}",
             f"Comparison: {verdict.sentence}",
@@ -51,7 +51,7 @@ _SAID = {"leans": "used", "idle": "not used", "too short": "not known (too short
 
 def _gain(contrasts: Sequence[Contrast], margin: float) -> Gain:
     outcomes = [contrast.outcome for contrast in contrasts]
-    # A difference that is sure, and too small to count.
+    # A difference that is certain, but too small to count.
     small = [one.outcome == "better" and one.difference.within(margin) for one in contrasts]
     if "worse" in outcomes or "equivalent" in outcomes or any(small):
         return "no gain"
@@ -61,20 +61,22 @@ def _gain(contrasts: Sequence[Contrast], margin: float) -> Gain:
 def _explained(gain: Gain, retrained: str) -> str:
     match (gain, retrained):
         case ("a gain", "needed"):
-            return "Both agree: the hybrid is ahead, and falls back without its circuits."
+            return "Both agree: the hybrid is better, and loses that without its circuits."
         case ("no gain", "not needed"):
             return "Both agree: nothing is lost without circuits."
         case ("a gain", "not needed"):
             return (
-                "They disagree: the hybrid is ahead of the other networks, but as good with a "
-                "constant in place of its circuits. The gain is that of its other layers."
+                "They disagree: the hybrid is better than the other networks, but as good with a "
+                "constant in place of its circuits. So the gain comes from its other layers."
             )
         case ("no gain", "needed"):
             return (
-                "They disagree: this network is worse without its circuits, and another network "
-                "without any does as well or better. It was built around its circuits and needs "
-                "them; the task does not."
+                "They disagree: this network is worse without its circuits, but another network "
+                "without circuits is as good or better. So this network needs its circuits; the "
+                "task does not."
             )
     if gain == "nothing yet":
-        return "How they compare can't be told: the comparison is undecided or has too few seeds."
-    return "How they compare can't be told: the retrained networks don't tell."
+        return (
+            "It can't be told whether they agree: the comparison is undecided or has too few seeds."
+        )
+    return "It can't be told whether they agree: the retrained networks give no answer."

@@ -108,7 +108,7 @@ def _over(content: Content, figures: dict[str, Path]) -> list[str]:
     parts: list[str] = []
     if content.aggregates:
         heads = ["Model", "Contender", "Difference", "95 % interval", "Data sets", "p"]
-        heads += ["Better", "Equivalent", "Worse", "Not told"]
+        heads += ["Better", "Equivalent", "Worse", "Undecided"]
         lines = [
             [
                 words.measured_of(one),

@@ -1,11 +1,11 @@
-"""What the rows of a comparison say, with the uncertainty of saying it.
+"""Statistics of the rows of comparisons, with their uncertainty.
 
-The tests are SciPy's, statsmodels' and scikit-posthocs'. Two contenders are compared pair by pair:
-a seed gives both the same split and batches. A difference is claimed where Wilcoxon's signed-rank
-test, corrected after Holm for the number of contenders, is significant and the bootstrap interval
-excludes zero; equivalence where both one-sided t tests against the margin are significant (TOST)
-and the interval lies within the margin. So what is said in words is also what a figure of the
-intervals shows.
+The tests are those of SciPy, statsmodels and scikit-posthocs. Two contenders are compared pair by
+pair: both have the same split and batches for the same seed. There is a difference if Wilcoxon's
+signed-rank test, corrected after Holm for the number of contenders, is significant and the
+bootstrap interval excludes zero. Two contenders are equivalent if both one-sided t tests against
+the margin are significant (TOST) and the interval lies within the margin. So the verdicts in words
+always agree with a figure of the intervals.
 
 References:
     R. Agarwal et al., Deep reinforcement learning at the edge of the statistical precipice,

@@ -12,20 +12,20 @@ from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.statistics.rows import Interval, comparisons, summarize, tuning_of
 
 LOG_FROM = 30
-"""From which ratio of its ends on an axis is logarithmic, if it has no other reason to be."""
+"""An axis is logarithmic if the ratio of its ends is at least this, or for other reasons."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Sweep:
-    """The test scores of contenders along one axis, all else the same.
+    """The test scores of contenders along one axis, with everything else the same.
 
     Attributes:
         title: What stays the same.
-        axis: The key that changes, such as `"n_train"`, or what changes in the noise.
-        metric: What the scores are.
-        series: For each contender its values of the axis and the interval of the score there.
-            Exact expectation values stand at infinitely many shots.
-        ideal: What the value without shots or noise is called; empty on other axes.
+        axis: The key that changes, such as `"n_train"`, or the number that changes in the noise.
+        metric: The kind of score.
+        series: For each contender, the values on the axis and the interval of the score at each.
+            Exact expectation values are at infinitely many shots.
+        ideal: The name of the value without shots or noise; empty on other axes.
     """
 
     title: str
@@ -36,7 +36,7 @@ class Sweep:
 
     @property
     def values(self) -> list[float]:
-        """The values that a number line has a place for."""
+        """The values that have a place on the number line."""
         given = {value for series in self.series.values() for value, _ in series}
         return sorted(value for value in given if not self._is_apart(value))
 
@@ -47,12 +47,12 @@ class Sweep:
 
     @property
     def apart(self) -> dict[float, str]:
-        """What stands beside the number line: its place, and what it is called."""
+        """The values beside the number line: the place of each, and its name."""
         given = {value for series in self.series.values() for value, _ in series}
         return {self.place(value): self.ideal for value in given if self._is_apart(value)}
 
     def place(self, value: float) -> float:
-        """Returns where a value stands: its own place, or one beside the number line."""
+        """Returns where a value is drawn: at its own place, or beside the number line."""
         if not self._is_apart(value):
             return value
         gap = 1.7 * math.pow(self._spread(), 0.15)
@@ -62,7 +62,7 @@ class Sweep:
         return math.isinf(value) or (value == 0 and bool(self.ideal) and self.log)
 
     def _spread(self) -> float:
-        """Returns the ratio of the largest to the smallest value; 0 where none is meant."""
+        """Returns the ratio of the largest to the smallest value; 0 if a ratio has no meaning."""
         given = {value for series in self.series.values() for value, _ in series}
         known = {
             value for value in given if math.isfinite(value) and not (self.ideal and not value)
@@ -72,7 +72,7 @@ class Sweep:
 
 @dataclasses.dataclass(frozen=True)
 class _Group:
-    """What comparisons along one axis share."""
+    """The properties that comparisons along one axis share."""
 
     title: str
     axis: str
@@ -81,15 +81,16 @@ class _Group:
 
 
 def sweeps(rows: Iterable[Row]) -> list[Sweep]:
-    """Finds the comparisons that differ in one number of their data, model, shots or noise alone.
+    """Finds comparisons that differ in only one number of their data, model, shots or noise.
 
     Args:
         rows: Rows of any comparisons.
 
     Returns:
-        A sweep for each axis with at least three values, in the order of first rows; of shots and
-        noise with at least two besides none. Where several numbers of a noise model change, there
-        is a sweep for each of them, of the comparisons in which the others are the same.
+        A sweep for each axis with at least three values, in the order of first rows. Axes of shots
+        or noise need at least two values besides the one without shots or noise. If several
+        numbers of a noise model change, there is a sweep for each of them, of the comparisons in
+        which the others are the same.
     """
     groups: dict[_Group, dict[float, list[Row]]] = {}
     ideal: dict[tuple[str, str], list[Row]] = {}
@@ -102,7 +103,7 @@ def sweeps(rows: Iterable[Row]) -> list[Sweep]:
         table = dict(one.execution or {})
         for key in ("shots", "noise"):
             others = {name: value for name, value in table.items() if name != key}
-            # Noisy training is nothing by itself: what is ideal in this respect has none.
+            # `noisy_training` has no meaning without shots and noise, so the ideal value lacks it.
             without = repr([*_rest(its), sorted((trimmed(others) or {}).items())])
             if key not in table:
                 ideal[key, without] = its
@@ -138,7 +139,7 @@ def _rest(its: list[Row]) -> list[Any]:
 
 
 def _places(its: list[Row]) -> Iterator[tuple[str, float, list[Any]]]:
-    """Yields the numbers of a comparison's data and model, each with what stays beside it."""
+    """Yields each number of a comparison's data and model, with everything that stays the same."""
     one = its[0]
     for part in ("data", "model"):
         for axis, value in getattr(one, part).items():
@@ -150,7 +151,7 @@ def _places(its: list[Row]) -> Iterator[tuple[str, float, list[Any]]]:
 
 
 def _levels(key: str, table: Mapping[str, Any]) -> list[tuple[str, float, str]]:
-    """Returns the axis, the value and what stays beside it, of shots or of each number of noise."""
+    """Returns axis, value and unchanged part, for the shots or for each number of the noise."""
     if key not in table:
         return []
     if key == "shots":
@@ -165,7 +166,7 @@ def _is_swept(group: _Group, by_value: Mapping[float, list[Row]]) -> bool:
 def _apart_from(
     alike: Sequence[Mapping[float, list[Row]]], one: Mapping[float, list[Row]], group: _Group
 ) -> str:
-    """Returns what tells a sweep from others along the same axis: " (n_qubits 4)"."""
+    """Returns how a sweep differs from others along the same axis, such as " (n_qubits 4)"."""
 
     def settings(by_value: Mapping[float, list[Row]]) -> dict[tuple[str, str], Any]:
         its = next(iter(by_value.values()))

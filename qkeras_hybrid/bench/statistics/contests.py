@@ -1,4 +1,4 @@
-"""Contests: the parameters that a hybrid needs for a share of the best score, against another's."""
+"""Contests: how many parameters a hybrid and another contender need to reach a score."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from qkeras_hybrid.bench.statistics.fronts import Array, Needed, Scores
 from qkeras_hybrid.bench.statistics.inference import ALPHA, MIN_PAIRS
 
 LEVELS = (0.9, 0.95, 0.99)
-"""The shares of the best score whose cost is told."""
+"""The fractions of the best score for which the needed parameters are computed."""
 
 LEVEL = 0.95
-"""The one of them by which contenders are judged."""
+"""The one of `LEVELS` that decides contests."""
 
 ONE_SIZE = frozenset({"linear_model"})
-"""The contenders that can have no other size: they are compared wherever that lies."""
+"""The contenders that have only one size: they are compared even if it is far from the others."""
 
 Need = Literal["fewer", "as many", "more", "can't be told", "too few seeds", "not reached"]
-"""Which parameters the hybrid needs, against another contender."""
+"""How many parameters the hybrid needs, compared with another contender."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reach:
-    """The least number of parameters with which a contender reaches a share of the best score.
+    """The smallest number of parameters with which a contender reaches a score.
 
     Attributes:
-        level: The share.
+        level: The score, as a fraction of the best score.
         target: The score.
         cost: The parameters of the smallest size that reaches it; infinite if none does.
-        low: The lower end of the bootstrap interval; NaN of fewer than two seeds.
-        high: The upper end; infinite where too many resamples don't reach it.
+        low: The lower end of the bootstrap interval; NaN for fewer than two seeds.
+        high: The upper end; infinite if too many resamples don't reach the score.
     """
 
     level: float
@@ -48,17 +48,17 @@ class Reach:
 
 @dataclasses.dataclass(frozen=True)
 class Contest:
-    """The parameters that the hybrid needs against those of another, at `LEVEL` of the best score.
+    """The hybrid's parameters compared with another contender's, at `LEVEL` of the best score.
 
     Attributes:
-        contender: The other.
-        ratio: The hybrid's parameters over the other's; NaN if neither reaches it.
-        low: The lower end of the bootstrap interval; 0 where smaller sizes of the hybrid may do.
-        high: The upper end; infinite where smaller sizes of the other may do.
-        need: What it comes to.
-        seeds: The least number of seeds that a size of the hybrid or the other has a score of.
-        at_smallest: Of the hybrid and those it is held against, whose smallest size that was run
-            already reaches it, so that nobody knows whether a smaller one would.
+        contender: The name of the other contender.
+        ratio: The hybrid's parameters divided by the other's; NaN if neither reaches the score.
+        low: The lower end of the bootstrap interval; 0 if smaller sizes of the hybrid may suffice.
+        high: The upper end; infinite if smaller sizes of the other may suffice.
+        need: The conclusion.
+        seeds: The smallest number of seeds with a score, over all sizes of both contenders.
+        at_smallest: The names of the contenders whose smallest size already reaches the score. A
+            smaller one might reach it too.
     """
 
     contender: str
@@ -73,16 +73,17 @@ class Contest:
 def needs(
     compared: Mapping[str, Scores], drawn: Array, sign: int
 ) -> tuple[str, float, dict[str, tuple[Reach, ...]], dict[str, Contest], Contest | None]:
-    """Returns who needs how many parameters, and the hybrid's contests.
+    """Returns how many parameters each contender needs, and the hybrid's contests.
 
     Args:
         compared: The scores of the contenders that are compared, by name.
         drawn: How often each seed is drawn; see `fronts.weights`.
-        sign: -1 where less is better.
+        sign: -1 if lower scores are better, else 1.
 
     Returns:
-        The contender of the best mean score, that score, what each needs for `LEVELS` of it, the
-        hybrid against each of the others, and against the thriftiest classical one.
+        The contender with the best mean score, that score, what each contender needs to reach
+        `LEVELS` of it, the hybrid against each other contender, and the hybrid against the
+        classical contender that needs the fewest parameters.
     """
     if not compared:
         return "", math.nan, {}, {}, None
@@ -106,21 +107,21 @@ def needs(
     classical = [name for name in others if name not in WITH_CIRCUITS]
     thriftiest = None
     if classical:
-        # More than one of several: Bonferroni. Fewer than all: each by itself, uncorrected.
+        # "More than one of them" needs Bonferroni's correction; "fewer than all" needs none.
         thriftiest = scores.contest(classical, ALPHA / len(classical), ALPHA)
     return best_contender, best, reaches, contests, thriftiest
 
 
 _TIED = 2.0
-"""How much larger the bias of the best of several means is than what resamples show of it.
+"""The bias of the largest of several means, divided by the bias that resamples show.
 
-Where all are tied, resamples show about half of it, since they start from means that differ; where
-one is far ahead, there is none.
+If all means are truly equal, resamples show about half of the bias, because they start from means
+that differ by chance. If one mean is far above the others, there is no bias.
 """
 
 
 class _Resampled:
-    """Scores of contenders in resamples of the seeds, and what each contender needs there."""
+    """Scores of contenders in resamples of the seeds, and the parameters that each needs there."""
 
     def __init__(self, compared: Mapping[str, Scores], drawn: Array, sign: int) -> None:
         self.compared = compared
@@ -132,11 +133,11 @@ class _Resampled:
         self._bias = _TIED * float(np.nanmean(best[1:]) - best[0])
 
     def costs(self, level: float, alpha: float) -> dict[str, Array]:
-        """Returns what each needs for a share of the best score, in each resample.
+        """Returns the parameters that each contender needs, in each resample.
 
         Args:
-            level: The share.
-            alpha: One minus the confidence of the intervals that are made of it.
+            level: The fraction of the best score to reach.
+            alpha: One minus the confidence of the intervals that will be computed from them.
         """
         if (level, alpha) not in self._costs:
             means = {
@@ -151,10 +152,9 @@ class _Resampled:
         return self._costs[level, alpha]
 
     def _target(self, best: Array) -> Array:
-        """Returns the best scores in resamples without what is too high of the best of several.
+        """Returns the best scores in resamples, corrected for their bias.
 
-        The best of several noisy means is too high, and the best of their resamples is so once
-        more.
+        The best of several noisy means is too high, and the best of their resamples is even higher.
         """
         unbiased = best - (np.nanmean(best[1:]) - best[0]) - self._bias
         return np.append(best[:1], unbiased[1:])
@@ -168,15 +168,15 @@ class _Resampled:
         return ours, theirs
 
     def contest(self, against: Sequence[str], alpha_low: float, alpha_high: float) -> Contest:
-        """Returns the hybrid against the thriftiest of others.
+        """Returns the hybrid against the contender that needs the fewest parameters.
 
-        The ratio to that one is the highest of all ratios. So its interval begins at the highest of
-        their lower ends and ends at the highest of their upper ends.
+        The ratio to that contender is the highest of all ratios. So its interval begins at the
+        highest of their lower ends and ends at the highest of their upper ends.
 
         Args:
-            against: The others.
+            against: The names of the other contenders.
             alpha_low: One minus the confidence of lower ends.
-            alpha_high: One minus that of upper ends.
+            alpha_high: One minus the confidence of upper ends.
         """
         lows = {one: self._pair(one, alpha_low) for one in against}
         highs = {one: self._pair(one, alpha_high) for one in against}
@@ -191,12 +191,12 @@ class _Resampled:
         low, high = map(max, each)
         near = fronts.is_near(*map(max, ends(fronts.as_run)))
         n_seeds = _n_seeds([self.compared[one] for one in ("hybrid", *against)])
-        # Of several that need as many, the first.
+        # If several need equally many, the first.
         name = min(against, key=lambda one: highs[one][1].costs[0])
         ratio = fronts.ratio_interval(*highs[name], alpha_high)[0]
         need = _need(ratio, low, high, near, n_seeds)
         if need == "more":
-            # Than this one for sure; the thriftiest may be so by chance.
+            # The hybrid certainly needs more than this one. The lowest may be the lowest by chance.
             name = max(against, key=lambda one: each[0][against.index(one)])
             ratio = fronts.ratio_interval(*highs[name], alpha_high)[0]
         at_smallest = [one for one in against if highs[one][1].smallest[0]]
@@ -206,7 +206,7 @@ class _Resampled:
 
 
 def _n_seeds(several: Iterable[Scores]) -> int:
-    """Returns the least number of seeds that a size has a score of."""
+    """Returns the smallest number of seeds with a score, over all sizes."""
     return min(int(np.isfinite(its.values).sum(axis=1).min()) for its in several)
 
 

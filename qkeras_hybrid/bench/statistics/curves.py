@@ -1,4 +1,4 @@
-"""Contenders over the epochs of their training."""
+"""Training scores of contenders after each epoch."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Curve:
 
     Attributes:
         contender: Its name.
-        seconds: The median of the seconds of training so far.
+        seconds: The median time of training up to each epoch.
         median: The median score.
         low: The lower quartile.
         high: The upper quartile.
@@ -38,7 +38,8 @@ class Curve:
 def learning_curves(rows: Iterable[Row]) -> list[Curve]:
     """Returns the learning curve of each contender that was trained in epochs.
 
-    An epoch counts while at least half of the seeds have it: tuning may stop some earlier.
+    A curve ends when fewer than half of the seeds have a further epoch: tuning can choose different
+    numbers of epochs.
 
     Args:
         rows: The rows of one comparison.
@@ -71,9 +72,8 @@ class TimeToScore:
 
     Attributes:
         contender: Its name.
-        seconds: The median over the seeds, where a seed that never reaches it counts as
-            infinite; infinite if at least half never do.
-        reached: In how many seeds it does.
+        seconds: The median over the seeds. A seed that never reaches the score counts as infinite.
+        reached: The number of seeds that reach the score.
         n: The number of seeds.
     """
 
@@ -84,7 +84,7 @@ class TimeToScore:
 
 
 def time_to_score(rows: Sequence[Row], target: float) -> list[TimeToScore]:
-    """Returns how long each contender takes to a training score, to the end of that epoch.
+    """Returns how long each contender trains until the end of the epoch that reaches a score.
 
     Args:
         rows: The rows of one comparison.
@@ -112,10 +112,10 @@ def time_to_score(rows: Sequence[Row], target: float) -> list[TimeToScore]:
 
 
 def hybrid_target(rows: Iterable[Row], share: float = 0.95) -> float:
-    """Returns a share of the training score that the hybrid ends with; NaN if that isn't over 0.
+    """Returns a fraction of the hybrid's final training score; NaN if that is not over 0.
 
-    Where less is better, it is that score divided by the share. The test set is touched once, at
-    the end, so that times are to scores in training.
+    If lower is better, it is the score divided by the fraction. The target is a training score,
+    because the test set is only used once, at the end.
     """
     hybrid = by_contender(rows).get("hybrid", [])
     final = median(row.train_score for row in hybrid if succeeded(row) and row.curve)

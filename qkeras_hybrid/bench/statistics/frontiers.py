@@ -1,8 +1,8 @@
 """Frontiers: which contender needs fewer parameters, samples or seconds for a score.
 
-A frontier is what the comparisons of one model at several sizes come to together. Each contender
-has a Pareto front against each cost, and a least number of parameters with which it reaches a share
-of the best score.
+A frontier combines the comparisons of one model at several sizes. Each contender has a Pareto front
+against each cost, and a smallest number of parameters with which it reaches a fraction of the best
+score.
 """
 
 from __future__ import annotations
@@ -28,36 +28,37 @@ AXES: Mapping[str, Callable[[Row], float | None]] = {
     "fit_seconds": lambda row: row.fit_seconds if row.timing_comparable else None,
     "circuit_evaluations_total": lambda row: row.cost.get("circuit_evaluations_total"),
 }
-"""What scores are held against, by name, and where a row has it."""
+"""The costs against which scores are compared, by name, and how a row states each."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Frontier:
-    """What the sizes of one model come to.
+    """The result of the comparisons of one model at several sizes.
 
     Attributes:
-        like: A row of it, with the model and the data without what its sizes and numbers of
-            samples change.
+        like: A row of the frontier, without the arguments of model and data that change with the
+            size and the number of samples.
         comparisons: The ids of its comparisons.
-        metric: What the scores are.
+        metric: The kind of score.
         tuned: Whether contenders were tuned at each size.
         seeds: The number of seeds with a run that succeeded.
         n_train: The number of samples for training, the largest if there are several.
-        fronts: The contenders' fronts by axis, the hybrid's first; an axis on which the hybrid
-            has fewer than two places, or nothing beside it, is left out.
+        fronts: The contenders' fronts by axis, the hybrid's first. An axis is left out if the
+            hybrid has fewer than two points on it, or no other contender is there.
         apart: By axis, the contenders whose costs overlap too little with the hybrid's to compare,
-            with the lowest and the highest of their costs.
-        hybrid_parameters: The fewest and the most parameters of the hybrid; NaN without one.
+            with their lowest and highest costs.
+        hybrid_parameters: The smallest and the largest number of parameters of the hybrid; NaN
+            without a hybrid.
         best: The best mean score of the contenders that are compared by their parameters.
-        best_contender: Whose it is.
-        reaches: For each of these the parameters to reach each of `LEVELS`; empty if the best
-            score is not over 0.
-        contests: The hybrid against each of these.
-        thriftiest: The hybrid against the classical one that needs the fewest parameters; None
-            without a classical one.
-        timed: Whether each contender has a run at each size whose seconds compare; else nothing
-            is held against seconds.
-        failed: How many runs failed.
+        best_contender: The contender with this score.
+        reaches: For each of the compared contenders, the parameters to reach each of `LEVELS`;
+            empty if the best score is not over 0.
+        contests: The hybrid against each of the compared contenders.
+        thriftiest: The hybrid against the classical contender that needs the fewest parameters;
+            None without a classical contender.
+        timed: Whether each contender has a run at each size whose times can be compared. If not,
+            nothing is compared by seconds.
+        failed: The number of failed runs.
     """
 
     like: Row
@@ -79,16 +80,16 @@ class Frontier:
 
 
 def frontiers(rows: Iterable[Row]) -> list[Frontier]:
-    """Finds the frontiers among rows and works out what each comes to.
+    """Finds the frontiers among rows and computes their results.
 
-    The rows of one share everything but the size of the model, which its rows name, and the number
-    of training samples.
+    The rows of a frontier state a size. They share everything except the size of the model and the
+    number of training samples.
 
     Args:
-        rows: Rows of any comparisons; those outside of a frontier are left aside.
+        rows: Rows of any comparisons; those without a size are ignored.
 
     Returns:
-        The frontiers in the order of first rows, of those with a run that succeeded.
+        The frontiers that have a successful run, in the order of first rows.
     """
     groups: dict[str, list[tuple[str, list[Row]]]] = {}
     for name, its in comparisons(rows).items():
@@ -160,7 +161,7 @@ def _frontier(ids: Sequence[str], rows: list[Row]) -> Frontier:
 
 
 def _is_timed(rows: Iterable[Row]) -> bool:
-    """Whether each contender has a run at each size whose seconds compare."""
+    """Whether each contender has a run at each size whose times can be compared."""
     timed: dict[tuple[str, str], bool] = {}
     for row in rows:
         key = (row.contender, row.comparison)
@@ -171,9 +172,9 @@ def _is_timed(rows: Iterable[Row]) -> bool:
 def _scores(
     rows: Sequence[Row], value: Callable[[Row], float | None], seeds: Sequence[int]
 ) -> dict[str, Scores]:
-    """Returns the scores of each contender, of those that have something over 0 on an axis.
+    """Returns the scores of each contender that has a cost over 0 on an axis.
 
-    A size costs the median over its seeds that have it.
+    The cost of a size is the median over the seeds that state it.
     """
     found = {}
     for contender, its in by_contender(rows).items():

@@ -1,4 +1,4 @@
-"""Pareto fronts of scores against a cost, with what a bootstrap over seeds says of them."""
+"""Pareto fronts of scores against a cost, with intervals from a bootstrap over seeds."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ RESAMPLES = 9999
 """How often the seeds are resampled."""
 
 NEAR = 1.25
-"""Up to which factor two costs count as the same."""
+"""The largest ratio of two costs that count as equal."""
 
 LEAST_OVERLAP = 1 / 3
-"""The share of the shorter of two ranges of costs, on a log scale, that both must have."""
+"""How much of the shorter of two ranges of costs (log scale) must overlap with the other."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Point:
     """A contender at one size: its cost, and its mean score with a bootstrap interval.
 
     Attributes:
-        cost: What it costs, over 0.
+        cost: The cost, over 0.
         mean: The mean score over the seeds.
-        low: The lower end; NaN of fewer than two seeds.
+        low: The lower end; NaN for fewer than two seeds.
         high: The upper end.
         n: The number of seeds.
     """
@@ -55,10 +55,10 @@ class Front:
 
     Attributes:
         contender: Its name.
-        points: What it is the front of, in the order of costs.
-        costs: Where the front may rise: the different costs in their order.
-        best: The best mean score of all points that cost at most that.
-        low: The lower end of the bootstrap band there; NaN of fewer than two seeds.
+        points: The contender's points, in the order of costs.
+        costs: The different costs of the points, in increasing order.
+        best: For each of `costs`, the best mean score of all points that cost at most that.
+        low: For each of `costs`, the lower end of the bootstrap band; NaN for fewer than two seeds.
         high: The upper end.
     """
 
@@ -72,11 +72,11 @@ class Front:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Scores:
-    """The scores of one contender at its sizes, and what they cost.
+    """The scores of one contender at its sizes, and the costs of these.
 
     Attributes:
-        costs: Of each size, shape `(n_sizes,)`, all over 0.
-        values: Of shape `(n_sizes, n_seeds)`; NaN where a seed has none.
+        costs: The cost of each size, over 0, of shape `(n_sizes,)`.
+        values: The scores, of shape `(n_sizes, n_seeds)`; NaN for a seed without a score.
     """
 
     costs: Array
@@ -84,12 +84,13 @@ class Scores:
 
 
 def weights(n_seeds: int, resamples: int = RESAMPLES) -> Array:
-    """Returns how often each seed is drawn, in a first row that has each once and in resamples.
+    """Returns how often each seed is drawn in each resample. In the first row, each is drawn once.
 
-    From a fixed seed, so that all contenders are resampled alike, and again the same.
+    The random numbers have a fixed seed. So all contenders have the same resamples, and results are
+    reproducible.
 
     Returns:
-        Of shape `(1 + resamples, n_seeds)`.
+        Whole numbers of shape `(1 + resamples, n_seeds)`.
     """
     drawn = np.random.default_rng(0).multinomial(n_seeds, [1 / n_seeds] * n_seeds, resamples)
     return np.vstack([np.ones(n_seeds), drawn])
@@ -99,11 +100,11 @@ def means(values: Array, drawn: Array) -> Array:
     """Returns the mean score of each size in each resample.
 
     Args:
-        values: Of shape `(n_sizes, n_seeds)`, with NaN where a seed has none.
-        drawn: Of shape `(n_resamples, n_seeds)`: see `weights`.
+        values: Scores of shape `(n_sizes, n_seeds)`, with NaN for a seed without a score.
+        drawn: The result of `weights`, of shape `(n_resamples, n_seeds)`.
 
     Returns:
-        Of shape `(n_resamples, n_sizes)`; NaN where a resample has none of a size's seeds.
+        Means of shape `(n_resamples, n_sizes)`; NaN if a resample has none of a size's seeds.
     """
     known = np.isfinite(values)
     count = drawn @ known.T
@@ -112,18 +113,18 @@ def means(values: Array, drawn: Array) -> Array:
 
 
 def widened(resampled: Array, values: Array, alpha: float) -> Array:
-    r"""Returns resampled means, moved away from the mean of all seeds as few seeds ask for.
+    r"""Returns resampled means, moved away from the mean of all seeds to correct for few seeds.
 
-    Percentiles of a bootstrap are too narrow for few values: with six, they hold the mean in 87 %
-    of cases and not in 95 %. So deviations from the mean are multiplied by
-    $\sqrt{n / (n - 1)}\, t_{1 - \alpha/2, n - 1} / z_{1 - \alpha/2}$: percentiles are then about
-    Student's interval. (Hesterberg 2015 moves the percentiles, by the same factor. Here levels can
-    be so small that this would need far more resamples.)
+    Percentiles of a bootstrap are too narrow for few values: with six values, they contain the mean
+    in 87 % of cases instead of 95 %. So deviations from the mean are multiplied by
+    $\sqrt{n / (n - 1)}\, t_{1 - \alpha/2, n - 1} / z_{1 - \alpha/2}$. The percentiles then agree
+    approximately with Student's interval. (Hesterberg 2015 moves the percentiles by the same
+    factor. Here the levels can be so small that this would need far more resamples.)
 
     Args:
-        resampled: See `means`, of shape `(1 + n_resamples, n_sizes)`.
+        resampled: The result of `means`, of shape `(1 + n_resamples, n_sizes)`.
         values: The scores, of shape `(n_sizes, n_seeds)`.
-        alpha: One minus the confidence of the intervals that are made of it.
+        alpha: One minus the confidence of the intervals that will be computed from the result.
 
     Reference:
         T. C. Hesterberg, What teachers should know about the bootstrap, The American Statistician
@@ -138,7 +139,7 @@ def widened(resampled: Array, values: Array, alpha: float) -> Array:
         True
     """
     n = np.isfinite(values).sum(axis=1)
-    # One value has no spread, and none no mean.
+    # A single value has no spread, and without values there is no mean.
     degrees = np.maximum(n - 1, 1)
     t = scipy_stats.t.ppf(1 - alpha / 2, degrees) / scipy_stats.norm.ppf(1 - alpha / 2)
     moved: Array = resampled[0] + np.sqrt(n / degrees) * t * (resampled - resampled[0])
@@ -146,8 +147,8 @@ def widened(resampled: Array, values: Array, alpha: float) -> Array:
 
 
 def quantile(values: Array, q: float) -> Array:
-    """Returns a quantile over the first axis that is one of the values, infinite ones included."""
-    # Not NumPy's, which makes NaN of infinite values.
+    """Returns a quantile over the first axis; it is one of the values, which may be infinite."""
+    # NumPy's quantile returns NaN for infinite values.
     place = max(0, math.ceil(q * len(values)) - 1)
     return np.asarray(np.partition(values, place, axis=0)[place], dtype=float)
 
@@ -155,14 +156,14 @@ def quantile(values: Array, q: float) -> Array:
 def front(contender: str, scores: Scores, drawn: Array, sign: int = 1) -> Front:
     r"""Returns the Pareto front of a contender, $F(c) = \max_{s: c_s \le c} \bar y_s$.
 
-    The band is that of $F$ itself: in each resample of the seeds, means and front are computed
-    anew. The largest of several noisy means is a little too large, and so is its band.
+    The band is that of $F$ itself: means and front are computed again in each resample of the
+    seeds. The largest of several noisy means is a little too high, and so is its band.
 
     Args:
         contender: Its name.
         scores: Its scores and their costs.
-        drawn: See `weights`.
-        sign: -1 where less is better; the front is then the lowest score up to each cost.
+        drawn: The result of `weights`.
+        sign: -1 if lower scores are better: the front is then the lowest score up to each cost.
 
     Example: three sizes, of which the second is no better than the first.
 
@@ -172,7 +173,7 @@ def front(contender: str, scores: Scores, drawn: Array, sign: int = 1) -> Front:
     """
     order = np.argsort(scores.costs, kind="stable")
     costs, resampled = scores.costs[order], means(scores.values[order], drawn)
-    # The last of equal costs has all of them behind it.
+    # The last of several equal costs has the best score of all of them.
     last = np.append(np.diff(costs) > 0, True)
     best = np.asarray(sign * np.fmax.accumulate(sign * resampled, axis=1)[:, last], dtype=float)
     band = _ends(best, scores.values.shape[1])
@@ -196,18 +197,18 @@ def _ends(values: Array, n_seeds: int) -> tuple[Array, Array]:
 
 
 def reached(scores: Scores, resampled: Array, target: Array, sign: int = 1) -> Array:
-    """Returns the least cost with which a mean score reaches a target, in each resample.
+    """Returns the smallest cost at which the mean score reaches a target, in each resample.
 
-    Of the sizes that were run; nothing is read between them.
+    Only sizes that were run count; there is no interpolation.
 
     Args:
-        scores: Of a contender.
+        scores: The scores of a contender.
         resampled: Its `means`, of shape `(n_resamples, n_sizes)`.
-        target: Of shape `(n_resamples,)`.
-        sign: -1 where less is better.
+        target: The score to reach, of shape `(n_resamples,)`.
+        sign: -1 if lower scores are better, else 1.
 
     Returns:
-        Of shape `(n_resamples,)`; infinite where no size reaches it.
+        Costs of shape `(n_resamples,)`; infinite if no size reaches the target.
     """
     there = sign * resampled >= sign * target[:, np.newaxis]
     least: Array = np.where(there, scores.costs, np.inf).min(axis=1)
@@ -215,8 +216,8 @@ def reached(scores: Scores, resampled: Array, target: Array, sign: int = 1) -> A
 
 
 def best_of(resampled: Mapping[str, Array], sign: int = 1) -> tuple[str, Array]:
-    """Returns the contender of the best mean score, and that score in each resample."""
-    # NaN where a resample has none of a contender's seeds, which NumPy's nanmax would warn of.
+    """Returns the contender with the best mean score, and the best score in each resample."""
+    # A resample may have no score of a contender; NumPy's nanmax would warn of that.
     of_each = {name: np.fmax.reduce(sign * values, axis=1) for name, values in resampled.items()}
     name = max(of_each, key=lambda one: np.fmax(of_each[one][0], -np.inf))
     return name, np.asarray(sign * np.fmax.reduce(list(of_each.values()), axis=0), dtype=float)
@@ -224,16 +225,17 @@ def best_of(resampled: Mapping[str, Array], sign: int = 1) -> tuple[str, Array]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Needed:
-    """The least cost with which something reaches a target, in each resample.
+    """The smallest cost at which a contender reaches a target, in each resample.
 
     Attributes:
-        costs: Of shape `(n_resamples,)`, the first of all seeds; infinite where no size that was
-            run reaches it.
-        least: A lower bound of what a size that was not run may need. As `costs`, but where no
-            size reaches the target, the largest that was run: it takes more than that; and where
-            the smallest that was run reaches it, 0: a smaller one may do.
-        smallest: Whether the cost is that of the smallest size that was run, and there can be
-            smaller ones.
+        costs: The cost, of shape `(n_resamples,)`; the first value is that of all seeds. Infinite
+            if no size that was run reaches the target.
+        least: A lower bound of the true cost, for sizes that were not run. It equals `costs` with
+            two exceptions. If no size reaches the target, it is the largest size that was run,
+            because more is needed. If the smallest size that was run reaches the target, it is 0,
+            because a smaller size may suffice.
+        smallest: Whether the cost is that of the smallest size that was run, and smaller ones are
+            possible.
     """
 
     costs: Array
@@ -242,17 +244,20 @@ class Needed:
 
     @classmethod
     def of(cls, costs: Array, sizes: Array | None) -> Needed:
-        """Makes it of costs and those of all sizes that were run; of None if there is only one."""
+        """Returns the object for costs, given those of all sizes that were run.
+
+        `sizes` is None for a contender that can have only one size.
+        """
         if sizes is None:
             return cls(costs, costs, np.zeros(costs.shape, bool))
         smallest = costs <= sizes.min()
-        # By a hair more than the largest, so that it is over what reaches the target there.
+        # Slightly more than the largest, so that it exceeds a cost that reaches the target there.
         least = np.where(np.isinf(costs), sizes.max() * (1 + 1e-9), costs)
         return cls(costs, np.where(smallest, 0.0, least), smallest)
 
 
 def as_run(ours: Needed, theirs: Needed) -> tuple[Needed, Needed]:
-    """Returns both as they were run where both are at their smallest sizes, in each resample."""
+    """Replaces the lower bound 0 by the cost if both are at their smallest sizes in a resample."""
     both = ours.smallest & theirs.smallest
     first, second = (
         dataclasses.replace(one, least=np.where(both, one.costs, one.least))
@@ -266,19 +271,19 @@ def ratio_interval(
 ) -> tuple[float, float, float]:
     """Returns the ratio of two costs and its bootstrap interval.
 
-    What no size reaches takes more than the largest that was run, and nobody knows how much more;
-    what the smallest size reaches takes at most that, and nobody knows how much less. So the
-    interval's lower end is of the least that ours can be, and its upper end of the least that
-    theirs can be.
+    If no size reaches the target, the cost is above that of the largest size, by an unknown amount.
+    If the smallest size reaches it, the cost may be lower, again by an unknown amount. So the
+    interval's lower end uses the lower bound of `ours`, and its upper end the lower bound of
+    `theirs`.
 
     Args:
-        ours: The costs above the line.
-        theirs: Those below it.
+        ours: The costs in the numerator.
+        theirs: The costs in the denominator.
         alpha: One minus the confidence.
 
     Returns:
-        Ratio, lower and upper end, which is infinite where theirs may be anything below; the ratio
-        is NaN where neither reaches the target.
+        The ratio, and the lower and the upper end of its interval. The upper end is infinite if
+        `theirs` has no lower bound above 0. The ratio is NaN if neither reaches the target.
     """
     low = quantile(_over(ours.least, theirs.costs)[1:], alpha / 2)
     high = quantile(_over(ours.costs, theirs.least)[1:], 1 - alpha / 2)
@@ -293,7 +298,7 @@ def is_near(low: float, high: float) -> bool:
 
 
 def _over(above: Array, below: Array) -> Array:
-    """Returns ratios: below the line, infinity makes 0 of all that is finite, and 0 infinity."""
+    """Returns ratios; an infinite denominator gives 0 for finite numerators, and 0 infinity."""
     never = np.isinf(below)
     ratio: Array = np.where(never & np.isfinite(above), 0.0, np.inf)
     np.divide(above, below, out=ratio, where=~never & (below > 0))
@@ -301,9 +306,10 @@ def _over(above: Array, below: Array) -> Array:
 
 
 def overlap(ours: Sequence[float], theirs: Sequence[float]) -> float:
-    """Returns which share of the shorter of two ranges of costs, on a log scale, both have.
+    """Returns how much of the shorter of two ranges of costs (log scale) overlaps with the other.
 
-    A single cost lies in a range, or within a factor of `NEAR` of it, or it doesn't: 1 or 0.
+    For a range of a single cost, this is 1 if it lies within the other range or within a factor of
+    `NEAR` of it, else 0.
 
     Example:
         >>> overlap([10, 100], [10, 1000]), overlap([10, 100], [100, 1000]), overlap([1, 9], [11])

@@ -1,4 +1,4 @@
-"""Tests and intervals of paired differences: SciPy's and statsmodels'."""
+"""Tests and intervals of paired differences, with SciPy and statsmodels."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ else:
     multitest = lazy_module("statsmodels.stats.multitest")
 
 ALPHA = 0.05
-"""The level of every test; intervals hold 1 minus as much."""
+"""The significance level of every test; intervals have the confidence 1 - `ALPHA`."""
 
 MARGIN = 0.02
-"""Up to which difference of scores two contenders count as equivalent: 2 points of accuracy."""
+"""The largest difference of scores at which contenders count as equivalent: 2 points."""
 
 MIN_PAIRS = 6
-"""The fewest pairs from which anything is claimed.
+"""The smallest number of pairs for a verdict.
 
-Of n pairs without any effect, all differences have the same sign with probability 2 / 2^n. Below
-six pairs that is over 5 %, so that neither Wilcoxon's test nor a bootstrap can tell.
+Without any effect, all n differences have the same sign with probability 2 / 2^n. For fewer than
+six pairs this is over 5 %, so neither Wilcoxon's test nor a bootstrap can show a difference.
 """
 
 
 _MOST_TIED = 13
-"""Of so many differences with ties or zeros, the test goes through all signs, as SciPy's does."""
+"""Up to so many differences with ties or zeros, the test tries all signs, as SciPy's does."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Estimate:
     """A mean and its bootstrap interval.
 
     Attributes:
-        mean: The mean; NaN of no values.
-        low: The lower end; NaN of fewer than two values.
+        mean: The mean; NaN for no values.
+        low: The lower end; NaN for fewer than two values.
         high: The upper end; NaN likewise.
         n: The number of values.
     """
@@ -58,11 +58,11 @@ class Estimate:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies outside; False where there is no interval."""
+        """Whether zero is outside the interval; False without an interval."""
         return self.low > 0 or self.high < 0
 
     def within(self, margin: float) -> bool:
-        """Whether the interval lies between minus and plus the margin; False without one."""
+        """Whether the interval lies between -margin and margin; False without an interval."""
         return -margin <= self.low and self.high <= margin
 
 
@@ -71,8 +71,9 @@ def bootstrap_interval(
 ) -> Estimate:
     """Returns the mean over strata of their means, and its stratified bootstrap interval.
 
-    Each stratum (a data set) is resampled by itself and weighs the same. The percentile interval
-    of `scipy.stats.bootstrap`, from a fixed seed: the same values give the same interval.
+    Each stratum (a data set) is resampled separately and has the same weight. This is the
+    percentile interval of `scipy.stats.bootstrap` with a fixed seed: the same values give the same
+    interval.
 
     Args:
         strata: The values of each stratum; for a single sample, one stratum.
@@ -80,8 +81,7 @@ def bootstrap_interval(
         resamples: How often to resample.
 
     Returns:
-        The estimate. Strata of one value can't be resampled: with one among them, the ends are
-        NaN.
+        The estimate. A stratum of one value can't be resampled: if there is one, the ends are NaN.
 
     Example:
         >>> bootstrap_interval([[1.0, 2.0, 3.0], [5.0, 5.0, 5.0]]).mean
@@ -111,22 +111,23 @@ def _mean_of_means(*samples: npt.NDArray[np.float64], axis: int = -1) -> Any:
 
 
 def wilcoxon(differences: Sequence[float]) -> tuple[float, float]:
-    """Returns the p value of Wilcoxon's signed-rank test and the effect size that goes with it.
+    """Returns the p value of Wilcoxon's signed-rank test, and its effect size.
 
-    `scipy.stats.wilcoxon`, two-sided, zeros after Pratt. The effect size is the matched-pairs
-    rank-biserial correlation after Kerby 2014: the positive rank sum minus the negative one, over
-    both; 1 where every difference is positive, 0 where they balance or all are zero.
+    The test is that of `scipy.stats.wilcoxon`, two-sided, with Pratt's treatment of zeros. The
+    effect size is the matched-pairs rank-biserial correlation after Kerby 2014: the difference of
+    the positive and the negative rank sum, divided by their sum. It is 1 if every difference is
+    positive, and 0 if they balance or all are zero.
 
     Args:
         differences: Paired differences.
 
     Returns:
-        p value and effect size; NaN of no differences.
+        p value and effect size; NaN without differences.
     """
     return _wilcoxon(tuple(differences))
 
 
-# A report asks twice: for the verdict and for the table.
+# A report needs each result twice: for the verdict and for the table.
 @functools.lru_cache(maxsize=4096)
 def _wilcoxon(differences: tuple[float, ...]) -> tuple[float, float]:
     values = np.asarray(differences, dtype=float)
@@ -147,8 +148,8 @@ def _p_value(values: npt.NDArray[np.float64], ranks: npt.NDArray[np.float64]) ->
     def rank_sum(signed: npt.NDArray[np.float64], axis: int) -> Any:
         return np.where(signed > 0, ranks, 0.0).sum(axis=axis)
 
-    # Here `scipy.stats.wilcoxon` tests all signs of the differences too, but ranks them anew for
-    # each, which takes a hundred times as long. Signs don't change ranks.
+    # In this case `scipy.stats.wilcoxon` also tries all signs of the differences. But it ranks them
+    # again for each, which takes a hundred times as long. Signs don't change ranks.
     found = scipy_stats.permutation_test(
         (values,), rank_sum, permutation_type="samples", vectorized=True, axis=-1
     )
@@ -156,10 +157,10 @@ def _p_value(values: npt.NDArray[np.float64], ranks: npt.NDArray[np.float64]) ->
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """Returns p values corrected after Holm for their number; NaN is no test and stays."""
+    """Returns p values corrected after Holm for their number; NaN (no test) stays NaN."""
     known = [p for p in p_values if not math.isnan(p)]
-    # statsmodels collects garbage at each call, which takes a third of a second with a Keras
-    # backend loaded. Frozen objects are not looked at.
+    # statsmodels collects garbage at each call, which takes a third of a second if a Keras backend
+    # is loaded. The collection skips frozen objects.
     gc.freeze()
     try:
         corrected = iter(multitest.multipletests(known, method="holm")[1] if known else ())
@@ -171,19 +172,19 @@ def holm(p_values: Sequence[float]) -> list[float]:
 def equivalence(differences: Sequence[float], margin: float) -> float:
     """Returns the p value of the two one-sided t tests that the mean lies within the margin.
 
-    The larger p value of two `scipy.stats.ttest_1samp`, against minus and plus the margin.
+    This is the larger p value of two `scipy.stats.ttest_1samp`, against -margin and margin.
 
     Args:
         differences: Paired differences.
         margin: The largest difference that does not matter, over 0.
 
     Returns:
-        The p value; NaN of fewer than two differences.
+        The p value; NaN for fewer than two differences.
     """
     if len(differences) < 2:
         return math.nan
     with warnings.catch_warnings():
-        # Differences that are all the same have no spread, and t is then infinite, as it should.
+        # If all differences are equal, they have no spread, and t is infinite, as it should be.
         warnings.simplefilter("ignore", RuntimeWarning)
         over = scipy_stats.ttest_1samp(differences, -margin, alternative="greater").pvalue
         under = scipy_stats.ttest_1samp(differences, margin, alternative="less").pvalue
@@ -191,7 +192,7 @@ def equivalence(differences: Sequence[float], margin: float) -> float:
 
 
 def pairs_needed(contenders: int, alpha: float = ALPHA) -> int:
-    """Returns from how many pairs the corrected test can be significant at all.
+    """Returns the smallest number of pairs with which the corrected test can be significant.
 
     The smallest two-sided p value of n pairs is 2 / 2^n, and Holm multiplies the smallest of
     several by their number.

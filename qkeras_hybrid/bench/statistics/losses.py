@@ -1,4 +1,4 @@
-"""Contenders trained to decide, against the same contenders trained in two stages."""
+"""Contenders trained with a loss of decisions, against the same ones trained in two stages."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from qkeras_hybrid.bench.statistics.rows import (
 
 @dataclasses.dataclass(frozen=True)
 class ToDecide:
-    """A contender trained by a loss of decisions, against itself trained to predict costs.
+    """A contender trained with a loss of decisions, against itself trained to predict costs.
 
     Attributes:
         two_stage: The id of the comparison in which it is trained to predict costs.
         loss: The loss of decisions.
         contender: Its name.
-        metric: What the scores are.
-        score: Its test score, trained to decide.
+        metric: The kind of score.
+        score: Its test score, trained with the loss of decisions.
         score_of_two_stage: Its test score, trained to predict costs.
         contrast: By how much the first is better, seed by seed. Corrected after Holm for all
-            contenders and losses on the same data; `outcome` is said of the training to decide.
+            contenders and losses on the same data. `outcome` describes the loss of decisions.
     """
 
     two_stage: str
@@ -50,11 +50,11 @@ def to_decide(rows: Iterable[Row], margin: float = MARGIN) -> list[ToDecide]:
 
     Args:
         rows: Rows of any comparisons.
-        margin: Up to which difference of scores two trainings count as equivalent.
+        margin: The largest difference of scores at which two trainings count as equivalent.
 
     Returns:
-        What compares, of comparisons that differ in their loss alone, one of which is in two
-        stages.
+        One result for each contender and loss, from comparisons that differ only in their loss,
+        and one of which is trained in two stages.
     """
     groups: dict[str, dict[str, list[Row]]] = {}
     for its in comparisons(rows).values():

@@ -1,4 +1,4 @@
-"""Contenders over data sets, whose variants are pooled first."""
+"""Contenders over several data sets; variants of a data set are pooled first."""
 
 from __future__ import annotations
 
@@ -41,29 +41,30 @@ else:
     scipy_stats = lazy_module("scipy.stats")
 
 MIN_DATA_SETS = 10
-"""The fewest data sets for a diagram of ranks."""
+"""The smallest number of data sets for a diagram of ranks."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Aggregate:
     """A hybrid against one contender over several data sets.
 
-    A pair of a data set is a seed: its difference is the mean over the data set's variants, of
-    the seeds that all of them have.
+    Each seed gives one pair on a data set: its difference is the mean over the data set's variants.
+    Only seeds that all variants have count.
 
     Attributes:
         model: The name of the hybrid model.
-        contender: The name of the other.
-        metric: What the scores are.
+        contender: The name of the other contender.
+        metric: The kind of score.
         tuned: Whether both were tuned.
         difference: The mean over data sets, each with the same weight, and its stratified
-            bootstrap interval: it speaks of these data sets.
+            bootstrap interval. The interval is valid for these data sets.
         data_sets: The number of data sets with a pair; see `data_set`.
-        p_value: Of Wilcoxon's test over the mean differences of the data sets, corrected after
-            Holm for the number of contenders: it speaks of data sets like these. NaN below six.
-        outcomes: On how many data sets each outcome came about.
-        execution: How circuits were computed, in a few words; empty for exactly, without noise.
-        loss: The loss that trained them, where data have several; else empty.
+        p_value: The p value of Wilcoxon's test over the mean differences of the data sets,
+            corrected after Holm for the number of contenders. It is valid for data sets like these.
+            NaN for fewer than six data sets.
+        outcomes: The number of data sets with each outcome.
+        execution: How circuits were computed, in a few words; empty if exactly, without noise.
+        loss: The training loss, if the data have several; else empty.
     """
 
     model: str
@@ -79,7 +80,7 @@ class Aggregate:
 
     @property
     def tally(self) -> tuple[int, int, int, int]:
-        """On how many data sets the hybrid was better, equivalent, worse, and nothing was told."""
+        """The numbers of data sets: better, equivalent, worse, and without a verdict."""
         better, equal, worse = (
             self.outcomes.get("better", 0),
             self.outcomes.get("equivalent", 0),
@@ -89,18 +90,18 @@ class Aggregate:
 
 
 def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
-    """Holds each hybrid against each contender over all data sets.
+    """Compares each hybrid with each contender over all data sets.
 
-    Models are pooled by name; metrics, losses, tuned and untuned models, and circuits that were
-    computed in other ways, are kept apart.
+    Models of the same name are pooled. Different metrics, losses, ways of computing circuits, and
+    tuned and untuned models are kept apart.
 
     Args:
         rows: Rows of any comparisons.
-        margin: Up to which difference of scores two contenders count as equivalent.
+        margin: The largest difference of scores at which two contenders count as equivalent.
 
     Returns:
-        An aggregate for each model, metric, loss, tuned or not, way of circuits, and contender with
-        at least two data sets.
+        An aggregate for each contender with at least two data sets, separately for each model,
+        metric, loss and execution, tuned and untuned.
     """
     groups: dict[tuple[str, str, bool, str, str], dict[str, list[list[Row]]]] = {}
     for its in comparisons(rows).values():
@@ -145,7 +146,7 @@ def aggregate(rows: Iterable[Row], margin: float = MARGIN) -> list[Aggregate]:
 
 
 def _on_data_set(variants: Iterable[Sequence[Row]], margin: float) -> list[Contrast]:
-    """Holds the hybrid against each contender over the comparisons on one data set."""
+    """Compares the hybrid with each contender over the comparisons on one data set."""
     gathered: dict[str, list[Mapping[int, float]]] = {}
     for its in variants:
         for name in by_contender(its):
@@ -155,10 +156,10 @@ def _on_data_set(variants: Iterable[Sequence[Row]], margin: float) -> list[Contr
 
 
 def _pooled(those: Iterable[Mapping[int, float]]) -> dict[int, float]:
-    """Returns the mean difference by seed, of the seeds that all have that have any.
+    """Returns the mean difference over variants, for each seed that all variants have.
 
-    A seed draws the samples and the split of every variant, so that variants are no further
-    pairs; and with a seed that one of them lacks, the others would weigh more.
+    A seed determines the samples and the split of every variant, so variants are not independent
+    pairs. A seed that one variant lacks is left out, because the others would get more weight.
     """
     known = [by_seed for by_seed in those if by_seed]
     shared = set[int].intersection(*map(set, known)) if known else set()
@@ -170,13 +171,13 @@ class Ranks:
     """Mean ranks of contenders over data sets; 1 is the best.
 
     Attributes:
-        mean: By contender, best first. The hybrid goes by its model's name.
+        mean: The mean rank by contender, best first. A hybrid has the name of its model.
         data_sets: The number of data sets; see `data_set`.
         tuned: Whether the contenders were tuned.
-        p_value: Of the Friedman test that all are alike.
-        p_pairs: Of Nemenyi's test between each two: a pandas DataFrame with the contenders as
-            index and columns.
-        execution: How circuits were computed, in a few words; empty for exactly, without noise.
+        p_value: The p value of the Friedman test that all are equal.
+        p_pairs: The p values of Nemenyi's test for each pair: a pandas DataFrame with the
+            contenders as index and columns.
+        execution: How circuits were computed, in a few words; empty if exactly, without noise.
     """
 
     mean: Mapping[str, float]
@@ -190,18 +191,19 @@ class Ranks:
 def ranks(rows: Iterable[Row]) -> list[Ranks]:
     """Ranks the contenders by mean test score on each data set, after Demsar 2006.
 
-    Friedman's test is `scipy.stats.friedmanchisquare`, and Nemenyi's follows with
-    `scikit_posthocs.posthoc_nemenyi_friedman`. Data sets are blocks, which must be complete:
-    contenders that over half of the data sets lack are left out, then variants of data sets that
-    lack one of the rest. On a data set counts the mean over its variants; on a variant with
-    several comparisons (a sweep over qubits, or one for each hybrid), the mean over these.
+    Friedman's test is `scipy.stats.friedmanchisquare`, and Nemenyi's test after it is
+    `scikit_posthocs.posthoc_nemenyi_friedman`. Both need a score of every contender on every data
+    set. So contenders that are missing on more than half of the data sets are left out, then
+    variants of data sets on which one of the other contenders is missing. The score on a data set
+    is the mean over its variants. The score on a variant with several comparisons (a sweep over
+    qubits, or one for each hybrid) is the mean over these.
 
     Args:
         rows: Rows of any comparisons.
 
     Returns:
-        The ranks of untuned and of tuned contenders, for each way in which circuits were computed;
-        of none with fewer than `MIN_DATA_SETS` complete data sets or three contenders.
+        The ranks of untuned and of tuned contenders, for each way in which circuits were computed.
+        There are none for fewer than `MIN_DATA_SETS` complete data sets or three contenders.
     """
     groups: dict[tuple[bool, str], list[Row]] = {}
     for its in comparisons(rows).values():
@@ -212,14 +214,14 @@ def ranks(rows: Iterable[Row]) -> list[Ranks]:
 
 
 def _ranks(rows: Iterable[Row], tuned: bool, circuits: str) -> Ranks | None:
-    # By data set, variant and contender.
+    # Scores by data set, variant and contender.
     scores: dict[str, dict[str, dict[str, list[float]]]] = {}
     for row in rows:
         if succeeded(row) and row.test_score is not None:
             name = row.model["name"] if row.contender == "hybrid" else row.contender
             variants = scores.setdefault(data_set(row.data), {})
             on_variant = variants.setdefault(repr(sorted(row.data.items())), {})
-            # Higher is better here, whatever the score is.
+            # The sign makes higher scores better for every metric.
             score = metric_of(row.metric).sign * row.test_score
             on_variant.setdefault(name, []).append(score)
     having = collections.Counter(

@@ -1,4 +1,4 @@
-"""The hybrid against another contender, pair by pair, and what that comes to."""
+"""The hybrid against another contender, pair by pair, and the verdict."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from qkeras_hybrid.bench.statistics.inference import (
 from qkeras_hybrid.bench.statistics.rows import Interval, Summary, succeeded, summarize, t_interval
 
 Outcome = Literal["better", "worse", "equivalent", "undecided", "too few seeds", "no pairs"]
-"""What the pairs say of the hybrid against a contender."""
+"""The verdict on the hybrid compared with a contender."""
 
 
 _SCORES = ("test_score", "train_score")
@@ -32,17 +32,17 @@ _SCORES = ("test_score", "train_score")
 def differences(
     rows: Iterable[Row], first: str, second: str, value: str = "test_score"
 ) -> dict[int, float]:
-    """Returns first minus second by seed, of the seeds in which neither failed.
+    """Returns first minus second, for each seed in which neither failed.
 
-    Of scores of which less is better it is second minus first: above zero, the first is better.
-    Both contenders of a seed have the same split and batches, so that what makes one split
-    harder than another drops out of the difference.
+    If lower scores are better, it is second minus first, so that the first is better if the
+    difference is positive. Both contenders have the same split and batches for a seed, so
+    differences are not affected by some splits being harder than others.
 
     Args:
         rows: The rows of one comparison.
         first: The name of a contender.
-        second: The name of another.
-        value: What to compare.
+        second: The name of another contender.
+        value: The field of a row to compare.
     """
     by_seed: dict[int, dict[str, float]] = {}
     for row in latest(rows).values():
@@ -64,8 +64,8 @@ def paired_difference(
     Args:
         rows: The rows of one comparison.
         first: The name of a contender.
-        second: The name of another.
-        value: What to compare.
+        second: The name of another contender.
+        value: The field of a row to compare.
 
     Returns:
         The interval over the seeds in which neither failed.
@@ -78,17 +78,17 @@ class Contrast:
     """The hybrid against one contender, over the seeds in which neither failed.
 
     Attributes:
-        contender: The name of the other.
+        contender: The name of the other contender.
         difference: By how much the hybrid is better: its test score minus the other's, or the
-            other's minus its own where less is better.
+            other's minus its own if lower is better.
         values: The differences, by seed.
-        p_value: Of Wilcoxon's signed-rank test; NaN below `MIN_PAIRS`.
+        p_value: The p value of Wilcoxon's signed-rank test; NaN for fewer than `MIN_PAIRS` pairs.
         p_holm: The same, corrected for the number of contenders.
         effect_size: The matched-pairs rank-biserial correlation.
-        p_equivalence: Of the two one-sided tests against the margin.
-        outcome: What that comes to, said of the hybrid.
-        needed: From how many pairs a difference can be found at all.
-        cost_ratio: How many times the other's fit time the hybrid's takes; NaN if unknown.
+        p_equivalence: The p value of the two one-sided tests against the margin.
+        outcome: The verdict on the hybrid.
+        needed: The smallest number of pairs with which a difference can be significant.
+        cost_ratio: The hybrid's fit time divided by the other's; NaN if unknown.
     """
 
     contender: str
@@ -104,14 +104,14 @@ class Contrast:
 
 
 def contrasts(rows: Sequence[Row], margin: float = MARGIN) -> list[Contrast]:
-    """Holds the hybrid against each other contender of a comparison.
+    """Compares the hybrid with each other contender of a comparison.
 
     Args:
         rows: The rows of one comparison.
-        margin: Up to which difference two contenders count as equivalent.
+        margin: The largest difference of scores at which two contenders count as equivalent.
 
     Returns:
-        A contrast for each contender but the hybrid, in the order of `by_contender`.
+        A contrast for each contender except the hybrid, in the order of `by_contender`.
     """
     summaries = {summary.contender: summary for summary in summarize(rows)}
     hybrid = summaries.get("hybrid")
@@ -130,8 +130,8 @@ def contrasts_of(by_contender: Mapping[str, Mapping[int, float]], margin: float)
     """Tests the differences of the hybrid to each contender.
 
     Args:
-        by_contender: By how much the hybrid is better, by seed, of each contender.
-        margin: Up to which difference two contenders count as equivalent.
+        by_contender: For each contender, by how much the hybrid is better, by seed.
+        margin: The largest difference of scores at which two contenders count as equivalent.
 
     Returns:
         A contrast for each contender, without its `cost_ratio`.

@@ -1,4 +1,4 @@
-"""What the rows of one contender come to, and which rows belong together."""
+"""Summaries of the rows of one contender, and which rows belong together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ else:
     scipy_stats = lazy_module("scipy.stats")
 
 CONFIDENCE = 0.95
-"""What an interval holds of a mean."""
+"""The confidence of intervals."""
 
 COSTS = (
     "step_seconds",
@@ -39,7 +39,7 @@ TIMES = frozenset({"step_seconds", "inference_seconds_1", "inference_seconds_256
     "epoch_seconds",
     "first_epoch_seconds",
 }
-"""The costs that other runs on the machine change."""
+"""The costs that depend on other runs on the machine."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Interval:
     """A mean and the interval around it.
 
     Attributes:
-        mean: The mean; NaN of no values.
-        half_width: How far the interval reaches to either side; NaN of fewer than two values.
+        mean: The mean; NaN for no values.
+        half_width: Half the width of the interval; NaN for fewer than two values.
         n: The number of values.
     """
 
@@ -68,7 +68,7 @@ class Interval:
 
     @property
     def excludes_zero(self) -> bool:
-        """Whether zero lies outside; False where there is no interval."""
+        """Whether zero is outside the interval; False without an interval."""
         return self.low > 0 or self.high < 0
 
 
@@ -78,7 +78,7 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
     $\bar x \pm t_{(1 + c) / 2, n - 1} \, s / \sqrt n$, with the sample's standard deviation $s$.
 
     Args:
-        values: Independent values, about normally distributed.
+        values: Independent values with an approximately normal distribution.
         confidence: The confidence $c$, between 0 and 1.
 
     Returns:
@@ -96,7 +96,7 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
 
 
 def succeeded(row: Row) -> bool:
-    """Whether a run ended without an error and with a test score that is a number."""
+    """Whether a run ended without an error and has a finite test score."""
     score = row.test_score
     return row.error is None and score is not None and math.isfinite(score)
 
@@ -104,7 +104,7 @@ def succeeded(row: Row) -> bool:
 def last_rows(rows: Iterable[Row]) -> list[Row]:
     """Returns the last row of each task, each with the size of its comparison.
 
-    Where a frontier came later than some rows of a comparison, only those after it name their size.
+    If a comparison became a part of a frontier later, its older rows don't state the size.
     """
     found = list(latest(rows).values())
     sizes = {row.comparison: row.size for row in found if row.size is not None}
@@ -117,8 +117,8 @@ def last_rows(rows: Iterable[Row]) -> list[Row]:
 def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Returns the last row of each task by contender: the hybrid, its controls, the references.
 
-    Whatever the order of the rows, which is chance where several processes wrote them; contenders
-    of other names follow in the order of their first rows.
+    This order does not depend on the order of the rows, which is random if several processes wrote
+    them. Contenders of other names follow in the order of their first rows.
     """
     found: dict[str, list[Row]] = {name: [] for name in CONTENDERS}
     for row in latest(rows).values():
@@ -129,9 +129,9 @@ def by_contender(rows: Iterable[Row]) -> dict[str, list[Row]]:
 def comparisons(rows: Iterable[Row]) -> dict[str, list[Row]]:
     """Returns the last row of each task by comparison id, comparisons in the order of first rows.
 
-    A comparison shares data, model, training and backend; its contenders are paired by seed. It
-    shares how circuits are computed, too: contenders without circuits have rows of their own only
-    where nothing is said of that, and serve all other comparisons from there.
+    The rows of a comparison share data, model, training and backend; its contenders are paired by
+    seed. Its circuits are also computed in the same way. Contenders without circuits have rows only
+    in the comparison with the model's own settings, and are added to the other comparisons.
     """
     found: dict[str, list[Row]] = {}
     for row in last_rows(rows):
@@ -146,7 +146,7 @@ def comparisons(rows: Iterable[Row]) -> dict[str, list[Row]]:
             dataclasses.replace(row, comparison=name, execution=found[name][0].execution)
             for row in classical[base]
         ]
-    # Where nothing but these is left of a base, nobody asked for it.
+    # A base with no other rows than these is not a comparison of its own.
     for base, its in classical.items():
         if its and len(its) == len(found[base]):
             del found[base]
@@ -154,11 +154,11 @@ def comparisons(rows: Iterable[Row]) -> dict[str, list[Row]]:
 
 
 def data_set(data: Mapping[str, Any]) -> str:
-    """Returns which data set a data table means: what counts as one wherever data sets are counted.
+    """Returns which data set a data table means, for everything that counts data sets.
 
-    That is a generator, a bundled data set, or a file. Tables that differ in anything else (size,
-    noise, features, seed, how they are split) are variants of one data set: they share its
-    difficulty, often its samples, and say little more than one of them.
+    A data set is a generator, a bundled data set, or a file. Tables that differ in anything else
+    (size, noise, features, seed, how they are split) are variants of one data set. They have the
+    same difficulty and often the same samples, so they tell little more than one of them.
 
     Example:
         >>> data_set({"name": "hidden_manifold", "manifold_dimension": 2})
@@ -172,7 +172,7 @@ def data_set(data: Mapping[str, Any]) -> str:
 def execution(table: Mapping[str, Any] | None) -> str:
     """Returns in a few words how circuits were computed: "100 shots, depolarizing:0.01, zne".
 
-    Empty where nothing was said of it.
+    Empty for the model's own settings.
     """
     table = table or {}
     said = [f"{table['shots']:,} shots"] if "shots" in table else []
@@ -182,7 +182,7 @@ def execution(table: Mapping[str, Any] | None) -> str:
 
 
 def loss_of(training: Mapping[str, Any]) -> str:
-    """Returns which of several losses a training had; empty where data have but one."""
+    """Returns which of several losses a training had; empty if data have only one."""
     return str(training.get("loss", ""))
 
 
@@ -202,31 +202,31 @@ def tuning_of(rows: Iterable[Row]) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """What the rows of one contender say.
+    """A summary of the rows of one contender.
 
     Attributes:
         contender: Its name.
-        metric: What its scores are, a key of `qkeras_hybrid.bench.metrics.METRICS`.
-        test_score: Over the seeds whose run succeeded.
-        train_score: Over the same.
-        parameters: The number of trainable parameters; None if no run succeeded or has any. Where
-            tuning chose other sizes in other seeds, the median.
-        parameter_mismatch: By which share they exceed those of the hybrid of the same seed, in
-            the seed in which they differ most; None if that is not known.
+        metric: The kind of score, a key of `qkeras_hybrid.bench.metrics.METRICS`.
+        test_score: The interval of the test score over the seeds whose run succeeded.
+        train_score: The same for the training score.
+        parameters: The number of trainable parameters; None if no run succeeded or states it. The
+            median if tuning chose different sizes for different seeds.
+        parameter_mismatch: The fraction by which it exceeds that of the hybrid of the same seed, in
+            the seed in which they differ most; None if unknown.
         network: Its layers in a line; empty if no run succeeded.
-        engine: The name of the engine, None without one; of all, where "auto" took several.
-        first_epoch_seconds: The median over the runs; NaN if there is none.
+        engine: The name of the engine, or all names if "auto" chose several; None without one.
+        first_epoch_seconds: The median over the runs; NaN if unknown.
         epoch_seconds: The median over the runs of the median of their later epochs; NaN if
-            there is none.
-        loss_drop: By which share the training loss fell in the last epoch: the median over the
-            runs; NaN of runs with one epoch.
-        costs: Medians over the runs of `COSTS` and `"fit_seconds"`; NaN where there is none.
-            Where a run had the machine to itself, times count such runs alone.
+            unknown.
+        loss_drop: The fraction by which the training loss fell in the last epoch: the median over
+            the runs; NaN for runs with one epoch.
+        costs: Medians over the runs of `COSTS` and `"fit_seconds"`; NaN if unknown. If some runs
+            had the machine to themselves, times are those of these runs only.
         timing_comparable: Whether all runs that the times come from had the machine to themselves.
         runs: The number of runs.
-        failed: The number of runs that failed.
-        errors: What they failed of, each text once.
-        suspicious: Whether test and train scores are equal in every seed, as they are where test
+        failed: The number of failed runs.
+        errors: Their errors, each text once.
+        suspicious: Whether test and training scores are equal in every seed, which happens if test
             samples leak into the training.
     """
 
@@ -253,7 +253,7 @@ def summarize(rows: Iterable[Row]) -> list[Summary]:
     """Summarises each contender of a comparison, in the order of `by_contender`.
 
     Args:
-        rows: The rows of one comparison. Where a task has several, its last one counts.
+        rows: The rows of one comparison. If a task has several, the last one counts.
     """
     contenders = by_contender(rows)
     hybrid = {
@@ -299,10 +299,10 @@ def _summarize(contender: str, rows: list[Row], hybrid: Mapping[int, int]) -> Su
 
 
 def _mismatch(good: list[Row], hybrid: Mapping[int, int]) -> float | None:
-    """Returns by which share parameters exceed the hybrid's, where they differ most.
+    """Returns the fraction by which parameters exceed the hybrid's, in the seed of most difference.
 
-    From the rows of the hybrid itself, which tuning may have given another size than that from
-    which a control was derived; from what a row says of itself only where there are none.
+    It is computed from the rows of the hybrid, because tuning may have given it another size than
+    the one from which a control was derived. Without such rows, it is the value that a row states.
     """
     shares = [
         row.parameters / hybrid[row.seed] - 1
@@ -320,7 +320,7 @@ def _error(row: Row) -> str:
 
 
 def _timed(good: list[Row]) -> tuple[list[Row], bool]:
-    """Returns the rows whose times count, and whether their runs had the machine to themselves."""
+    """Returns the rows whose times are used, and whether their runs had the machine alone."""
     alone = [row for row in good if row.timing_comparable]
     return (alone, True) if alone else (good, not good)
 
@@ -333,6 +333,6 @@ def _loss_drop(loss: Sequence[float | None]) -> float | None:
 
 
 def median(values: Iterable[float | None]) -> float:
-    """Returns the median of the finite values; NaN of none."""
+    """Returns the median of the finite values; NaN without any."""
     known = [value for value in values if value is not None and math.isfinite(value)]
     return statistics.median(known) if known else math.nan

@@ -26,8 +26,8 @@ class Report:
         unmitigated: The values of the engine alone, of shape `(batch, n_observables)`.
         mitigated: The values with mitigation, of the same shape.
         variance_factor: For each value, the ratio of its variance to that of the engine alone with
-            as many shots for each program: the factor by which shots must grow for the same error.
-            First order in the shot noise.
+            as many shots for each program, to first order in the shot noise. Shots must grow by
+            this factor for the same error.
         programs: The number of programs that run in place of one.
     """
 
@@ -74,7 +74,7 @@ class Mitigation(Engine):
             )
         self.engine = engine
 
-    # It can do what the engine can do.
+    # It can do whatever the engine can do.
 
     @property
     def samples(self) -> bool:  # type: ignore[override]
@@ -205,7 +205,7 @@ def _precision(inputs: Any) -> str:
 
 
 def averaged(runs: list[Run], factors: list[float]) -> Run:
-    """Returns a run that adds up the weighted results of runs, each with a seed of its own."""
+    """Returns a run that adds up the weighted results of runs, each with its own seed."""
 
     def run(inputs: Any, weights: Any, seed: Any = None) -> Any:
         found: Any = 0.0

@@ -31,10 +31,10 @@ MOST_EXACT_PROGRAMS = 4096
 class ProbabilisticErrorCancellation(Mitigation):
     """Cancels known noise by its inverse, a sum of circuits with weights of both signs.
 
-    Each channel is followed by its inverse `sum_i q_i O_i`, a sum of Paulis and resets. Of all the
-    resulting circuits, `n_circuits` are drawn with probabilities `|q| / gamma`; the mean of their
-    values times `gamma sign(q)` is the value without noise, with standard errors that are `gamma`
-    times larger, where `gamma` is the product of `sum_i |q_i|` over all channels.
+    Each channel is followed by its inverse `sum_i q_i O_i`, a sum of Paulis and resets. Of the
+    resulting circuits, `n_circuits` are drawn with probabilities `|q| / gamma`, where `gamma` is
+    the product of `sum_i |q_i|` over all channels. The mean of their values times `gamma sign(q)`
+    is the value without noise, with standard errors that are `gamma` times larger.
 
     It inverts Pauli channels, such as depolarizing, on any number of qubits, and amplitude and
     phase damping on one qubit. Coherent errors need `PauliTwirling` inside.
@@ -87,7 +87,8 @@ class ProbabilisticErrorCancellation(Mitigation):
         count = math.prod(len(terms) for terms in inverses if terms)
         if self.n_circuits is None and count > MOST_EXACT_PROGRAMS:
             return (
-                f"an exact sum has {count} programs, over {MOST_EXACT_PROGRAMS}; give `n_circuits`"
+                f"an exact sum has {count} programs, more than {MOST_EXACT_PROGRAMS}; give "
+                "`n_circuits`"
             )
         # One program of each kind: those with resets, and those without.
         kinds = {each.program.kinds: each for each, _ in self._programs(job)}

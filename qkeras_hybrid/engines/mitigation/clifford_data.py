@@ -99,7 +99,7 @@ class CliffordDataRegression(Mitigation):
         return run
 
     def _line(self, job: Job) -> Any:
-        """Returns what computes slopes and intercepts, each of shape `(batch, n_observables)`."""
+        """Returns a function for slopes and intercepts, each of shape `(batch, n_observables)`."""
         bare = job.bare()
         noisy, ideal = self.inner(bare), prepare(_ideal(bare), self.simulator)
         n_angles, n_sets = job.program.n_angles, self.training

@@ -107,11 +107,11 @@ class ReadoutMitigation(Mitigation):
             return "no readout errors are known; give `errors` or `calibration_shots`"
         grouped = isinstance(job.readout, Expectation) and job.readout.grouping == "commuting"
         if self.method == "tensored" and job.shots is not None and grouped:
-            return "the method 'tensored' needs qubit-wise grouping; take 'm3' or 'full'"
+            return "the method 'tensored' needs qubit-wise grouping; use 'm3' or 'full'"
         if self.method == "m3" and job.shots is None:
             return "the method 'm3' needs `shots`"
         if self.method == "full" and n > MOST_FULL_QUBITS:
-            return f"the method 'full' takes up to {MOST_FULL_QUBITS} qubits; take 'm3'"
+            return f"the method 'full' takes up to {MOST_FULL_QUBITS} qubits; use 'm3'"
         # The readout in place of expectation values.
         bare = replace(job, gradient=False)
         if self.method == "full":

@@ -41,7 +41,7 @@ class ZeroNoiseExtrapolation(Mitigation):
             under depolarizing noise. Values must lie on one side of it.
 
     Raises:
-        ValueError: If a factor is below 1 or comes twice, or there are too few for the method.
+        ValueError: If a factor is below 1 or appears twice, or there are too few for the method.
 
     References:
         Temme, Bravyi, Gambetta: Error mitigation for short-depth quantum circuits, Phys. Rev.
@@ -105,7 +105,7 @@ class ZeroNoiseExtrapolation(Mitigation):
             return f"a {kind} can't be folded"
         reached = {self._reached(job, factor) for factor in self.scale_factors}
         if units_of(job.program.instructions)[1] and len(reached) < len(self.scale_factors):
-            return "a circuit with so few gates does not reach all scale factors; take odd factors"
+            return "a circuit with so few gates does not reach all scale factors; use odd factors"
         return None
 
     def _reached(self, job: Job, factor: float) -> float:

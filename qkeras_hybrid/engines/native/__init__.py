@@ -110,7 +110,7 @@ class NativeEngine(Engine):
     def bytes_per_amplitude(self, job: Job) -> int:
         """Returns the bytes that a sample needs for each of its amplitudes while a job runs.
 
-        The kernels work on one sample per thread if there is enough memory, else on one at a time.
+        The kernels work on one sample per thread if memory allows it, otherwise on one at a time.
         They also need up to 100 MB that don't grow with the state, for tables that samples share
         and for states that are kept for the gradient.
         """

@@ -87,8 +87,8 @@ def core() -> ctypes.CDLL:
     if installed not in (None, built_for):
         # Python code of one version must not call C++ code of another.
         raise RuntimeError(
-            f"The native engine's library is of qkeras_hybrid {built_for}, but {installed} is "
-            "installed. Install the package again, then restart Python."
+            f"The native engine's library was built for qkeras_hybrid {built_for}, but {installed} "
+            "is installed. Install the package again, then restart Python."
         )
     return functions
 
@@ -174,7 +174,7 @@ class Session:
         lanes: "auto", "samples" or "amplitudes".
 
     Attributes:
-        handle: What the core's functions take as `session`.
+        handle: The argument `session` of the core's functions.
         n_qubits, n_inputs, n_weights, n_observables, n_measured: The sizes of the arrays.
 
     Raises:
@@ -241,7 +241,7 @@ def anneal(
         couplings: `J`, of shape `(n_edges,)` or `(batch, n_edges)`, float32.
         inverse_temperatures: One for each sweep over all spins, float32.
         reads: How many states are annealed for each problem.
-        seed: Of the random numbers. The same seed gives the same states on the same machine.
+        seed: The seed of the random numbers. It gives the same states again on the same machine.
         start: The states to begin with, of shape `(batch, reads, n_spins)`, int8; by default
             random.
 
@@ -289,7 +289,7 @@ def run_qaoa(problem: QaoaProblem, name: str, dtype: str, *arguments: Any) -> No
     """Calls a function of the core for the quantum approximate optimization algorithm.
 
     Args:
-        problem: What it runs on. The arrays that it points to must outlive the call.
+        problem: The problem. The arrays that it points to must outlive the call.
         name: "QhQaoa" or "QhQaoaGradient".
         dtype: "float32" or "float64".
         arguments: What the function takes after the dtype; addresses of arrays as integers.
@@ -360,7 +360,7 @@ def flops(program: bytes) -> tuple[float, float]:
         program: What `lowering.lower` returned.
 
     Returns:
-        Those of one sample in the expectation's operation, and in its gradient's.
+        The numbers for one sample: of the expectation's operation, and of its gradient's.
 
     Raises:
         ValueError: If these bytes are not a program.

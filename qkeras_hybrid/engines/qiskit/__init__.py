@@ -52,7 +52,7 @@ class QiskitEngine(RemoteEngine):
         budget: The most to spend; by default no limit.
         journal: A `Journal`, or the path of its file: every finished job is written to disk before
             its result is used, and a restarted run buys no job again. By default none.
-        retries: How to go on after errors of the service.
+        retries: What to do after errors of the service.
         progress: Whether to show a progress line with jobs, shots and money.
         jit: Whether JAX may compile training steps around the purchases, which saves milliseconds
             per step. An error within a compiled step loses the model's weights, unless `fit` has
@@ -104,8 +104,8 @@ class QiskitEngine(RemoteEngine):
             if kind is None:
                 raise ArgumentError(
                     "backend",
-                    "be a BackendV2, a SamplerV2 or an EstimatorV2 of Qiskit's, or a function from "
-                    "a seed to one",
+                    "be Qiskit's BackendV2, SamplerV2 or EstimatorV2, or a function from a seed to "
+                    "one of these",
                     backend,
                 )
             if mode is not None and kind not in ("backend", mode):

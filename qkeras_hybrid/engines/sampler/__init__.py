@@ -29,18 +29,18 @@ _TARGETS = ("_target", "target", "workspace", "resource", "remote_host", "device
 class SamplerEngine(RemoteEngine):
     """Estimates values from the measurements of a `cirq.Sampler`.
 
-    All circuits of a call, and all shifted circuits of a gradient, are one purchase: its jobs are
-    submitted before the first is waited for, where the service is asynchronous. Pauli strings that
-    agree on each qubit are measured together.
+    All circuits of a call, and all shifted circuits of a gradient, are one purchase. If the service
+    is asynchronous, all jobs of a purchase are submitted before the engine waits for the first.
+    Pauli strings that agree on each qubit are measured together.
 
     A model is saved without the sampler. The error of a loaded model says how to give it one.
 
     Args:
         sampler: A `cirq.Sampler`: a simulator such as `cirq.Simulator()`, or a service's, such as
             `cirq_ionq.Service().sampler("qpu")`. Or a function from a seed (an integer, or None)
-            to one. Cirq's simulators take the seed of the layer; a device takes none.
+            to a sampler. Cirq's simulators take the seed of the layer; a device takes none.
         shots: The mean number of measurements for each measurement setting of a circuit; settings
-            with larger coefficients get more. A layer's own `shots` come first.
+            with larger coefficients get more. A layer's own `shots` take precedence.
         device: A `cirq.Device`, for its number of qubits and its couplings; None for the
             sampler's, if it has one.
         qubits: The device's qubits for those of the circuit, in order; None for the same ones.
@@ -51,7 +51,7 @@ class SamplerEngine(RemoteEngine):
         budget: The most to spend; by default no limit.
         journal: A `Journal`, or the path of its file: every finished job is written to disk before
             its result is used, and a restarted run buys no job again. By default none.
-        retries: How to go on after errors of the service.
+        retries: What to do after errors of the service.
         progress: Whether to show a progress line with jobs, shots and money.
         jit: Whether JAX may compile training steps around the purchases, which saves milliseconds
             per step. An error within a compiled step loses the model's weights, unless `fit` has

@@ -21,7 +21,7 @@ class Account:
         service: Its name.
         module: The client.
         install: The command that installs it.
-        variables: Environment variables that may hold the credentials; the first one set counts.
+        variables: Environment variables that may hold the credentials; the first set one counts.
     """
 
     service: str
@@ -85,7 +85,7 @@ def credential(service: str) -> str:
 
 
 def unauthorized_fix(error: BaseException, service: str) -> str:
-    """Returns what to do about an error, if it says that the credentials are wrong; else ""."""
+    """Returns what to do about an error that says that the credentials are wrong, otherwise ""."""
     holders = (error, getattr(error, "response", None))
     codes = {getattr(each, name, None) for each in holders for name in ("status_code", "code")}
     if service not in ACCOUNTS or not codes & {401, 403}:

@@ -44,7 +44,7 @@ class Budget:
 
     def __init__(self, shots: int | None = None, money: float | None = None) -> None:
         if shots is None and money is None:
-            raise ArgumentError("shots", "be a number, unless `money` is one", None)
+            raise ArgumentError("shots", "be a number if `money` is None", None)
         self.shots = None if shots is None else positive_int("shots", shots)
         self.money = None if money is None else finite_number("money", money)
         if self.money is not None and self.money <= 0:

@@ -134,7 +134,7 @@ class Journal:
             return content, occurrence
 
     def give_back(self, keys: Sequence[Key]) -> None:
-        """Takes back the keys of requests that were not made, the last ones with their content."""
+        """Takes back the keys of requests that were not made: the last keys of their contents."""
         with self._lock:
             for content, _ in keys:
                 self._counts[content] -= 1
@@ -248,7 +248,7 @@ class Journal:
         except sqlite3.Error as error:
             raise ServiceError(
                 f"The journal {self.path} can't be written: {error}. The last purchase may be "
-                "missing in it."
+                "missing from it."
             ) from error
 
 

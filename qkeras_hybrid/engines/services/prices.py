@@ -48,11 +48,11 @@ class Prices(Value):
                 raise ArgumentError(field.name, "be at least 0", value)
 
     def money(self, circuits: int, shots: int, jobs: int) -> float:
-        """Returns the cost of these."""
+        """Returns the cost of so many circuits, shots and jobs, in the currency."""
         return self.per_circuit * circuits + self.per_shot * shots + self.per_job * jobs
 
     def seconds(self, circuits: int, shots: int, jobs: int) -> float:
-        """Returns how long these take, one after the other."""
+        """Returns how many seconds they take, one after the other."""
         return (
             self.seconds_per_circuit * circuits
             + self.seconds_per_shot * shots

@@ -52,7 +52,7 @@ class Shop(abc.ABC):
         shots_per_request: The most shots of one request; None for any number. Larger requests are
             split.
         call_seconds: After how many seconds a call counts as timed out; None for never.
-        service: The name of its account in `ACCOUNTS`; "" if it needs none.
+        service: The name of its account in `ACCOUNTS`; empty if it needs none.
     """
 
     requests_per_job: int | None = None
@@ -68,7 +68,7 @@ class Shop(abc.ABC):
 
     @abc.abstractmethod
     def submit(self, order: Order) -> Any:
-        """Submits a job, and if the service can, returns without waiting for its results.
+        """Submits a job, and returns without waiting for its results if the service allows it.
 
         Returns:
             The ticket for `collect`. If it is a string, a later process can collect the job by it,

@@ -1,4 +1,4 @@
-"""Buys requests: in jobs, each only once, within a budget, in spite of transient errors."""
+"""Buys requests: in jobs, each only once, within a budget, despite transient errors."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Spent:
     Attributes:
         jobs: Jobs with a result.
         circuits: Requests in them.
-        shots: Shots, those of failed jobs that were charged included.
-        money: The same in money.
+        shots: Shots, including those of failed jobs that were charged.
+        money: The money spent, including that for failed jobs.
         replayed: Requests whose results were already on disk.
     """
 
@@ -54,14 +54,14 @@ class _Job:
 class Submitter:
     """Buys requests from a shop.
 
-    All jobs of a purchase are submitted before the first is waited for. Each result is written to
-    the journal before it is returned.
+    All jobs of a purchase are submitted before the submitter waits for the first. Each result is
+    written to the journal before it is returned.
 
     Args:
         journal: The journal of finished jobs; None to keep none.
         budget: The most to spend; None for no limit.
         prices: The service's prices; None if it is free.
-        retries: How to go on after errors; None for the defaults.
+        retries: What to do after errors; None for the defaults.
         requests_per_job: The most requests in a job, if less than the shop's limit.
         progress: Whether to show a line on a terminal.
 
@@ -148,7 +148,7 @@ class Submitter:
                 results.update(zip(job.keys, self._collect(job, shop), strict=True))
         finally:
             self._progress.stop()
-        # Every key has its result now; the type checker does not know.
+        # Every key has its result now, which the type checker can't know.
         return [found for key in keys if (found := results[key]) is not None]
 
     def _jobs(

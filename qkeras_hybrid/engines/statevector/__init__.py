@@ -38,9 +38,9 @@ class StatevectorEngine(Engine):
             computed exactly, this many on average for each basis that is measured; the gradient
             is then the parameter-shift rule's, from as many shots per evaluation.
         checkpoint: Whether training recomputes most states in the backward pass instead of keeping
-            each step's: it takes a third longer and far less memory. By default from 14 qubits on.
-            TensorFlow then has no second derivatives; on a CPU, JAX's compiler detects the repeated
-            computation and keeps the states after all.
+            the state of each step. This takes a third longer and far less memory. The default is
+            True from 14 qubits on. With it, TensorFlow has no second derivatives; on a CPU, JAX's
+            compiler detects the repeated computation and keeps the states after all.
 
     Raises:
         ValueError: If `shots` is not a whole number of at least 1, or `checkpoint` not a bool.

@@ -205,7 +205,7 @@ def _is_diagonal(matrix: np.ndarray) -> bool:
 def _phases(diagonal: np.ndarray, qubits: tuple[int, ...]) -> tuple[PhaseTerm, ...]:
     """Returns a fixed diagonal as phases on products of bits."""
     left = np.angle(diagonal).reshape([2] * len(qubits))
-    # Moebius inversion: it leaves what no smaller product of bits explains.
+    # Moebius inversion: each product of bits keeps only the phase that no smaller product explains.
     for axis in range(len(qubits)):
         low, high = np.split(left, 2, axis)
         left = np.concatenate([low, high - low], axis)

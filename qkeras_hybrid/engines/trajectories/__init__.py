@@ -144,7 +144,7 @@ class TrajectoriesEngine(Engine):
         return ops.convert_to_numpy(values), ops.convert_to_numpy(errors)
 
     def _estimate(self, job: Job) -> Callable[[Any, Any, Any], tuple[Any, Any]]:
-        """Returns what maps inputs, weights and a seed to a job's readout and standard errors."""
+        """Returns a function of inputs, weights and a seed for the readout and standard errors."""
         frame = framed(job.program, job.angles)
         runs: Any
         if frame is not None:
@@ -198,7 +198,7 @@ def _strings(readout: Readout) -> tuple[PauliTerm, ...]:
 
 
 def _combined(readout: Readout) -> Callable[[Any], Any]:
-    """Returns what makes a readout of the values of its Pauli strings; probabilities stay."""
+    """Returns a function from the values of Pauli strings to the readout; probabilities stay."""
     if not isinstance(readout, Expectation):
         return lambda values: values
     places = {(term.paulis, term.qubits): k for k, term in enumerate(_strings(readout))}
@@ -357,7 +357,7 @@ class _JumpShots:
 
 
 class _FramedShots:
-    """Draws measurements: those without errors from one state, the others from their own."""
+    """Draws measurements: shots without errors from one state, each other from its own state."""
 
     def __init__(self, job: Job, frame: Framed, share: bool) -> None:
         self._job, self._frame, self._shots = job, frame, positive_int("shots", job.shots)
@@ -389,7 +389,7 @@ class _FramedShots:
         return ops.where(flags[..., None], struck, sure)
 
     def _struck(self, made: Any, seeds: Seeds) -> Any:
-        """Returns the bits of the runs with errors, if some have none; else of all runs."""
+        """Returns the bits of the runs with errors, or of all runs if none is shared."""
         n, batch = self._job.program.n_qubits, ops.shape(made)[0]
         draws = _draws((batch * self._runs, self._errors.n_draws), seeds.next())
         struck = ops.cast(self._errors.struck(draws, self._shares), self._job.dtype)

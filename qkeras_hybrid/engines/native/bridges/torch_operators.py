@@ -28,7 +28,7 @@ def _opened(program: str) -> library.Session:
 def as_text(program: bytes, lanes: str) -> str:
     """Returns the text that stands for a program in an operator's arguments.
 
-    It contains the whole program: a graph may be exported or cached on disk, and loaded by a
+    It contains the whole program, since a graph may be exported or cached on disk, and loaded by a
     process that never had the layer.
     """
     return f"{lanes}:{program.hex()}"

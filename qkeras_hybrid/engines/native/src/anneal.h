@@ -1,8 +1,8 @@
-// Simulated annealing of many replicas side by side: each lane of a vector is a replica of its own.
+// Simulated annealing of many replicas side by side: each lane of a vector is one replica.
 //
-// A sweep visits the spins in order and flips each with Metropolis's probability. All replicas of a
-// task visit the same spin at the same time, so that they share the graph and only their numbers
-// differ; no replica waits for another, since a flip is a select.
+// A sweep visits the spins in order and flips each with the Metropolis probability. All replicas of
+// a task visit the same spin at the same time, so they share the graph and differ only in their
+// numbers. No replica waits for another, since a flip is a select instead of a branch.
 #ifndef QKERAS_HYBRID_NATIVE_ANNEAL_H_
 #define QKERAS_HYBRID_NATIVE_ANNEAL_H_
 
@@ -51,7 +51,7 @@ class LaneRandom {
 };
 
 // The binary logarithm of a uniform number in (0, 1) made of the 24 upper random bits. The
-// polynomial is the Chebyshev fit of log2(1 + t) on [0, 1), off by less than 3e-6.
+// polynomial is the Chebyshev fit of log2(1 + t) on [0, 1), with an error below 3e-6.
 inline Vec<float> LogUniform(UintVec<float> bits) {
   using V = Vec<float>;
   using I = IntVec<float>;
@@ -99,7 +99,7 @@ struct Annealer {
   }
 
  private:
-  // The last task may have fewer replicas than lanes: the others repeat the last one's problem.
+  // The last task may have fewer replicas than lanes; then the other lanes repeat its last problem.
   static int64_t ProblemOf(const AnnealingRequest& request, int64_t replica) {
     return std::min(replica / request.reads, request.problems.batch - 1);
   }

@@ -8,7 +8,7 @@
 
 namespace qkeras_hybrid {
 
-// What `Anneal` gets; the arrays are described in annealing_view.h.
+// The arguments of `Anneal`; annealing_view.h describes the arrays.
 struct AnnealingArrays {
   int64_t n_spins, n_edges, batch, reads, n_sweeps;
   const int64_t* edges;    // (n_edges, 2): the two spins of each

@@ -30,8 +30,8 @@ int Report(Result result) {
   return static_cast<int>(result.code);
 }
 
-// Calls a function template's float or double version, `body(T{})`. No exception leaves a C
-// function: what allocates little memory and finds none lands here.
+// Calls the float or double version of a function template, `body(T{})`. No exception may leave a C
+// function, so a failed small allocation is caught here.
 template <class F>
 int ForType(int dtype, F body) {
   try {

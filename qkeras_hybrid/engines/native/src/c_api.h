@@ -1,4 +1,4 @@
-// The C interface of the library: for Python's ctypes, and for bridges in libraries of their own.
+// The C interface of the library: for Python's ctypes, and for bridges in separate libraries.
 //
 // A session runs one serialized program and may be used by several threads at once; see session.h
 // for what each function computes, and for the shapes. `dtype` is 0 for float32 and 1 for float64,
@@ -25,13 +25,13 @@ typedef struct QhSizes {
 // The version of the package that this was built for.
 QH_EXPORT const char* QhVersion(void);
 
-// What went wrong in the last call of this thread.
+// The error of the last call of this thread.
 QH_EXPORT const char* QhError(void);
 
 // The instruction sets that run here, best first, separated by spaces.
 QH_EXPORT const char* QhInstructionSets(void);
 
-// How many threads a call may use, the calling one among them; 0 for as many as processors.
+// How many threads a call may use, including the calling thread; 0 for one per processor.
 QH_EXPORT void QhSetThreads(int threads);
 QH_EXPORT int QhThreads(void);
 
@@ -61,14 +61,14 @@ QH_EXPORT int QhSample(const QhSession* session, int dtype, int64_t batch, const
                        const void* weights, int64_t shots, const int64_t* seed, int32_t* bits);
 
 // Anneals a batch of problems of spins on one graph; see annealing.h. `couplings` is of shape
-// (n_edges) if `shared_couplings` is not 0, and else (batch, n_edges). `start` may be null.
+// (n_edges) if `shared_couplings` is not 0, otherwise (batch, n_edges). `start` may be null.
 QH_EXPORT int QhAnneal(int64_t n_spins, int64_t n_edges, const int64_t* edges, int64_t batch,
                        const float* biases, const float* couplings, int shared_couplings,
                        int64_t reads, int64_t n_sweeps, const float* inverse_temperatures,
                        int64_t seed, const int8_t* start, int8_t* spins);
 
-// What a quantum approximate optimization algorithm is run on; see qaoa_view.h. `start` may be null:
-// the uniform state. Without pairs the mixer is X.
+// The problem of a quantum approximate optimization algorithm; see qaoa_view.h. `start` may be null
+// for the uniform state. Without pairs the mixer is X.
 typedef struct QhQaoaProblem {
   int64_t n_qubits, n_layers, n_fields, n_pairs;
   const int64_t* pairs;

@@ -1,8 +1,8 @@
 // Evolves density matrices in the Pauli basis, forward and backward; see density_view.h.
 //
 // The lanes of a vector are samples, and a task runs one group of them. The gradient runs the
-// circuit once more, keeps states at some tiles, and goes back tile by tile: noise can't be undone,
-// as a gate can.
+// circuit once more, keeps the states before some tiles, and goes back tile by tile. It can't go
+// back by undoing steps, since noise, unlike a gate, can't be undone.
 #ifndef QKERAS_HYBRID_NATIVE_DENSITY_H_
 #define QKERAS_HYBRID_NATIVE_DENSITY_H_
 
@@ -47,7 +47,7 @@ class DensityRunner {
     const bool backward = request.d_angles != nullptr;
     const int64_t groups = (request.batch + kLanes - 1) / kLanes;
     const int64_t threads = request.pool.threads;
-    // Threads share a state where groups don't keep all of them busy.
+    // Threads share a state if there are too few groups to keep all of them busy.
     const bool split = threads > 1 && groups < threads &&
                        (int64_t{1} << (2 * layout.n_qubits)) >= kMinSplitDensity;
     const int parts = split ? static_cast<int>(threads) : 1;
@@ -473,7 +473,7 @@ class DensityRunner {
             BackRotation(op, after, slope, sums + op.slot);
             break;
           case DensityKind::kSparse:
-            // What was after the operation is not needed any more.
+            // The values after the operation are no longer needed.
             ApplySparse(op.backward, op, slope, after);
             for (uint32_t i = 0; i < n; ++i) slope[i] = after[i];
             break;
@@ -586,7 +586,7 @@ class DensityRunner {
     }
   }
 
-  // From the gradient of the product to those of its angles, from the last factor to the first.
+  // Turns the gradient of the product into those of its angles, from the last factor to the first.
   void LocalSlopes(const DensityLocal& op) {
     if (!op.varies) return;
     V* const g = sums_ + op.slot;

@@ -17,8 +17,8 @@ constexpr uint32_t kMaxSparseDigits = 3;
 
 uint32_t Power4(uint32_t exponent) { return 1u << (2 * exponent); }
 
-// Of the strings on `digits` of `total`, all others I, the indices in ascending order of the digits
-// given, the first of which counts most.
+// The indices of the strings that are I except on `digits` of `total`, in ascending order of these
+// digits, the first of which is the most significant.
 std::vector<uint32_t> Offsets(const std::vector<uint32_t>& digits, uint32_t total) {
   std::vector<uint32_t> offsets{0};
   for (uint32_t digit : digits) {
@@ -94,7 +94,7 @@ bool DensityReader::Read() {
     return Fail("it has " + std::to_string(layout.n_qubits) + " qubits, not 1 to " +
                 std::to_string(kMaxQubits));
   }
-  // Angles are counted, not stored, so their bound is one of plausibility.
+  // Angles are only counted, not stored, so this bound only has to be plausible.
   layout.n_angles = Below(1u << 28, "the number of angles");
   layout.n_measured = Count(4, "measured strings");
   std::vector<uint32_t> measured;

@@ -3,7 +3,7 @@
 // A density matrix of n qubits is held as the 4^n real numbers r_P = tr(P rho) for the Pauli strings
 // P. The index of a string has a digit to the base 4 for each qubit, qubit 0 first: 0 to 3 are I, X,
 // Y and Z. A gate or channel is a real matrix on these numbers (its Pauli transfer matrix; Greenbaum
-// 2015, arXiv 1509.02921). Of a rotation, half of the numbers stay as they are, and the others turn
+// 2015, arXiv 1509.02921). A rotation leaves half of the numbers unchanged, and rotates the others
 // in pairs.
 #ifndef QKERAS_HYBRID_NATIVE_DENSITY_VIEW_H_
 #define QKERAS_HYBRID_NATIVE_DENSITY_VIEW_H_
@@ -15,7 +15,7 @@
 namespace qkeras_hybrid {
 
 // A factor of a one-qubit operation: a rotation about an axis, or a fixed matrix without its first
-// row, which is (1, 0, 0, 0) as the trace is kept.
+// row, which is (1, 0, 0, 0) because the trace is preserved.
 struct DensityFactor {
   uint32_t axis;  // 0: fixed; 1 to 3: X, Y, Z
   uint32_t angle;
@@ -77,7 +77,7 @@ struct DensityOp {
   DensityNumbers factors;
 };
 
-// Operations on the digits of a few qubits, run while the numbers that they need are in the cache.
+// Operations on the digits of a few qubits, which run while their numbers are in the cache.
 struct DensityTile {
   uint32_t n_vectors;        // 4^digits
   const uint32_t* offsets;   // of the tile's vectors in the state, from its base

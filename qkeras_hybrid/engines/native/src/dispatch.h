@@ -17,11 +17,11 @@ struct InstructionSet {
   AnnealingKernels annealing;
 };
 
-// Those that run here, best first; the last is "baseline".
+// The instruction sets that run here, best first; the last is "baseline".
 const std::vector<InstructionSet>& InstructionSets();
 
-// The one in use: the best, or what the environment variable QKERAS_HYBRID_ISA names. Null, with
-// the reason in `error`, if that is not among InstructionSets().
+// The instruction set in use: the best, or the one that the environment variable QKERAS_HYBRID_ISA
+// names. Null, with the reason in `error`, if that one is not among InstructionSets().
 const InstructionSet* ActiveInstructionSet(std::string* error);
 
 template <class T>

@@ -35,8 +35,8 @@ struct FlopCount {
   double expectation, gradient;
 };
 
-// Floating-point operations that one sample takes in each of the two operations; a multiply-add
-// is two. Counted is what is done on vectors of 2^n numbers:
+// The floating-point operations of one sample, forward and backward; a multiply-add counts as two.
+// The count includes the work on vectors of 2^n numbers:
 //
 //   an amplitude of                          operations
 //   the product start                        6, a complex multiplication
@@ -53,10 +53,10 @@ struct FlopCount {
 //   a dense gate, undone                     16 * 2^k
 //   the product start's gradient             16
 //
-// What takes less than 2^n operations (angles), what is made once a batch (phase tables) and the
-// making of phases that inputs take part in (integers, sines) do not count. Nor does making the
-// states anew for the gradient, where they are too large to be kept: that is time, not work.
-// `layout` is one with samples in the lanes.
+// It leaves out everything that takes less than 2^n operations (angles), everything that is made
+// once per batch (phase tables), and the computation of phases that depend on inputs (integers,
+// sines). It also leaves out the states that the gradient recomputes if they are too large to be
+// kept: this takes time, but is no necessary work. `layout` has samples in the lanes.
 inline FlopCount CountFlops(const Layout& layout) {
   const double size = std::exp2(layout.n_qubits);
   const auto fold = [size](const Tree& tree) {

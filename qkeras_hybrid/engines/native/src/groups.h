@@ -1,4 +1,4 @@
-// A group of samples: its angles with inputs in them, and the way of its results out.
+// A group of samples: its angles that depend on inputs, and the output of its results.
 #ifndef QKERAS_HYBRID_NATIVE_GROUPS_H_
 #define QKERAS_HYBRID_NATIVE_GROUPS_H_
 
@@ -56,7 +56,7 @@ void Runner<T, kLaneBits>::RunGroup(int64_t group) {
   }
 }
 
-// Angles with inputs in them, for the samples of a group in the lanes.
+// Angles that depend on inputs, for the samples of a group in the lanes.
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::GroupAngles(int64_t first, int count) {
   V poison = Splat(static_cast<T>(shared_.poison));
@@ -78,7 +78,7 @@ void Runner<T, kLaneBits>::GroupAngles(int64_t first, int count) {
     V excess;
     T* to = reinterpret_cast<T*>(&excess);
     for (int i = 0; i < kLanes; ++i) {
-      // Not zero where the sum is not finite, be its summands so or not.
+      // Not zero where the sum is not finite, even if its summands are.
       const double none = theta[i] - theta[i];
       to[i] = static_cast<T>(none);
       theta[i] = none == 0 ? theta[i] : 0;
@@ -99,8 +99,8 @@ void Runner<T, kLaneBits>::GroupAngles(int64_t first, int count) {
   }
 }
 
-// The columns of a matrix, a sample a lane, and back. Through memory: setting lanes one by one is
-// slow.
+// Loads the columns of a matrix, one sample per lane, and stores them. Both go through memory, since
+// setting lanes one by one is slow.
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::LoadColumns(const T* from, uint32_t n, int count, V* columns) {
   for (uint32_t k = 0; k < n; ++k) columns[k] = V{};
@@ -141,7 +141,7 @@ void Runner<T, kLaneBits>::StoreExpectations(int64_t first, int count) {
   StoreColumns(task_.outputs, n, count, request_.expectations + first * n);
 }
 
-// The upstream gradient of each measured string, and the gradient of what is multiplied to it.
+// The upstream gradient of each measured string, and the gradient of the factor of this string.
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::WeighMeasured(int64_t first, int count) {
   const uint32_t n_measured = layout_.n_measured, n = layout_.n_observables;

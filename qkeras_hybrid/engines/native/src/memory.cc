@@ -20,7 +20,7 @@ void* MemoryPool::Take(uint64_t bytes) {
   std::lock_guard<std::mutex> lock(mutex_);
   Piece* best = nullptr;
   for (Piece& piece : pieces_) {
-    // A piece more than twice too large is left for those who need it.
+    // A piece that is more than twice as large as needed is left for larger requests.
     if (!piece.used && piece.bytes >= bytes && piece.bytes / 2 <= bytes + 65536 &&
         (best == nullptr || piece.bytes < best->bytes)) {
       best = &piece;

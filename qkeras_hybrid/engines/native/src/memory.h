@@ -28,7 +28,7 @@ class MemoryPool {
   uint64_t idle_bytes_ = 0;
 };
 
-// What the system can still give, in bytes.
+// The memory that the system still has, in bytes.
 uint64_t AvailableMemory();
 
 }  // namespace qkeras_hybrid

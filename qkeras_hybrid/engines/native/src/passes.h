@@ -1,7 +1,7 @@
 // The loops over a state vector.
 //
-// A state is 2^(n - lane_bits) entries of two vectors each: real parts, then imaginary parts, of
-// the amplitudes (one sample's, or one amplitude of several samples) in the lanes.
+// A state is 2^(n - lane_bits) entries of two vectors each: real parts, then imaginary parts. The
+// lanes hold amplitudes of one sample, or the same amplitude of several samples.
 #ifndef QKERAS_HYBRID_NATIVE_PASSES_H_
 #define QKERAS_HYBRID_NATIVE_PASSES_H_
 
@@ -36,8 +36,8 @@ inline uint64_t CosetBase(uint64_t c, const uint32_t* pivots) {
 }
 
 // A rotation that is not y_like mixes the real part of one entry with the imaginary part of its
-// partner. So the entries of a coset fall into two halves that never meet: in half h, entry b is
-// looked at through its real (0) or imaginary (1) part:
+// partner. So the numbers of a coset fall into two halves that never mix. In half h, entry b
+// contributes its real (0) or its imaginary (1) part:
 constexpr int Part(int b, int x_types, int half) {
   return (half + __builtin_popcount(static_cast<unsigned>(b & x_types))) & 1;
 }

@@ -1,4 +1,4 @@
-// Multiply-adds on registers alone: how fast a core can go at best with an instruction set.
+// Multiply-adds on registers only: the highest speed of a core with an instruction set.
 #ifndef QKERAS_HYBRID_NATIVE_PEAK_H_
 #define QKERAS_HYBRID_NATIVE_PEAK_H_
 
@@ -6,7 +6,7 @@
 
 namespace {
 
-// Chains enough to hide the latency of an addition after a multiplication (two a cycle, four
+// Enough chains to hide the latency of an addition after a multiplication (two per cycle, four
 // cycles each), and few enough for the sixteen registers of AVX2 and baseline x86-64.
 constexpr int kChains = 12;
 

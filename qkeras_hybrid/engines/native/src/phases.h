@@ -1,4 +1,4 @@
-// Stages of phases: one multiplication an amplitude, whatever the number of phases.
+// Stages of phases: one multiplication per amplitude, for any number of phases.
 #ifndef QKERAS_HYBRID_NATIVE_PHASES_H_
 #define QKERAS_HYBRID_NATIVE_PHASES_H_
 
@@ -39,7 +39,7 @@ void Runner<T, kLaneBits>::ForFactors(uint32_t s, int64_t chunk, int part, F bod
   }
 }
 
-// The phase terms' turns as the running sample has them.
+// The angles of the phase terms, in turns, of the running sample.
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::SampleTurns(uint32_t s) {
   if (shared_.tables[s] != nullptr) return;

@@ -405,7 +405,7 @@ const Layout& Plan::ForLanes(uint32_t lane_bits, uint32_t shared_lane_bits) cons
   const OwnedLayout* layout = place.load(std::memory_order_acquire);
   if (layout == nullptr) {
     std::unique_ptr<const OwnedLayout> made = MakeLayout(lane_bits, shared_lane_bits);
-    // Another thread may have been first; then its layout stays.
+    // If another thread was faster, its layout is kept.
     if (place.compare_exchange_strong(layout, made.get(), std::memory_order_acq_rel)) {
       layout = made.release();
     }

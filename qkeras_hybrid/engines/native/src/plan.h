@@ -101,8 +101,8 @@ class Plan {
   std::vector<uint64_t> reads_;
   std::vector<uint32_t> read_offsets_;
 
-  // By both numbers of lane bits, made when first asked for. Without a lock, which a forked child
-  // could find held for ever.
+  // By both numbers of lane bits, made when first requested. There is no lock, since a forked child
+  // could find it held forever.
   mutable std::array<std::atomic<const OwnedLayout*>, kMaxLaneBits * kMaxLaneBits> layouts_{};
 };
 

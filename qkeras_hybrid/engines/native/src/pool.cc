@@ -25,9 +25,9 @@ int Processors() {
 
 }  // namespace
 
-// Calls that threads claim one by one. The thread that asks for them claims too, and waits for
-// those alone that others have begun: a thread that wakes up late, or is busy elsewhere, costs no
-// time. It may even come when all is over, so it shares the ownership of this.
+// Calls that threads claim one by one. The thread that requested them claims calls too, and waits
+// only for those that others have begun. So a thread that wakes up late, or is busy elsewhere, costs
+// no time. It may even come after the last call, so it shares the ownership of this object.
 class SharedCalls {
  public:
   SharedCalls(int64_t count, void (*body)(void*, int64_t), void* argument)
@@ -39,7 +39,7 @@ class SharedCalls {
       body_(argument_, i);
     }
     if (done == 0) return;
-    // Under the lock, or the last thread could notify before the one that waits does.
+    // Under the lock, since otherwise the last thread could notify before the other one waits.
     std::lock_guard<std::mutex> lock(mutex_);
     done_ += done;
     if (done_ == count_) all_done_.notify_one();

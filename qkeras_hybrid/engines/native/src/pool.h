@@ -1,4 +1,4 @@
-// The threads that kernels run on: the calling one, and helpers that sleep between the calls.
+// The threads that kernels run on: the calling thread, and helpers that sleep between calls.
 #ifndef QKERAS_HYBRID_NATIVE_POOL_H_
 #define QKERAS_HYBRID_NATIVE_POOL_H_
 
@@ -14,14 +14,14 @@ class SharedCalls;
 
 class ThreadPool {
  public:
-  // How many threads a call may use, the calling one among them: what was set, or as many as this
-  // process may run at once.
+  // How many threads a call may use, including the calling thread: the number that was set, or as
+  // many as this process may run at once.
   static int Threads();
   // 0 takes the setting back.
   static void SetThreads(int threads);
 
   // Calls body(argument, i) for i in [0, count), on up to Threads() threads; returns when all calls
-  // are done. Where no thread can be started, the calling one makes all calls.
+  // are done. If no thread can be started, the calling thread makes all calls.
   void Run(int64_t count, void (*body)(void*, int64_t), void* argument);
 
  private:

@@ -1,4 +1,5 @@
-// What all samples share: angles of weights alone, signs and tangents of the gates, phase tables.
+// What all samples share: angles that depend on weights only, signs and tangents of the gates, phase
+// tables.
 #ifndef QKERAS_HYBRID_NATIVE_PREPARE_H_
 #define QKERAS_HYBRID_NATIVE_PREPARE_H_
 
@@ -33,7 +34,7 @@ void Runner<T, kLaneBits>::Prepare() {
     }
     shared_.theta[r] = theta;
   }
-  // A weight that no angle uses counts too: what comes out must not depend on the light cone.
+  // A weight that no angle uses counts too: the result must not depend on the light cone.
   for (uint32_t w = 0; w < layout_.n_weights; ++w) {
     if (!IsFinite(static_cast<double>(request_.weights[w]))) poison = __builtin_nan("");
   }
@@ -91,8 +92,8 @@ void Runner<T, kLaneBits>::SetTangents(V c, V s, const V* signs, V* tangents) {
   tangents[1] = signs[1] * t;
 }
 
-// Factors of a phase stage, made with the amplitudes in the lanes; where the lanes are samples,
-// they are kept as numbers.
+// Factors of a phase stage, made with the amplitudes in the lanes. If the lanes are samples, they
+// are kept as numbers.
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::MakeTable(uint32_t s) {
   const Tree& tree = layout_.stages[s].shared_tree;

@@ -1,4 +1,4 @@
-// Objects of which a process has one each.
+// Objects that exist once per process.
 #ifndef QKERAS_HYBRID_NATIVE_PROCESS_H_
 #define QKERAS_HYBRID_NATIVE_PROCESS_H_
 
@@ -11,8 +11,8 @@ namespace qkeras_hybrid {
 
 // The one object of type T of this process, made at the first call and never destroyed.
 //
-// A forked child makes its own: the threads that used the parent's are not there any more, and may
-// have left its locks held.
+// A forked child makes its own object: the threads that used the parent's object no longer exist,
+// and may have left its locks held.
 template <class T>
 class PerProcess {
  public:

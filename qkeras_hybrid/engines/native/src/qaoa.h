@@ -1,13 +1,13 @@
 // The quantum approximate optimization algorithm: a diagonal phase and a mixer, layer by layer.
 //
-// The state's real and imaginary parts are arrays of their own. A pass over chunks that fit the
-// cache applies the phase and mixes the qubits of the low bits; a pass over columns gathers the rows
-// of up to six higher bits into the cache and mixes those. The gradient walks back through the
-// layers with two states, the circuit's and the one that the observable makes of it (adjoint
+// The state's real and imaginary parts are separate arrays. A pass over chunks that fit the cache
+// applies the phase and mixes the qubits of the low bits; a pass over columns gathers the rows of up
+// to six higher bits into the cache and mixes the qubits of these bits. The gradient goes back
+// through the layers with two states, the circuit's and the observable applied to it (adjoint
 // differentiation, https://arxiv.org/abs/2009.02823), and keeps no others.
 //
-// A state that a flip of all qubits does not change (see QaoaRequest::even) is the half of it in
-// which the first qubit is in |0>.
+// If a flip of all qubits does not change a state (see QaoaRequest::even), only the half of it in
+// which the first qubit is in |0> is stored.
 #ifndef QKERAS_HYBRID_NATIVE_QAOA_H_
 #define QKERAS_HYBRID_NATIVE_QAOA_H_
 
@@ -23,12 +23,13 @@ using qkeras_hybrid::QaoaRequest;
 constexpr int kQaoaChunkBits = 10;
 // Bits that a pass over columns mixes: 64 rows of a cache line.
 constexpr int kColumnBits = 6;
-// Sums are taken over so many parts whatever the number of threads, so the result is the same.
+// Sums are taken over this many parts for any number of threads, so that the result is the same.
 constexpr int64_t kSumParts = 16;
-// From so many qubits on, the threads share one sample's passes.
+// From this number of qubits on, the threads share one sample's passes.
 constexpr int64_t kSharedQubits = 13;
 
-// Not the standard library's, whose inline functions all instruction sets would share (see view.h).
+// Not those of the standard library: all instruction sets would share its inline functions (see
+// view.h).
 inline int64_t Less(int64_t a, int64_t b) { return a < b ? a : b; }
 inline int64_t More(int64_t a, int64_t b) { return a < b ? b : a; }
 
@@ -61,7 +62,7 @@ class QaoaSample {
   static constexpr int kLanes = Simd<T>::kLanes;
   static constexpr int kLaneBits = Log2(kLanes);
 
-  // Amplitudes in memory: a vector at least. Those that are no state's are zero.
+  // Amplitudes in memory: at least a vector. Amplitudes that belong to no state are zero.
   static int64_t Size(int64_t bits) { return More(int64_t{1} << bits, kLanes); }
 
   static uint64_t Bytes(int64_t n_qubits, bool even, bool backward) {
@@ -201,7 +202,7 @@ class QaoaSample {
     return sum;
   }
 
-  // Mixes the first two qubits of an even state; kBoth as above.
+  // Mixes the first two qubits of an even state. kBoth is as above.
   template <bool kBoth>
   double MixFirst(Turn<T> turn) {
     constexpr int64_t kBlock = 32;  // so short are sums in the precision of T
@@ -270,7 +271,7 @@ class QaoaSample {
     return {state.re + amplitude / kLanes, state.im + amplitude / kLanes};
   }
 
-  // Mixes the qubits of the low bits of a chunk; kBoth as above.
+  // Mixes the qubits of the low bits of a chunk. kBoth is as above.
   template <bool kBoth>
   double MixChunk(Parts<T> state, Parts<T> other, Turn<T> turn) const {
     const int bits = static_cast<int>(Less(mixed_, kQaoaChunkBits));
@@ -366,7 +367,7 @@ class QaoaSample {
     }
   }
 
-  // The other state: the observable whose mean the upstream gradient weighs, applied to the state.
+  // The other state: the observable, weighted with the upstream gradient, applied to the state.
   void FillOther(int64_t sample) {
     const T* const values =
         request_.d_values == nullptr ? nullptr : request_.d_values + sample * (n_ + 1);
@@ -374,7 +375,7 @@ class QaoaSample {
         request_.d_probabilities == nullptr ? nullptr : request_.d_probabilities + (sample << n_);
     const double by_cost = values == nullptr ? 0.0 : static_cast<double>(values[n_]);
     double table[1 << kQaoaChunkBits];
-    // The mean of a spin in an even state is zero whatever the angles are.
+    // The mean of a spin in an even state is zero for all angles.
     const T* const spins = request_.even ? nullptr : values;
     FillTable(spins, table);
     SumChunks([&](int64_t base) {

@@ -11,7 +11,7 @@
 namespace qkeras_hybrid {
 namespace {
 
-// Far above what fits in memory; the kernels have room for so many spins.
+// Far more than fits in memory; the kernels have room for this many spins.
 constexpr int64_t kMostQubits = 40;
 
 template <class T>
@@ -65,7 +65,7 @@ Result CallQaoa(QaoaRequest<T> request) {
                 " bytes of memory for one sample at a time, and " + std::to_string(available) +
                 " are available."};
   }
-  // Fewer samples at a time, if the memory is not enough for one on each thread.
+  // Fewer samples at a time if the memory is too small for one on each thread.
   request.max_tasks =
       std::min<int64_t>(request.pool.threads, static_cast<int64_t>(available / bytes));
   if (kernels.run(request) == Status::kOutOfMemory) {

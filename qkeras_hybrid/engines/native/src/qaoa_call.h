@@ -8,7 +8,7 @@
 
 namespace qkeras_hybrid {
 
-// Runs a request whose pool, arena and max_tasks are still open.
+// Runs a request, after setting its pool, arena and max_tasks.
 template <class T>
 Result CallQaoa(QaoaRequest<T> request);
 

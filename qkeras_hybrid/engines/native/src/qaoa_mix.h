@@ -1,12 +1,12 @@
 // The mixer exp(-i beta sum X): two qubits at a time, on one state or, for the gradient, on two.
 //
-// Of the four amplitudes x_0..x_3 of two qubits, with s and c the sine and cosine of beta,
+// For the four amplitudes x_0..x_3 of two qubits, with s and c the sine and cosine of beta,
 //
 //   x_0 and x_3 get  -s^2 A - i s c B  added, with A = x_0 + x_3,
 //   x_1 and x_2 get  -s^2 B - i s c A  added, with B = x_1 + x_2,
 //
-// which is fewer operations than two turns. The gradient needs <a| X + X' |b> of both states, which
-// the same sums give: conj(A_a) B_b + conj(B_a) A_b.
+// which takes fewer operations than two rotations. The gradient needs <a| X + X' |b> of both states,
+// which the same sums give: conj(A_a) B_b + conj(B_a) A_b.
 #ifndef QKERAS_HYBRID_NATIVE_QAOA_MIX_H_
 #define QKERAS_HYBRID_NATIVE_QAOA_MIX_H_
 
@@ -14,7 +14,7 @@
 
 namespace {
 
-// What a mixer's angle makes of amplitudes.
+// The factors by which a mixer's angle changes amplitudes.
 template <class T>
 struct Turn {
   T c, s;
@@ -99,7 +99,7 @@ inline Sums<T> MixFour(Amplitudes<T>* x0, Amplitudes<T>* x1, Amplitudes<T>* x2, 
   return sums;
 }
 
-// The same where a state is in memory.
+// The same for states in memory.
 template <class T>
 inline Sums<T> MixFourAt(Parts<T> state, int64_t i, int64_t step, const Turn<T>& turn) {
   auto x0 = Amplitudes<T>::From(state, i), x1 = Amplitudes<T>::From(state, i + step);

@@ -7,24 +7,24 @@
 
 namespace qkeras_hybrid {
 
-// Each sample has parameters of its own, one row: its fields (none, or n_qubits), then n_layers
-// angles gamma, then n_layers angles beta. With the spins s_i = +1 for a qubit in |0>, its costs are
+// Each sample has one row of parameters: its fields (none, or n_qubits), then n_layers angles gamma,
+// then n_layers angles beta. With the spins s_i = +1 for a qubit in |0>, its costs are
 //
 //   C(z) = costs[z] + sum_i field_i s_i(z),
 //
-// and its state is the product over the layers, the first one first, of exp(-i gamma C) and then the
-// mixer, on the start. Qubit 0 is the most significant bit of z.
+// and its state is the initial state after all layers, each of which applies exp(-i gamma C) and then
+// the mixer. Qubit 0 is the most significant bit of z.
 template <class T>
 struct QaoaRequest {
   int64_t n_qubits, n_layers, n_fields;
-  // The mixer: exp(-i beta X) of every qubit if there are no pairs; else, of each pair of qubits in
-  // order, exp(-i beta (XX + YY) / 2).
+  // The mixer: exp(-i beta X) on every qubit if there are no pairs; otherwise
+  // exp(-i beta (XX + YY) / 2) on each pair of qubits, in order.
   int64_t n_pairs;
   const int64_t* pairs;  // (n_pairs, 2)
   const double* costs;   // (2^n,)
   const double* start;   // (2^n, 2), real and imaginary parts, or null for the uniform state
-  // Whether a flip of all qubits leaves the costs as they are, there are no fields, no pairs and no
-  // start, and at least kKeptQubits qubits. Half of each state is enough then.
+  // Whether a flip of all qubits does not change the costs, there are no fields, no pairs and no
+  // start, and at least kKeptQubits qubits. Then half of each state is enough.
   bool even;
   Pool pool;
   Arena arena;
@@ -36,9 +36,9 @@ struct QaoaRequest {
   T* values;             // (batch, n_qubits + 1): means of the spins, then that of C
   T* probabilities;      // (batch, 2^n)
 
-  // The final states, (batch, 2, 2^n): real parts, then imaginary ones; of even ones the first half,
-  // (batch, 2, 2^(n-1)). Forward they are written, and backward read in place of a forward pass. Null
-  // for none; there are none below kKeptQubits.
+  // The final states, (batch, 2, 2^n): real parts, then imaginary parts; the first half of even
+  // states, (batch, 2, 2^(n-1)). The forward pass writes them, and the backward pass reads them
+  // instead of repeating the forward pass. Null for none; there are none below kKeptQubits.
   T* keep;
   const T* kept;
 
@@ -48,7 +48,7 @@ struct QaoaRequest {
   T* d_parameters;       // (batch, n_fields + 2 n_layers)
 };
 
-// Below this many qubits a state may be smaller than the vectors that hold it, and is quickly made.
+// With fewer qubits, a state may be smaller than the vectors that hold it, and is quickly made.
 constexpr int64_t kKeptQubits = 10;
 
 template <class T>

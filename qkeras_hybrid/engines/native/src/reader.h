@@ -10,7 +10,7 @@
 
 namespace qkeras_hybrid {
 
-// Reads little-endian numbers and remembers the first thing that was wrong.
+// Reads little-endian numbers and remembers the first error.
 class Reader {
  public:
   explicit Reader(std::string_view bytes) : rest_(bytes) {}
@@ -42,7 +42,7 @@ class Reader {
     return value;
   }
 
-  // A count of items of which each takes at least `bytes`: what is left must hold them.
+  // A count of items that take at least `bytes` each: the rest of the data must hold them.
   uint32_t Count(size_t bytes, const char* what) {
     const uint32_t value = Get<uint32_t>();
     if (ok() && value > rest_.size() / bytes) {
@@ -75,8 +75,8 @@ class Reader {
   std::string error_;
 };
 
-// Finds the content of a program that starts with `magic`, its length and its checksum. False, and
-// the reason in `error`, if these are wrong.
+// Finds the content of a program that starts with `magic`, its length and its checksum. Returns
+// false, with the reason in `error`, if these are wrong.
 bool Unpack(std::string_view bytes, std::string_view magic, std::string_view* content,
             std::string* error);
 

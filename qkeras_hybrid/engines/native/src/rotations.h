@@ -1,8 +1,8 @@
-// Rotations about Pauli strings, a block of them a pass.
+// Rotations about Pauli strings, one block of them per pass.
 //
-// They are applied without their factor cos(angle/2), which saves half the multiplications: the
-// vector that is stored is the true one divided by a scale that is carried along, and is multiplied
-// by it before it could leave the range of the floating type.
+// They are applied without their factor cos(angle/2), which saves half of the multiplications. The
+// stored vector is the true one divided by a scale that is kept next to it. The vector is multiplied
+// by the scale before it could leave the range of the floating type.
 #ifndef QKERAS_HYBRID_NATIVE_ROTATIONS_H_
 #define QKERAS_HYBRID_NATIVE_ROTATIONS_H_
 
@@ -14,8 +14,8 @@ namespace {
 
 using qkeras_hybrid::Gate;
 
-// A vector's scale stays above the first; a block whose own factor falls below the second (it has
-// an angle close to pi) is applied gate by gate, each as twice its half angle.
+// A vector's scale stays above the first number. If a block's own factor is below the second (it has
+// an angle close to pi), the block is applied gate by gate, each gate twice with half its angle.
 constexpr double kSmallestScale = 0x1p-30, kSmallestBlockScale = 0x1p-12;
 
 template <class T, int kLaneBits>
@@ -61,8 +61,8 @@ Vec<T> Runner<T, kLaneBits>::PreparePass(const Block& block, Pass<T>* pass, V* c
   return product;
 }
 
-// One gate of a block as a block of its own at half its angle; returns the factor that applying
-// it twice leaves out.
+// Makes one gate of a block a separate block with half its angle; returns the factor that is left
+// out when it is applied twice.
 template <class T, int kLaneBits>
 Vec<T> Runner<T, kLaneBits>::PrepareHalf(const Block& block, uint32_t j, Block* single,
                                          Pass<T>* pass) {
@@ -80,8 +80,8 @@ Vec<T> Runner<T, kLaneBits>::PrepareHalf(const Block& block, uint32_t j, Block* 
   pass->block = single;
   pass->signs[0] = shared_.signs + 2 * gate.slot;
   const V c = OfSample(RowCos(gate.row)), s = OfSample(RowSin(gate.row));
-  // An angle of half a turn more or less changes the sign alone, and the nearer half has a
-  // positive cosine; then tan(a/2) = sin a / (1 + cos a).
+  // Adding half a turn to the angle only changes the sign, and the nearer half has a positive
+  // cosine; then tan(a/2) = sin a / (1 + cos a).
   const V flip = c < 0 ? Splat(T{-1}) : Splat(T{1});
   const V t = flip * s / (T{1} + flip * c);
   task_.spare[0] = pass->signs[0][0] * t;

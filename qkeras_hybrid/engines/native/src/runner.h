@@ -3,7 +3,7 @@
 // With kLaneBits 0 the lanes of a vector are samples and a task runs a lane group at once; with
 // the full number of lane bits they are amplitudes and a task runs its samples one by one.
 //
-// The class is declared here, and each header that its marks name defines what it does.
+// The class is declared here. The headers named in its section comments define its methods.
 #ifndef QKERAS_HYBRID_NATIVE_RUNNER_H_
 #define QKERAS_HYBRID_NATIVE_RUNNER_H_
 
@@ -22,10 +22,10 @@ using qkeras_hybrid::Request;
 using qkeras_hybrid::Row;
 using qkeras_hybrid::Status;
 
-// With fewer vectors than this a state is not worth more than one thread.
+// A state with fewer vectors than this does not profit from more than one thread.
 constexpr int64_t kMinSplitVectors = 2048;
-// Below about this many vector operations (some 80 microseconds with AVX2) a second thread costs
-// more than it brings: to wake it up takes 50, and more where other programs run.
+// Below about this many vector operations (some 80 microseconds with AVX2), a second thread costs
+// more than it gains: waking it up takes 50 microseconds, and more if other programs run.
 constexpr double kMinThreadedWork = 4e5;
 constexpr double kTurn = 6.283185307179586;
 constexpr int kMaxChunk = 64;  // vectors; 2^levels of a tree at most
@@ -120,13 +120,13 @@ class Runner {
     return layout_.rows[row].n_inputs ? task_.row_sin[row] : shared_.row_sin[row];
   }
 
-  // As the running sample sees a vector with samples in the lanes.
+  // The value that a vector with samples in the lanes has for the running sample.
   V OfSample(V v) const {
     if (kSampleLanes) return v;
     return Splat<T>(v[sample_]);
   }
 
-  // Adds to a vector with samples in the lanes what the running sample has in `sum`.
+  // Adds the running sample's `sum` to a vector with samples in the lanes.
   void AddToSample(V* to, V sum, V scale) const {
     if (kSampleLanes) {
       *to = *to + sum * scale;
@@ -261,7 +261,7 @@ Status Runner<T, kLaneBits>::RunBatch() {
                       static_cast<double>(n_vectors_) * (12.0 + 8.0 * layout_.n_qubits) *
                       (!backward_ ? 1 : request_.given_kept != nullptr ? 2 : 3);
   const int64_t rounds = (request_.batch + threads - 1) / threads;
-  // Threads share a state where samples don't keep all of them busy.
+  // Threads share a state if there are too few samples to keep all of them busy.
   split_ = !kSampleLanes && threads > 1 && n_vectors_ >= kMinSplitVectors &&
            (request_.batch < threads || 4 * rounds * threads > 5 * request_.batch);
   int64_t tasks = split_ || work < kMinThreadedWork ? 1 : Min(threads, groups);

@@ -32,7 +32,7 @@ void Runner<T, kLaneBits>::RunSample(int64_t first, int count) {
 template <class T, int kLaneBits>
 void Runner<T, kLaneBits>::Forward() {
   psi_scale_ = Splat(T{1});
-  // A first stage of phases is multiplied to the product as it is made.
+  // If the first stage is one of phases, the product is multiplied with it while it is made.
   const bool with_phases =
       layout_.n_stages > 0 && layout_.stages[0].kind == StageKind::kPhases;
   StartProduct(with_phases);
@@ -60,7 +60,7 @@ void Runner<T, kLaneBits>::Backward(int64_t first, int count) {
   }
   for (uint32_t s = layout_.n_stages; s-- > 0;) {
     const Stage& stage = layout_.stages[s];
-    // Nothing before it has an angle whose gradient is wanted.
+    // No operation before it has an angle whose gradient is needed.
     if (!Needed(stage.needed_by_weights, stage.needed_by_inputs)) return;
     if (stage.kind == StageKind::kRotations) {
       for (uint32_t b = stage.block_end; b-- > stage.block_begin;) BackBlock(layout_.blocks[b]);

@@ -11,9 +11,9 @@
 namespace qkeras_hybrid {
 namespace {
 
-// What a sample costs with all lanes full of samples, over what it costs with amplitudes in the
-// lanes: measured on AVX-512 with float32. Few qubits don't fill the lanes with amplitudes; from
-// about 13 on the states of a lane group no longer fit the caches, and that of one sample does.
+// The cost of a sample with samples in all lanes, divided by its cost with amplitudes in the lanes:
+// measured on AVX-512 with float32. The amplitudes of few qubits don't fill the lanes. From about 13
+// qubits on, the states of a lane group no longer fit the caches, but that of one sample does.
 double CostRatio(uint32_t n_qubits) {
   constexpr double kRatios[] = {0.2, 0.3, 0.6, 0.85, 0.9, 0.97};
   constexpr uint32_t kFirst = 7;
@@ -29,20 +29,20 @@ bool AmplitudeLanesPay(uint32_t n_qubits, int64_t batch, int64_t lanes, int64_t 
   return samples * CostRatio(n_qubits) > static_cast<double>(share(batch, threads));
 }
 
-// What all states of a batch may take to be kept for the gradient: computing them anew takes a
-// quarter of a step, and more memory than this would be felt.
+// The largest size of all states of a batch that are kept for the gradient. Computing them anew
+// takes a quarter of a step, and users would notice more memory than this.
 constexpr int64_t kMaxKeptBytes = int64_t{32} << 20;
 
 constexpr const char* kNoStates = "A program on density matrices has no states.";
 
-// The gradient on density matrices keeps the states before all tiles, if they take less than this,
-// and else as many as make the fewest.
+// The gradient on density matrices keeps the states before all tiles if they take less than this.
+// Otherwise it keeps those that minimise the number of states held at once.
 constexpr uint64_t kMostDensityStates = uint64_t{256} << 20;
 
-// Below this nobody looks how much memory is left.
+// Below this size, the available memory is not checked.
 constexpr uint64_t kSmallBytes = uint64_t{256} << 20;
 
-// Up to this many amplitudes are there at once when samples are drawn.
+// The most amplitudes held at once when samples are drawn.
 constexpr int64_t kMostDrawnAmplitudes = int64_t{1} << 22;
 
 void RunOnPool(void* pool, int64_t count, void (*body)(void*, int64_t), void* argument) {
@@ -69,7 +69,7 @@ void Draw(const T* state, uint32_t n_qubits, int64_t shots, const int64_t seed[2
   }
   for (int64_t shot = 0; shot < shots; ++shot) {
     const double level = UnitInterval(Philox(seed, position + static_cast<uint64_t>(shot))) * sum;
-    // Rounding may take the level to the sum; the last state with weight ends there.
+    // Rounding may raise the level to the sum, where the last state of nonzero probability ends.
     const double* place = std::upper_bound(cumulative, end, level);
     if (place == end) place = std::lower_bound(cumulative, end, sum);
     const int64_t index = std::min<int64_t>(place - cumulative, size - 1);
@@ -216,7 +216,7 @@ Result Session::Run(Request<T> request) const {
   return {};
 }
 
-// Forward with `values`, and else backward.
+// Forward with `values`, otherwise backward.
 template <class T>
 Result Session::RunDensity(int64_t batch, const T* angles, T* values, const T* upstream,
                            T* d_angles) const {
@@ -238,7 +238,7 @@ Result Session::RunDensity(int64_t batch, const T* angles, T* values, const T* u
   const int threads = request.pool.threads;
   request.checkpoint = 1;
   if (backward && run.task_bytes(layout, true, 1, threads) > kMostDensityStates) {
-    // Of t tiles, t / c kept states and c of a segment are the fewest with c the root of t.
+    // With t tiles in segments of c, t / c + c states are held at once: fewest for c = sqrt(t).
     while (request.checkpoint * request.checkpoint < layout.n_tiles) ++request.checkpoint;
   }
   const uint64_t bytes = run.task_bytes(layout, backward, request.checkpoint, threads);
@@ -320,7 +320,7 @@ Result Session::StateGradient(int64_t batch, const T* inputs, const T* weights, 
   return Backward(request, batch == 0, d_inputs, d_weights);
 }
 
-// Zero without work to do, and else what the kernels find.
+// Zero without work to do, otherwise the result of the kernels.
 template <class T>
 Result Session::Backward(Request<T> request, bool empty, T* d_inputs, T* d_weights) const {
   const int64_t n_inputs = d_inputs == nullptr ? 0 : request.batch * plan_->n_inputs();
@@ -329,7 +329,7 @@ Result Session::Backward(Request<T> request, bool empty, T* d_inputs, T* d_weigh
     std::fill_n(d_weights, plan_->n_weights(), T{0});
     return {};
   }
-  // That it is there makes a request one for gradients.
+  // If it is not null, the request is one for gradients.
   T none;
   request.d_inputs = d_inputs;
   request.d_weights = plan_->n_weights() == 0 ? &none : d_weights;
@@ -343,7 +343,7 @@ Result Session::Sample(int64_t batch, const T* inputs, const T* weights, int64_t
   if (batch == 0 || shots == 0 || plan_->n_qubits() == 0) return {};
   const uint32_t n = plan_->n_qubits();
   const int64_t size = int64_t{1} << n;
-  // Some samples at a time: of small states many, of large ones one, which has all threads.
+  // Some samples at a time: many small states, or one large state on all threads.
   const int64_t slice = std::min(batch, std::max<int64_t>(1, kMostDrawnAmplitudes / size));
   MemoryPool& memory = PerProcess<MemoryPool>::Get();
   const int64_t amplitudes = slice * size;

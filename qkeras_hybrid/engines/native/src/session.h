@@ -1,4 +1,4 @@
-// A serialized program made ready to run on this processor: all that the frameworks' bridges need.
+// A serialized program, ready to run on this processor: everything that the bridges need.
 #ifndef QKERAS_HYBRID_NATIVE_SESSION_H_
 #define QKERAS_HYBRID_NATIVE_SESSION_H_
 
@@ -45,8 +45,8 @@ struct Kept {
 // 2^n_qubits, 2).
 class Session {
  public:
-  // `lanes` is "auto", "samples" or "amplitudes". Null, with the reason in `error`, if the bytes
-  // are no program or the environment names an instruction set that is not there.
+  // `lanes` is "auto", "samples" or "amplitudes". Returns null, with the reason in `error`, if the
+  // bytes are no program or the environment names an instruction set that is not available.
   static std::unique_ptr<const Session> Open(std::string_view program, std::string_view lanes,
                                              std::string* error);
 
@@ -68,8 +68,8 @@ class Session {
   Result Expectation(int64_t batch, const T* inputs, const T* weights, T* expectations, T* measured,
                      Kept<T> kept) const;
 
-  // `measured` and `kept` are what Expectation made of the same batch; without kept states they
-  // are computed anew. `d_inputs` may be null: not wanted.
+  // `measured` and `kept` are the results of Expectation for the same batch. If no states were kept,
+  // they are computed anew. `d_inputs` may be null if it is not needed.
   template <class T>
   Result ExpectationGradient(int64_t batch, const T* inputs, const T* weights, const T* measured,
                              const T* upstream, Kept<const T> kept, T* d_inputs,
@@ -78,8 +78,8 @@ class Session {
   template <class T>
   Result State(int64_t batch, const T* inputs, const T* weights, T* state) const;
 
-  // `upstream` is the g of dL = Re(conj(g) dz) for each amplitude z, as TensorFlow and PyTorch have
-  // it.
+  // `upstream` is the g of dL = Re(conj(g) dz) for each amplitude z, the convention of TensorFlow
+  // and PyTorch.
   template <class T>
   Result StateGradient(int64_t batch, const T* inputs, const T* weights, const T* upstream,
                        T* d_inputs, T* d_weights) const;
@@ -120,7 +120,7 @@ class Session {
   Result RunDensity(int64_t batch, const T* angles, T* values, const T* upstream,
                     T* d_angles) const;
 
-  // One of these is there.
+  // One of these is not null.
   std::unique_ptr<const Plan> plan_;
   std::unique_ptr<const DensityPlan> density_;
   Sizes sizes_{};

@@ -1,4 +1,4 @@
-// Sessions by the digest of their program, for bridges that have nowhere to keep them.
+// Sessions by the digest of their program, for bridges that can't store them elsewhere.
 #ifndef QKERAS_HYBRID_NATIVE_SESSIONS_H_
 #define QKERAS_HYBRID_NATIVE_SESSIONS_H_
 
@@ -29,7 +29,7 @@ class Sessions {
         return found->second->second;
       }
     }
-    // Without the lock, as it takes long. Two threads may both open one; the later stays.
+    // Without the lock, since this takes long. If two threads open the same one, the later is kept.
     std::shared_ptr<const Session> session = open();
     if (session == nullptr) return nullptr;
     std::lock_guard<std::mutex> lock(mutex_);
@@ -45,7 +45,7 @@ class Sessions {
   }
 
  private:
-  // More programs than a process alternates between; one that is gone is opened again.
+  // More programs than a process usually alternates between. A dropped program is opened again.
   static constexpr size_t kMost = 256;
 
   using Entry = std::pair<std::string, std::shared_ptr<const Session>>;

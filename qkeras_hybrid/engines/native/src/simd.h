@@ -12,8 +12,7 @@
 #include <immintrin.h>
 #endif
 
-// The loops that it stands before have constant bounds and index arrays that must stay in
-// registers.
+// The loops after it have constant bounds, and index arrays that must stay in registers.
 #if defined(__clang__)
 #define QH_UNROLL _Pragma("unroll")
 #else
@@ -92,7 +91,7 @@ inline Vec<T> Exchange(Vec<T> v) {
   }
 }
 
-// Exchanges lanes as an XOR of their numbers does; the mask is known at run time only.
+// Exchanges lanes by an XOR of their numbers with a mask that is known only at run time.
 template <class T>
 class LaneExchange {
  public:
@@ -152,7 +151,7 @@ class LaneExchange {
 
 template <class T>
 inline T SumLanes(Vec<T> v) {
-  // Halves are added in a fixed tree, so the result does not depend on the compiler's mood.
+  // Halves are added in a fixed tree, so that the result does not depend on the compiler.
   T lanes[Simd<T>::kLanes];
   __builtin_memcpy(lanes, &v, sizeof(v));
   for (int width = Simd<T>::kLanes / 2; width > 0; width /= 2) {
@@ -215,7 +214,7 @@ inline void CosSin(UintVec<T> turns, Vec<T>* cosine, Vec<T>* sine) {
   using U = UintVec<T>;
   constexpr int kBits = static_cast<int>(8 * sizeof(T));
   using Uint = typename Simd<T>::Uint;
-  // The nearest quarter turn, and what is left: at most an eighth.
+  // The nearest quarter turn, and the rest: at most an eighth of a turn.
   const U quarter = (turns + (Uint{1} << (kBits - 3))) >> (kBits - 2);
   const I rest = (I)(turns - (quarter << (kBits - 2)));
   constexpr T kRadians = static_cast<T>(6.283185307179586 / (sizeof(T) == 4 ? 0x1p32 : 0x1p64));

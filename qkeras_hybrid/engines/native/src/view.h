@@ -38,9 +38,9 @@ struct Gate {
 
 // Gates that one pass over the state applies.
 //
-// Gates over vectors (`lanes` false) have linearly independent masks x_hi, and z of each has an
-// even overlap with x of the others. So the vectors fall into cosets of 2^count, in each of which
-// gate j pairs the entries whose local index differs in bit j.
+// Gates over vectors (`lanes` false) have linearly independent masks x_hi, and the z of each gate
+// has an even overlap with the x of the others. So the vectors fall into cosets of 2^count entries.
+// In each coset, gate j pairs the entries whose local indices differ in bit j.
 struct Block {
   bool lanes;
   uint32_t count;

@@ -1,4 +1,4 @@
-// The memory that a run works on: what all samples share, and what each task has for itself.
+// The memory of a run: the part that all samples share, and the part of each task.
 #ifndef QKERAS_HYBRID_NATIVE_WORKSPACE_H_
 #define QKERAS_HYBRID_NATIVE_WORKSPACE_H_
 
@@ -15,7 +15,8 @@ using qkeras_hybrid::StageKind;
 constexpr int kParts = 16;
 // Phase tables are made by this many jobs if they are large.
 constexpr int kTableJobs = 8;
-// A batch is run by this many tasks or more, whatever the threads: sums don't depend on them.
+// A batch is run by at least this many tasks for any number of threads, so that sums don't depend on
+// it.
 constexpr int64_t kMinGroups = 16;
 // Phase tables that all samples share are kept up to this size, and made again at each use above.
 constexpr uint64_t kMaxTableBytes = uint64_t{64} << 20;
@@ -35,7 +36,7 @@ struct Bump {
 inline uint64_t Max(uint64_t a, uint64_t b) { return a > b ? a : b; }
 inline int64_t Min(int64_t a, int64_t b) { return a < b ? a : b; }
 
-// What all samples share, made once a call.
+// What all samples share, made once per call.
 template <class T>
 struct Shared {
   double* theta;      // [rows] the part of each angle that no input takes part in
@@ -82,7 +83,7 @@ struct Task {
   Vec<T>* term_values;     // [terms]
 };
 
-// Where everything lies, for one arrangement of the lanes.
+// The addresses of all arrays, for one arrangement of the lanes.
 template <class T, int kLaneBits>
 struct Workspace {
   using V = Vec<T>;

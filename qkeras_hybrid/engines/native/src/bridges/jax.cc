@@ -1,8 +1,8 @@
 // Handlers that XLA calls on the CPU, for jax.ffi. Each takes the attributes
-//   program: the serialized program in hexadecimal digits; digest: what stands for it and `lanes`;
+//   program: the serialized program in hexadecimal digits; digest: a digest of it and of `lanes`;
 //   lanes: "auto", "samples" or "amplitudes".
-// `vmap` adds leading axes to those that session.h says, of size one where an argument is the same
-// for all: the handler runs the program once for each element of the results' leading axes.
+// `vmap` adds leading axes to the shapes in session.h. They have size one where an argument is the
+// same for all. The handler runs the program once for each element of the results' leading axes.
 #include <algorithm>
 #include <atomic>
 #include <exception>
@@ -20,8 +20,8 @@
 namespace qkeras_hybrid {
 namespace {
 
-// What is used here is the same in all minor versions of the interface, of which XLA takes only
-// some. It does not say which when it asks.
+// The parts that are used here are the same in all minor versions of the interface. XLA accepts only
+// some versions, and does not say which when it asks.
 std::atomic<int> minor_version{1};
 
 using xla::Buffer;
@@ -71,7 +71,7 @@ int64_t Dimension(const Buffer& buffer, int64_t from_end) {
   return buffer.dimensions[buffer.rank - from_end];
 }
 
-// What the handlers have in common: the session, the types and the sizes.
+// The common part of the handlers: the session, the types and the sizes.
 struct Call {
   const CallFrame* frame;
   std::shared_ptr<const Session> session;
@@ -132,8 +132,8 @@ constexpr DataType kReal = sizeof(T) == 8 ? DataType::kFloat64 : DataType::kFloa
 template <class T>
 constexpr DataType kComplex = sizeof(T) == 8 ? DataType::kComplex128 : DataType::kComplex64;
 
-// Answers XLA's question for the version; else finds the session and hands on to
-// `Operation::Run<T>(call)`, once for float or double.
+// Answers XLA's question for the version. Any other call finds the session and runs
+// `Operation::Run<T>(call)` for float or double.
 template <class Operation>
 xla::Error* Handle(CallFrame* frame) {
   for (xla::Extension* e = frame->extensions; e != nullptr; e = e->next) {
@@ -214,7 +214,7 @@ struct ExpectationHandler {
       return Invalid(*call.frame, "The results of an expectation have wrong shapes.");
     }
     // An exported program may come from a machine with other vectors. Then nothing is kept, and the
-    // gradient, which sees the same shape, computes the states anew.
+    // gradient, which gets the same shape, computes the states anew.
     const bool keeps = call.session->KeptFits<T>(call.batch, places, numbers);
     return ForRepeats(call, [&](int64_t r) {
       T* const keep = keeps ? call.Out<T>(2, r, places * numbers) : nullptr;
@@ -226,7 +226,7 @@ struct ExpectationHandler {
   }
 };
 
-// Results of both gradients: d_inputs, of no elements where nobody wants it, and d_weights.
+// Results of both gradients: d_inputs, without elements if it is not needed, and d_weights.
 template <class T>
 bool GradientsFit(const Call& call, bool* wanted) {
   const Sizes& sizes = call.session->sizes();

@@ -1,7 +1,7 @@
 // TensorFlow operations over the core, through TensorFlow's C interface for operations and kernels.
 //
-// A library of its own that `tf.load_op_library` loads. It is linked with neither TensorFlow nor
-// the core: it finds both at run time, so that one build serves every version of TensorFlow.
+// A separate library that `tf.load_op_library` loads. It is linked with neither TensorFlow nor the
+// core: it finds both at run time, so that one build serves every version of TensorFlow.
 #include <dlfcn.h>
 
 #include <algorithm>
@@ -69,7 +69,7 @@ struct TensorFlow {
 };
 TensorFlow tf;
 
-// The core's functions, which this library finds in `_native.so` beside itself.
+// The core's functions, which this library finds in `_native.so` next to itself.
 struct Core {
   decltype(&QhError) error;
   decltype(&QhOpen) open;
@@ -105,7 +105,7 @@ class Finder {
 };
 
 bool FindTensorFlow() {
-  // It is loaded already, as it is what loads this library.
+  // TensorFlow is already loaded, since it loads this library.
 #if defined(__APPLE__)
   void* const library = dlopen("libtensorflow_framework.2.dylib", RTLD_LAZY | RTLD_NOLOAD);
 #else
@@ -210,7 +210,7 @@ class Run {
 
   bool ok() const { return status_.ok(); }
   void Invalid(const std::string& message) { status_.Set(kInvalidArgument, message); }
-  // What a function of the core returned.
+  // The return value of a function of the core.
   void Check(int code) {
     if (code != 0) status_.Set(code == 1 ? kInvalidArgument : kResourceExhausted, core.error());
   }
@@ -247,7 +247,7 @@ class Run {
                                 bytes, status_.get()));
   }
 
-  // Hands the failure, if there is one, to TensorFlow.
+  // Passes the error, if there is one, to TensorFlow.
   void Finish() {
     if (!ok()) tf.fail(context_, status_.get());
   }
@@ -437,8 +437,8 @@ struct Operation {
   bool complex;
 };
 
-// Names, inputs and attributes are in models that users have exported: they stay. Graphs of
-// version 0.1 have a gradient without `kept`.
+// Names, inputs and attributes are part of models that users have exported, so they must not change.
+// Graphs of version 0.1 have a gradient without `kept`.
 const Operation kOperations[] = {
     {"QkerasHybridExpectation",
      {"inputs: T", "weights: T"},
@@ -501,7 +501,7 @@ void Register(const Operation& operation, const Status& status) {
   }
 }
 
-// TensorFlow notes down what is registered while it loads a library.
+// TensorFlow records what is registered while it loads a library.
 const bool kRegistered = [] {
   if (!FindTensorFlow() || !FindCore()) return false;
   const Status status;
@@ -513,6 +513,6 @@ const bool kRegistered = [] {
 
 }  // namespace
 
-// Whether the operations are there. False where this version of TensorFlow lacks a function that is
-// needed, or the core is not beside this library.
+// Whether the operations are available. False if this version of TensorFlow lacks a function that is
+// needed, or the core is not next to this library.
 extern "C" QH_EXPORT int QhTensorFlowRegistered() { return kRegistered; }

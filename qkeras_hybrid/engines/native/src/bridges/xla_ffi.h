@@ -1,4 +1,4 @@
-// The part of XLA's foreign function interface that jax.cc needs, as it lies in memory.
+// The memory layout of the part of XLA's foreign function interface that jax.cc needs.
 //
 // Declared here, so that neither the build nor the library depends on a version of jaxlib. The
 // interface is the same from jaxlib 0.5 on (versions 0.1 to 0.5 of the interface, which gives its
