@@ -47,8 +47,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     for path in texts:
         print(f"{'written' if path in new else 'changed'}: {path}")
     (test,) = (path for path in new if path.startswith("tests/"))
-    print("These files are an example that passes all checks. Turn it into what you need, and test it:")
-    print(f"python3 dev.py test {test}")
+    print(f"Now turn this example into what you need. It passes: python3 dev.py test {test}")
     return 0
 
 
