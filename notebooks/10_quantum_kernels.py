@@ -86,7 +86,7 @@ print(f"mean off the diagonal {kernels.concentration(gram).mean:.4f}")
 #
 # The kernel needs a bandwidth: a `scale` that multiplies the features. `best_scale` looks for the
 # scale at which the Gram matrix agrees best with the labels. The measure for that is the centred
-# alignment, which is 1 for a perfect agreement.
+# alignment, which is 1 for perfect agreement.
 
 # %%
 search = kernels.best_scale(kernel, x, y)
@@ -180,7 +180,8 @@ print(f"at scale {search.best:.3g}: g = {differences[search.tried.index(search.b
 # cross-validation. The second quantum kernel, `projected`, is an RBF kernel on expectation values
 # of the single qubits. The `complexity` $s$ says how hard the labels are for a kernel: a kernel
 # with an $s$ far below the number of samples learns them well. A large $s$ proves nothing: here RBF
-# has a large $s$ and is the most accurate. The command `qkeras-hybrid kernel wine` prints the same.
+# has a large $s$ and is the most accurate. The command `qkeras-hybrid kernel wine` makes such a
+# study of all features.
 
 # %%
 found = kernels.study(x, y, folds=3)

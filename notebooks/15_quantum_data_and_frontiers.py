@@ -23,10 +23,11 @@
 #
 # **Running time:** about 2 minutes on two cores.
 #
-# On ordinary data, a circuit has no advantage to start with. Here the data are quantum: a sample is
-# the state of several qubits. A circuit can take the state as it is. A network gets what a
-# laboratory measured of the state. Does the circuit do better, and by how much? The words *qubit*,
-# *state*, *observable* and *entanglement* are in the [glossary](../docs/glossary.md).
+# On ordinary data, there is no reason to expect that a circuit does better. Here the data are
+# quantum: a sample is the state of several qubits. A circuit can take the state as it is. A network
+# gets what a laboratory measured of the state. Does the circuit do better, and by how much? The
+# words *qubit*, *state*, *observable* and *entanglement* are in the
+# [glossary](../docs/glossary.md).
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
