@@ -293,8 +293,8 @@ print(model_cost(on_device, split.x_train, 1, on_device.layers[1].engine))
 #     print(f"{name:18} {model.evaluate(split.x_test, split.y_test, verbose=0)[0]:.3f}")
 # ```
 #
-# Depolarizing errors do. The cross-entropy is 0.299 with them, 0.282 with amplitude damping, and
-# 0.264 with readout errors.
+# Depolarizing errors do. The cross-entropy is 0.237 without errors, 0.299 with depolarizing errors,
+# 0.282 with amplitude damping, and 0.264 with readout errors.
 #
 # </details>
 #
