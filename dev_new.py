@@ -52,7 +52,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     for path in texts:
         print(f"{'written' if path in new else 'changed'}: {path}")
     (test,) = (path for path in new if path.startswith("tests/"))
-    print(f"It passes all checks as it is: python3 dev.py test {test}")
+    print(f"Now turn this example into what you need. It passes: python3 dev.py test {test}")
     return 0
 
 
