@@ -62,7 +62,11 @@ def main(words: list[str]) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ.pop("MPLBACKEND", None)  # any but Jupyter's own would leave the pictures out
     prefixes = tuple(word for word in words if word != "--text")
-    for script in sorted(FOLDER.glob("[0-9]*.py")):
+    scripts = sorted(FOLDER.glob("[0-9]*.py"))
+    for word in prefixes:
+        if not word or not any(script.name.startswith(word) for script in scripts):
+            sys.exit(f"No notebook's name starts with {word!r}. Nothing was made.")
+    for script in scripts:
         if not prefixes or script.name.startswith(prefixes):
             script.write_text(linked(script.read_text("utf-8"), script.stem), "utf-8")
             start = time.perf_counter()

@@ -95,6 +95,21 @@ def test_the_cheat_sheet_is_printed_anew_after_each_change() -> None:
     assert max(map(len, lines)) <= 66
 
 
+def test_without_a_browser_the_cheat_sheet_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cheat_sheet = _cheat_sheet()
+    monkeypatch.setattr(cheat_sheet, "PDF", tmp_path / "sheet.pdf")
+    monkeypatch.setattr(cheat_sheet, "BROWSERS", ("no-such-browser",))
+    monkeypatch.setattr("sys.argv", ["cheat_sheet.py", "--check"])
+    assert cheat_sheet.main() == 1
+    assert "sheet.pdf is not of its page" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["cheat_sheet.py"])
+    assert cheat_sheet.main() == 1
+    assert "no-such-browser is installed" in capsys.readouterr().err
+    assert not cheat_sheet.PDF.exists()
+
+
 def _cheat_sheet() -> Any:
     spec = importlib.util.spec_from_file_location("cheat_sheet", DOCS / "cheat_sheet.py")
     assert spec is not None and spec.loader is not None
