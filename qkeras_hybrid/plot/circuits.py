@@ -103,10 +103,11 @@ def _words(n_qubits: int, kinds: collections.Counter[str], readouts: Any) -> str
     for kind, text in named.items():
         if kinds[kind]:
             parts.append(f"{counted(kinds[kind], 'gate')} {text.split('|')[kinds[kind] > 1]}")
-    read = " and ".join(readout.name for readout in readouts)
+    returned = {"expectation": "expectation values", "state": "the state"}
+    names = " and ".join(returned.get(readout.name, readout.name) for readout in readouts)
     return (
         f"A circuit of {counted(n_qubits, 'qubit')}: {', '.join(parts) or 'no gates'}; "
-        f"it reads {read}."
+        f"it returns {names}."
     )
 
 
