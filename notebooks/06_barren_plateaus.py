@@ -137,9 +137,7 @@ plt.show()
 for depth, found in variances.items():
     for column, name in ((0, "global"), (1, "local")):
         slope = np.polyfit(sizes, np.log2(found[:, column]), 1)[0]
-        print(
-            f"{depth:2d} layers, {name:6s}: the variance falls by {2**-slope:.2f} with each qubit"
-        )
+        print(f"{depth:2d} layers, {name:6s}: each qubit divides the variance by {2**-slope:.2f}")
 
 # %% [markdown]
 # In deep circuits, each further qubit halves the variance of both observables. With 50 qubits there
@@ -159,8 +157,8 @@ for depth, found in variances.items():
 # %%
 spreads = {
     "whole circle": np.pi,
-    "small angles": 0.1 * np.sqrt(3),
-}  # of the same width as the normal
+    "small angles": 0.1 * np.sqrt(3),  # a uniform distribution with standard deviation 0.1
+}
 starts = {
     name: np.array([derivatives(n, 20, spread)[1].std() for n in sizes])
     for name, spread in spreads.items()

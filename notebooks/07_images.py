@@ -61,7 +61,7 @@ x_all = x_all.reshape(-1, 28, 28, 1).astype("float32") / 255
 
 
 def pool(images, size):
-    """Shrinks images by taking the mean of squares of pixels."""
+    """Shrinks images: a pixel is the mean of a square of pixels."""
     side = images.shape[1] // size
     return images.reshape(-1, side, size, side, size, 1).mean(axis=(2, 4))
 

@@ -216,17 +216,17 @@ for batch in (1, 16, 64, 256):
 # Each further qubit doubles the memory, too. Each complex number takes 8 bytes. For one sample, a
 # training step needs two states with `native`, and about ten with `statevector`. If memory is
 # short, `native` computes fewer samples at once. If even one sample does not fit, the layer says so
-# when it is built, before it allocates anything. Below are a picture for three states, and the
-# error for 45 qubits:
+# when it is built, before it allocates anything. Below are a picture for `native`, and the error
+# for 45 qubits:
 
-# %% alt="Bytes for three states against qubits: a straight line on a logarithmic axis."
+# %% alt="Bytes for two states against qubits: a straight line on a logarithmic axis."
 qubits = np.arange(4, 41)
 memory = psutil.virtual_memory().total
 
 figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-axis.semilogy(qubits, 3 * 8 * 2.0**qubits, label="three states")
+axis.semilogy(qubits, 2 * 8 * 2.0**qubits, label="two states")
 axis.axhline(memory, color="tab:red", linestyle="--", label="this machine's memory")
-axis.set(xlabel="qubits", ylabel="bytes", title="What a training step needs")
+axis.set(xlabel="qubits", ylabel="bytes", title="What a training step needs with native")
 axis.legend(frameon=False)
 axis.grid(which="major", alpha=0.4)
 plt.show()

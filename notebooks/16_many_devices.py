@@ -147,7 +147,7 @@ if place == 0:
     print(json.dumps({**found, "weights": weights}))
 """
 FOLDER = Path(tempfile.mkdtemp())
-(FOLDER / "train.py").write_text(SCRIPT)
+_ = (FOLDER / "train.py").write_text(SCRIPT)
 
 # %% [markdown]
 # The next function starts the script in one process or several. They find each other by the address

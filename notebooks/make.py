@@ -71,7 +71,8 @@ def main(words: list[str]) -> None:
             script.write_text(linked(script.read_text("utf-8"), script.stem), "utf-8")
             start = time.perf_counter()
             notebook = retold(script) if "--text" in words else executed(script)
-            for cell in notebook.cells:
+            for place, cell in enumerate(notebook.cells):
+                cell.id = f"cell-{place}"  # not at random, so that a new run changes fewer lines
                 describe(cell)
             nbformat.write(notebook, script.with_suffix(".ipynb"))
             print(f"{script.stem}: {time.perf_counter() - start:.0f} seconds", flush=True)
