@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def difference(self) -> float:
-        """The mean difference to the score with the circuits kept; NaN if there is none."""
+        """The mean difference from the score with the circuits kept; NaN if there is none."""
         return statistics.fmean(self.differences) if self.differences else math.nan
 
     @property
