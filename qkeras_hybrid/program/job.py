@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a refusal, a memory bound or a choice of engine may depend on.
+    """What an engine is to compute: all that its choice, its refusal and its memory depend on.
 
     Attributes:
         program: What runs; its only parameters are angles.
