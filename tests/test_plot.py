@@ -242,7 +242,7 @@ def test_a_circuit_shows_each_gate_with_its_kind_and_what_is_read() -> None:
     assert boxes["⟨Z⟩"] == PALETTE[2]
     assert picture.alt_text == (
         "A circuit of 3 qubits: 3 gates that encode the features, 9 gates that are trained, "
-        "3 gates that entangle; it reads expectation."
+        "3 gates that entangle; it reads expectation values."
     )
 
 

@@ -267,7 +267,7 @@ class InterventionTest:
                     each.when,
                     name,
                     f"{each.score:.3f}",
-                    "" if kept else f"{each.difference:+.3f}",
+                    "" if kept else f"{round(each.difference, 3) + 0.0:+.3f}",
                     f"{low:+.3f} to {high:+.3f}" if whole else "",
                 )
             )

@@ -92,6 +92,9 @@ def circuit(layer: Any, *, ax: Any = None) -> Any:
     return finished(axes, _words(compiled.n_qubits, kinds, readouts), ax)
 
 
+_READ = {"expectation": "expectation values", "state": "the state", "circuit": "the circuit itself"}
+
+
 def _words(n_qubits: int, kinds: collections.Counter[str], readouts: Any) -> str:
     named = {
         "encoding": "that encodes the features|that encode the features",
@@ -103,7 +106,7 @@ def _words(n_qubits: int, kinds: collections.Counter[str], readouts: Any) -> str
     for kind, text in named.items():
         if kinds[kind]:
             parts.append(f"{counted(kinds[kind], 'gate')} {text.split('|')[kinds[kind] > 1]}")
-    read = " and ".join(readout.name for readout in readouts)
+    read = " and ".join(_READ.get(readout.name, readout.name) for readout in readouts)
     return (
         f"A circuit of {counted(n_qubits, 'qubit')}: {', '.join(parts) or 'no gates'}; "
         f"it reads {read}."
