@@ -46,7 +46,8 @@ class GradientEstimator(Value, abc.ABC):
             problem: The problem.
             costs: Array of shape `(batch, n)`.
             rng: Draws the noise.
-            training: Whether to return the differentiated value, or the decision itself.
+            training: Whether to return the value that is differentiated, such as a mean decision,
+                or the decision itself.
 
         Returns:
             Array of shape `(batch, 1 + kept, n)`, or `(batch, 1, n)` outside training. The first

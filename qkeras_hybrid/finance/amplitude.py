@@ -53,8 +53,8 @@ class AmplitudeEstimate:
         confidence: The probability with which the interval contains the true value. For
             `iterative` it is a lower bound; for `maximum_likelihood` it holds asymptotically.
         oracle_calls: How often the circuit `A` or its inverse ran: `2k + 1` times in each
-            measurement after `k` iterates.
-        powers: The numbers of Grover iterates `k`, in the order in which they were measured.
+            measurement after `k` Grover iterates.
+        powers: The numbers of iterates `k`, in the order in which they were measured.
         shots: The number of measurements at each `k`.
         hits: How many of these measurements gave 1, for each `k`.
     """
