@@ -627,7 +627,7 @@ def test_inputs_of_another_width_are_refused() -> None:
 
 
 def test_graphs_without_stored_angles_are_told() -> None:
-    with pytest.raises(ValueError, match=r"others for this graph of 5 variables.*Heawood"):
+    with pytest.raises(ValueError, match=r"stored ones for this graph of 5 variables.*Heawood"):
         start_angles("stored", 1, cut_model(nx.path_graph(5)))
 
 

@@ -132,8 +132,8 @@ def _stored(n_layers: int, model: Quadratic) -> tuple[np.ndarray, np.ndarray]:
     names = ", ".join(entry["name"] for entry in _read())
     raise ArgumentError(
         "angles",
-        f"not be the stored ones for this graph of {ising.n_variables} variables: they are for "
-        f"{names}",
+        f"not be the stored ones for this graph of {ising.n_variables} variables: angles are "
+        f"stored for {names}",
         "stored",
         'Use "fixed", "sk" or "ramp".',
     )
