@@ -23,6 +23,11 @@ PACKAGE = "qkeras_hybrid"
 NAMES = f"{PACKAGE}/cli/names.json"
 KINDS = ("encoding", "ansatz", "engine", "layer", "dataset")
 
+# Windows opens these whatever the file's ending is.
+WINDOWS_DEVICES = {"con", "prn", "aux", "nul"} | {
+    f"{a}{i}" for a in ("com", "lpt") for i in range(10)
+}
+
 # With a longer name, lines of the templates would be too long.
 LONGEST_NAME = 20
 LINE_LENGTH = 100
@@ -47,7 +52,7 @@ def main(arguments: list[str], root: Path = ROOT) -> int:
     for path in texts:
         print(f"{'written' if path in new else 'changed'}: {path}")
     (test,) = (path for path in new if path.startswith("tests/"))
-    print(f"It passes all checks as it is: python3 dev.py test {test}")
+    print(f"Now turn this example into what you need. It passes: python3 dev.py test {test}")
     return 0
 
 
@@ -94,9 +99,13 @@ def write_all(texts: dict[Path, str]) -> None:
         OSError: If one of them can't be written.
     """
     before = {path: path.read_bytes() if path.exists() else None for path in texts}
+    windows = any(b"\r\n" in content for content in before.values() if content)
     try:
         for path, text in texts.items():
-            path.write_text(text, encoding="utf-8")
+            # Each file keeps its line ends, whatever the system's are.
+            content = before[path]
+            ends = windows if content is None else b"\r\n" in content
+            path.write_text(text, encoding="utf-8", newline="\r\n" if ends else "\n")
     except BaseException:
         for path, content in before.items():
             if content is None:
@@ -151,15 +160,16 @@ def check_is_free(name: str, table: dict[str, Any], folder: Path, root: Path) ->
     public, listed = table["defines"], table.get("listed")
     package = (root / table["files"]["module.py"]).parent
     inits = [package / "__init__.py", root / PACKAGE / "__init__.py"]
-    known = json.loads((root / NAMES).read_text(encoding="utf-8"))
+    known = listed_names((root / NAMES).read_text(encoding="utf-8"))
     used = names_in(folder / "module.py", folder / "test.py")
     reasons = {
         "has a special meaning": {"auto", "keep"},
+        "is a device of Windows, which has no such file": WINDOWS_DEVICES,
         "is the name of a Python built-in": set(dir(builtins)),
         "is a name that the template uses": used & {public},
         # Keras finds the class of a saved object by its name.
         "is the name of another class": saved_classes(root),
-        "is a name in the package": set().union(*map(names_at_top, inits)),
+        "is a name in the package": set().union(*map(names_bound_in, inits)),
         "is a folder of the package": {path.name for path in package.iterdir() if path.is_dir()},
         "is registered": set(known[listed]) if listed else set(),
     }
@@ -187,19 +197,17 @@ def names_in(*paths: Path) -> set[str]:
     return {name for name in used if renamed(name, "") == name}
 
 
-def names_at_top(path: Path) -> set[str]:
-    """Returns the names that a module imports, assigns and defines."""
-    names: set[str] = set()
-    for node in parsed(path).body:
+def names_bound_in(path: Path) -> set[str]:
+    """Returns the names that a module imports, defines, and assigns at any depth."""
+    module = parsed(path)
+    nodes = [node for node in ast.walk(module) if isinstance(node, ast.Name)]
+    names = {node.id for node in nodes if isinstance(node.ctx, ast.Store)}
+    for node in module.body:
         match node:
             case ast.Import() | ast.ImportFrom():
                 names |= {alias.asname or alias.name for alias in node.names}
             case ast.FunctionDef() | ast.ClassDef():
                 names.add(node.name)
-            case ast.Assign():
-                names |= {target.id for target in node.targets if isinstance(target, ast.Name)}
-            case ast.AnnAssign(target=ast.Name(id=target)):
-                names.add(target)
     return names
 
 
@@ -294,7 +302,8 @@ def with_row(text: str, row: str) -> str:
     starts = [i for i, line in enumerate(lines) if line.startswith("|")]
     if not starts:
         raise RefusedError("it has no table.")
-    end = next(i for i in range(starts[0], len(lines)) if not lines[i].startswith("|"))
+    after = range(starts[0], len(lines))
+    end = next((i for i in after if not lines[i].startswith("|")), len(lines))
     return with_lines(text, end, end, [row])
 
 
@@ -307,7 +316,7 @@ def with_import(text: str, module: str, name: str) -> str:
     for node in own:
         if node.module == module:
             names = [*(alias.name for alias in node.names), name]
-            names.sort(key=order_of_names)
+            names.sort(key=order_of_imports)
             stop = node.end_lineno or node.lineno
             line = f"from {module} import {', '.join(names)}"
             wide = stop > node.lineno or len(line) > LINE_LENGTH
@@ -325,6 +334,11 @@ def with_export(text: str, name: str) -> str:
     names = [line.strip(' ",') for line in text.split("\n")[start + 1 : end]] + [name]
     new = [f'    "{each}",' for each in sorted(names, key=order_of_names)]
     return with_lines(text, start + 1, end, new)
+
+
+def order_of_imports(name: str) -> tuple[Any, ...]:
+    """Returns what Ruff sorts imported names by: as names, but upper and lower case alike."""
+    return order_of_names(name)[0], natural(name.lower()), natural(name)
 
 
 def order_of_names(name: str) -> tuple[int, list[Any]]:
@@ -349,9 +363,22 @@ def with_change(text: str, line: str) -> str:
     return with_lines(text, at, at, [line])
 
 
+def listed_names(text: str) -> dict[str, dict[str, str]]:
+    """Returns what `names.json` lists: names of each kind, with a line about each.
+
+    Raises:
+        RefusedError: If it is not JSON.
+    """
+    try:
+        names: dict[str, dict[str, str]] = json.loads(text)
+    except ValueError as error:
+        raise RefusedError(f"{NAMES} is not JSON: {error}.") from error
+    return names
+
+
 def with_name(text: str, kind: str, name: str, line: str, before: str | None) -> str:
     """Returns `names.json` with one more name: at the end of its kind, or before another name."""
-    names = json.loads(text)
+    names = listed_names(text)
     later = list(names[kind])
     if before is not None and before not in later:
         raise RefusedError(f"{NAMES} has no {before!r}, before which the new name must stand.")

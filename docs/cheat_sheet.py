@@ -33,7 +33,7 @@ def digest() -> str:
 
 def is_of_the_page() -> bool:
     """Returns whether the PDF was made of the page and its styles as they are now."""
-    return PDF.read_bytes().endswith(_mark())
+    return PDF.exists() and PDF.read_bytes().endswith(_mark())
 
 
 def pages(pdf: bytes) -> list[tuple[int, int]]:
@@ -95,10 +95,14 @@ def main() -> int:
     if parser.parse_args().check:
         if is_of_the_page():
             return 0
-        print(f"{PDF.name} is older than its page: run python docs/{Path(__file__).name}")
+        print(f"{PDF.name} is not of its page: run python docs/{Path(__file__).name}")
         return 1
-    with tempfile.TemporaryDirectory() as folder:
-        PDF.write_bytes(printed(Path(folder)) + _mark())
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            PDF.write_bytes(printed(Path(folder)) + _mark())
+    except ValueError as error:
+        print(f"{PDF.name} stays as it was: {error}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -35,8 +35,10 @@
 # - A **gate** is one step of a circuit. It changes one or two qubits. The most common gates are
 #   rotations: they turn a qubit by an angle, in radians. Data and weights enter as such angles.
 # - A **circuit** is a list of gates.
-# - An **expectation value** is the mean of many measurements of a qubit, where a 0 counts as $+1$
-#   and a 1 as $-1$. So it lies between $-1$ and $1$. A quantum layer returns expectation values.
+# - An **expectation value** is the mean that very many measurements of a qubit approach, where a 0
+#   counts as $+1$ and a 1 as $-1$. So it lies between $-1$ and $1$. A quantum layer returns
+#   expectation values. A *simulator*, a program that computes what a quantum computer would do,
+#   gets them exactly, without measuring.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -95,7 +97,8 @@ plt.show()
 # A *hybrid* model has a quantum layer among its layers. This one has a circuit with one qubit: a
 # rotation by a fixed angle, `cirq.rx(0.5)`, and then a measurement, `cirq.Z(qubit)`. The layer
 # returns one number for each sample, the expectation value. Circuits are written with the library
-# Cirq. `PQC` turns a circuit into a layer.
+# Cirq, where a qubit has a name: `GridQubit(0, 0)` here, `LineQubit` below. `PQC` (parameterized
+# quantum circuit) turns a circuit into a layer.
 
 # %%
 qubit = cirq.GridQubit(0, 0)
@@ -141,13 +144,14 @@ print(smallest.layers[1].draw()[:200], "...")
 # ## A circuit that can learn
 #
 # This circuit has four qubits. An angle may be a symbol of SymPy instead of a number. The symbols
-# `x0` to `x3` take the four outputs of a `Dense` layer. All other symbols are weights, which Keras
-# trains together with those of the `Dense` layers. `ry` and `rz` are rotations about two different
-# axes.
+# listed in `inputs`, here `x0` to `x3`, take the four outputs of the `Dense` layer in front. All
+# other symbols are weights, which Keras trains together with those of the `Dense` layers. `ry` and
+# `rz` are rotations about two different axes.
 #
-# Between the rotations, `CZ` gates act on pairs of neighbours. They *entangle* the qubits, which
+# Between the rotations, `CZ` gates act on pairs of neighbours: such a gate turns the second qubit
+# by half a turn about the axis of `rz` if the first is 1. So the gates *entangle* the qubits, which
 # means that the measured bits depend on each other. Without them, each output of the layer would
-# depend on one feature alone.
+# depend on one of the circuit's four inputs alone.
 
 # %%
 qubits = cirq.LineQubit.range(4)
@@ -166,13 +170,13 @@ model.summary()
 # %% [markdown]
 # `"Z"` asks for the expectation value of each qubit. So this layer takes a tensor of
 # shape `(batch, 4)`, with a column for each symbol in `inputs`. It returns a tensor of shape
-# `(batch, 4)`, with a column for each expectation value. The two numbers need not be equal: with
-# `"Z0"` instead of `"Z"` the layer would return `(batch, 1)`.
+# `(batch, 4)`, with a column for each expectation value. The number of outputs need not be that of
+# the inputs: with `"Z0"` instead of `"Z"` the layer would return `(batch, 1)`.
 #
-# The layer has 16 weights: two rounds of two rotations on four qubits. They are an ordinary Keras
-# variable, and `fit` gets their gradient in the usual way. The simulator computes it exactly. A
-# quantum computer would have to measure it, as [notebook 03](03_reading_probabilistic_output.ipynb)
-# shows.
+# The layer has 16 weights: two rotations on each of four qubits, twice. Together they are one
+# ordinary Keras variable, and `fit` gets their gradient in the usual way. The simulator computes it
+# exactly (see *adjoint gradient* in the glossary). A quantum computer would have to measure it, as
+# [notebook 03](03_reading_probabilistic_output.ipynb) shows.
 #
 # If a layer is the last thing in a cell, the notebook shows its circuit, its weights and what it
 # would cost:
@@ -181,10 +185,12 @@ model.summary()
 quantum
 
 # %% [markdown]
-# `resources()` says what a quantum computer would have to do. `evaluations_per_sample` is the
-# number of circuits that one sample needs in one training step: one for the output, and two for the
-# derivative by each of the 20 angles, 16 weights and 4 features. Each of these circuits is
-# repeated many times, because a single run gives only random bits.
+# `resources()` says what a quantum computer would have to do. `depth` is the number of steps of the
+# circuit that must follow each other. `measurement_settings` is the number of different ways to
+# measure the qubits that the outputs need. `evaluations_per_sample` is the number of circuits that
+# one sample needs in one training step: one for the output, and two for the derivative with respect
+# to each of the 20 angles, 16 weights and 4 inputs. A quantum computer would repeat each of these
+# circuits many times, because a single run gives only random bits.
 
 # %%
 print(quantum.resources())
@@ -247,7 +253,8 @@ assert loaded.layers[1].circuit == quantum.circuit
 # between $-1$ and $1$, and its weights are trained together with all others. What it can learn
 # depends on its number of qubits and on how the data enter it. Whether it is *better* than a
 # `Dense` layer is another question: put a `Dense` layer in its place, and compare over several
-# seeds. The command `qkeras-hybrid compare` does that.
+# seeds. The command `qkeras-hybrid compare` does that on a data set, and
+# [notebook 05](05_better_than_dense.ipynb) shows how.
 
 # %% [markdown]
 # ## What to try next

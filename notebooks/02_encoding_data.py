@@ -36,8 +36,8 @@
 #   $a = 1$ and $b = 0$. The state of $n$ qubits has $2^n$ amplitudes.
 # - A **gate** is one step of a circuit. It changes the state, and another gate can undo it.
 # - A **measurement** of a qubit gives 0 with probability $|a|^2$ and 1 with probability $|b|^2$.
-# - The **expectation value** $\langle Z \rangle = |a|^2 - |b|^2$ is the mean of many measurements,
-#   where a 0 counts as $+1$ and a 1 as $-1$.
+# - The **expectation value** $\langle Z \rangle = |a|^2 - |b|^2$ is the mean that very many
+#   measurements approach, where a 0 counts as $+1$ and a 1 as $-1$.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -110,14 +110,14 @@ gallery = {
     "zz": (
         "zz",
         2,
-        "Two blocks like that of `iqp`, in which the gate on the pair has the angle "
-        "$(\\pi - x_0)(\\pi - x_1)$, as `x2`.",
+        "The gates of `iqp`, twice. Here the gate on the pair has the angle "
+        "$(\\pi - x_0)(\\pi - x_1)$, which is drawn as `x2`.",
     ),
     "hamiltonian": (
         HamiltonianEncoding(start="plus", trotter_steps=1),
         1,
-        "A feature is the angle of gates on two neighbouring qubits, which are repeated. "
-        "(Drawn with a simpler start than the default, and one time step instead of two.)",
+        "Each feature is the angle of gates on a pair of neighbouring qubits. (By default, these "
+        "gates follow a random rotation of each qubit, and come twice, with half of the angle.)",
     ),
     "reuploading": (
         "reuploading",
@@ -146,8 +146,9 @@ for name, (encoding, n_features, says) in gallery.items():
 # from dark to bright. Pale points are on the far side.
 
 # %%
-# Weights of three rounds of re-uploading. A round has a scale, which stays as it is here, a shift
-# and a phase. With other seeds the curve may be close to a plain arc.
+# Re-uploading uses the feature several times, once in each round. A round has three weights: the
+# first changes the scale of the feature (0 leaves it as it is), the others are a shift and a phase.
+# With other seeds the curve may be close to a plain arc.
 weights = np.random.default_rng(3).uniform(-np.pi, np.pi, 9)
 weights[0::3] = 0.0
 precession = HamiltonianEncoding(terms=["Z0"], start="random", seed=2)
@@ -203,7 +204,7 @@ figure
 #
 # ## What an encoding can tell apart
 #
-# If two samples have the same state, nothing behind the encoding can tell them apart, whatever its
+# If two samples have the same state, no later gate or layer can tell them apart, whatever its
 # weights are. The **fidelity** $F(x, x') = |\langle \psi(x) | \psi(x') \rangle|^2$ says how alike
 # the states of two samples are. Here $\psi(x)$ is the state of the sample $x$, and the fidelity is
 # the squared size of the scalar product of two states. It is 1 for the same state. It is 0 for two
@@ -270,7 +271,8 @@ plt.show()
 # simple formulas, which the next cell checks:
 #
 # - `angle` and `phase`: $F = \cos^2\frac{x - x'}{2}$. So $x$ and $x + 2\pi$ have the same state.
-#   Scale your features to less than one turn.
+#   Scale each feature so that its values are less than $2\pi$ apart, for example to lie between
+#   $-3$ and $3$.
 # - `amplitude` divides a sample by its length. So $F$ is the squared cosine of the angle between
 #   the two feature vectors. The length and the overall sign of a vector are lost, and of a single
 #   number everything is lost: the third picture is 1 everywhere.
@@ -299,9 +301,10 @@ np.testing.assert_allclose(
 # vector are kept: $v$ and $|v|$ have different states.
 #
 # The fidelity is not the whole story. `angle` and `phase` have the same picture above. But if we
-# measure right after the encoding, `angle` shows the feature and `phase` does not, because a phase
-# changes no probability. Another gate must turn the phase into a probability, such as a second
-# Hadamard gate. So with `phase` the circuit behind the encoding needs such a gate.
+# measure right after the encoding, `angle` shows the size of the feature, though not its sign.
+# `phase` shows nothing, because a phase changes no probability. Another gate must turn the phase
+# into a probability, such as a second Hadamard gate. So with `phase` the circuit after the encoding
+# needs such a gate.
 
 # %% alt="The probability of 1: a wave for angle, and for phase with a Hadamard; phase is flat."
 qubit = cirq.LineQubit(0)
@@ -331,8 +334,9 @@ plt.show()
 # ## Features that are too large
 #
 # Nothing warns you if the features are too large: the angles go round and round, and samples that
-# are close together get states that have nothing to do with each other. Here the same model learns
-# $\sin 2x$ from $x$ between $-1$ and $1$, and then from $100 x$:
+# are close together get states that have nothing to do with each other. Here a model learns
+# $\sin 2x$ from $x$ between $-1$ and $1$. Then the same model gets $100 x$ as its feature, with the
+# same targets. `PQCDense(1, n_qubits=2)` is a layer with an encoding, weights and one output:
 
 # %%
 samples = rng.uniform(-1, 1, (200, 1))
@@ -353,17 +357,16 @@ print(f"predicting the mean:                                  {targets[150:].var
 #
 # ## More features than qubits
 #
-# How do 20 features enter a circuit with four qubits? There are three ways:
+# How do 20 features enter a circuit with four qubits? There are two ways:
 #
 # - A `Dense(4, activation="tanh")` layer in front learns which four numbers enter. This is the
 #   usual way, and that of notebook 01.
 # - Most encodings start again at the first qubit when they have used the last one. Nothing is left
 #   out, but the circuit gets longer. Its *depth* is the number of steps that must follow each
-#   other.
-# - `amplitude` takes up to $2^n$ features on $n$ qubits. Four qubits take 16, so 20 features need a
-#   fifth qubit.
+#   other. For a layer that trains, write `PQCDense(units, n_qubits=4, encoding="angle")`.
 #
-# `basis` needs a qubit for each feature.
+# With more qubits there is a third: `amplitude` takes up to $2^n$ features on $n$ qubits, so 20
+# features need five. `basis` needs a qubit for each feature.
 
 # %%
 for encoding in ("angle", "dense_angle", "reuploading", "amplitude", "basis"):
@@ -388,8 +391,8 @@ for encoding in ("angle", "dense_angle", "reuploading", "amplitude", "basis"):
 # Sweke and Meyer 2021, [arXiv:2008.08605](https://arxiv.org/abs/2008.08605)). One rotation gives
 # one sine wave. To let the same feature enter several times is called **data re-uploading**.
 #
-# We write such a circuit by hand. It has one qubit. Before, between and after the rotations
-# $R_x(x)$ there are three rotations whose angles are weights.
+# We write such a circuit by hand. It has one qubit. It begins with three rotations whose angles are
+# weights, and three more of them follow each rotation $R_x(x)$.
 
 # %%
 feature = sympy.Symbol("x")
@@ -488,20 +491,21 @@ plt.show()
 # With 8 rounds the error is less than a third of that with 1. Training ends a little above the best
 # possible loss there, because more weights are harder to train.
 #
-# You don't have to write such circuits yourself: `PQCDense` takes an encoding by name. The encoding
-# `reuploading` also has a weight that scales the feature in each round, so its frequencies need not
-# be whole numbers.
+# You don't have to write such circuits yourself: `PQCDense` takes an encoding, by name or as an
+# object. `ReuploadingEncoding(n_layers=4)` has four rounds of three weights. One of the three
+# scales the feature, so the frequencies need not be whole numbers. After the encoding,
+# `n_layers=1` of `PQCDense` adds three rotations with weights:
 
 # %%
 layer = PQCDense(1, n_layers=1, encoding=ReuploadingEncoding(n_layers=4))
 layer.build((None, 1))
 print(layer.count_params(), "weights")
 
-# %% [markdown]
-# **To take away.** An encoding decides what is periodic, what is lost, and how fast the output can
-# change with a feature. Scale features to less than one turn. If there are more features than
-# qubits, put a `Dense` layer in front. If the length of a vector matters, make it a feature. If the
-# target is not a plain wave, let the features enter several times.
+# %% [markdown] **To take away.** An encoding decides what is periodic, what is lost, and how fast
+# the output can change with a feature. Scale each feature so that its values are less than $2\pi$
+# apart. If there are more features than qubits, put a `Dense` layer in front. If the length of a
+# vector matters, make it a feature. If the target is not a plain wave, let the features enter
+# several times.
 
 # %% [markdown]
 # ## What to try next
@@ -513,7 +517,7 @@ print(layer.count_params(), "weights")
 # ## Exercises
 #
 # **1.** Can `angle`, `phase` or `zz` on one qubit tell $0.3$ from $0.3 + 2\pi$? And from
-# $0.3 + \pi$? (If you halve the features first, the period becomes twice as long.)
+# $0.3 + \pi$?
 #
 # <details><summary>Answer</summary>
 #
@@ -525,7 +529,8 @@ print(layer.count_params(), "weights")
 # ```
 #
 # None of them notices a full turn. Half a turn is the largest difference for `angle` and `phase`.
-# `zz` turns by twice the feature, so half a turn of the feature is a full turn there.
+# `zz` turns by twice the feature, so half a turn of the feature is a full turn there. If you halve
+# the features first, all of these periods become twice as long.
 #
 # </details>
 #

@@ -70,7 +70,8 @@ keras.utils.set_random_seed(0)
 #
 # Our circuit has two qubits. All qubits start as 0. The gate $R_y(t)$ turns a qubit by the angle
 # $t$, in radians. If it is measured right after that, it gives 1 with probability $\sin^2(t/2)$.
-# The gate between the two lines, CNOT, flips the second qubit if the first is 1.
+# The gate between the two lines, CNOT, flips the second qubit if the first is 1. Cirq prints angles
+# as multiples of $\pi$: 1.2 is $0.382\pi$.
 
 # %%
 a, b = cirq.LineQubit.range(2)
@@ -78,9 +79,11 @@ circuit = cirq.Circuit(cirq.ry(1.2)(a), cirq.CNOT(a, b), cirq.ry(0.8)(b))
 print(circuit)
 
 # %% [markdown]
-# An *engine* is the simulator, or the device, that runs a circuit. It can return the probabilities
-# of the four outcomes 00, 01, 10 and 11, and it can draw shots. This circuit has no inputs and no
-# weights, so we pass an empty tensor.
+# An *engine* is the simulator, or the device, that runs a circuit. The engine `"statevector"`
+# computes the state of all qubits. It can return the probabilities of the four outcomes 00, 01, 10
+# and 11, and it can draw shots. A layer does all of this for you; here we do it by hand, so
+# `compile_circuit` prepares the circuit first. It has no inputs and no weights, so we pass an empty
+# tensor.
 
 # %%
 observables = ["Z0", "Z1", "Z0*Z1", "Z0 + Z1"]
@@ -108,10 +111,10 @@ figure
 # %% [markdown]
 # ## From bits to an expectation value
 #
-# The usual observable is $Z$: it counts a 0 as $+1$ and a 1 as $-1$. `Z0` is the number of the
-# first qubit. The product `Z0*Z1` is $+1$ if the two bits agree and $-1$ if they differ. The sum
-# `Z0 + Z1` adds the two numbers. The mean over the shots estimates the expectation value, and the
-# exact value follows from the probabilities.
+# The usual observable is $Z$: it counts a 0 as $+1$ and a 1 as $-1$. `Z0` is this $+1$ or $-1$ for
+# the first qubit. The product `Z0*Z1` is $+1$ if the two bits agree and $-1$ if they differ. The
+# sum `Z0 + Z1` adds the two numbers. The mean over the shots estimates the expectation value, and
+# the exact value follows from the probabilities.
 
 # %%
 z = 1 - 2 * bits  # 0 to +1, 1 to -1
@@ -155,8 +158,8 @@ plt.show()
 #
 # We write $\langle Z \rangle$ for the expectation value of $Z$. A single shot of $Z$ is $+1$ or
 # $-1$, with mean $\langle Z \rangle$. Its square is always 1, so its variance is $1 - \langle Z
-# \rangle^2$. The standard error of the mean of $N$ shots, which is the standard deviation of this
-# mean over many repetitions, is
+# \rangle^2$. Take the mean of $N$ shots, many times over: these means scatter. Their standard
+# deviation is the *standard error*:
 #
 # $$ \sigma = \sqrt{\frac{1 - \langle Z \rangle^2}{N}}. $$
 #
@@ -165,7 +168,9 @@ plt.show()
 #
 # A layer with the argument `shots` measures instead of computing exactly. One qubit with $R_y(x)$
 # has $\langle Z \rangle = \cos x$. The batch below has the same $x$ in 2000 rows. Each row is
-# measured separately, so the rows differ. Each call of the layer draws new shots, too.
+# measured separately, so the rows differ. Each call of the layer draws new shots, too. So with
+# `shots=100`, three things change: each output has a standard error of at most 0.1, two calls
+# differ, and `fit` gets a noisy gradient, as the end of this notebook shows.
 #
 # To make a run with shots repeatable, give the layer a `seed`: a new layer with the same seed draws
 # the same shots in the same order. If you give none, the layer takes one from
@@ -178,7 +183,7 @@ one_qubit = cirq.Circuit(cirq.ry(x)(a))
 
 def measured(angles, shots, repeats):
     """Returns estimates of <Z> = cos(x), of shape (repeats, angles)."""
-    layer = PQC(one_qubit, "Z", inputs=[x], shots=shots, seed=shots)
+    layer = PQC(one_qubit, "Z", inputs=[x], shots=shots, seed=0)
     copies = np.tile(np.asarray(angles), repeats)[:, None]
     return keras.ops.convert_to_numpy(layer(copies)).reshape(repeats, -1)
 
@@ -267,9 +272,10 @@ plt.show()
 # are the test part. The model has four qubits, three of which are read. Softmax needs a wider range
 # than $-1$ to $1$, so we multiply the outputs by 5. We train with exact values.
 #
-# We chose three layers after a look at the test accuracy with one, two and three. So the exact
-# accuracy is too good as an estimate for new flowers. Here it only serves as a mark, with which we
-# compare the accuracies from shots.
+# The circuit repeats a block of rotations and entangling gates three times: `n_layers=3`. We chose
+# three after a look at the test accuracy with one, two and three blocks. So the exact accuracy is
+# too good as an estimate for new flowers. Here it only serves as a mark, with which we compare the
+# accuracies from shots.
 
 # %%
 features, kinds = load_iris(return_X_y=True)
@@ -368,16 +374,20 @@ for factor in (1.0, 5.0, 20.0):
 
 # %% [markdown]
 # The predictions are the same for each factor, but their confidence is not. The error bar of the
-# shots is something else again: it says how exactly an expectation value is known, and not how
-# likely it is that the class is right.
+# shots says something different: how exactly an expectation value is known, and not how likely it
+# is that the class is right.
 #
 # ## On another engine, with noise
 #
 # A layer has three arguments that say where and how its circuit runs: `engine`, `shots` and
 # `noise`. `set_engine` changes them in a finished model, and leaves its weights alone. **Noise**
-# means the errors of a device. With `"depolarizing:0.01"`, the qubits of a gate lose their state
-# with a probability of 1 %, after each gate. The engine `"auto"` takes the fastest simulator that
-# can do what the other arguments ask for. A real device is one more engine: see
+# means the errors of a device. With `"depolarizing:0.01"`, after each gate, each of the gate's
+# qubits gets a random error with a probability of 1 %. The engine `"auto"` takes the fastest
+# simulator that can do what the other arguments ask for. An argument that you leave out stays as it
+# is, and the model need not be compiled again.
+#
+# [Choose an engine](../docs/guides/choose-an-engine.md) lists the engines, and
+# [add noise](../docs/guides/add-noise.md) the kinds of noise. A real device is one more engine: see
 # [notebook 09](09_noisy_device.ipynb).
 
 # %%
@@ -388,15 +398,17 @@ for chosen, count, errors in (
     ("auto", 100, "depolarizing:0.01"),
 ):
     set_engine(model, chosen, shots=count, noise=errors)
-    accuracy = model.evaluate(x_test, y_test, verbose=0)[1]
+    predicted = keras.ops.convert_to_numpy(model(x_test)).argmax(axis=1)
+    accuracy = np.mean(predicted == y_test)
     used = model.layers[0].engine.name
     print(f"engine {used:11s}  shots {count!s:4}  noise {errors!s:17}  accuracy {accuracy:.3f}")
 set_engine(model, "auto", shots=None, noise=None)
 
 # %% [markdown]
 # Another simulator gives the same accuracy. The noise alone costs little here: it makes the scores
-# smaller, but the largest one mostly stays the largest. With 100 shots, the smaller scores are
-# harder to tell apart, and the accuracy falls.
+# smaller, but the largest one mostly stays the largest. With 100 shots, smaller scores are harder
+# to tell apart. The last accuracy is that of a single measurement: another one would differ by a
+# few points, as the picture above showed.
 #
 # ## Training with shots
 #
@@ -479,8 +491,9 @@ print(f"trained with exact values: {exact_end:.5f}")
 
 # %% [markdown]
 # What would this cost on a quantum computer? For each sample, the circuit runs once for the
-# prediction, and twice for each of its five angles: those of the four weights, and that of the
-# feature, whose gradient a layer in front would need. Each run takes all shots.
+# prediction, and twice for each of its five angles: four for the weights and one for the feature.
+# (A layer in front of the circuit would need the derivative with respect to the feature.) Each of
+# these runs takes all shots.
 
 # %%
 resources = trained[100][0].layers[0].resources()

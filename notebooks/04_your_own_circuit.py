@@ -29,7 +29,8 @@
 #
 # Words from the notebooks before ([glossary](../docs/glossary.md)): a **qubit** is what a circuit
 # works on, a **gate** is one step of a circuit and changes one or two qubits, and an **expectation
-# value** is the mean of many measurements of a qubit, where a 0 counts as $+1$ and a 1 as $-1$.
+# value** is the mean that very many measurements approach, where a 0 counts as $+1$ and a 1 as
+# $-1$.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -80,7 +81,7 @@ print(circuit)
 # ## Data or weights
 #
 # `inputs` lists the symbols that take the features, in the order of the features. All other symbols
-# are weights, which train. Their order is that in which the circuit first names them:
+# are weights, which train. They are in the order in which they first appear in the circuit:
 
 # %%
 layer = PQC(circuit, "Z", inputs=[x, y])
@@ -101,10 +102,10 @@ except ValueError as error:
 # %% [markdown]
 # ## What to read
 #
-# An **observable** is what is measured at the end. $Z$ is the usual one: 0 counts as $+1$, and 1 as
-# $-1$. We write $\langle Z \rangle$ for its expectation value. $X$ is another observable of the
-# same qubit: the qubit is rotated by 90 degrees first, and then measured as for $Z$. You give
-# observables as short strings or as Cirq objects:
+# An **observable** is a rule that turns the measured bits into a number. $Z$ is the usual one: 0
+# counts as $+1$, and 1 as $-1$. We write $\langle Z \rangle$ for its expectation value. $X$ is
+# another observable of the same qubit: the qubit is rotated by 90 degrees first, and then measured
+# as for $Z$. You give observables as short strings or as Cirq objects:
 #
 # | you write | the layer returns |
 # |---|---|
@@ -147,8 +148,8 @@ plot.circuit(layer)
 # %% [markdown]
 # `resources()` counts what a quantum computer would have to do. $Z_0$, $Z_1$ and their product come
 # from the same bits, so one circuit is enough for a prediction. A training step also needs the
-# derivative by every angle, and each derivative takes two more circuits. Four gates have an angle,
-# so there are $1 + 2 \cdot 4 = 9$.
+# derivative with respect to every angle, and each derivative takes two more circuits. Four gates
+# have an angle, so there are $1 + 2 \cdot 4 = 9$.
 
 # %%
 print(layer.resources())
@@ -187,7 +188,8 @@ figure
 # weights. This is called a **barren plateau**: training makes no progress, from the first epoch on.
 # You can see it coming. `diagnostics.gradient_variance` draws random weights, as angles from the
 # whole circle, and computes the variance of the derivatives. The typical size of a derivative, the
-# slope, is the square root of the variance. We compare deep circuits with 2, 4 and 8 qubits:
+# slope, is the square root of the variance. One number alone says little. So we compare deep
+# circuits with 2, 4 and 8 qubits:
 
 # %%
 for n_qubits in (2, 4, 8):
@@ -198,8 +200,11 @@ for n_qubits in (2, 4, 8):
     print(f"{n_qubits} qubits: variance {found.variance:.4f}, typical slope {slope:.2f}")
 
 # %% [markdown]
-# If the slope shrinks like this with each qubit, use fewer qubits or fewer layers, and start with
-# small weights. [Notebook 06](06_barren_plateaus.ipynb) shows what else helps.
+# Each further qubit divides the slope by about 1.4. If your circuit behaves like this, use fewer
+# qubits or fewer layers, and start with small weights. A quantum computer can't measure a slope
+# that is smaller than the error of its shots, $1 / \sqrt{N}$. The diagnostic shows the worst case,
+# random weights; a layer starts with smaller ones, as the next section says.
+# [Notebook 06](06_barren_plateaus.ipynb) shows what else helps.
 #
 # ## Keras's usual arguments
 #
@@ -223,9 +228,9 @@ for symbol, value in zip(limited.symbols, limited.get_weights()[0], strict=True)
 # %% [markdown]
 # ## Two inputs, one circuit
 #
-# In a functional model, a circuit can take features from several sources: `Concatenate` puts them
-# into the order of `inputs`. And like any Keras layer, a quantum layer that is called twice has the
-# same weights in both places.
+# In a functional model, a circuit can take features from several sources. `Concatenate` joins them;
+# give them to it in the order of `inputs`. And like any Keras layer, a quantum layer that is called
+# twice has the same weights in both places.
 
 # %%
 left = keras.Input((3,), name="left")
@@ -260,8 +265,8 @@ for each in beside.layers:
         print(each.name, "has", each.count_params(), "weights")
 
 # %% [markdown]
-# Each layer of these circuits has three rotations on each qubit. With two layers, a circuit of
-# $n$ qubits has $6n$ weights.
+# The circuit of `PQCDense` repeats a block with three rotations on each qubit. The argument
+# `n_layers` is the number of blocks, 2 by default. So a circuit of $n$ qubits has $6n$ weights.
 #
 # ## Saving
 #

@@ -25,7 +25,7 @@
 #
 # A *hybrid* model has a quantum circuit among its layers. If it reaches 95 %, that shows nothing
 # yet. Perhaps its `Dense` layers do the work alone. Perhaps a smaller network reaches as much.
-# Perhaps another split of the data would turn the result round. This notebook first makes a
+# Perhaps another split of the data would reverse the result. This notebook first makes a
 # comparison that can be believed, and then several that fool you.
 #
 # A few words from the notebooks before ([glossary](../docs/glossary.md)):
@@ -72,12 +72,12 @@ print(data.x.shape, "samples and features;", np.bincount(data.y), "samples of th
 # %% [markdown]
 # ## The hybrid and its controls
 #
-# The hybrid has a `PQCDense` layer between two `Dense` layers. Its circuit has four qubits and two
-# layers of three rotations on each qubit, so it has 24 weights. It returns four expectation values.
+# The hybrid has a `PQCDense` layer between two `Dense` layers. Its circuit has four qubits, one for
+# each output, and two blocks (`n_layers=2`) of three rotations on each qubit. So it has 24 weights.
 #
-# A **control** is the same model with something else in the circuit's place. If the circuit does
-# nothing that a `Dense` layer would not do, the controls with a `Dense` layer are as good as the
-# hybrid. Each control answers a question:
+# A **control** is the same model with something else in the circuit's place. If a `Dense` layer can
+# do all that the circuit does, the controls with a `Dense` layer score as well as the hybrid. Each
+# control answers a question:
 #
 # | control | question |
 # |---|---|
@@ -112,8 +112,9 @@ print(f"{'hybrid':22s} {hybrid().count_params():3d} parameters")
 #
 # For each of six seeds, the data are split into a training part and a test part. All models of a
 # seed get the same split, epochs, batches and learning rate. The features are scaled by the mean
-# and the deviation of the training part alone. We keep the training and the test accuracy of every
-# run.
+# and the standard deviation of the training part alone. We keep the training and the test accuracy
+# of every run. The table shows the mean test accuracy of the six seeds, and after ± half the width
+# of its 95 % interval.
 
 
 # %%
@@ -187,12 +188,19 @@ plt.show()
 # %%
 tested = [wilcoxon(differences[name])[0] for name in others]
 for name, p, corrected in zip(others, tested, holm(tested), strict=True):
-    print(f"{name:22s} p = {p:.3f}, corrected {corrected:.3f}")
+    interval = t_interval(differences[name])
+    print(
+        f"{name:22s} p = {p:.3f}, corrected {corrected:.3f}, "
+        f"95 % interval from {interval.low:+5.1f} to {interval.high:+5.1f} points"
+    )
 smallest = 2 / 2 ** len(SEEDS)
 print(f"the smallest p that {len(SEEDS)} seeds can give: {smallest:.3f}")
 print(f"corrected for {len(others)} controls: {min(1, len(others) * smallest):.3f}")
 
 # %% [markdown]
+# No corrected $p$ is below 0.05, and no interval lies between $-2$ and $2$. So all six comparisons
+# are undecided.
+#
 # Look at the last line. With six seeds and six controls, **no result at all could get below 0.05**.
 # For that reason the comparisons of the package use ten seeds, and their reports say so if there
 # are too few.
@@ -229,8 +237,10 @@ for seed in SEEDS:
 print(f"hybrid minus logistic regression: {np.mean(scores['hybrid'][:, 1] - small):+.1f} points")
 
 # %% [markdown]
-# **4. Tune one side only.** Try two learning rates for the hybrid and keep the better one *on the
-# test part*, but leave the Dense network at the first guess. Then do the same for both:
+# **4. Tune one side only.** Try two learning rates for the hybrid and keep the better one, but
+# leave the Dense network at the first guess. We also make the mistake of choosing by the accuracy
+# on the *test part*; a fair choice needs a third part of the data. The last line makes this mistake
+# for both models, which at least favours neither:
 
 # %%
 RATES = (0.03, 0.1)
@@ -250,6 +260,8 @@ def tuned(which, seed):
 seed = 1
 first_guess = scores["dense_same_parameters"][seed, 1]
 best_hybrid, best_dense = tuned("hybrid", seed), tuned("dense_same_parameters", seed)
+untuned = differences["dense_same_parameters"][seed]
+print(f"seed {seed}: neither tuned:          {untuned:+.1f} points")
 print(f"seed {seed}: hybrid tuned, Dense not: {best_hybrid - first_guess:+.1f} points")
 print(f"seed {seed}: both tuned:             {best_hybrid - best_dense:+.1f} points")
 
@@ -272,11 +284,13 @@ for name in ("hybrid", "dense_same_parameters"):
 # qkeras-hybrid report results/quick                   # the page with pictures and statistics
 # ```
 #
-# These commands keep every run in a file, failed ones too. They compare within each seed, correct
-# for the number of controls, and write a sentence on each difference, also on what it does *not*
-# show. In the largest study so far, a circuit between two `Dense` layers was as good as a linear
-# layer in its place on eleven small data sets. The one clear gain was on curves like these, by data
-# re-uploading, in which the features enter the circuit several times.
+# Here `build` is a function in `my_model.py` that returns a model. `qkeras-hybrid compare` does the
+# same for a single data set. These commands keep every run in a file, failed ones too. They compare
+# within each seed, correct for the number of controls, and say in words what each difference shows
+# and what it doesn't. In our largest study of classical data, a circuit between two `Dense` layers
+# was better than a linear layer in its place on none of eleven small data sets. The one clear gain
+# was on curves like these, by data re-uploading, in which the features enter the circuit several
+# times.
 #
 # **To take away.** Compare within each seed, and keep all runs. Tune all models alike. Put a
 # control in the circuit's place. Correct for the number of questions. Decide on all of this before
@@ -320,7 +334,7 @@ for name in ("hybrid", "dense_same_parameters"):
 # print("it contains 0:", bool(interval.low <= 0 <= interval.high))
 # ```
 #
-# The mean is 0.9 points, and the interval contains 0. Six seeds show no difference between the
-# circuit and a linear layer.
+# The mean is 0.9 points, and the interval contains 0. So these six seeds can't tell whether the
+# circuit or the linear layer is better.
 #
 # </details>

@@ -25,8 +25,8 @@
 #
 # A model trains only if its loss has a slope. In a circuit with random weights the slope can be too
 # small for training, and it shrinks *exponentially* with the number of qubits. This is called a
-# **barren plateau** ([McClean et al. 2018](https://arxiv.org/abs/1803.11173)). Here we measure it,
-# and see what makes it worse and what helps.
+# **barren plateau** ([McClean et al. 2018](https://arxiv.org/abs/1803.11173)). Here we measure
+# this, and see what makes it worse and what helps.
 #
 # A **circuit** is a list of **gates** on **qubits**, and its weights are the angles of some of the
 # gates. What it returns is an **expectation value**, the mean of many measurements of an
@@ -70,9 +70,10 @@ rng = np.random.default_rng(0)
 # ## Measuring it
 #
 # The circuit is `HardwareEfficient`: each of its layers rotates every qubit about two axes, Y and
-# Z, and entangles neighbouring qubits by CNOT gates. We want the derivative by *one* weight in the
-# middle, for many random draws of all weights. So we make all weights *inputs* of a `PQC`. Then a
-# batch is a set of draws, and one call of the gradient returns the derivatives of all of them.
+# Z, and entangles neighbouring qubits by CNOT gates. We want the derivative with respect to *one*
+# weight in the middle, for many random draws of all weights. So we make all weights *inputs* of a
+# `PQC`. Then a batch is a set of draws, and one call of the gradient returns the derivatives of all
+# of them.
 #
 # Two observables are read from the same circuits:
 #
@@ -103,7 +104,8 @@ def derivatives(n_qubits, n_layers, spread=np.pi, draws=256):
 # %% [markdown]
 # First a check with a known answer. With one qubit and one layer there are two pairs of rotations,
 # and $\langle Z \rangle = \cos w_0 \cos w_2 - \sin w_0 \cos w_1 \sin w_2$. For weights drawn from
-# the whole circle, the derivative by $w_0$ has the variance $\frac14 + \frac18 = \frac38$.
+# the whole circle, the derivative with respect to $w_0$ has the variance $\frac14 + \frac18 =
+# \frac38$.
 
 # %%
 one = derivatives(1, 1, draws=20_000)[1]
@@ -135,9 +137,7 @@ plt.show()
 for depth, found in variances.items():
     for column, name in ((0, "global"), (1, "local")):
         slope = np.polyfit(sizes, np.log2(found[:, column]), 1)[0]
-        print(
-            f"{depth:2d} layers, {name:6s}: the variance falls by {2**-slope:.2f} with each qubit"
-        )
+        print(f"{depth:2d} layers, {name:6s}: each qubit divides the variance by {2**-slope:.2f}")
 
 # %% [markdown]
 # In deep circuits, each further qubit halves the variance of both observables. With 50 qubits there
@@ -150,14 +150,15 @@ for depth, found in variances.items():
 # ## Start small
 #
 # Weights from the whole circle make a random circuit. The layers of this package start with *small*
-# angles instead: `SmallAngles` draws from a normal distribution with a deviation of 0.1. Such a
-# circuit is close to one that does nothing.
+# angles instead: `SmallAngles` draws from a normal distribution with a standard deviation of 0.1.
+# Such a circuit is close to one that does nothing. The next cell draws small angles from a uniform
+# distribution with the same standard deviation.
 
 # %%
 spreads = {
     "whole circle": np.pi,
-    "small angles": 0.1 * np.sqrt(3),
-}  # of the same width as the normal
+    "small angles": 0.1 * np.sqrt(3),  # a uniform distribution with standard deviation 0.1
+}
 starts = {
     name: np.array([derivatives(n, 20, spread)[1].std() for n in sizes])
     for name, spread in spreads.items()
@@ -166,9 +167,10 @@ for name, found in starts.items():
     print(f"{name}: typical slope {found[0]:.3f} at 2 qubits, {found[-1]:.3f} at 10")
 
 # %% [markdown]
-# A slope at the start does not yet mean that training succeeds. So a circuit with ten qubits and
-# twelve layers now learns a function of two of its ten features. It trains three times from each
-# start, by plain gradient descent (`SGD`), whose steps are proportional to the slope.
+# At ten qubits the slope from small angles is about four times as large. But a slope at the start
+# does not yet mean that training succeeds. So now a circuit with ten qubits and twelve layers
+# learns a function of two of its ten features. It trains three times from each start, by plain
+# gradient descent (`SGD`), whose steps are proportional to the slope.
 
 # %%
 N_QUBITS, N_LAYERS = 10, 12
@@ -252,10 +254,10 @@ figure
 #
 # ## Two things that are easily overlooked
 #
-# **Adam hides the plateau.** It divides each slope by its usual size, so that small slopes lead to
-# large steps too. That works in an exact simulation. On a quantum computer, a slope is the
-# difference of two measured means. With 1000 shots, each mean has an error of about 0.03, and a
-# slope of 0.01 is lost in it.
+# **Adam hides the plateau.** It divides each slope by its usual size, so small slopes lead to large
+# steps, too. That works in an exact simulation. On a quantum computer, a slope is the difference of
+# two measured means. With 1000 shots, each mean has an error of about 0.03, and a slope of 0.01 is
+# lost in it.
 #
 # **Small angles hardly help with a global observable.** If the output is the product of $Z$ on all
 # ten qubits, both starts end at nearly the same loss. The table shows both effects:
@@ -291,15 +293,15 @@ print("\n".join(table))
 # %% [markdown]
 # ## What to try next
 #
-# - [Images](07_images.ipynb): three ways to bring a circuit to pictures.
+# - [Images](07_images.ipynb): three ways to use a circuit on images.
 # - [Diagnose a circuit, and train it well](../docs/guides/diagnose-a-circuit.md) measures the
-#   gradient of your own circuit by one call.
+#   gradients of your own circuit with one call.
 #
 # ## Exercises
 #
-# **1.** The package measures this, too: `diagnostics.gradient_sweep` in the guide above. Let it
-# find the variances of `HardwareEfficient` with 2, 4 and 6 qubits, 1 and 8 layers, and the
-# observable $Z$ of the first qubit.
+# **1.** The package measures this, too, with `diagnostics.gradient_sweep` (see the guide above).
+# Use it to find the variances of `HardwareEfficient` with 2, 4 and 6 qubits, 1 and 8 layers, and
+# the observable $Z$ of the first qubit.
 #
 # <details><summary>Answer</summary>
 #
@@ -316,8 +318,8 @@ print("\n".join(table))
 #
 # </details>
 #
-# **2.** A slope has the size $10^{-3}$. How many shots make the error of a measured mean near 0 ten
-# times smaller than that?
+# **2.** A slope has the size $10^{-3}$, and the measured means are near 0. How many shots make the
+# error of a mean ten times smaller than the slope?
 #
 # <details><summary>Answer</summary>
 #

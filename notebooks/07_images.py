@@ -18,14 +18,14 @@
 # [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/07_images.ipynb
 # [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# **What it shows:** Three ways to bring a circuit to images, each beside plain layers:
+# **What it shows:** Three ways to use a circuit on images, each compared with plain layers:
 # quanvolution, a QCNN, and a quantum head on a frozen network.
 #
 # **Running time:** about 2 minutes on two cores.
 #
-# Articles describe three ways to use a circuit on images. We build each of them from ordinary Keras
-# layers, and compare it with plain models without a circuit. The images are a few hundred digits of
-# MNIST, and the task is to tell threes from fives.
+# Papers describe three ways to use a circuit on images. We build each of them from Keras layers,
+# and compare it with plain models without a circuit. The images are a few hundred digits of MNIST,
+# and the task is to tell threes from fives.
 #
 # A **circuit** is a list of gates on **qubits**. It takes numbers as angles of its gates, and
 # returns expectation values, numbers between $-1$ and $1$. The [glossary](../docs/glossary.md) has
@@ -61,7 +61,7 @@ x_all = x_all.reshape(-1, 28, 28, 1).astype("float32") / 255
 
 
 def pool(images, size):
-    """Shrinks images by taking the mean of squares of pixels."""
+    """Shrinks images: a pixel is the mean of a square of pixels."""
     side = images.shape[1] // size
     return images.reshape(-1, side, size, side, size, 1).mean(axis=(2, 4))
 
@@ -122,7 +122,8 @@ def output():
 # 2 by 2 patch become four angles, and the expectation values of the four qubits become the four
 # channels of the new image. `Reshape` and `Permute` cut the image into patches, and `PQCDense`
 # works along the last axis, as `Dense` does. As in the paper, the circuit is random and does not
-# train.
+# train. Beside it we test a quanvolution with another circuit, the default one of `PQCDense`, which
+# trains.
 
 
 # %% alt="Two images and their four channels of 7 by 7 pixels, one for each qubit of the circuit."
@@ -195,8 +196,9 @@ compare(
 # alternates gates on neighbouring qubits with *pooling*, after which only half of the qubits are
 # used. The whole image enters at once. We shrink it to 7 by 7 pixels, and its 49 numbers become
 # **amplitudes**, the numbers that a state is made of. Six qubits have $2^6 = 64$ amplitudes, which
-# would be enough, but pooling needs a power of two, so we take 8 qubits; the remaining amplitudes
-# are zero. Amplitudes are normalised, so the overall brightness is lost.
+# would be enough. But pooling halves the number of qubits until one is left, so this number must be
+# a power of two. We take 8 qubits, and the remaining amplitudes are zero. Amplitudes are
+# normalised, so the overall brightness is lost.
 
 # %%
 tiny = pool(x_all[chosen], 4)  # 7 by 7
@@ -232,9 +234,9 @@ compare(
 )
 
 # %% [markdown]
-# The picture shows its structure with four qubits. First come gates on neighbours. Then pooling
-# gates act from one half of the qubits on the other, and the same follows with the half that is
-# left.
+# The picture shows a QCNN with four qubits. First come gates on neighbours. Then each pooling gate
+# couples a qubit of the second half to one of the first. After that only the first half is used,
+# and the same is repeated with it.
 
 # %%
 drawn = PQCDense(1, n_qubits=4, encoding="basis", ansatz="qcnn", observables="Z0", name="drawn")
@@ -277,7 +279,7 @@ trunk.trainable = False
 
 # %% [markdown]
 # Then we train the heads. `qkeras_hybrid.bench.controls_for` makes the Dense head from the quantum
-# head: a `Dense` layer with as many parameters stands in the circuit's place.
+# head: it replaces the circuit by a `Dense` layer with about as many parameters.
 
 # %%
 features = trunk.predict(small, verbose=0)
@@ -324,10 +326,10 @@ plt.show()
 
 # %% [markdown]
 # No model with a circuit is clearly better than the plain layers beside it. The random quanvolution
-# is *worse* than the pixels alone: it mixes the pixels, and the last layer has to undo that. If its
-# circuit trains, it wins back about half of the lost accuracy, and is still worse than the pixels
-# alone. The QCNN and the small Dense network are about equal. On the frozen trunk no head is good:
-# its features were learned for other digits.
+# is *worse* than the pixels alone: it mixes the pixels, and the last layer has to undo that. The
+# quanvolution that trains loses only about half as much accuracy, but it is still worse than the
+# pixels alone. The QCNN and the small Dense network are about equal. On the frozen trunk no head is
+# good: its features were learned for other digits.
 #
 # **To take away.** A circuit can stand where a `Dense` layer can: along the last axis of images,
 # behind a trunk, or on the whole picture as amplitudes. Three seeds with 200 images can't show
@@ -344,8 +346,8 @@ plt.show()
 #
 # ## Exercises
 #
-# **1.** How many parameters does a quanvolution whose circuit trains have, and how many does a
-# `Conv2D` with four filters of 2 by 2 pixels have?
+# **1.** How many parameters does the circuit of the quanvolution that trains have, and how many
+# does a `Conv2D` with four filters of 2 by 2 pixels have?
 #
 # <details><summary>Answer</summary>
 #

@@ -28,8 +28,8 @@
 # qubit doubles the time of a run. How long a run takes depends on the **engine**, the simulator or
 # device that runs the circuit. The argument `engine` of a layer chooses it. Here we measure the
 # engines on your machine. Times differ between machines and between runs, so look at the ratios.
-# The guide [See how fast it is](../docs/guides/how-fast.md) has careful measurements of all sizes,
-# and of other libraries.
+# The guide [See how fast it is](../docs/guides/how-fast.md) has careful measurements of more
+# circuits, and of other libraries.
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -76,9 +76,9 @@ ENGINES = [name for name in IDEAL if engines.status()[name] == "available"]
 #
 # ## A training step
 #
-# A training step computes the outputs of a batch, and the gradients by the inputs and the weights.
-# The first call also traces the graph, so we time it separately. Of the later calls we take the
-# fastest.
+# A training step computes the outputs of a batch, and the gradients with respect to the inputs and
+# the weights. The first call also traces the graph, so we time it separately. Of the later calls we
+# take the fastest.
 
 
 # %% alt="Milliseconds a step for each engine, with 2 to 10 qubits. Native is the fastest."
@@ -137,10 +137,10 @@ for name, found in times.items():
 # %% [markdown]
 # ## The price of a gradient
 #
-# There are two ways to the same exact gradient. The *adjoint* method goes backwards through the
-# circuit. It costs a few times as much as the outputs, however many weights there are; `native`
-# uses it. The *parameter-shift rule* runs the whole circuit twice for **each** angle. It is the one
-# that a quantum computer can use.
+# There are two ways to compute the same exact gradient. The *adjoint* method goes backwards through
+# the circuit. It costs a few times as much as the outputs, however many weights there are; `native`
+# uses it. The *parameter-shift rule* runs the whole circuit twice for **each** angle. It also works
+# on a quantum computer.
 
 # %% alt="With more weights, parameter shift takes longer; the adjoint method hardly does."
 few = PQCDense(4, n_layers=1)
@@ -164,11 +164,11 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# ## Beside a Dense layer
+# ## Compared with a Dense layer
 #
-# How much longer does an epoch of `fit` take? We compare a model that has a circuit with eight
-# qubits, and the same model with a `Dense(8)` in its place. With so small a circuit, Keras's own
-# work around each batch takes most of the time in both models.
+# How much longer does an epoch of `fit` take? We compare a model with a circuit of eight qubits
+# with the same model that has a `Dense(8)` in its place. With so small a circuit, Keras's own work
+# around each batch takes most of the time in both models.
 
 # %%
 x = rng.uniform(-1, 1, (1024, 16)).astype("float32")
@@ -213,19 +213,20 @@ for batch in (1, 16, 64, 256):
 # %% [markdown]
 # ## Memory
 #
-# Each further qubit doubles the memory, too. A complex number takes 8 bytes. `native` needs three
-# states for each group of samples that it computes at once, and it makes the groups small enough
-# for the memory. If even one state does not fit, the layer says so when it is built, before it
-# allocates anything:
+# Each further qubit doubles the memory, too. Each complex number takes 8 bytes. For one sample, a
+# training step needs two states with `native`, and about ten with `statevector`. If memory is
+# short, `native` computes fewer samples at once. If even one sample does not fit, the layer says so
+# when it is built, before it allocates anything. Below are a picture for `native`, and the error
+# for 45 qubits:
 
-# %% alt="Bytes for three states against qubits: a straight line on a logarithmic axis."
+# %% alt="Bytes for two states against qubits: a straight line on a logarithmic axis."
 qubits = np.arange(4, 41)
 memory = psutil.virtual_memory().total
 
 figure, axis = plt.subplots(figsize=(6.4, 3.2), layout="constrained")
-axis.semilogy(qubits, 3 * 8 * 2.0**qubits, label="three states")
+axis.semilogy(qubits, 2 * 8 * 2.0**qubits, label="two states")
 axis.axhline(memory, color="tab:red", linestyle="--", label="this machine's memory")
-axis.set(xlabel="qubits", ylabel="bytes", title="What a training step needs")
+axis.set(xlabel="qubits", ylabel="bytes", title="What a training step needs with native")
 axis.legend(frameon=False)
 axis.grid(which="major", alpha=0.4)
 plt.show()
@@ -236,16 +237,16 @@ except ValueError as error:
     print(str(error)[:300])
 
 # %% [markdown]
-# **To take away.** Leave `engine="auto"`: it takes the fastest engine that can compute the circuit.
-# Use batches. For a quantum computer, count circuits instead of seconds: `resources()` does it. The
-# command `qkeras-hybrid perf` measures on your machine.
+# **To take away.** Leave `engine="auto"`: it takes `native`, the fastest engine, wherever this can
+# compute the circuit. Use batches. For a quantum computer, count circuits instead of seconds:
+# `resources()` does it. The command `qkeras-hybrid perf` measures the engines on your machine.
 
 # %% [markdown]
 # ## What to try next
 #
 # - [From a simulator to a noisy device](09_noisy_device.ipynb): the same model with errors and
 #   shots.
-# - [Choose an engine](../docs/guides/choose-an-engine.md) has what each engine can and can't do.
+# - [Choose an engine](../docs/guides/choose-an-engine.md) says what each engine can and can't do.
 # - [See how fast it is](../docs/guides/how-fast.md) has our measurements.
 #
 # ## Exercises

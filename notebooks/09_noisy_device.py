@@ -18,8 +18,8 @@
 # [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/09_noisy_device.ipynb
 # [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# **What it shows:** One trained model meets noise and shots, what mitigation gets back, and what a
-# device would cost.
+# **What it shows:** How noise and shots change the results of a trained model, how much of the
+# error mitigation removes, and what a device would cost.
 #
 # **Running time:** about a minute on two cores.
 #
@@ -95,8 +95,8 @@ print(f"accuracy on the ideal simulator: {accuracy(model):.3f}")
 #
 # - *Depolarizing*: after a gate, its qubits lose their state with a small probability, which is ten
 #   times larger after gates on two qubits.
-# - *Amplitude damping*: a qubit falls back to 0.
-# - *Readout errors*: a bit is read wrongly.
+# - *Amplitude damping*: after a gate, a qubit falls back to 0 with a small probability.
+# - *Readout errors*: a bit is read wrongly with a small probability.
 #
 # `set_engine` gives the whole model another engine, with the noise, and leaves the weights alone.
 
@@ -138,7 +138,8 @@ losses, accuracies = np.array(exact).T
 # ## Shots
 #
 # A device does not return expectation values. It returns bits, and their mean has an error of about
-# $1/\sqrt{\text{shots}}$. So the accuracy is random, too. We measure it eight times.
+# $1/\sqrt{\text{shots}}$. So the accuracy is random, too. For each number of shots we measure it
+# eight times.
 
 # %% alt="Noise raises the cross-entropy, and costs accuracy only together with few shots."
 shots = [1, 8, 64, 512]
@@ -169,8 +170,8 @@ plt.show()
 # %% [markdown]
 # **How to read it.** Noise makes the outputs of the circuit smaller. The last Dense layer mostly
 # decides as before, so the accuracy hardly changes. But the model is less sure, and the
-# cross-entropy grows. With shots, noise costs accuracy: it takes more shots to tell a smaller value
-# from zero.
+# cross-entropy grows. With few shots, noise costs accuracy: it takes more shots to tell a smaller
+# value from zero.
 #
 # ## Mitigation: less bias for more variance
 #
@@ -178,7 +179,7 @@ plt.show()
 # runs longer circuits that compute the same with more noise, and extrapolates the results to no
 # noise: by a straight line (`linear`) or a polynomial through all points (`richardson`). In the
 # package, it is a wrapper around an engine. Its `report` says how far it moves the values, and by
-# which factor the variance of their estimates from shots grows.
+# which factor their variance grows when they are estimated from shots.
 
 # %% alt="The error of a value grows with the noise; linear and Richardson extrapolation lower it."
 layer = model.layers[1]
@@ -223,15 +224,16 @@ for name in ("linear", "richardson"):
     print(f"{name:12s} {report}")
 
 # %% [markdown]
-# With the noise of today, both extrapolations halve the error. With twelve times this noise, they
-# gain little. Richardson's leaves the smaller error, but multiplies the variance by 19, so it needs
-# 19 times as many shots for the same scatter.
+# With the noise of today, both extrapolations more than halve the error. With twelve times this
+# noise, they gain little. Richardson's leaves the smaller error, but multiplies the variance by 19,
+# so it needs 19 times as many shots for the same scatter.
 #
-# ## Train on it
+# ## Train with noise
 #
 # All of this has gradients, so a model can also train *with* noise and shots. Here it starts from
 # the weights of the ideal simulator and adapts to the noise. On a device, the layer's argument
-# `differentiator="spsa"` estimates a gradient from two circuits, however many weights there are.
+# `differentiator="spsa"` estimates the gradient of a sample from two circuits, however many weights
+# there are.
 
 # %%
 set_engine(model, "density", noise=device(8.0), shots=None)
@@ -243,7 +245,7 @@ print(f"weights trained without it   {before[0]:12.3f}  {before[1]:8.3f}")
 print(f"after ten epochs with it     {after[0]:12.3f}  {after[1]:8.3f}")
 
 # %% [markdown]
-# The cross-entropy gets better, because training lowers it. The accuracy falls by three of the 100
+# The cross-entropy falls, because training minimises it. The accuracy falls by three of the 100
 # test samples, which may be chance.
 #
 # ## On a device
@@ -267,7 +269,8 @@ print(model_cost(on_device, split.x_train, 1, on_device.layers[1].engine))
 #
 # - [Quantum kernels, and whether one can help](10_quantum_kernels.ipynb): circuits without
 #   training.
-# - [Add noise, and mitigate it](../docs/guides/add-noise.md) has all errors and all mitigation.
+# - [Add noise, and mitigate it](../docs/guides/add-noise.md) has all errors and all methods of
+#   mitigation.
 # - [Run on quantum hardware](../docs/guides/run-on-hardware.md): accounts, prices and budgets.
 #
 # ## Exercises
@@ -290,8 +293,8 @@ print(model_cost(on_device, split.x_train, 1, on_device.layers[1].engine))
 #     print(f"{name:18} {model.evaluate(split.x_test, split.y_test, verbose=0)[0]:.3f}")
 # ```
 #
-# Depolarizing errors do. The cross-entropy is 0.299 with them, 0.282 with amplitude damping, and
-# 0.264 with readout errors.
+# Depolarizing errors do. The cross-entropy is 0.237 without errors, 0.299 with depolarizing errors,
+# 0.282 with amplitude damping, and 0.264 with readout errors.
 #
 # </details>
 #
@@ -300,7 +303,7 @@ print(model_cost(on_device, split.x_train, 1, on_device.layers[1].engine))
 #
 # <details><summary>Answer</summary>
 #
-# By $1 - 2p = 0.8$: with probability $p$ the sign is turned.
+# By $1 - 2p = 0.8$, because the sign is flipped with probability $p$.
 #
 # ```python
 # exact, wrong = (

@@ -24,9 +24,9 @@
 # **Running time:** about a minute on two cores.
 #
 # A circuit turns a sample $x$ into a state $|x\rangle$, a vector of complex numbers. The **fidelity
-# kernel** $K(x, y) = |\langle x|y\rangle|^2$, the squared size of the scalar product of two states,
-# says how alike they are, from 0 to 1. A support vector machine can classify by these numbers. The
-# question is whether it classifies *better* than with RBF, the kernel that everybody uses:
+# kernel** $K(x, y) = |\langle x|y\rangle|^2$, the squared magnitude of the scalar product of two
+# states, says how alike they are, from 0 to 1. A support vector machine can classify by these
+# numbers. The question is whether it classifies *better* than with RBF, the most common kernel:
 # $\exp(-\gamma|x-y|^2)$. Much of the answer is known before any model is trained.
 #
 # The words *circuit*, *qubit* and *state* are in the [glossary](../docs/glossary.md), and
@@ -63,8 +63,9 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## A matrix at the speed of a matrix product
 #
-# Each sample's state is computed once. The matrix of the kernel, called the Gram matrix, is then a
-# product of two matrices of states. No circuit runs for a pair of samples.
+# The circuit here is `zz`, which turns features and products of two features into angles. It runs
+# once for each sample, and not for each pair of samples: the matrix of the kernel, called the Gram
+# matrix, is computed from the states by one product of matrices.
 
 # %%
 data = datasets.load("wine")
@@ -78,14 +79,14 @@ print(f"mean off the diagonal {kernels.concentration(gram).mean:.4f}")
 
 # %% [markdown]
 # The mean is close to zero: to this kernel, nearly all samples are entirely different from each
-# other. A model with such a kernel remembers each training sample, and has nothing to say about a
+# other. A model with such a kernel remembers each training sample, but can't predict anything for a
 # new one.
 #
 # ## The bandwidth
 #
 # The kernel needs a bandwidth: a `scale` that multiplies the features. `best_scale` looks for the
 # scale at which the Gram matrix agrees best with the labels. The measure for that is the centred
-# alignment, which is 1 for a perfect agreement.
+# alignment, which is 1 for perfect agreement.
 
 # %%
 search = kernels.best_scale(kernel, x, y)
@@ -110,8 +111,8 @@ axis.grid(alpha=0.3)
 plt.show()
 
 # %% [markdown]
-# With the best scale, the three classes of wine show as blocks. They show more clearly in the RBF
-# kernel, for whose bandwidth we took $\gamma = 1/8$ without a search.
+# With the best scale, the three classes of wine show as blocks. They show more clearly with the RBF
+# kernel, although we did not search for its bandwidth ($\gamma = 1/8$).
 #
 # ## Concentration
 #
@@ -139,10 +140,11 @@ plt.show()
 # %% [markdown]
 # ## Can it be better at all? The geometric difference
 #
-# Huang et al. (2021) compare two Gram matrices without labels. Their geometric difference $g(K_C,
-# K_Q)$ bounds how much simpler a model on the quantum kernel can be, over *all* possible labels. If
-# it is far below $\sqrt n$ for $n$ samples, the classical kernel is about as good, whatever the
-# labels are. If not, there are labels on which the quantum kernel would be better.
+# [Huang et al. 2021](https://arxiv.org/abs/2011.01938) compare two Gram matrices without labels.
+# Their geometric difference $g(K_C, K_Q)$ bounds how much simpler a model on the quantum kernel can
+# be, over *all* possible labels. If it is far below $\sqrt n$ for $n$ samples, the classical kernel
+# is about as good, whatever the labels are. If not, there are labels on which the quantum kernel
+# would be better.
 
 # %% alt="Left: the geometric difference to RBF grows with the scale. Right: the similarity falls."
 root = np.sqrt(len(x))
@@ -174,10 +176,12 @@ print(f"at scale {search.best:.3g}: g = {differences[search.tried.index(search.b
 # ## The verdict
 #
 # `kernels.study` computes all of this for two quantum kernels and two classical ones, RBF and
-# Laplacian. It chooses the bandwidths of all four in the same way, and cross-validates them. The
-# second quantum kernel, `projected`, is an RBF kernel on expectation values of the single qubits.
-# The `complexity` $s$ says how hard the labels are for a kernel: a kernel with an $s$ far below the
-# number of samples learns them well. The command `qkeras-hybrid kernel wine` prints the same.
+# Laplacian. It chooses the bandwidths of all four in the same way, and measures their accuracy by
+# cross-validation. The second quantum kernel, `projected`, is an RBF kernel on expectation values
+# of the single qubits. The `complexity` $s$ says how hard the labels are for a kernel: a kernel
+# with an $s$ far below the number of samples learns them well. A large $s$ proves nothing: here RBF
+# has a large $s$ and is the most accurate. The command `qkeras-hybrid kernel wine` makes such a
+# study of all features.
 
 # %%
 found = kernels.study(x, y, folds=3)
@@ -245,12 +249,13 @@ print(f"test accuracy {model.evaluate(split.x_test, split.y_test, verbose=0)[1]:
 #
 # ## Exercises
 #
-# **1.** Each kernel is 1 for a sample with itself. Which entries of the Gram matrix of `"angle"`
-# are zero? Take the features $0$, $\pi / 2$ and $\pi$ of one qubit.
+# **1.** Each kernel is 1 for a sample with itself. The kernel `"angle"` uses each feature as the
+# angle of one rotation. Which entries of its Gram matrix are zero, for one qubit and the features
+# $0$, $\pi / 2$ and $\pi$?
 #
 # <details><summary>Answer</summary>
 #
-# `angle` has $K(x, y) = \cos^2\frac{x - y}{2}$. It is zero for $0$ and $\pi$.
+# `angle` has $K(x, y) = \cos^2\frac{x - y}{2}$. Only the entries of $0$ with $\pi$ are zero.
 #
 # ```python
 # points = np.array([[0.0], [np.pi / 2], [np.pi]])

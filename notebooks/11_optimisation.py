@@ -18,8 +18,8 @@
 # [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/11_optimisation.ipynb
 # [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# **What it shows:** Annealing and QAOA as solvers, and spins, data models and decisions as parts of
-# Keras models.
+# **What it shows:** How to solve problems by annealing and QAOA, and how spins, a Boltzmann machine
+# and decisions become parts of Keras models.
 #
 # **Running time:** about a minute on two cores.
 #
@@ -65,7 +65,7 @@ keras.utils.set_random_seed(0)
 #
 # The data are the members of a karate club, and who meets whom outside it (Zachary, 1977). How many
 # of them can we invite so that no two guests know each other? Such a group is called a *maximum
-# independent set*.
+# independent set*. The solver `exact` also proves that no group is larger.
 
 # %%
 club = nx.karate_club_graph()
@@ -90,7 +90,7 @@ plt.show()
 # %% [markdown]
 # An annealer can't take constraints. `to_qubo` turns each of them into a penalty that is just large
 # enough: breaking the constraint never pays. The result is a QUBO, a sum of products of bits. To
-# run it on D-Wave's machine, write `solver="qpu"`, or pass any `dimod.Sampler`.
+# run it on D-Wave's machine, write `solver="qpu"`. You can also pass any `dimod.Sampler`.
 
 # %%
 qubo = problem.to_qubo()
@@ -153,15 +153,14 @@ for annealer in ("exact", SimulatedAnnealing(sweeps=50)):
 # %% [markdown]
 # `annealer="exact"` computes the means without noise, by a sum over all states, and takes up to 16
 # spins. Sampled means are noisy, like those of a machine, and the model trains all the same. With
-# `Dense(8, activation="relu")` in the place of the spins, the same model reaches an accuracy of
-# 0.99.
+# `Dense(8, activation="relu")` in place of the spins, the same model reaches an accuracy of 0.99.
 
 # %% [markdown]
 # ## A Boltzmann machine
 #
 # Spins can also be a model of data. `BoltzmannMachine` is a layer that trains on the likelihood of
-# the data, without labels. The classical test is bars and stripes of 3 x 3 pixels. There are 14
-# such patterns, so the best model has a negative log-likelihood of $\ln 14$.
+# the data, without labels. A common test is bars and stripes of 3 x 3 pixels. There are 14 such
+# patterns, so the best model has a negative log-likelihood of $\ln 14$.
 
 # %%
 rows = [np.tile([(k >> i) & 1 for i in range(3)], (3, 1)) for k in range(8)]
@@ -185,10 +184,10 @@ plt.show()
 # ## A network that is trained on its decision
 #
 # A network predicts the costs of the edges of a grid, and then the shortest path by these costs is
-# taken. What matters is how much longer this path is than the best one. This is the *regret*. The
-# true costs are not linear in the features, and both models are linear. One is trained on the
-# squared error of the costs, the other on the decision, by the SPO+ loss (Elmachtoub and Grigas,
-# 2022).
+# taken. What matters is how much more this path really costs than the best one. This is the
+# *regret*. The true costs are not linear in the features, and both models are linear. One is
+# trained on the squared error of the costs, the other on the decision, by the SPO+ loss (Elmachtoub
+# and Grigas, 2022).
 
 # %%
 grid = decisions.GridShortestPath(5, 5)
@@ -213,18 +212,18 @@ for name, loss in (("squared error", "mse"), ("SPO+", decisions.SPOPlus(grid))):
     )
 
 # %% [markdown]
-# The second model predicts worse costs but chooses better paths. If the decision itself is the
+# The second model predicts the costs worse but chooses better paths. If the decision itself is the
 # input of further layers, use `DecisionLayer(grid)`. The guide [Train through
 # decisions](../docs/guides/train-through-decisions.md) has both.
 
 # %% [markdown]
 # ## QAOA
 #
-# `QAOALayer` starts with all states in equal parts. Each of its layers multiplies every state by a
-# phase, a complex number of size 1 whose angle is proportional to the state's energy, and then
-# mixes the states. On graphs in which each node has three edges and that have no triangles, one
-# layer cuts 0.6924 of the edges in the mean, with angles that are known beforehand (Farhi et al.,
-# 2014).
+# `QAOALayer` starts with all states at the same amplitude. Each of its layers multiplies every
+# state by a phase, a complex number of size 1 whose angle is proportional to the state's energy,
+# and then mixes the states. On graphs in which each node has three edges and that have no
+# triangles, one layer cuts 0.6924 of the edges on average, with angles that are known beforehand
+# (Farhi et al., 2014).
 
 # %% alt="The part of the edges cut grows from 0.69 to 0.78 in six layers; the maximum is 0.8."
 petersen = nx.petersen_graph()
@@ -243,9 +242,9 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# This is the mean over all measurements; the best of a hundred measurements is the maximum cut.
-# Simulated annealing finds it, too, in much less time. Reasons to use QAOA are that quantum
-# computers can run it, and that its angles train together with the rest of a model.
+# This is the mean over all measurements. The best of a hundred measurements is the maximum cut, as
+# the next cell shows. Simulated annealing finds it, too, in much less time. Reasons to use QAOA are
+# that quantum computers can run it, and that its angles train together with the rest of a model.
 
 # %%
 for solver in ("qaoa", "simulated_annealing"):
@@ -253,8 +252,9 @@ for solver in ("qaoa", "simulated_annealing"):
     print(f"{solver:20} cuts {-found.energy:.0f} edges in {1000 * found.seconds:8.1f} ms")
 
 # %% [markdown]
-# **To take away.** Annealing and QAOA are parts of Keras models like any other, with gradients. On
-# the small problems here, an ordinary solver or a Dense layer does as well in less time.
+# **To take away.** Annealing and QAOA can be parts of Keras models like any other layer, with
+# gradients. On the small problems here, an ordinary solver or a Dense layer does as well in less
+# time.
 
 # %% [markdown]
 # ## What to try next

@@ -23,12 +23,13 @@
 #
 # **Running time:** about a minute on two cores.
 #
-# Articles on quantum computers in finance often name these four tasks. Each table has the classical
-# answer beside that of the circuit. The result in short: **none of the four needs a quantum
-# computer today**. For the price of an option, the circuit does need fewer samples: a ten times
-# smaller error takes ten times as many samples, and a hundred times as many with Monte Carlo. But a
-# formula gives the same price at once. In the other three, the classical method is as good or
-# better, and faster.
+# Articles on quantum computers in finance often name four tasks: the price of an option, a forecast
+# of volatility, the choice of a portfolio, and a model that is trained for this choice. Each table
+# here has the classical answer beside that of the circuit. The result in short: **none of the four
+# needs a quantum computer today**. For the price of an option, the circuit does need fewer samples:
+# a ten times smaller error takes ten times as many samples, and a hundred times as many with Monte
+# Carlo. But a formula gives the same price at once. In the other three, the classical method is as
+# good or better, and faster.
 #
 # The words *qubit*, *state*, *shots* and *QUBO* are in the [glossary](../docs/glossary.md).
 #
@@ -64,7 +65,7 @@ pd.set_option("display.float_format", "{:.4f}".format)
 # A European call option pays $\max(S_T - K, 0)$ at maturity, where $S_T$ is the price of the asset
 # and $K$ the strike. Black and Scholes assume that $S_T$ is log-normal. Three qubits have eight
 # states, so we take eight prices. The circuit prepares a state whose squared amplitudes are their
-# probabilities $p_j$. Then it turns one more qubit by an angle that depends on the price. At the
+# probabilities $p_j$. Then it rotates one more qubit by an angle that depends on the price. At the
 # price with number $j$, this qubit is 1 with the probability $f_j$, the payoff divided by the
 # largest payoff:
 #
@@ -91,8 +92,8 @@ print(f"gates of the circuit          {sum(1 for _ in problem.preparation.all_op
 #
 # The probability $a$ could be estimated by many measurements. *Amplitude estimation* needs fewer.
 # It repeats a part of the circuit, the **Grover iterate**. After $k$ iterates the last qubit is 1
-# with the probability $\sin^2((2k+1)\theta)$, where $a = \sin^2\theta$. So a small difference of
-# $\theta$ becomes a large difference of the probability. On a device with noise, the probability
+# with the probability $\sin^2((2k+1)\theta)$, where $a = \sin^2\theta$. So a small difference in
+# $\theta$ becomes a large difference in the probability. On a device with noise, the probability
 # soon becomes one half, whatever $a$ is.
 
 # %% alt="Eight prices, their probabilities and payoffs; and a wave in k that noise flattens."
@@ -151,8 +152,9 @@ plt.show()
 means.loc[["iterative", "maximum likelihood"]]
 
 # %% [markdown]
-# The error does fall as $1/N$. The column `covered` is the share of the 20 seeds in which the
-# interval contains the true price. We asked for 95 %, and see 18 to 20 of 20. But consider:
+# With both methods of amplitude estimation, the error does fall nearly as $1/N$. The column
+# `covered` is the share of the 20 seeds in which the interval contains the true price. We asked for
+# 95 %, and see 18 to 20 of 20. But consider:
 #
 # - The exact price on the grid is a sum of eight products, and Black and Scholes have a formula. To
 #   load the distribution into the circuit, one has to compute all $2^n$ probabilities anyway.
@@ -167,8 +169,8 @@ means.loc[["iterative", "maximum likelihood"]]
 # prices, and the return of the day. HAR is a linear regression on these three variances, `log-HAR`
 # is the same on their logarithms, and GARCH is the usual model of econometrics. All models are
 # fitted to the past alone. `qlike` and `rmse` (in percentage points of yearly volatility) are
-# errors, so less is better. Here we run one seed and one split. The stored results in
-# `benchmarks/finance` have three seeds and four splits.
+# errors, so lower is better. QLIKE is the usual loss for forecasts of variances. Here we run one
+# seed and one split. The stored results in `benchmarks/finance` have three seeds and four splits.
 
 # %% alt="The volatility of the S&P 500 over time, and QLIKE of seven models: Dense is lowest."
 data = finance.volatility_data()
@@ -188,19 +190,20 @@ plt.show()
 losses[["n_weights", "qlike", "rmse", "seconds"]]
 
 # %% [markdown]
-# Two things help every model: logarithms of the variances, and the return of the day. With both,
-# **least squares with five weights (`linear`) are better than the circuit with 41 weights**, and
-# take less than a thousandth of the time. A Dense network of the circuit's size is better, too. The
-# circuit is better than GARCH and than HAR without logarithms, but so is every model with
-# logarithms. The stored results have the same order with one exception: there the circuit is
-# slightly better than log-HAR, which does not use the return.
+# Two things help: with logarithms of the variances, `log-HAR` is better than HAR, and with the
+# return of the day, `linear` is better than `log-HAR`. So **least squares with five weights
+# (`linear`) is better than the circuit with 41 weights**, and takes less than a thousandth of the
+# time. A Dense network of the circuit's size is better, too. The circuit is better than GARCH and
+# HAR, but so is every model with logarithms. The stored results have the same order with one
+# exception: there the circuit is slightly better than log-HAR, which does not use the return.
 #
 # ## Which assets?
 #
 # The data are nine monthly series from 1999 to 2018: indices, factors, oil and bonds. Which four of
-# them, with equal weights, have the largest `mean - 2 * variance` on the first 60 % of the months?
-# As a QUBO, the problem has a bit for each asset, and a penalty if the number of assets is not
-# four.
+# them, with equal weights, have the largest `utility`, which is `mean - 2 * variance` of a year, on
+# the first 60 % of the months? As a QUBO, the problem has a bit for each asset, and a penalty if
+# the number of assets is not four. `gap` is how far the utility is below that of the best choice.
+# It is negative for `best weights`, where the weights need not be equal.
 
 # %%
 monthly = finance.returns()
@@ -237,16 +240,19 @@ figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", 
 plt.show()
 
 # %% [markdown]
-# Every solver finds the best choice. To try all 126 choices (`enumeration`) takes less time than to
-# anneal. In the months after, this choice is worth little. **The error is in the estimated means,
-# not in the optimizer.** Equal weights of all nine assets, which need no estimate, do better.
+# Every solver finds the best choice. Trying all 126 choices (`enumeration`) takes less time than
+# annealing. In the months after, the utility of this choice is negative (`later_utility`). **The
+# error is in the estimated means, not in the optimizer.** Equal weights of all nine assets, which
+# need no estimate, do better.
 #
 # ## Trained for the choice
 #
-# If predicted returns only serve to choose assets, the squared error is not what matters. SPO+ and
-# the perturbed Fenchel-Young loss train on what the choice costs. `regret` is the missed return,
-# divided by the return of the best choice. Only someone who knew the future would have a regret of
-# 0.
+# If predicted returns only serve to choose assets, the squared error is not what matters. SPO+ is a
+# loss for what the choice costs. The package also has the perturbed Fenchel-Young loss. `regret` is
+# the missed return, divided by the return of the best choice. Only someone who knew the future
+# would have a regret of 0. Three rows have no loss: `all assets` takes all with equal weights,
+# `history` predicts the mean of the months before, and `ridge` is a ridge regression for each
+# asset.
 
 # %%
 earned = finance.regret_study(
@@ -270,11 +276,11 @@ without = finance.returns_data(monthly[traded])
 finance.regret_study(without, n_assets=3, networks={})[["model", "regret", "mean", "volatility"]]
 
 # %% [markdown]
-# Now ridge regression is worse than equal weights of all assets. So its gain above came from the
+# Now ridge regression is worse than equal weights of all assets. So its lead above came from the
 # averaged series. And ninety months tell little, because the standard error of a yearly mean is
 # about five percentage points. In the stored results with three seeds, the linear model has the
-# smallest regret with each loss, and the circuit the largest. The choice of the loss changes less
-# than the choice of the seed.
+# smallest regret of the three networks with each loss, and the circuit the largest. For the
+# circuit, the choice of the loss changes less than the choice of the seed.
 #
 # **To take away.** Before you use a device, put the classical answer into the same table: the sum
 # over the grid, least squares on logarithms, the list of all choices, and equal weights.
@@ -282,14 +288,13 @@ finance.regret_study(without, n_assets=3, networks={})[["model", "regret", "mean
 # %% [markdown]
 # ## What to try next
 #
-# - [Without the circuit](13_without_the_circuit.ipynb): the circuit
-#   becomes a known function.
+# - [Without the circuit](13_without_the_circuit.ipynb): a trained circuit becomes a known function.
 # - [Finance](../docs/guides/finance.md): all options, studies and data.
 # - [Train through decisions](../docs/guides/train-through-decisions.md): regret and its losses.
 #
 # ## Exercises
 #
-# **1.** Does the error of the grid go to 0 with more qubits? Price the same call with 3 to 8.
+# **1.** Does the error of the grid price go to 0 with more qubits? Price the same call with 3 to 8.
 #
 # <details><summary>Answer</summary>
 #
@@ -302,8 +307,9 @@ finance.regret_study(without, n_assets=3, networks={})[["model", "regret", "mean
 #     print(n_qubits, "qubits:", f"{option.grid_price / option.black_scholes - 1:+.2%}")
 # ```
 #
-# No, it stays near 2.3 %. More qubits make the grid finer but not wider. It ends at three standard
-# deviations, so the prices beyond are missing: `LogNormal(deviations=...)` sets where it ends.
+# No, from 6 qubits on it stays near $-2.3$ %. More qubits make the grid finer but not wider. It
+# ends at three standard deviations, so the prices beyond are missing: `LogNormal(deviations=...)`
+# sets where it ends.
 #
 # </details>
 #

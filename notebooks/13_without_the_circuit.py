@@ -18,8 +18,8 @@
 # [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/13_without_the_circuit.ipynb
 # [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# **What it shows:** A trained circuit is a known function: it is replaced by Keras's own layers,
-# looked at, and written to files that run without a simulator.
+# **What it shows:** How to replace a trained circuit by Keras's own layers, see which function it
+# computes, and write it to files that run without a simulator.
 #
 # **Running time:** about 2 minutes on two cores.
 #
@@ -124,12 +124,13 @@ print(report)
 # g \in \{1, \cos, \sin\},$$
 #
 # with $3^8 = 6561$ products. The coefficients $c_k$ are computed from values of the circuit. The
-# remaining difference is rounding in float32. The report says how many numbers each other method
-# would store; `method="auto"` takes the method with the fewest.
+# remaining difference is rounding in float32. The report says why the other methods were not taken.
+# `method="auto"` takes the exact method that stores the fewest numbers, and skips slow methods if
+# there are few anyway.
 #
 # The report also has the time for a sample in Keras. With a fast simulator the circuit may be
-# faster than its surrogate. The advantage of the surrogate is that it runs where there is no
-# simulator.
+# faster than its surrogate, as here. The advantage of the surrogate is that it runs where there is
+# no simulator.
 
 # %%
 print([type(layer).__name__ for layer in classical.layers])
@@ -162,9 +163,9 @@ print(f"Share of waves of one angle: {shares[1]:.1%}, of six and more: {shares[6
 
 # %% [markdown]
 # So the circuit mostly computes waves that depend on three or more angles. Almost no part of its
-# output depends on one angle alone. The Dense model above has no such waves, and is the better
-# model for these digits. Whether they help depends on the data. The controls of
-# [notebook 05](05_better_than_dense.ipynb) tell.
+# output depends on one angle alone. The Dense model above is not made of waves, and is the better
+# model for these digits. Whether waves help depends on the data. The controls of [notebook
+# 05](05_better_than_dense.ipynb) show whether they help on yours.
 
 # %% [markdown]
 # ## Fewer waves
@@ -197,10 +198,10 @@ axis.legend(frameon=False)
 plt.show()
 
 # %% [markdown]
-# ## A shallow circuit falls into small parts
+# ## A shallow circuit splits into small parts
 #
 # An expectation value depends only on the gates that can reach its qubit. These gates are called
-# its light cone. The next circuit has twelve qubits and two rounds of gates on neighbours. It has
+# its *light cone*. The next circuit has twelve qubits and two rounds of gates on neighbours. It has
 # $3^{12}$ products of waves, but no expectation value depends on more than four angles.
 
 # %%
@@ -259,8 +260,8 @@ export("digits.keras", "litert", "digits.tflite")
 # the time of the file with that of `predict_on_batch`.
 #
 # With `--int8` each number takes one byte. The file is smaller and less exact. Your data serve two
-# purposes here: they set the ranges of the numbers, and the report says how much the accuracy on
-# them changes.
+# purposes here: they set the ranges of the numbers, and they are the test of how much the accuracy
+# changes.
 
 # %%
 export("digits.keras", "onnx", "small.onnx", "--int8")
@@ -309,8 +310,8 @@ print(done.stdout)
 # ## Noise
 #
 # Noise changes the expectation values, and the surrogate of a noisy circuit computes the changed
-# values exactly. Here each gate on two qubits loses their state with a probability of 2 %
-# (depolarizing noise), which makes the waves of the circuit smaller.
+# values exactly. Here each gate on two qubits is followed by depolarizing noise: the qubits lose
+# their state with a probability of 2 %. This makes the waves of the circuit smaller.
 
 # %%
 set_engine(model, "auto", noise="depolarizing:0.02@2q")
@@ -323,11 +324,13 @@ print(f"The noise leaves {noisy_power / power.sum():.0%} of the power.")
 # %% [markdown]
 # ## What has no surrogate
 #
-# Each further angle multiplies the number of products by three. Up to about twenty qubits, a tensor
-# train may be small enough. For more, there is an exact surrogate only if the light cones are
-# small. Otherwise a network can approximate the circuit, and the report calls it an approximation.
-# If no method works, the error says which ones were tried. This is no surprise: if every circuit
-# had a small surrogate, nobody would need a quantum computer.
+# Each further angle multiplies the number of products by three. Up to about twenty angles, a tensor
+# train may be small enough: it writes the table of coefficients as a product of small matrices
+# ([Take the circuit out](../docs/guides/take-the-circuit-out.md)). With more angles, there is an
+# exact surrogate only if the light cones are small. Otherwise a network can approximate the
+# circuit, and the report calls it an approximation. If no method works, the error says which ones
+# were tried. That some circuits have no small surrogate is no surprise: otherwise nobody would need
+# a quantum computer.
 
 # %% [markdown]
 # **To take away.** A trained circuit with few angles is a known function. You can look at it, store
@@ -344,7 +347,7 @@ print(f"The noise leaves {noisy_power / power.sum():.0%} of the power.")
 # ## Exercises
 #
 # **1.** Make the surrogate of one qubit with one rotation by a feature. Which function of the
-# feature does it compute, and what does the report say of it?
+# feature does it compute, and what does the report say about it?
 #
 # <details><summary>Answer</summary>
 #
@@ -365,7 +368,7 @@ print(f"The noise leaves {noisy_power / power.sum():.0%} of the power.")
 #
 # </details>
 #
-# **2.** How many products have eight angles, if each enters the circuit twice?
+# **2.** How many products are there with eight angles, if each angle enters the circuit twice?
 #
 # <details><summary>Answer</summary>
 #

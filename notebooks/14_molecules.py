@@ -67,9 +67,10 @@ logging.getLogger("tensorflow").setLevel("ERROR")
 #
 # *Hartree-Fock* is a fast approximation that finds the orbitals, the places of the electrons. An
 # orbital has room for two electrons, one of each spin. Each of these two places is full or empty,
-# so it becomes a qubit. H2 has two orbitals in the smallest basis, so it has four qubits. The
-# Hamiltonian is a sum of products of X, Y and Z on these qubits, called Pauli strings. Energies are
-# in *hartree*, the unit of chemistry. *FCI* is the exact energy in this basis.
+# so it becomes a qubit. The orbitals are built from a *basis*, a fixed set of functions. In the
+# smallest one H2 has two orbitals, so it has four qubits. The Hamiltonian is a sum of products of
+# X, Y and Z on these qubits, called Pauli strings. Energies are in *hartree*, the unit of
+# chemistry. *FCI* is the exact energy in this basis.
 
 # %%
 hydrogen = chemistry.electrons("H2", bond_length=0.7414)
@@ -94,8 +95,9 @@ pd.DataFrame(rows).pivot(index="molecule", columns="tapered", values=["qubits", 
 # %% [markdown]
 # ## The ground state
 #
-# The circuit UCCSD starts from the Hartree-Fock state and moves one or two electrons at a time.
-# Each move has a weight. LiH has 12 qubits and 92 such weights.
+# The circuit UCCSD (unitary coupled cluster with single and double excitations) starts from the
+# Hartree-Fock state and moves one or two electrons at a time. Each move has a weight. LiH has 12
+# qubits and 92 such weights.
 
 # %%
 lithium = chemistry.ground_state("LiH", bond_length=1.45, ansatz="uccsd")
@@ -112,9 +114,9 @@ axis.set(xlabel="step", ylabel="energy above FCI, hartree", title="LiH, UCCSD, 1
 figure
 
 # %% [markdown]
-# Training stops when thirty steps have brought nothing. The small error that is left comes from the
-# circuit: it makes its moves one after the other, and never moves three electrons at once.
-# *Chemical accuracy*, 0.0016 hartree, is the error that chemists aim for.
+# Training stops when thirty steps in a row have not lowered the energy. The small error that is
+# left comes from the circuit: it makes its moves one after the other, and never moves three
+# electrons at once. *Chemical accuracy*, 0.0016 hartree, is the error that chemists aim for.
 #
 # ## Which circuit?
 #
@@ -147,7 +149,8 @@ pd.DataFrame(rows).pivot(index=["ansatz", "weights"], columns="distance", values
 #
 # Shots, noise and the engine are arguments. We take the trained weights, and estimate the energy
 # from 100 to 10,000 shots for each group of Pauli strings. Then we compute it with depolarizing
-# noise after each gate, which loses the state of its qubits with a small probability:
+# noise: after each gate, its qubits lose their state with a small probability, the number in the
+# table.
 
 # %%
 exact = chemistry.ground_state("H2", bond_length=0.7414)
@@ -169,11 +172,12 @@ for rate in (0.0001, 0.001, 0.01):
 pd.Series(rows, name="energy").to_frame().assign(off=lambda table: table.energy - exact.fci_energy)
 
 # %% [markdown]
-# With shots, an estimate can lie below the exact energy, as the first rows show: its random error
-# goes both ways. With noise, the energy is always too high. A noise of 0.0001 is enough to miss
-# chemical accuracy.
+# With shots, an estimate can lie below the exact energy, as with 100 and 1000 shots here: its
+# random error goes both ways. With noise, the energy is always too high. A noise of 0.0001 is
+# enough to miss chemical accuracy.
 #
-# After tapering, one qubit and one rotation are left. The same noise does less harm there:
+# After tapering, one qubit and one rotation are left. The same noise does less harm there, because
+# there are fewer gates:
 
 # %%
 small = chemistry.ground_state(
@@ -219,9 +223,9 @@ table.groupby("contender", sort=False)[["train", "between", "beyond"]].mean() * 
 # The numbers are mean absolute errors in thousandths of a hartree. The circuit has the smallest
 # errors between the trained bond lengths and beyond them. The reason is that it knows more: at each
 # new bond length, Hartree-Fock is solved first, and the circuit gets the Hamiltonian. The spline of
-# the correlation energy also uses Hartree-Fock, so it is the fit to compare with. For LiH
-# (`benchmarks/chemistry`), the circuit is best between the trained bond lengths, and beyond them a
-# cubic spline is as good.
+# the correlation energy (the exact energy minus that of Hartree-Fock) also uses Hartree-Fock, so it
+# is the fit to compare with. For LiH (`benchmarks/chemistry`), the circuit is best between the
+# trained bond lengths, and beyond them a cubic spline is as good.
 
 # %% alt="Energy against bond length: the circuit's dots on the exact curve, Hartree-Fock above."
 curve = chemistry.energy_curve("H2", np.arange(4, 26) / 10)
@@ -254,7 +258,7 @@ plt.tight_layout()
 #
 # ## Exercises
 #
-# **1.** Find the bond length of H2 with the lowest energy, to 0.01 ångström, by the exact energies.
+# **1.** Find the bond length at which H2 has the lowest exact energy, to 0.01 ångström.
 #
 # <details><summary>Answer</summary>
 #
@@ -268,8 +272,8 @@ plt.tight_layout()
 #
 # </details>
 #
-# **2.** Hartree-Fock is exact for one electron. Which share of the energy of H2 does it miss at
-# 0.74 and at 2.0 ångström?
+# **2.** Hartree-Fock is exact for one electron. What share of the energy of H2 does it miss at 0.74
+# and at 2.0 ångström?
 #
 # <details><summary>Answer</summary>
 #

@@ -23,10 +23,11 @@
 #
 # **Running time:** about 2 minutes on two cores.
 #
-# On ordinary data, a circuit has no advantage to start with. Here the data are quantum: a sample is
-# the state of several qubits. A circuit can take the state as it is. A network gets what a
-# laboratory measured of the state. Does the circuit do better, and by how much? The words *qubit*,
-# *state*, *observable* and *entanglement* are in the [glossary](../docs/glossary.md).
+# On ordinary data, there is no reason to expect that a circuit does better. Here the data are
+# quantum: a sample is the state of several qubits. A circuit can take the state as it is. A network
+# gets what a laboratory measured of the state. Does the circuit do better, and by how much? The
+# words *qubit*, *state*, *observable* and *entanglement* are in the
+# [glossary](../docs/glossary.md).
 
 # %%
 # Only where the package is missing, as on Colab: installs it, and changes no version of the rest.
@@ -65,7 +66,9 @@ keras.utils.set_random_seed(0)
 # *Hamiltonian* is the matrix of the chain's energies, and the *ground state* is the state with the
 # lowest energy. It depends on a magnetic field. At a certain field the properties of the state
 # change quickly, which is called a phase transition. `ground_states` computes the states exactly.
-# For the Ising ring there is a formula for the energy, with which we check them.
+# The first chain is the Ising ring: a ring of spins in which each acts on its two neighbours along
+# Z, and the field points along X. There is a formula for its energy, with which we check the
+# result.
 
 # %% alt="Two means against the field. That of Z0 Z1 falls from 1, that of X0 rises to almost 1."
 fields = np.linspace(0.1, 2, 20)
@@ -86,8 +89,8 @@ plt.show()
 #
 # A laboratory has a number of copies of a state, and can measure each copy once. For a *classical
 # shadow*, each qubit of each copy is measured along a random axis: X, Y or Z. From this one record
-# all observables of a few qubits can be estimated. The estimates are right in the mean, and their
-# error falls with the square root of the number of copies.
+# all observables of a few qubits can be estimated. The estimates are right on average, and with
+# four times as many copies their error is half as large.
 
 # %% alt="Estimates of Z0 Z1 from 30, 300 and 3000 copies. They scatter less with more copies."
 rng = np.random.default_rng(0)
@@ -107,10 +110,11 @@ plt.show()
 # ## A network that knows its phase
 #
 # The cluster-Ising chain has two parameters, $h_1$ and $h_2$. For some of their values it is in a
-# *topological phase*, which no observable of a few neighbouring qubits shows. Cong, Choi and Lukin
-# (2019) found a quantum convolutional network that recognises this phase without training.
-# `exact_qcnn` is that network. With nine sites it measures what physicists call a string order
-# parameter. The red lines are the boundaries of the phase in an infinitely long chain.
+# *topological phase*. No observable of a few neighbouring qubits is zero outside this phase and
+# nonzero inside it. Cong, Choi and Lukin (2019) found a quantum convolutional network that
+# recognises this phase without training. `exact_qcnn` is that network. With nine sites it measures
+# what physicists call a string order parameter. The red lines are the boundaries of the phase in an
+# infinitely long chain.
 
 # %% alt="The value of the network over h1 and h2: high between the red boundaries, else near 0."
 h1, h2 = np.linspace(0.02, 1.6, 17), np.linspace(-1.6, 1.6, 33)
@@ -129,7 +133,7 @@ plt.ylabel("$h_2 / J$")
 plt.show()
 
 # %% [markdown]
-# ## A circuit on states beside networks on shadows
+# ## A circuit on states, compared with networks on shadows
 #
 # Now models learn from labelled samples whether a state is in the topological phase. The hybrid
 # model starts with the state, and has two layers with weights on eight qubits. It estimates its
@@ -202,7 +206,8 @@ plt.show()
 
 # %% [markdown]
 # With 30 to 300 copies of each state, the hybrid is the most accurate. With 1000 copies, the three
-# differ little.
+# differ little. The networks can learn the phase from observables of a few qubits because all
+# samples are from one kind of chain, in which these observables change with $h_1$ and $h_2$.
 #
 # Read this picture with care. The models use the same number of copies for an answer, but not for
 # training: the hybrid was trained on exact values, and on a quantum computer each training step
@@ -215,10 +220,11 @@ plt.show()
 # ## Two copies at once
 #
 # Some questions are hard to answer from single copies: are the two halves of a state entangled? In
-# `entangled_pairs` the two classes have the same mean state, so no observable of a single copy
-# tells them apart. With two copies there is such an observable: swap one half of the first copy
-# with that of the second. Its mean is called the *purity* of the half. It is 1 if the halves are
-# not entangled, and smaller if they are.
+# `entangled_pairs` the states of both classes are random. Averaged over the samples of a class, an
+# observable of a single copy has the same mean in both classes, so it can't tell them apart. With
+# two copies there is one that can: swap one half of the first copy with that of the second. Its
+# mean is called the *purity* of the half. It is 1 if the halves are not entangled, and smaller if
+# they are.
 
 # %% alt="The purity is 1 for all product states, and between 0.3 and 0.8 for the entangled ones."
 pairs = datasets.load("entangled_pairs", n_samples=200)
@@ -236,12 +242,12 @@ plt.show()
 # The other hope is the same accuracy with fewer parameters. One size of a model can't test it. A
 # *frontier* trains each model at several sizes, and asks how many parameters each of them needs for
 # a score. The data below suit the circuit: noisy values of a function that is a sum of six waves. A
-# circuit that takes its input `n` times computes a sum of `n` waves, and it can learn their lengths
-# (*data re-uploading*).
+# circuit that takes its input `n` times computes a sum of `n` waves, and it can learn their
+# frequencies (*data re-uploading*).
 #
 # We compare it with a Dense network of each size (`dense_same_parameters`), with a linear layer on
-# the circuit's waves with fixed lengths (`fourier_features`), and with the same circuit where the
-# input enters only once (`single_upload`).
+# such waves with fixed frequencies (`fourier_features`), and with the same circuit where the input
+# enters only once (`single_upload`).
 
 # %% alt="R² against parameters: the hybrid is highest from 16 on, single upload stays near 0."
 rows = []
@@ -305,13 +311,13 @@ print(f"least squares with 13 numbers: R² {np.mean(scores):.3f}")
 #
 # ## Exercises
 #
-# **1.** In the Ising ring, what is $\langle Z_0 Z_1 \rangle$ with no field and with a very large
-# one?
+# **1.** In the Ising ring, what is $\langle Z_0 Z_1 \rangle$ with almost no field and with a very
+# large one?
 #
 # <details><summary>Answer</summary>
 #
-# Without a field all neighbours agree, and the mean is 1. A large field along X makes each Z
-# random, and the mean goes to 0.
+# With almost no field all neighbours agree, and the mean is nearly 1. A large field along X makes
+# each Z random, and the mean goes to 0.
 #
 # ```python
 # limits, _ = quantum.ground_states("ising", np.array([[1.0, 1e-3], [1.0, 100.0]]), 8)

@@ -147,7 +147,7 @@ if place == 0:
     print(json.dumps({**found, "weights": weights}))
 """
 FOLDER = Path(tempfile.mkdtemp())
-(FOLDER / "train.py").write_text(SCRIPT)
+_ = (FOLDER / "train.py").write_text(SCRIPT)
 
 # %% [markdown]
 # The next function starts the script in one process or several. They find each other by the address
@@ -239,14 +239,15 @@ assert runs["killed, resumed"]["first"] == 1
 # - **One training on all GPUs of a machine.** One process is enough. It sees all GPUs, and
 #   `DataParallel` divides each batch among them. The script stays as it is.
 # - **Several trainings on one GPU.** A small circuit leaves most of a GPU idle, so several
-#   processes can share it, for example one for each seed. By default a process of JAX's takes three
-#   quarters of the GPU's memory. `XLA_PYTHON_CLIENT_MEM_FRACTION` sets another share.
+#   processes can share it, for example one for each seed. By default a JAX process takes three
+#   quarters of the GPU's memory. The environment variable `XLA_PYTHON_CLIENT_MEM_FRACTION` sets
+#   another share.
 #
 # Two processes on one GPU can't share *one* training, because JAX sums gradients only over
 # processes that have a GPU each.
 #
-# The next cell does both if JAX finds a GPU. **It was not run on a GPU for this page**: its output
-# says so.
+# The next cell does both if JAX finds a GPU. **For this page it was run on a machine without a
+# GPU**, as its output says.
 
 # %%
 QUESTION = "import jax; print(sum(device.platform == 'gpu' for device in jax.devices()))"
@@ -304,7 +305,7 @@ else:
 # <details><summary>Answer</summary>
 #
 # A process that is killed while it writes leaves half a file. Then the old backup is gone, and the
-# new one is no use. `os.replace` gives the new file its name in one step.
+# new one is of no use. `os.replace` gives the new file its name in one step.
 #
 # ```python
 # whole = (FOLDER / "lost" / "backup.npz").read_bytes()

@@ -62,12 +62,17 @@ def main(words: list[str]) -> None:
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     os.environ.pop("MPLBACKEND", None)  # any but Jupyter's own would leave the pictures out
     prefixes = tuple(word for word in words if word != "--text")
-    for script in sorted(FOLDER.glob("[0-9]*.py")):
+    scripts = sorted(FOLDER.glob("[0-9]*.py"))
+    for word in prefixes:
+        if not word or not any(script.name.startswith(word) for script in scripts):
+            sys.exit(f"No notebook's name starts with {word!r}. Nothing was made.")
+    for script in scripts:
         if not prefixes or script.name.startswith(prefixes):
             script.write_text(linked(script.read_text("utf-8"), script.stem), "utf-8")
             start = time.perf_counter()
             notebook = retold(script) if "--text" in words else executed(script)
-            for cell in notebook.cells:
+            for place, cell in enumerate(notebook.cells):
+                cell.id = f"cell-{place}"  # not at random, so that a new run changes fewer lines
                 describe(cell)
             nbformat.write(notebook, script.with_suffix(".ipynb"))
             print(f"{script.stem}: {time.perf_counter() - start:.0f} seconds", flush=True)

@@ -11,6 +11,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 _OF_KERAS = ("global_random_seed", "global_seed_generator")
 
@@ -24,6 +25,11 @@ def kept_seeds() -> Iterator[None]:
     """
     state = _keras_state()
     kept = {name: state.get_global_attribute(name) for name in _OF_KERAS}
+    of_generator = [
+        (one.state, ops.convert_to_numpy(one.state).copy())
+        for one in kept.values()
+        if hasattr(one, "state")
+    ]
     of_python, of_numpy = random.getstate(), np.random.get_state()
     of_tensorflow = _tensorflow_state()
     try:
@@ -34,10 +40,13 @@ def kept_seeds() -> Iterator[None]:
         np.random.set_state(of_numpy)
         for name, value in kept.items():
             state.set_global_attribute(name, value)
+        for variable, value in of_generator:
+            variable.assign(value)
         if of_tensorflow is not None:
-            context, seed, generator = of_tensorflow
+            context, seed, generator, of_operations = of_tensorflow
             context._set_global_seed(seed)
             if generator is not None:
+                generator.setstate(of_operations)
                 context._rng = generator
 
 
@@ -54,8 +63,8 @@ def _torch_state() -> contextlib.AbstractContextManager[None]:
     return forked
 
 
-def _tensorflow_state() -> tuple[Any, Any, Any] | None:
-    """Returns TensorFlow's context, its global seed and its generator of operation seeds.
+def _tensorflow_state() -> tuple[Any, Any, Any, Any] | None:
+    """Returns TensorFlow's context, its global seed, its generator of operation seeds, its state.
 
     They are private, because TensorFlow's public interface can set a seed but not return it.
     """
@@ -64,4 +73,5 @@ def _tensorflow_state() -> tuple[Any, Any, Any] | None:
     context = importlib.import_module("tensorflow.python.eager.context").context()
     if not hasattr(context, "_set_global_seed"):
         return None
-    return context, context._seed, getattr(context, "_rng", None)
+    generator = getattr(context, "_rng", None)
+    return context, context._seed, generator, generator and generator.getstate()

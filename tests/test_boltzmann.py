@@ -159,19 +159,65 @@ def test_a_machine_on_a_graph_is_saved_and_loaded(tmp_path: Path) -> None:
     assert loaded.layers[0].get_config() == layer.get_config()
 
 
-def test_the_loss_is_added_where_it_costs_nothing_or_trains() -> None:
-    x = np.zeros((2, 3), "float32")
-    sampled = BoltzmannMachine(2, method="annealing", reads=5)
-    sampled(x)
-    assert [float(loss) for loss in sampled.losses] == [0.0]
-    sampled(x, training=True)
-    assert len(sampled.losses) == 1
-    model = keras.Sequential([keras.Input((3,)), BoltzmannMachine(2, method="annealing", reads=5)])
+@pytest.mark.parametrize("method", ["annealing", "contrastive_divergence", "persistent", "exact"])
+def test_the_loss_outside_training_is_the_likelihood_of_small_machines(method: str) -> None:
+    layer = machine(n_hidden=2, method=method, annealer=Unused(), loss_weight=0.5)
+    model = keras.Sequential([keras.Input((3,)), layer])
     model.compile("adam")
-    assert model.evaluate(x, verbose=0) == 0.0
+    x = np.array([[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]])
+    states, probabilities = joint(layer)
+    expected = [-np.log(probabilities[(states[:, :3] == 2 * row - 1).all(1)].sum()) for row in x]
+    # Keras keeps means of losses in float32.
+    assert model.evaluate(x, verbose=0) == pytest.approx(0.5 * np.mean(expected), rel=1e-5)
+    assert layer.exact == (method == "exact")
     none = BoltzmannMachine(2, loss_weight=0.0)
     none(x, training=True)
     assert not none.losses
+
+
+class Unused(SimulatedAnnealing):
+    """Samples nothing: those of a device cost money."""
+
+    def sample(self, *args: Any, **kwargs: Any) -> Any:
+        raise AssertionError("sampled")
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_pseudo_likelihoods_are_those_of_enumeration(name: str) -> None:
+    layer = machine(beta=0.7, **GRAPHS[name])
+    states, probabilities = joint(layer)
+    bits = np.array(list(itertools.product((0, 1), repeat=3)))
+    p = {tuple(row): probabilities[(states[:, :3] == 2 * row - 1).all(1)].sum() for row in bits}
+
+    def of_one(row: np.ndarray) -> float:
+        flips = (tuple(np.where(np.arange(3) == i, 1 - row, row)) for i in range(3))
+        own = p[tuple(row)]
+        return sum(np.log(own / (own + p[flip])) for flip in flips)
+
+    expected = [of_one(row) for row in bits]
+    found = layer.machine().pseudo_log_likelihood(ops.convert_to_tensor(2.0 * bits - 1, "float64"))
+    np.testing.assert_allclose(ops.convert_to_numpy(found), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("arguments", [{"n_hidden": 15}, {"graph": "full"}])
+def test_the_loss_outside_training_of_large_machines_is_the_pseudo_likelihood(
+    arguments: dict[str, Any],
+) -> None:
+    layer = BoltzmannMachine(
+        **arguments, method="annealing", annealer=Unused(), seed=1, kernel_initializer="normal"
+    )
+    model = keras.Sequential([keras.Input((16,)), layer])
+    model.compile("adam")
+    x = RNG.integers(0, 2, (5, 16)).astype("float32")
+    x[0, :2] = 0.3, 0.6
+    values = layer.machine().pseudo_log_likelihood(ops.convert_to_tensor(2 * x - 1))
+    expected = -ops.convert_to_numpy(values).mean()
+    assert model.evaluate(x, verbose=0) == pytest.approx(expected, rel=1e-5)
+    layer.couplings.assign(0 * layer.couplings)
+    # Without couplings, each bit costs as much as a fair coin.
+    assert model.evaluate(x, verbose=0) == pytest.approx(16 * np.log(2), rel=1e-5)
+    x[0, 0] = np.nan
+    assert np.isnan(model.evaluate(x, verbose=0))
 
 
 def test_an_autoencoder_with_bits_learns_and_generates(tmp_path: Path) -> None:
@@ -213,6 +259,17 @@ def test_the_divergence_is_that_of_enumeration() -> None:
     many = np.repeat(logits, 40_000, axis=0)
     latent(many, training=True)
     assert float(latent.losses[0]) == pytest.approx(expected, abs=0.05)
+
+
+def test_the_divergence_outside_training_is_exact_where_the_prior_sums_over_few_states() -> None:
+    losses = []
+    for method in ("exact", "annealing"):
+        prior = BoltzmannMachine(seed=0, method=method, annealer=Unused())
+        latent = DiscreteLatent(prior, seed=0)
+        latent(np.array([[0.3, -0.8, 1.2]], "float32"), training=False)
+        losses += [float(loss) for loss in latent.losses]
+    # The sum is the same one.
+    assert losses == pytest.approx([losses[0]] * 2, rel=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import keras
@@ -11,6 +12,7 @@ import pytest
 import made_rows
 from qkeras_hybrid import cli, interventions
 from qkeras_hybrid.bench import intervening, report
+from qkeras_hybrid.bench.contenders import Contender
 from qkeras_hybrid.bench.row import Row
 from qkeras_hybrid.bench.task import Task
 
@@ -29,7 +31,10 @@ def test_compare_intervenes_in_its_hybrid(
 
     intervene = intervening.intervene
     monkeypatch.setattr(intervening, "intervene", once)
-    assert cli.main(["compare", *SMALL, "--intervene", "--output", str(tmp_path)]) == 0
+    with warnings.catch_warnings():
+        # With a constant in place of circuits, the layers before it have no gradients.
+        warnings.filterwarnings("error", message="Gradients do not exist")
+        assert cli.main(["compare", *SMALL, "--intervene", "--output", str(tmp_path)]) == 0
     printed = " ".join(capsys.readouterr().out.split())
     (test,) = found
     # The hybrid is that of the comparison: it has its score.
@@ -50,6 +55,19 @@ def _stored(folder: Path) -> list[Row]:
     from qkeras_hybrid.bench.results import read_rows
 
     return read_rows(folder / "results.jsonl")
+
+
+def test_a_hybrid_that_failed_is_not_tested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("out of memory")
+
+    monkeypatch.setattr(Contender, "fitted", fail)
+    assert cli.main(["compare", *SMALL, "--intervene", "--output", str(tmp_path)]) == 1
+    printed = capsys.readouterr()
+    assert "The hybrid of seed 0 failed, so there is nothing to test." in printed.err
+    assert "Traceback" not in printed.err
 
 
 def test_a_hybrid_that_can_not_be_taken_apart_is_said_in_a_line(

@@ -16,11 +16,11 @@ import pytest
 # Names of each kind, which sort before, between and after those that are there; the last are as
 # long as they may be. A Python name of two capital letters sorts as a constant does.
 NAMES = {
-    "encoding": ("ratio", "a10", "a9", "zz_top", "abcdefghi_abcdefghij"),
+    "encoding": ("ratio", "a10", "a9", "zz_top", "abcdefghijabcdefghij"),
     "ansatz": ("ladder", "q1", "abcdefghi_bbcdefghij"),
-    "engine": ("referee", "x", "bbcdefghi_abcdefghij"),
-    "layer": ("two_turns", "q2", "zbcdefghi_abcdefghij"),
-    "dataset": ("disc", "zzz", "cbcdefghi_abcdefghij"),
+    "engine": ("referee", "x", "bbcdefghijabcdefghij"),
+    "layer": ("two_turns", "q2", "pqc2", "zbcdefghijabcdefghij"),
+    "dataset": ("disc", "zzz", "cbcdefghijabcdefghij"),
 }
 MADE = [(kind, names[0]) for kind, names in NAMES.items()]
 PLACES = {
@@ -217,6 +217,8 @@ def test_the_site_builds_and_the_code_of_the_pages_runs(made: Path) -> None:
         (["dataset", "load"], "'load' is a name"),
         (["dataset", "print"], "'print' is the name of a Python built-in"),
         (["dataset", "math"], "'math' is a name that the template uses"),
+        (["dataset", "name"], "'name' is a name in the package"),  # of a loop in `datasets`
+        (["encoding", "aux"], "'aux' is a device of Windows"),
         (["dataset", "files"], "files.py exists already"),
     ],
 )
@@ -289,6 +291,7 @@ ANCHORS = [
     ("ansatz", "qkeras_hybrid/ansatz/__init__.py", "_TEMPLATES: ", "one line must start with"),
     ("encoding", "docs/guides/choose-an-encoding.md", "|", "it has no table"),
     ("ansatz", "qkeras_hybrid/cli/names.json", '"sim1"', "no 'sim1'"),
+    ("engine", "qkeras_hybrid/cli/names.json", "{", "names.json is not JSON: "),
     ("engine", "CONTRIBUTING.md", "| `engines/` | `base`", "one line must start with"),
     ("layer", "qkeras_hybrid/layers/__init__.py", "__all__ = [", "one line must start with"),
     ("dataset", "CHANGELOG.md", "## Unreleased", "one line must start with '## Unreleased'"),
@@ -331,7 +334,7 @@ def test_if_a_file_can_not_be_written_all_are_as_they_were(
     texts = {path: path.read_bytes() for path in tree.rglob("*") if path.is_file()}
     written = []
 
-    def write_text(path: Path, text: str, encoding: str) -> None:
+    def write_text(path: Path, text: str, encoding: str, newline: str) -> None:
         path.write_bytes(text[: len(text) // 2].encode())  # as a full disk leaves it
         if len(written) == last:
             raise OSError("No space left on device.")
@@ -347,6 +350,31 @@ def test_if_a_file_can_not_be_written_all_are_as_they_were(
 def test_a_list_of_another_form_is_refused(new: ModuleType, text: str) -> None:
     with pytest.raises(new.RefusedError, match=r"no line closes|one line must start"):
         new.with_export(text, "name")
+
+
+def test_imports_are_sorted_as_ruff_sorts_them(new: ModuleType, tmp_path: Path) -> None:
+    start = "from qkeras_hybrid.layers import PQC, PQCDense, set_engine, ZTest\n"
+    text = new.with_import(start, "qkeras_hybrid.layers", "Pqc2")
+    text = new.with_import(text, "qkeras_hybrid.layers", "Zbc")
+    assert text == "from qkeras_hybrid.layers import PQC, Pqc2, PQCDense, Zbc, ZTest, set_engine\n"
+    (tmp_path / "module.py").write_text(text, encoding="utf-8")
+    done = run(tmp_path, "-m", "ruff", "check", "--isolated", "--select=I", "module.py")
+    assert done.returncode == 0, done.stdout
+
+
+def test_a_table_may_end_a_file(new: ModuleType) -> None:
+    assert new.with_row("| a |\n| - |\n| 1 |", "| 2 |") == "| a |\n| - |\n| 1 |\n| 2 |"
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+def test_line_ends_stay_and_new_files_have_the_same(
+    new: ModuleType, tmp_path: Path, ends: str
+) -> None:
+    old = tmp_path / "old.md"
+    old.write_text("a\n", encoding="utf-8", newline=ends)
+    new.write_all({old: "a\nb\n", tmp_path / "new.md": "c\n"})
+    assert old.read_bytes() == f"a{ends}b{ends}".encode()
+    assert (tmp_path / "new.md").read_bytes() == f"c{ends}".encode()
 
 
 def test_a_changelog_without_additions_gets_the_heading(new: ModuleType) -> None:

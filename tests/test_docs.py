@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import pytest
+from filelock import FileLock
 
 import devtools
 import qkeras_hybrid as qh
@@ -95,6 +96,21 @@ def test_the_cheat_sheet_is_printed_anew_after_each_change() -> None:
     assert max(map(len, lines)) <= 66
 
 
+def test_without_a_browser_the_cheat_sheet_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cheat_sheet = _cheat_sheet()
+    monkeypatch.setattr(cheat_sheet, "PDF", tmp_path / "sheet.pdf")
+    monkeypatch.setattr(cheat_sheet, "BROWSERS", ("no-such-browser",))
+    monkeypatch.setattr("sys.argv", ["cheat_sheet.py", "--check"])
+    assert cheat_sheet.main() == 1
+    assert "sheet.pdf is not of its page" in capsys.readouterr().out
+    monkeypatch.setattr("sys.argv", ["cheat_sheet.py"])
+    assert cheat_sheet.main() == 1
+    assert "no-such-browser is installed" in capsys.readouterr().err
+    assert not cheat_sheet.PDF.exists()
+
+
 def _cheat_sheet() -> Any:
     spec = importlib.util.spec_from_file_location("cheat_sheet", DOCS / "cheat_sheet.py")
     assert spec is not None and spec.loader is not None
@@ -124,18 +140,25 @@ class _Links(HTMLParser):
             self.loaded.append(str(of["href"]))
 
 
-@pytest.fixture(name="site", scope="module")
+@pytest.fixture(name="site", scope="session")
 def build_site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("site")
-    found = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(made)],
-        cwd=DOCS.parent,
-        env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert found.returncode == 0, found.stderr[-3000:]
+    # Processes of pytest-xdist have folders side by side. The first builds the site for all.
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    made = shared / "site"
+    with FileLock(shared / "site.lock"):
+        if not made.exists():
+            fresh = shared / "site.new"
+            found = subprocess.run(
+                [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(fresh)],
+                cwd=DOCS.parent,
+                env={**os.environ, "NO_MKDOCS_2_WARNING": "1"},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert found.returncode == 0, found.stderr[-3000:]
+            fresh.rename(made)
     return made
 
 

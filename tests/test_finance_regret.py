@@ -45,6 +45,19 @@ def test_with_predictable_returns_each_loss_leads_to_good_choices() -> None:
     assert (table["mean"] <= 12 * np.sort(data.target, axis=1)[:, -2:].mean()).all()
 
 
+def test_global_seeds_stay_as_they_were() -> None:
+    data = finance.returns_data(predictable(60))
+    states = []
+    for train in (True, False):
+        np.random.seed(3)
+        if train:
+            finance.regret_study(
+                data, n_folds=1, seeds=[0], epochs=1, losses=["mse"], networks=LINEAR
+            )
+        states.append(np.random.random(3).tolist())
+    assert states[0] == states[1]
+
+
 def test_the_regret_of_no_choice_is_what_the_best_choice_would_have_added() -> None:
     data = finance.returns_data(predictable())
     table = finance.regret_study(data, n_assets=2, n_folds=2, networks={})

@@ -63,6 +63,13 @@ def one(planted: made_rows.Planted, **more: object) -> Frontier:
             "95 % of the best accuracy (85.5 %).",
         ),
         (
+            {"hybrid": [(20, 0.9), (40, 0.9)], "dense_same_parameters": [(20, 0.9), (40, 0.9)]},
+            10,
+            "The hybrid needs as many parameters as the matched Dense: 20 against 20, to reach "
+            "95 % of the best accuracy (85.5 %). The smallest sizes of the hybrid and the matched "
+            "Dense already reach it: run smaller ones to decide.",
+        ),
+        (
             {"hybrid": UP, "dense_same_parameters": UP},
             5,
             "Too few seeds to tell (5, at least 6 are needed): 160 against 160, to reach 95 % of "

@@ -435,8 +435,11 @@ def test_the_global_seeds_stay_as_they_were(quick_model: keras.Model) -> None:
         keras.utils.set_random_seed(7)
         raise KeyError
     third = drawn()
+    with kept_seeds():
+        drawn()  # without a seed of its own
+    fourth = drawn()
     keras.utils.set_random_seed(5)
-    assert [drawn(), drawn(), drawn()] == [first, wanted, third]
+    assert [drawn(), drawn(), drawn(), drawn()] == [first, wanted, third, fourth]
 
 
 def test_retraining_begins_with_the_rate_that_the_model_began_with(

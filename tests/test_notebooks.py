@@ -55,6 +55,18 @@ def with_answers(script: Path) -> nbformat.NotebookNode:
     return notebook
 
 
+@pytest.mark.parametrize("word", ["99", "", "--txt", "2"])
+def test_a_word_that_starts_no_name_makes_nothing(
+    make: ModuleType, monkeypatch: pytest.MonkeyPatch, word: str
+) -> None:
+    def ran(script: Path) -> None:
+        raise AssertionError(f"{script.name} was run")
+
+    monkeypatch.setattr(make, "executed", ran)
+    with pytest.raises(SystemExit, match=f"No notebook's name starts with '{word}'"):
+        make.main(["02", word])
+
+
 def test_every_notebook_is_a_pair_and_listed() -> None:
     names = [path.stem for path in SCRIPTS]
     assert names

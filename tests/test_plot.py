@@ -34,6 +34,7 @@ from qkeras_hybrid.plot.states import bloch_vectors
 CLOSE: dict[str, Any] = {"atol": 2e-6}
 
 Q = cirq.LineQubit.range(4)
+A = sympy.Symbol("a")
 X = sympy.Symbol("x0")
 
 
@@ -81,6 +82,12 @@ LABELS = np.array([0, 1, 0, 1])
 
 def trained() -> keras.Model:
     model = classifier([1.0, -1.0], 0.1)
+    model.compile(loss="mse")
+    return model
+
+
+def untrained() -> keras.Model:
+    model = classifier([0.0, 0.0], 0.0)
     model.compile(loss="mse")
     return model
 
@@ -242,7 +249,7 @@ def test_a_circuit_shows_each_gate_with_its_kind_and_what_is_read() -> None:
     assert boxes["⟨Z⟩"] == PALETTE[2]
     assert picture.alt_text == (
         "A circuit of 3 qubits: 3 gates that encode the features, 9 gates that are trained, "
-        "3 gates that entangle; it reads expectation values."
+        "3 gates that entangle; it returns expectation values."
     )
 
 
@@ -675,17 +682,54 @@ def test_a_gram_matrix_stands_in_the_order_of_the_labels() -> None:
 # What is refused.
 
 NAN = np.array([[np.nan, 0.0]])
+RAGGED = [[1.0, 2.0], [3.0]]
 
 
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: plot.circuit("layer"), "`layer` must be a built quantum layer"),
-        (lambda: plot.circuit(PQCDense(1)), "is not built yet"),
+        (lambda: plot.circuit(PQCDense(1)), "`layer` must be built, but got"),
+        (lambda: plot.bloch(PQCDense(1), SAMPLES), "`layer` must be built"),
+        (lambda: plot.probabilities(built(), RAGGED), "`x` must be one sample"),
+        (lambda: plot.bloch(built(), SAMPLES, RAGGED), "`y` must have one label for each of the 4"),
+        (
+            lambda: plot.bloch(built(), SAMPLES, np.full((4, 2), np.nan)),
+            "`y` must hold labels: finite",
+        ),
+        (lambda: plot.gram(kernels.FidelityKernel("angle"), RAGGED), "`x` must have shape"),
+        (lambda: plot.gram(lambda x: RAGGED, SAMPLES), "`kernel` must return a finite square"),
+        (lambda: plot.gram(lambda x: "a", SAMPLES), "`kernel` must return a finite square"),
+        (lambda: plot.gram(lambda x: 1j * (x @ x.T), SAMPLES), "`kernel` must return finite real"),
+        (
+            lambda: plot.decision_boundary(
+                keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]), SAMPLES, LABELS
+            ),
+            "`model` must take samples of shape (batch, 2), but got (None, 3)",
+        ),
+        (lambda: plot.loss_landscape(built(), SAMPLES, LABELS), "`model` must"),
+        (lambda: plot.loss_landscape(trained(), SAMPLES[:0], LABELS[:0]), "`x` must hold an array"),
+        (lambda: plot.loss_landscape(trained(), SAMPLES, LABELS[:2]), "`y` must have targets of 4"),
+        (lambda: plot.loss_landscape(trained(), RAGGED, LABELS), "`x` must hold an array"),
+        (lambda: plot.loss_landscape(untrained(), SAMPLES, LABELS), "`model` must have a weight"),
+        (lambda: plot.training([1.0, 0.0], log=True), "`log` must be False for values of 0"),
+        (
+            lambda: plot.training({"loss": [2.0], "val_loss": [-1.0]}, log=True),
+            "`log` must be False for values of 0 or below, but got '-1'",
+        ),
+        (lambda: plot.spectrum(ghz(2)), "`layer` must have inputs"),
+        (
+            lambda: plot.spectrum(
+                compile_circuit(cirq.Circuit(cirq.rx(A**2)(Q[0])), "Z", inputs=[A])
+            ),
+            "`layer` must have angles that are affine in a",
+        ),
         (lambda: plot.bloch(built()), "`x` must hold samples"),
         (lambda: plot.bloch(built(), NAN), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), [["a", "b"]]), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), np.zeros((0, 2))), "`x` must hold finite numbers"),
+        (lambda: plot.bloch(built(), [[1j, 0.0]]), "`x` must hold finite numbers"),
+        (lambda: plot.bloch(built(), SAMPLES, weights=[1j] * 12), "`weights` must hold 12"),
         (lambda: plot.bloch(built(), [0.1, 0.2]), "`x` must hold finite numbers"),
         (lambda: plot.bloch(built(), np.zeros((1, 3))), "`x` must have 2 columns"),
         (lambda: plot.bloch(built(), np.zeros((2**23, 2))), "amplitudes in total"),

@@ -113,10 +113,34 @@ class Machine:
         own = own + ops.sum(_times(visible, self.matrix[:n, :n]) * visible, -1) / 2
         if not self.structure.n_hidden:
             return own
-        fields = self.hidden_fields(visible)
-        if not self.structure.couples_hidden:
-            return own - ops.sum(_log_two_cosh(beta * fields), -1) / beta
-        return own - ops.logsumexp(self._hidden_exponents(fields), axis=-1) / beta
+        return own - self._log_hidden_sum(self.hidden_fields(visible)) / beta
+
+    def pseudo_log_likelihood(self, visible: Any) -> Any:
+        """Returns `sum_i log p(v_i | all other v)`: `(batch, n_visible)` to `(batch,)`.
+
+        It needs no partition function, and is the log-likelihood if the visible spins are
+        independent. A spin between -1 and 1 is up with the probability that makes it the mean.
+
+        Reference:
+            J. Besag, Statistical Analysis of Non-Lattice Data, The Statistician 24, 179 (1975).
+        """
+        n, beta = self.structure.n_visible, self.structure.beta
+        # beta * (F(v with v_i = 1) - F(v with v_i = -1))
+        gaps = 2 * beta * (self.biases[:n] + _times(visible, self.matrix[:n, :n]))
+        if self.structure.n_hidden:
+            fields = self.hidden_fields(visible)
+
+            def log_ratio(one: tuple[Any, Any]) -> Any:
+                couplings, spins = one
+                others = fields - spins[:, None] * couplings
+                down, up = others - couplings, others + couplings
+                return self._log_hidden_sum(down) - self._log_hidden_sum(up)
+
+            # One spin after the other: all at once would need n_visible times the memory.
+            each = ops.map(log_ratio, (self.matrix[:n, n:], ops.transpose(visible)))
+            gaps = gaps + ops.transpose(each)
+        up = (1 + visible) / 2
+        return -ops.sum(up * ops.softplus(gaps) + (1 - up) * ops.softplus(-gaps), -1)
 
     def hidden_means(self, visible: Any) -> Any:
         """Returns the means of the hidden spins, given the visible ones."""
@@ -143,6 +167,12 @@ class Machine:
         """Draws hidden spins, then visible ones from these. The machine must be restricted."""
         hidden = _drawn(self.structure.beta * self.hidden_fields(visible), seed)
         return _drawn(self.structure.beta * self.visible_fields(hidden), seed)
+
+    def _log_hidden_sum(self, fields: Any) -> Any:
+        """Returns `log(sum_h exp(-beta E))` of the hidden spins in these fields: `(batch,)`."""
+        if not self.structure.couples_hidden:
+            return ops.sum(_log_two_cosh(self.structure.beta * fields), -1)
+        return ops.logsumexp(self._hidden_exponents(fields), axis=-1)
 
     def _hidden_exponents(self, fields: Any) -> Any:
         """Returns `-beta E` of each hidden state in these fields: `(batch, 2**n_hidden)`."""

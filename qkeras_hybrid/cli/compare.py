@@ -245,6 +245,9 @@ def _intervene(task: Task, rows: Sequence[Row]) -> None:
     """Tests whether the hybrid of the first seed needs its circuits, and prints the result."""
     from qkeras_hybrid.bench import intervening, report, statistics
 
+    (own,) = (row for row in rows if row.task == task.id)
+    if own.error is not None:
+        raise fail(f"The hybrid of seed {task.seed} failed, so there is nothing to test.", 1)
     print("Testing whether the hybrid needs its circuits; it trains again.", file=sys.stderr)
     try:
         found = intervening.intervene(task)

@@ -26,6 +26,9 @@ def compiled_of(circuit: Any, argument: str = "circuit") -> Compiled:
         ValueError: If it is neither, or the layer is not built.
     """
     if isinstance(circuit, QuantumLayer):
+        if not circuit.built:
+            fix = "Call it on data, or build it with the shape of its input: build((None, 4))."
+            raise ArgumentError(argument, "be built", f"{circuit.name}, not built yet", fix)
         return circuit.compiled
     if not isinstance(circuit, Compiled):
         raise ArgumentError(
@@ -72,7 +75,7 @@ def inputs_of(circuit: Any, n_inputs: int, x: Any, precision: str) -> np.ndarray
             raise ArgumentError("x", "hold samples, since the circuit has inputs", None)
         return np.zeros((1, 0))
     try:
-        samples = np.asarray(x, precision)
+        samples = real_array(x, precision)
     except (TypeError, ValueError) as error:
         raise ArgumentError("x", "hold finite numbers, of shape (batch, n_features)", x) from error
     if samples.ndim != 2 or not len(samples) or not np.all(np.isfinite(samples)):
@@ -116,12 +119,24 @@ def vector(argument: str, value: Any, size: int) -> np.ndarray:
         ValueError: If it is not one.
     """
     try:
-        found = np.asarray(value, float)
+        found = real_array(value, "float64")
     except (TypeError, ValueError) as error:
         raise ArgumentError(argument, f"hold {size} finite numbers", value) from error
     if found.shape != (size,) or not np.all(np.isfinite(found)):
         raise ArgumentError(argument, f"hold {size} finite numbers", value)
     return found
+
+
+def real_array(values: Any, dtype: str) -> np.ndarray:
+    """Returns values as an array, and refuses complex ones, whose imaginary part NumPy drops.
+
+    Raises:
+        TypeError: If they are complex, or no numbers.
+        ValueError: If they are no numbers, or lists of different lengths.
+    """
+    if np.iscomplexobj(values):
+        raise TypeError("complex numbers")
+    return np.asarray(values, dtype)
 
 
 def at_least_two(argument: str, value: Any) -> int:

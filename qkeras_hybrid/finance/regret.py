@@ -13,6 +13,7 @@ from keras import ops
 from qkeras_hybrid._checks import one_of, positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._seeds import kept_seeds
 from qkeras_hybrid.decisions import Choices, PerturbedFenchelYoung, SPOPlus, regret
 from qkeras_hybrid.finance.checks import finite_array
 from qkeras_hybrid.finance.portfolio import MONTHS, choices
@@ -239,6 +240,7 @@ def _loss(name: str, problem: Choices, seed: int) -> Any:
     return name
 
 
+@kept_seeds()
 def _network(
     build: Builder,
     data: ReturnsData,

@@ -15,6 +15,7 @@ from keras import ops
 from qkeras_hybrid._checks import positive_int
 from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid._lazy import lazy_module
+from qkeras_hybrid._seeds import kept_seeds
 from qkeras_hybrid.finance.checks import finite_array
 from qkeras_hybrid.finance.series import arch_module, index_prices, walk_forward
 from qkeras_hybrid.layers import PQCDense
@@ -330,6 +331,7 @@ def _garch(data: VolatilityData, test: np.ndarray) -> np.ndarray:
     return variances
 
 
+@kept_seeds()
 def _network(
     build: Builder,
     data: VolatilityData,

@@ -34,8 +34,10 @@ class BoltzmannMachine(keras.layers.Layer):
     The probability of bits is `exp(-beta E) / Z`, where `E` is an Ising energy of their spins
     `2 x - 1` and of hidden spins, with trained biases and couplings. In training the layer adds the
     loss `loss_weight * (-mean log p(x))`, or a number with the same gradient; a model that is only
-    this layer is trained by `model.compile("adam")` and `model.fit(x)`. Outside training, an exact
-    loss is added too, but a sampled one is 0: see `log_likelihood`.
+    this layer is trained by `model.compile("adam")` and `model.fit(x)`. Outside training, nothing
+    is sampled. The loss is then the likelihood itself if the method is exact or that is a sum over
+    at most `2**14` states. Else `-mean sum_i log p(x_i | other bits)` takes the place of
+    `-mean log p(x)`: the pseudo-likelihood, which compares machines on the same data.
 
     Args:
         n_hidden: The number of hidden bits.
@@ -70,7 +72,7 @@ class BoltzmannMachine(keras.layers.Layer):
 
     Reference:
         Ackley, Hinton, Sejnowski, Cognitive Science 9, 147 (1985); Hinton, Neural Computation 14,
-        1771 (2002); Tieleman, ICML 2008.
+        1771 (2002); Tieleman, ICML 2008; Besag, The Statistician 24, 179 (1975).
 
     Example:
 
@@ -184,11 +186,12 @@ class BoltzmannMachine(keras.layers.Layer):
             )
         visible = 2 * ops.cast(features, self._precision) - 1
         machine = self.machine()
-        if self.loss_weight and (training or self._method == "exact"):
-            self.add_loss(self.loss_weight * self.negative_log_likelihood(visible))
+        if self.loss_weight and (training or self.sums_cheaply):
+            loss = self.negative_log_likelihood(visible, exact=None if training else True)
+            self.add_loss(self.loss_weight * loss)
         elif self.loss_weight:
             # Outside training, nothing is sampled, since samples may cost money.
-            self.add_loss(ops.zeros((), self._precision))
+            self.add_loss(-self.loss_weight * ops.mean(machine.pseudo_log_likelihood(visible)))
         if self.output_kind == "free_energy":
             values = machine.free_energy(visible)[:, None]
         else:
@@ -200,6 +203,12 @@ class BoltzmannMachine(keras.layers.Layer):
         """Whether the loss is the likelihood itself, a sum over all states."""
         return self._method == "exact"
 
+    @property
+    def sums_cheaply(self) -> bool:
+        """Whether the likelihood is a sum that the method computes, or one over few states."""
+        assert self.structure is not None
+        return self.exact or self.structure.exact_spins <= _MOST_AUTO_STATES
+
     def machine(self) -> Machine:
         """Returns the machine with the current weights, as tensors."""
         assert self.structure is not None
@@ -207,15 +216,16 @@ class BoltzmannMachine(keras.layers.Layer):
         couplings = ops.cast(ops.convert_to_tensor(self.couplings), self._precision)
         return Machine.of(self.structure, biases, couplings)
 
-    def negative_log_likelihood(self, visible: Any) -> Any:
+    def negative_log_likelihood(self, visible: Any, *, exact: bool | None = None) -> Any:
         """Returns `-mean log p` of spins; for sampled methods, a number with the same gradient.
 
         Args:
             visible: Spins from -1 to 1, of shape `(batch, n_visible)`.
+            exact: Whether to sum over all states; by default, if the method does.
         """
         machine = self.machine()
         positive = ops.mean(machine.free_energy(visible))
-        if self._method == "exact":
+        if self.exact if exact is None else exact:
             return self.beta * positive + machine.log_partition()
         negative = ops.mean(machine.free_energy(self._negative_phase(machine, visible)))
         return self.beta * (positive - negative)

@@ -21,7 +21,7 @@ class DiscreteLatent(keras.layers.Layer):
     The inputs are logits of independent bits, `q(z | x)`. In training, bits are drawn by the binary
     concrete relaxation: hard in the forward pass, relaxed at a temperature in the backward pass.
     The layer adds the loss `kl_weight * KL(q || p)`, where `p` is the prior. Outside training, it
-    adds this loss only if the prior's likelihood is exact. So
+    adds this loss only if the prior's likelihood is exact or a sum over at most `2**14` states. So
     `Sequential([..., Dense(n), DiscreteLatent(prior), ..., Dense(m, "sigmoid")])` with
     `loss="binary_crossentropy"` is a discrete variational autoencoder. New data are
     `decoder(prior.sample(n))`.
@@ -102,8 +102,8 @@ class DiscreteLatent(keras.layers.Layer):
         if not training:
             hard = ops.where(logits > 0, ops.ones_like(logits), ops.zeros_like(logits))
             hard = hard + 0 * logits  # NaN stays NaN
-            if self.kl_weight and self.prior.exact:
-                self.add_loss(self.kl_weight * self._divergence(logits, hard))
+            if self.kl_weight and self.prior.sums_cheaply:
+                self.add_loss(self.kl_weight * self._divergence(logits, hard, exact=True))
             return ops.cast(hard, self.compute_dtype)
         uniform = keras.random.uniform(
             ops.shape(logits), 1e-6, 1 - 1e-6, dtype=logits.dtype, seed=self._seed_generator
@@ -115,11 +115,11 @@ class DiscreteLatent(keras.layers.Layer):
             self.add_loss(self.kl_weight * self._divergence(logits, bits))
         return ops.cast(bits, self.compute_dtype)
 
-    def _divergence(self, logits: Any, bits: Any) -> Any:
+    def _divergence(self, logits: Any, bits: Any, exact: bool | None = None) -> Any:
         """Returns `KL(q || p)`: minus the entropy of `q`, minus the mean of `log p`."""
         p = ops.sigmoid(logits)
         entropy = ops.mean(ops.sum(ops.softplus(logits) - p * logits, axis=-1))
-        return self.prior.negative_log_likelihood(2 * bits - 1) - entropy
+        return self.prior.negative_log_likelihood(2 * bits - 1, exact=exact) - entropy
 
     def compute_output_shape(self, input_shape: Sequence[int | None]) -> tuple[int | None, ...]:
         """Returns the input's shape."""

@@ -65,6 +65,9 @@ def decision_boundary(
     points = at_most("points", at_least_two("points", points), MOST_POINTS)
     if not callable(getattr(model, "predict", None)):
         raise ArgumentError("model", "be a Keras model, with the method `predict`", model)
+    shape = getattr(model, "input_shape", (None, 2))
+    if shape not in ((None, 2), (None, None)):
+        raise ArgumentError("model", "take samples of shape (batch, 2)", shape)
     if not isinstance(names, Sequence) or isinstance(names, str) or len(names) != 2:
         raise ArgumentError("names", "name two features", names)
     low, high = samples.min(axis=0), samples.max(axis=0)

@@ -92,9 +92,6 @@ def circuit(layer: Any, *, ax: Any = None) -> Any:
     return finished(axes, _words(compiled.n_qubits, kinds, readouts), ax)
 
 
-_READ = {"expectation": "expectation values", "state": "the state", "circuit": "the circuit itself"}
-
-
 def _words(n_qubits: int, kinds: collections.Counter[str], readouts: Any) -> str:
     named = {
         "encoding": "that encodes the features|that encode the features",
@@ -106,10 +103,11 @@ def _words(n_qubits: int, kinds: collections.Counter[str], readouts: Any) -> str
     for kind, text in named.items():
         if kinds[kind]:
             parts.append(f"{counted(kinds[kind], 'gate')} {text.split('|')[kinds[kind] > 1]}")
-    read = " and ".join(_READ.get(readout.name, readout.name) for readout in readouts)
+    returned = {"expectation": "expectation values", "state": "the state"}
+    names = " and ".join(returned.get(readout.name, readout.name) for readout in readouts)
     return (
         f"A circuit of {counted(n_qubits, 'qubit')}: {', '.join(parts) or 'no gates'}; "
-        f"it reads {read}."
+        f"it returns {names}."
     )
 
 

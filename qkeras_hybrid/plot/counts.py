@@ -79,8 +79,12 @@ def probabilities(
     one_of("interval", interval, INTERVALS)
     most = positive_int("most", most)
     seed = seed_number("seed", seed)
-    if x is not None and np.ndim(x) == 1:
-        x = [x]
+    if x is not None:
+        try:
+            x = np.asarray(x)
+        except ValueError as error:
+            raise ArgumentError("x", "be one sample, of shape (n_features,)", x) from error
+        x = x[None] if x.ndim == 1 else x
     compiled, inputs, values = values_of(layer, x, weights)
     if len(inputs) != 1:
         raise ArgumentError("x", "be one sample", f"{len(inputs)}", "Give e.g. x[0].")

@@ -68,6 +68,9 @@ def training(
         for number, (name, of) in enumerate(named.items()):
             runs = [_curve(run, metric) for run in _runs(of)]
             held_out = [_curve(run, f"val_{metric}", needed=False) for run in _runs(of)]
+            least = min(run.min() for run in (*runs, *held_out) if len(run))
+            if log and least <= 0:
+                raise ArgumentError("log", "be False for values of 0 or below", f"{least:g}")
             longest = max(longest, *map(len, runs))
             validated = all(len(run) for run in held_out)
             label = name or ("training" if validated else None)

@@ -19,15 +19,18 @@ def labels_of(y: Any, size: int) -> np.ndarray:
     Raises:
         ValueError: If there are not `size` labels, one is not finite, or too many are different.
     """
-    found = np.asarray(y)
+    try:
+        found = np.asarray(y)
+    except ValueError as error:
+        raise ArgumentError("y", f"have one label for each of the {size} samples", y) from error
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ArgumentError("y", "hold labels: finite numbers or strings", y)
     if found.ndim == 2 and found.shape[1] > 1 and found.dtype.kind in "biuf":
         found = np.argmax(found, axis=1)
     found = found.reshape(-1) if found.ndim == 2 and found.shape[1] == 1 else found
     if found.shape != (size,):
         raise ArgumentError("y", f"have one label for each of the {size} samples", np.shape(y))
-    if found.dtype.kind not in "biufU" or (
-        found.dtype.kind == "f" and not np.isfinite(found).all()
-    ):
+    if found.dtype.kind not in "biufU":
         raise ArgumentError("y", "hold labels: finite numbers or strings", y)
     if (count := len(np.unique(found))) > MOST_CLASSES:
         raise ArgumentError("y", f"hold at most {MOST_CLASSES} different labels", f"{count}")

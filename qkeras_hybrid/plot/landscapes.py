@@ -73,9 +73,11 @@ def loss_landscape(
         raise ArgumentError("model", "be a built Keras model with trainable weights", model)
     if not getattr(model, "compiled", False):
         raise ArgumentError("model", "have a loss", model, "Call model.compile(loss=...) first.")
-    for argument, value in {"x": x, "y": y}.items():
-        if value is None:
-            raise ArgumentError(argument, "hold the data that the loss is computed on", None)
+    if not callable(getattr(model, "test_on_batch", None)):
+        raise ArgumentError("model", "be a model of Keras's, not a layer", model)
+    size = _size("x", x)
+    if _size("y", y) != size:
+        raise ArgumentError("y", f"have targets of {size} samples", f"{_size('y', y)}")
     seed = seed_number("seed", seed)
     if finite_number("span", span) <= 0:
         raise ArgumentError("span", "be above 0", span)
@@ -84,6 +86,13 @@ def loss_landscape(
     if directions is None:
         rng = np.random.default_rng(seed)
         chosen = [filter_normalised(centre, rng) for _ in range(2)]
+        if not any(value.any() for value in centre):
+            raise ArgumentError(
+                "model",
+                "have a weight other than 0: random directions have the lengths of weights",
+                model,
+                "Give `directions`.",
+            )
     else:
         chosen = _given(directions, centre)
     steps = np.linspace(-span, span, points)
@@ -131,6 +140,17 @@ def filter_normalised(weights: Sequence[np.ndarray], rng: np.random.Generator) -
         lengths = np.sqrt(np.sum(drawn**2, axis=axes, keepdims=True))
         found.append(drawn * (norms / lengths))
     return found
+
+
+def _size(argument: str, given: Any) -> int:
+    """Returns the number of samples of an array, or of arrays in the structure of `fit`."""
+    from keras import tree
+
+    sizes = {np.shape(each)[:1] for each in tree.flatten(given)}
+    if given is None or len(sizes) != 1 or not all(size and size[0] for size in sizes):
+        raise ArgumentError(argument, "hold an array with a row for each sample", given)
+    ((size,),) = sizes
+    return int(size)
 
 
 def _values(variables: list[Any]) -> list[np.ndarray]:

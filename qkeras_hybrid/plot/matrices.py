@@ -41,15 +41,20 @@ def gram(kernel: Any, x: Any, y: Any = None, *, ax: Any = None) -> Any:
     compute = kernel.matrix if isinstance(kernel, Kernel) else kernel
     if not callable(compute):
         raise ArgumentError("kernel", "be a kernel, or a function that returns a matrix", kernel)
-    size = len(x) if np.ndim(x) == 2 else 0
+    shape = _shape(x)
+    size = shape[0] if len(shape) == 2 else 0
     if not 0 < size <= MOST_SAMPLES:
         raise ArgumentError(
-            "x", f"have shape (n, n_features) with 1 to {MOST_SAMPLES:,} samples", np.shape(x)
+            "x", f"have shape (n, n_features) with 1 to {MOST_SAMPLES:,} samples", shape or x
         )
     labels = None if y is None else labels_of(y, size)
-    matrix = np.asarray(compute(x), float)
-    if matrix.shape != (size, size) or not np.all(np.isfinite(matrix)):
-        raise ArgumentError("kernel", "return a finite square matrix", matrix.shape)
+    returned = compute(x)
+    if _shape(returned) != (size, size):
+        raise ArgumentError("kernel", "return a finite square matrix", _shape(returned) or returned)
+    matrix = np.asarray(returned)
+    if matrix.dtype.kind not in "biuf" or not np.all(np.isfinite(matrix)):
+        raise ArgumentError("kernel", "return finite real numbers", matrix)
+    matrix = matrix.astype(float)
     with canvas(ax, 4.4, 3.6) as axes:
         image = draw_matrix(axes, matrix, labels)
         axes.set_ylabel(axes.get_xlabel())
@@ -60,6 +65,14 @@ def gram(kernel: Any, x: Any, y: Any = None, *, ax: Any = None) -> Any:
         bar = axes.figure.colorbar(image, ax=axes, label="kernel")
         bar.outline.set_edgecolor(GREY)
     return finished(axes, _words(matrix, labels), ax)
+
+
+def _shape(values: Any) -> tuple[int, ...]:
+    """Returns the shape of an array or of lists; empty of lists of different lengths."""
+    try:
+        return np.shape(values)
+    except ValueError:
+        return ()
 
 
 def _words(matrix: np.ndarray, labels: np.ndarray | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from qkeras_hybrid._errors import ArgumentError
 from qkeras_hybrid.diagnostics import fourier_spectrum
 from qkeras_hybrid.diagnostics.base import compiled_of
 from qkeras_hybrid.plot.pictures import canvas, counted, finished
@@ -42,7 +43,13 @@ def spectrum(
     compiled = compiled_of(layer, "layer")
     if weights is None and not compiled.weights:
         weights = ()
-    found = fourier_spectrum(layer, weights=weights, along=along, inputs=inputs)
+    try:
+        found = fourier_spectrum(layer, weights=weights, along=along, inputs=inputs)
+    except ArgumentError as error:
+        if error.argument != "circuit":
+            raise
+        # The same argument, by its name there.
+        raise ArgumentError("layer", error.requirement, error.got, error.fix) from error
     with canvas(ax) as axes:
         found.draw(axes)
     waves = "; ".join(

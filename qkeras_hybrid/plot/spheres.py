@@ -141,7 +141,11 @@ def _sphere(axes: Any, centre: np.ndarray, title: str) -> None:
 
 def _shades(y: Any, size: int) -> list[str] | None:
     """Returns a colour for each sample if `y` holds numbers instead of labels, otherwise None."""
-    if y is None or (found := np.asarray(y)).shape != (size,) or found.dtype.kind != "f":
+    try:
+        found = np.asarray(y)
+    except ValueError:
+        return None  # lists of different lengths, which are no labels either
+    if found.shape != (size,) or found.dtype.kind != "f":
         return None
     if len(np.unique(found)) <= MOST_CLASSES or not np.all(np.isfinite(found)):
         return None

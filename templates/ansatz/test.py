@@ -24,7 +24,7 @@ PAULIS = {
 
 
 def by_hand(axis: str, weights: np.ndarray) -> np.ndarray:
-    """Returns the unitary of layers on three qubits, from matrices; `weights` has a row each."""
+    """Returns the unitary of layers on three qubits; `weights` has a row for each layer."""
     product = np.eye(8, dtype=complex)
     for layer in weights:
         turns = [np.cos(w / 2) * np.eye(2) - 1j * np.sin(w / 2) * PAULIS[axis] for w in layer]

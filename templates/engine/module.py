@@ -30,7 +30,8 @@ class ExampleNameEngine(Engine):
     readouts = frozenset({Expectation, Probabilities, State})
 
     def refuses(self, job: Job) -> str | None:
-        # Cirq needs the state, a buffer of its size, and copies of both, at 16 bytes an amplitude.
+        # Cirq needs the state, a buffer of its size, and copies of both; `values` makes one more
+        # copy. An amplitude takes 16 bytes.
         return super().refuses(job) or memory_refusal(job.program.n_qubits, 5 * 16)
 
     def prepare(self, job: Job) -> Run:

@@ -41,7 +41,8 @@ def test_a_layer_without_an_engine_argument_takes_a_faster_one() -> None:
 
 
 def test_it_comes_back_from_its_config() -> None:
-    saved = json.loads(json.dumps(keras.saving.serialize_keras_object(ExampleNameEngine())))
+    config = keras.saving.serialize_keras_object(ExampleNameEngine())
+    saved = json.loads(json.dumps(config))
     assert engines.get(saved) == engines.get(NAME) == ExampleNameEngine()
 
 

@@ -62,7 +62,8 @@ def sentence(one: Frontier) -> str:
         case "more":
             return f"The hybrid needs more parameters than {name}: {against}"
         case "as many":
-            return f"The hybrid needs as many parameters as {name}: {against}"
+            untried = _untried(contest.at_smallest)
+            return f"The hybrid needs as many parameters as {name}: {against}{untried}"
         case "too few seeds":
             need = f"{contest.seeds}, at least {MIN_PAIRS} are needed"
             return f"Too few seeds to tell ({need}): {against}"
