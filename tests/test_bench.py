@@ -1025,4 +1025,4 @@ def test_notes_tell_of_a_mismatch_a_twin_a_failure_and_other_machines() -> None:
     assert "Dense same parameters and Dense same width are the same network here" in said
     assert "1 run of 9 failed and is not in the means" in said
     assert "RuntimeError: out of [qubits]" in said
-    assert "their seconds don't compare" in said
+    assert "their times can't be compared" in said

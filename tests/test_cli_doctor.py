@@ -68,11 +68,15 @@ def test_doctor_says_which_credentials_are_set_and_never_what_they_are(
             monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("IONQ_API_KEY", secret)
     monkeypatch.setenv("AQT_TOKEN", "")  # as good as not set
+    monkeypatch.setenv("COLUMNS", "200")
     assert cli.main(["doctor"]) == 0
     printed = capsys.readouterr()
     assert secret not in printed.out + printed.err
     lines = {line.split()[0]: line for line in printed.out.splitlines() if line.split()}
     assert "IONQ_API_KEY is set" in lines["IonQ"]
     assert "AQT_TOKEN is not set" in lines["AQT"]
+    assert "neither GOOGLE_CLOUD_PROJECT nor GOOGLE_APPLICATION_CREDENTIALS is" in lines["Google"]
     for account in ACCOUNTS.values():
+        said = f'not installed: pip install "{account.install}"'
+        assert (said in lines[account.service]) != account.importable
         assert (account.module in lines[account.service].split()) == account.importable

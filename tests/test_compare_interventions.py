@@ -190,6 +190,6 @@ def test_what_is_open_is_said() -> None:
         ),
     )
     said = report.interventions(short, rows, 0)
-    assert "retrained, they are not known (too short a training)" in said
+    assert "retrained, it is not known (too short a training)" in said
     assert "the retrained networks give no answer" in said
     assert "The test scores without shots and noise." in said

@@ -61,7 +61,7 @@ def test_spaces_make_no_other_table() -> None:
         ({"mitigation": "none+zne"}, "`mitigation`"),
         ({"mitigation": None}, "`mitigation`.*None"),
         ({"noisy_training": "yes"}, "`noisy_training` must be true or false.*'yes'"),
-        ({"nois": "none"}, "`execution` must have the keys engine, shots.*'nois'"),
+        ({"nois": "none"}, "`execution` must only have the keys engine, shots.*'nois'"),
     ],
 )
 def test_a_wrong_table_is_said_by_its_key(table: Mapping[str, Any], words: str) -> None:

@@ -534,7 +534,7 @@ def test_the_command_writes_checks_and_prints(
         (["--data", "y.npy"], "Argument `--data` must have the shape (n, 6)"),
         (["--data", "model.keras"], "Argument `--data` must"),
         (["--data", "text.npy"], "Argument `--data` must be a .npy or .npz file of numbers"),
-        (["--labels", "y.npy"], "Argument `--labels` must come with data"),
+        (["--labels", "y.npy"], "Argument `--data` must be given with labels"),
         (["--format", "torch", "--int8"], "Argument `--int8` must be None"),
     ],
     ids=["format", "shape", "archive", "text", "labels", "int8"],

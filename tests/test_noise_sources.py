@@ -340,7 +340,10 @@ def test_qubits_of_an_aer_model_are_renumbered() -> None:
     [
         (3, "`source` must be from Qiskit"),
         ({"errors": [{"type": "other"}]}, "errors of types qerror and roerror"),
-        ({"errors": [qerror(["x"], [[0]], [[step("t", [0])]], [1.0])]}, "Paulis, Kraus and resets"),
+        (
+            {"errors": [qerror(["x"], [[0]], [[step("t", [0])]], [1.0])]},
+            "Paulis, Kraus operators, unitaries and resets",
+        ),
         ({"errors": [qerror(["x"], [[0]], [[step("x", [0])]], [0.5])]}, "preserve the trace"),
         (
             {"errors": [{"type": "roerror", "probabilities": np.eye(4).tolist()}]},

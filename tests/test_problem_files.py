@@ -108,7 +108,7 @@ def test_a_kind_says_what_text_holds(tmp_path: Path) -> None:
         ("x.gph", "e 1 2\n", "p edge NODES EDGES"),
         ("x.lp", "rubbish", "be in the LP format"),
         ("x.mps", "rubbish", "be in the MPS format"),
-        ("x.gph.gz", "rubbish", "be packed as .gz"),
+        ("x.gph.gz", "rubbish", "be a valid .gz file"),
         ("x.lp", LP.replace("Binary\n x y z", "Bounds\n x <= 1"), "bits, spins, and integers"),
         ("x.npz", "rubbish", "an .npz of numbers"),
     ],
@@ -157,7 +157,7 @@ def test_the_command_shows_solvers_beside_the_exact_answer(
     ("arguments", "complaint", "code"),
     [
         (["missing.lp"], "missing.lp can't be read", 2),
-        (["bad.txt"], "Argument `FILE` must be in its format", 2),
+        (["bad.txt"], "Argument `FILE` must be readable in its format", 2),
         (["good.txt", "--solver", "magic"], "Argument `--solver` must be one of", 2),
         (["good.txt", "--kind", "magic"], "Argument `--kind` must be one of", 2),
         (["good.txt", "--reads", "0"], "reads", 2),

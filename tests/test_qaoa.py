@@ -584,7 +584,7 @@ def test_too_many_qubits_are_refused_before_memory_is_taken() -> None:
         ({"engine": "gpu"}, "`engine` must be one of 'auto', 'native', 'portable'"),
         ({"angles": "best"}, "`angles` must be one of 'ramp', 'fixed', 'sk', 'stored'"),
         ({"angles": "fixed", "n_layers": 12}, "`n_layers` must be at most 11"),
-        ({"angles": "stored"}, "`angles` must be others for a model that is not MaxCut"),
+        ({"angles": "stored"}, "`angles` must not be the stored ones for a model that"),
         ({"angles": ([0.1, 0.2], [0.3])}, "`angles` must have 1 finite gammas"),
         ({"angles": 3}, "`angles` must be a name or two arrays"),
         ({"output": "samples"}, "`shots` must be given"),
@@ -627,7 +627,7 @@ def test_inputs_of_another_width_are_refused() -> None:
 
 
 def test_graphs_without_stored_angles_are_told() -> None:
-    with pytest.raises(ValueError, match=r"others for this graph of 5 variables.*Heawood"):
+    with pytest.raises(ValueError, match=r"stored ones for this graph of 5 variables.*Heawood"):
         start_angles("stored", 1, cut_model(nx.path_graph(5)))
 
 

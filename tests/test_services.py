@@ -260,7 +260,7 @@ def test_a_budget_in_money_counts_shots_circuits_and_jobs() -> None:
     submitter.buy(requests("a"), NumberShop())
     submitter.buy(requests("a"), NumberShop())
     assert submitter.spent.money == pytest.approx(2 * (1.0 + 0.3 + 3 * 0.01))
-    with pytest.raises(BudgetError, match=r"2\.66 in money is used up"):
+    with pytest.raises(BudgetError, match=r"budget's money, 2\.66, is used up"):
         submitter.buy(requests("a"), NumberShop())
 
 

@@ -48,7 +48,7 @@ ENDINGS = (".lp", ".mps", ".npz", *_BY_ENDING)
 
 
 def load(path: str | os.PathLike[str], kind: str | None = None) -> Problem:
-    r"""Reads a problem from a file, which may be packed as `.gz` or `.xz`.
+    r"""Reads a problem from a file, which may be compressed as `.gz` or `.xz`.
 
     | ending | content |
     |---|---|
@@ -70,7 +70,8 @@ def load(path: str | os.PathLike[str], kind: str | None = None) -> Problem:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not in its format, or has variables other than bits and integers.
+        ValueError: If it can't be read in its format, or has variables other than bits and
+            integers.
 
     Example:
 
@@ -92,7 +93,7 @@ def load(path: str | os.PathLike[str], kind: str | None = None) -> Problem:
         data = gzip.decompress(raw) if packed == ".gz" else raw
         data = lzma.decompress(raw) if packed == ".xz" else data
     except (OSError, EOFError, lzma.LZMAError) as error:
-        raise ArgumentError("file", f"be packed as {packed}", str(error)) from None
+        raise ArgumentError("file", f"be a valid {packed} file", str(error)) from None
     if ending == ".npz" and kind is None:
         return _npz(data)
     try:
@@ -114,7 +115,7 @@ def _read(read: Callable[[str], Problem], text: str) -> Problem:
     except ArgumentError:
         raise
     except (ValueError, IndexError) as error:
-        raise ArgumentError("file", "be in its format", str(error)) from error
+        raise ArgumentError("file", "be readable in its format", str(error)) from error
 
 
 def _lp(text: str) -> Problem:

@@ -220,4 +220,4 @@ def _all_numbers(text: str) -> list[float]:
 
 
 def _wrong(line: int, requirement: str, got: object) -> ArgumentError:
-    return ArgumentError("file", f"be in its format (line {line}: {requirement})", got)
+    return ArgumentError("file", f"be readable in its format (line {line}: {requirement})", got)

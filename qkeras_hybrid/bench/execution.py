@@ -76,7 +76,7 @@ def normalized(given: Mapping[str, Any]) -> dict[str, Any] | None:
     """
     for key in given:
         if key not in KEYS:
-            raise ArgumentError("execution", f"have the keys {', '.join(KEYS)}", key)
+            raise ArgumentError("execution", f"only have the keys {', '.join(KEYS)}", key)
     said = {**IDEAL, **given}
     return trimmed(
         {

@@ -189,8 +189,8 @@ class HartreeFock(MolecularAnsatz):
 class UCCSD(MolecularAnsatz):
     """Unitary coupled cluster with single and double excitations, in one Trotter step.
 
-    The doubles act on the Hartree-Fock state, then the singles. Each acts exactly as
-    `exp(t (T - T†))` with its weight `t` in radians. The weights are ordered differently: first
+    The doubles act on the Hartree-Fock state, then the singles. Each excitation `T` acts exactly as
+    `exp(t (T - T†))`, with its weight `t` in radians. The weights are ordered differently: first
     those of the singles, then those of the doubles, as in PennyLane's `UCCSD`. PennyLane's weights
     are twice as large for the same circuit. If qubits are tapered off, excitations that leave the
     symmetry sector are left out.

@@ -98,8 +98,8 @@ def compare(
         bool,
         typer.Option(
             "--surrogate",
-            help="Also train a classical surrogate of the circuit's size: a tensor train on the "
-            "circuit's Fourier terms.",
+            help="Also train a classical surrogate with about as many parameters as the circuit: a "
+            "tensor train on the circuit's Fourier terms.",
         ),
     ] = False,
     intervene: Annotated[

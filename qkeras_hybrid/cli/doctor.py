@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import rich.box
@@ -83,7 +84,7 @@ def doctor(
         except ValueError as error:
             raise fail(str(error), 2) from error
 
-        console = rich.console.Console(highlight=False)
+        console = rich.console.Console(highlight=False, markup=False)
         facts = _table("what", "here")
         for name, value in {**environment.machine(), **environment.versions()}.items():
             facts.add_row(name, str(value))
@@ -129,12 +130,18 @@ def _services() -> rich.table.Table:
     for account in ACCOUNTS.values():
         shown.add_row(
             account.service,
-            account.module if account.importable else f"not installed: {account.install}",
-            f"{account.variable} is set"
-            if account.variable
-            else f"{' or '.join(reversed(account.variables))} is not set",
+            account.module
+            if account.importable
+            else f'not installed: pip install "{account.install}"',
+            f"{account.variable} is set" if account.variable else _not_set(account.variables),
         )
     return shown
+
+
+def _not_set(variables: Sequence[str]) -> str:
+    """Returns "A is not set", or "neither A nor B is set"; the preferred variable comes first."""
+    *others, last = reversed(variables)
+    return f"neither {' nor '.join([*others, last])} is set" if others else f"{last} is not set"
 
 
 def _tested(name: str, status: str) -> SelfTest:

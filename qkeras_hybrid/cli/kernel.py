@@ -52,7 +52,7 @@ def kernel(
     ] = None,
     samples: Annotated[
         int,
-        typer.Option(min=4, help="Largest number of samples; from more, it draws this many."),
+        typer.Option(min=4, help="Largest number of samples; if there are more, some are drawn."),
     ] = 300,
     folds: Annotated[int, typer.Option(min=2, help="Number of folds for cross-validation.")] = 5,
     seed: Annotated[int, typer.Option(min=0, help="Seed of all random numbers.")] = 0,

@@ -29,10 +29,15 @@ def current() -> dict[str, dict[str, str]]:
     def lines(registry: Any) -> dict[str, str]:
         return {name: _first_line(registry.get(name)) for name in registry.names()}
 
+    circuits = {
+        name: f"Circuit {found.number} of the 19 that Sim, Johnson and Aspuru-Guzik compare."
+        for name in ansatz.names()
+        if isinstance(found := ansatz.get(name), ansatz.Sim)
+    }
     return {
         "engines": lines(engines.ENGINES),
         "encodings": lines(encodings.ENCODINGS),
-        "ansatz": lines(ansatz.ANSATZE),
+        "ansatz": lines(ansatz.ANSATZE) | circuits,
         "datasets": datasets.descriptions(),
         "models": {name: _first_line(build) for name, build in models.MODELS.items()},
         "noise": {

@@ -26,8 +26,8 @@ MaxHours = Annotated[
     float | None,
     typer.Option(
         metavar="HOURS",
-        help="Ask before starting if the estimate of `qkeras-hybrid plan` is more hours than this; "
-        "without a terminal to ask on, refuse.",
+        help="Ask before starting if `qkeras-hybrid plan` estimates more hours than this; stop if "
+        "there is no terminal to ask on.",
     ),
 ]
 Yes = Annotated[

@@ -129,10 +129,14 @@ def run(
     if ray is not None and workers is not None and workers > 1:
         raise fail("Options `--workers` and `--ray` exclude each other: give one of them.", 2)
     if timing and (ray is not None or (workers is not None and workers > 1)):
-        raise fail("Option `--timing` runs one at a time: leave out `--workers` and `--ray`.", 2)
+        raise fail("Option `--timing` trains one at a time: leave out `--workers` and `--ray`.", 2)
     check_max_hours(max_hours)
     if max_hours is not None and ray is not None:
-        raise fail("Option `--max-hours` estimates for this machine: leave out it or `--ray`.", 2)
+        raise fail(
+            "Option `--max-hours` needs an estimate, which exists only for this machine: leave out "
+            "`--max-hours` or `--ray`.",
+            2,
+        )
     try:
         with native_stderr_muted():
             from qkeras_hybrid.bench import recognising, tracking

@@ -46,7 +46,8 @@ class GradientEstimator(Value, abc.ABC):
             problem: The problem.
             costs: Array of shape `(batch, n)`.
             rng: Draws the noise.
-            training: Whether to return the differentiated value, or the decision itself.
+            training: Whether to return the value that is differentiated, such as a mean decision,
+                or the decision itself.
 
         Returns:
             Array of shape `(batch, 1 + kept, n)`, or `(batch, 1, n)` outside training. The first
@@ -78,10 +79,10 @@ class GradientEstimator(Value, abc.ABC):
 class PerturbedOptimizer(GradientEstimator):
     """The mean decision under normal noise on the costs, and its derivative.
 
-    `E[w*(c + sigma xi)]` is smooth in `c`; its derivative is `E[w*(c + sigma xi) xi^T] / sigma`.
-    Both are estimated by means over samples. The derivative subtracts the mean decision, which
-    changes its variance. Its expectation stays the same, by the factor
-    `n_samples / (n_samples - 1)`.
+    `E[w*(c + sigma xi)]`, with `w*` the best decision for given costs, is smooth in `c`; its
+    derivative is `E[w*(c + sigma xi) xi^T] / sigma`. Both are estimated by means over samples. The
+    derivative subtracts the mean decision, which changes its variance. The factor `n_samples /
+    (n_samples - 1)` keeps its expectation the same.
 
     Args:
         n_samples: The number of samples.
@@ -147,11 +148,11 @@ class PerturbedOptimizer(GradientEstimator):
 class BlackBox(GradientEstimator):
     """Interpolation between two decisions: `(w*(c + lambda g) - w*(c)) / lambda`.
 
-    `g` is the gradient with respect to the decision. A larger `interpolation` makes the two
-    decisions differ more often, but the gradient coarser.
+    `w*(c)` is the best decision for the costs `c`, and `g` the gradient with respect to it. A
+    larger `interpolation` makes the two decisions differ more often, but the gradient coarser.
 
     Args:
-        interpolation: The step `lambda`, in units of the costs over the gradient's.
+        interpolation: The step `lambda`, in units of the costs divided by those of the gradient.
 
     Raises:
         ValueError: If it is not positive.

@@ -65,7 +65,7 @@ def effective_dimension(
     """Computes the effective dimension of a classifier, as Abbas et al. define it.
 
     Args:
-        model: As in `fisher_matrices`, like the others except `n_samples` and `gamma`.
+        model: As in `fisher_matrices`, like all others except `n_samples` and `gamma`.
         x: Samples of the data, `(batch, n_features)`.
         n_samples: The numbers of samples to compute it for.
         draws: How many times the parameters are drawn.

@@ -17,7 +17,7 @@ from qkeras_hybrid.diagnostics.figures import COLOURS, new_figure
 
 @dataclass(frozen=True)
 class Expressibility:
-    """How much a circuit's states differ from states drawn by the Haar measure.
+    """How much a circuit's states differ from uniformly random states (Haar states).
 
     Attributes:
         divergence: The Kullback-Leibler divergence of the distribution of its fidelities from that
@@ -70,9 +70,9 @@ def expressibility(
     """Computes the expressibility of a circuit.
 
     The fidelities `|<psi(a)|psi(b)>|**2` of states at random weights (and inputs) `a` and `b` are
-    counted in bins. Those of Haar states in `N` dimensions lie in `[l, u]` with probability
-    `(1-l)**(N-1) - (1-u)**(N-1)`. The divergence is largest for a circuit with only one state:
-    `(2**n_qubits - 1) ln(bins)`.
+    counted in bins. Those of uniformly random (Haar) states in `N` dimensions lie in `[l, u]` with
+    probability `(1-l)**(N-1) - (1-u)**(N-1)`. The divergence is largest for a circuit with only one
+    state: `(2**n_qubits - 1) ln(bins)`.
 
     Args:
         circuit: A built quantum layer, or what `compile_circuit` returned.
@@ -164,7 +164,8 @@ class Entangling:
         mean: The mean Meyer-Wallach measure, from 0 (no entanglement) to 1.
         low: The lower end of its bootstrap interval.
         high: The upper end.
-        haar: The mean measure of Haar states, `(N - 2)/(N + 1)` with `N = 2**n_qubits`.
+        haar: The mean measure of uniformly random (Haar) states, `(N - 2)/(N + 1)` with
+            `N = 2**n_qubits`.
         values: The measure of each state, of shape `(samples,)`.
     """
 

@@ -26,11 +26,11 @@ _floor = elementwise("floor")
 class AmplitudeEncoding(Encoding):
     """Writes features into the amplitudes of a state: `sum_k x_k |k> / |x|`.
 
-    Fewer features than `2**n` are padded at the end. The sample is normalised, so its length
-    is lost; a sample of zeros gives `|0...0>`. The circuit prepares the state exactly, signs
-    included, by uniformly controlled `ry`, written as `2**n - 1` plain `ry` and `2**n - 2` CNOT
-    in the order of a Gray code. Each angle is `2 atan2(right, left)` of the norms of a branch's two
-    halves. The angles are differentiable, also where a branch is empty.
+    Fewer features than `2**n` are padded at the end. The sample is normalised, so its length is
+    lost; a sample of zeros gives `|0...0>`. The circuit prepares the state exactly, signs included,
+    by uniformly controlled `ry`, written as `2**n - 1` plain `ry` and `2**n - 2` CNOT in the order
+    of a Gray code. Each angle is `2 atan2(b, a)`, where `a` and `b` are the norms of the two halves
+    of a block of amplitudes. The angles are differentiable, also where a block is zero.
 
     Args:
         pad_with: The value of the amplitudes without a feature, before normalisation.

@@ -105,7 +105,7 @@ class Engine(Value, abc.ABC):
 
     @property
     def repetitions(self) -> int | None:
-        """The number of random runs that a value without shots is the mean of; None if exact."""
+        """The number of random runs, if values without shots are means over runs, else None."""
         return None
 
     @abc.abstractmethod

@@ -187,7 +187,7 @@ def _measured(layers: list[QuantumLayer]) -> bool:
 
 def _classes(labels: Any, data: Any, samples: list[np.ndarray]) -> np.ndarray:
     if data is None:
-        raise ArgumentError("labels", "come with data", "none", "Random samples have no labels.")
+        raise ArgumentError("data", "be given with labels", None, "Random samples have no labels.")
     return report.checked_labels(labels, len(samples[0]))
 
 

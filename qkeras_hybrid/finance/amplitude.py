@@ -53,7 +53,7 @@ class AmplitudeEstimate:
         confidence: The probability with which the interval contains the true value. For
             `iterative` it is a lower bound; for `maximum_likelihood` it holds asymptotically.
         oracle_calls: How often the circuit `A` or its inverse ran: `2k + 1` times in each
-            measurement after `k` iterates.
+            measurement after `k` Grover iterates.
         powers: The numbers of iterates `k`, in the order in which they were measured.
         shots: The number of measurements at each `k`.
         hits: How many of these measurements gave 1, for each `k`.
@@ -282,7 +282,7 @@ def iterative(
     engine: str | Engine | None = None,
     noise: Any = None,
 ) -> AmplitudeEstimate:
-    """Estimates an amplitude to a given precision, in rounds with more and more iterates.
+    """Estimates an amplitude to a given precision, in rounds with more and more Grover iterates.
 
     The rotation angle after `k` iterates is `(2k + 1) 2 theta`. Each round uses the largest `k`
     for which the current interval of `theta` puts this angle into one known half turn, and narrows

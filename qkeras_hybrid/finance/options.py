@@ -291,7 +291,7 @@ def option_study(
         A table with a row for each method, precision and seed. Its first two rows are the exact
         prices. The columns are `method`, `seed`, `samples` (how often the distribution was prepared
         or drawn from), `price`, `low` and `high` (the interval), `error` and `covered`. `error` is
-        the difference to the exact price on the grid, or for "Monte Carlo, continuous" to the
+        the difference from the exact price on the grid, or for "Monte Carlo, continuous" to the
         Black-Scholes price. `covered` says whether the interval contains this exact price.
 
     Example:

@@ -199,7 +199,7 @@ def volatility_study(
 ) -> pd.DataFrame:
     """Forecasts variances with networks and with econometric models, on the same days.
 
-    Each fold trains and scales only on the days before its test days, without the last of them,
+    Each fold trains and scales only on the days before its test days, except the last ones,
     whose targets would reach into the test days. The models are:
 
     - "last days": the mean variance of the last day, week or month, whichever is closest to

@@ -54,7 +54,7 @@ class Outcome:
 
     @property
     def difference(self) -> float:
-        """The mean difference to the score with the circuits kept; NaN if there is none."""
+        """The mean difference from the score with the circuits kept; NaN if there is none."""
         return statistics.fmean(self.differences) if self.differences else math.nan
 
     @property
@@ -267,7 +267,7 @@ class InterventionTest:
                     each.when,
                     name,
                     f"{each.score:.3f}",
-                    "" if kept else f"{each.difference:+.3f}",
+                    "" if kept else f"{round(each.difference, 3) + 0.0:+.3f}",
                     f"{low:+.3f} to {high:+.3f}" if whole else "",
                 )
             )

@@ -1,16 +1,17 @@
 """Quantum kernels, and measures that tell whether one can help.
 
 - `FidelityKernel`, `ProjectedKernel`: kernel matrices from states that are prepared once.
-- `best_scale`: the bandwidth; with a bad one, a kernel concentrates.
+- `best_scale`: the best bandwidth; with a bad one, all samples look about equally similar.
 - `train_kernel`: trains the circuit's weights and the bandwidth by gradients.
 - `polarity`, `alignment`, `centred_alignment`: how well a kernel matrix agrees with labels.
 - `geometric_difference`, `model_complexity`, `training_error`: whether a classical kernel can do as
-well.
+  well.
 - `spectrum`, `task_alignment`, `participation_ratio`, `concentration`, `concentrations`,
   `effective_dimension`: properties of a kernel matrix.
 - `QSVC`, `QSVR`, `QKernelRidge`, `QGaussianProcessClassifier`, `QGaussianProcessRegressor`,
   `QuantumKernelTransformer`: for scikit-learn.
-- `study`, `verdict`, `reasons`: all of this on data, compared with tuned RBF and Laplacian kernels.
+- `study`, `verdict`, `reasons`: all of these measures on your data, compared with tuned RBF and
+  Laplacian kernels.
 - `repaired`, `smallest_eigenvalue`: for kernel matrices with negative eigenvalues.
 """
 

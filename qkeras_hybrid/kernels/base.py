@@ -36,7 +36,7 @@ _DTYPES = ("float32", "float64")
 
 
 class Kernel(Value, abc.ABC):
-    """A quantum kernel: a positive function of two samples, computed from quantum states.
+    """A quantum kernel: how similar two samples are, computed from their quantum states.
 
     A kernel is a value, defined by its constructor's arguments. A subclass defines the function of
     the states.

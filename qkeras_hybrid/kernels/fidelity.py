@@ -98,7 +98,9 @@ class FidelityKernel(Kernel):
         feature_map = self._map_of(array)
         if not feature_map.has_states:
             raise ArgumentError(
-                "shots", "be None, like `noise`, on a simulator, to get state vectors", self.shots
+                "shots",
+                "be None, and `noise` too, to get state vectors from a simulator",
+                self.shots,
             )
         room = self._memory() if memory is None else memory
         return feature_map.states(self._scaled(array), room)

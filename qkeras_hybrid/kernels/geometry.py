@@ -161,7 +161,7 @@ def _spectrum(argument: str, matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray
             argument,
             "be positive semidefinite",
             f"the eigenvalue {values[0]:.3g}",
-            "Repair it with qkeras_hybrid.kernels.repaired, or compute it with psd= of the kernel.",
+            "Repair it with qkeras_hybrid.kernels.repaired, or give the kernel the argument `psd`.",
         )
     return np.maximum(values, 0.0), vectors
 

@@ -7,7 +7,7 @@ import math
 from qkeras_hybrid.kernels.studies import KernelResult, Study, difference
 
 _LARGE = 0.25
-"""A geometric difference from this share of `sqrt(n)` on leaves room for an advantage."""
+"""A geometric difference of at least this share of `sqrt(n)` leaves room for an advantage."""
 
 _ALIKE = 0.95
 _MISSED = 0.1
@@ -89,14 +89,18 @@ def _geometry(study: Study, ours: KernelResult) -> str:
         ((c, g) for (c, q), g in study.differences.items() if q == ours.name),
         key=lambda pair: pair[1],
     )
-    root = math.sqrt(study.n_samples)
-    numbers = f"its geometric difference to the {name} kernel is {g:.2g}, and sqrt(n) is {root:.2g}"
-    if g < _LARGE * root:
+    n = study.n_samples
+    root = f"sqrt(n) = {math.sqrt(n):.2g} for n = {n} samples"
+    size = f"its geometric difference to the {name} kernel is {g:.2g}"
+    if g < _LARGE * math.sqrt(n):
         return (
             f"The {ours.name} kernel can't be far ahead on labels that the {name} kernel can fit: "
-            f"{numbers}."
+            f"{size}, less than a quarter of {root}."
         )
-    return f"There are labels on which the {ours.name} kernel would be ahead: {numbers}."
+    return (
+        f"There are labels on which the {ours.name} kernel would be ahead: {size}, at least a "
+        f"quarter of {root}."
+    )
 
 
 def _complexity(study: Study, ours: KernelResult) -> str:

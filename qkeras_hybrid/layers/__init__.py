@@ -1,4 +1,4 @@
-"""Keras layers that compute quantum circuits, and that decide."""
+"""Keras layers that compute quantum circuits, sample spins, or make decisions."""
 
 from qkeras_hybrid.layers.base import QuantumLayer
 from qkeras_hybrid.layers.boltzmann import BoltzmannMachine

@@ -93,7 +93,7 @@ class DecisionLayer(keras.layers.Layer):
 
         Args:
             inputs: Costs of shape `(batch, ..., n)`.
-            training: Whether to return the value that is differentiated.
+            training: Whether this is a training step, in which some gradients return a mean.
         """
         costs = as_tensor(self.name, inputs, None)
         check_width(self.problem, "problem", costs.shape[-1])

@@ -87,8 +87,8 @@ def fresh_symbols(prefix: str, count: int, circuit: cirq.Circuit | None) -> list
     """
     if count > MOST_PARAMETERS:
         raise ValueError(
-            f"A layer must have at most {MOST_PARAMETERS:,} inputs and as many weights, but this "
-            "one's circuit has more. Give it fewer features, qubits or layers."
+            f"A layer must have at most {MOST_PARAMETERS:,} inputs and at most as many weights, "
+            "but this one's circuit has more. Give it fewer features, qubits or layers."
         )
     taken = set() if circuit is None else cirq.parameter_names(circuit)
     while any(f"{prefix}{i}" in taken for i in range(count)):

@@ -325,7 +325,7 @@ def _checked_problem(given: Any) -> Quadratic | Problem:
             "problem",
             "be an annealing.Ising, Qubo or Problem",
             given,
-            "The first two take dimod models.",
+            "An Ising and a Qubo can be made from dimod models.",
         )
     if given.n_variables < 1:
         raise ArgumentError("problem", "have at least one variable", given)

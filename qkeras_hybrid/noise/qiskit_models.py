@@ -222,7 +222,9 @@ def _operators(each: Mapping[str, Any]) -> list[np.ndarray]:
         case "reset":
             return [np.array([[1, 0], [0, 0]], complex), np.array([[0, 1], [0, 0]], complex)]
         case _:
-            raise ArgumentError("source", "hold errors of Paulis, Kraus and resets", name)
+            raise ArgumentError(
+                "source", "hold only Paulis, Kraus operators, unitaries and resets", name
+            )
 
 
 def _matrix(given: Any) -> np.ndarray:

@@ -232,7 +232,9 @@ class Rule:
                 pairs = np.array(parameters, float)
                 parameters = tuple(pairs[..., 0] + 1j * pairs[..., 1])
             except (TypeError, ValueError, IndexError) as error:
-                raise ArgumentError("parameters", "be matrices of pairs", parameters) from error
+                raise ArgumentError(
+                    "parameters", "be matrices of pairs (real part, imaginary part)", parameters
+                ) from error
         given["parameters"] = tuple(parameters)
         if given.get("gates") is not None:
             given["gates"] = tuple(given["gates"])

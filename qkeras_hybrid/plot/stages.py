@@ -99,8 +99,8 @@ def entanglement(
     text = (
         f"The entanglement of {counted(len(inputs), 'state')} of "
         f"{counted(compiled.n_qubits, 'qubit')} by the Meyer-Wallach measure: "
-        f"{mean[0]:.3f} after {_named(names[0], after)}, "
-        f"{mean[-1]:.3f} after {_named(names[-1], after)}."
+        f"{abs(mean[0]):.3f} after {_named(names[0], after)}, "
+        f"{abs(mean[-1]):.3f} after {_named(names[-1], after)}."
     )
     return finished(axes, text, ax)
 

@@ -1,7 +1,7 @@
 """Compiles a circuit once into a form that every engine understands.
 
-`compile_circuit` makes a `Program` (what runs, in angles alone), an `AngleMap` (inputs and weights
-to those angles) and a readout; a `Job` asks an engine for them.
+`compile_circuit` makes a `Program` (what runs, with angles alone), an `AngleMap` (inputs and
+weights to those angles) and a readout; a `Job` tells an engine what to compute.
 """
 
 from qkeras_hybrid.program.angles import Angle, AngleMap, AngleTable

@@ -28,10 +28,10 @@ def compile_circuit(
 ) -> Compiled:
     """Compiles a circuit into a program, the map to its angles, and a readout.
 
-    Any circuit whose operations have a unitary compiles: Cirq's gates and their powers,
-    matrix gates, controlled operations, Pauli-string phasors, sub-circuits, and gates of your
-    own that have a `_unitary_` or a `_decompose_`, with numbers or SymPy expressions as
-    parameters.
+    Any circuit whose operations have a unitary or Kraus operators compiles: Cirq's gates and their
+    powers, channels, matrix gates, controlled operations, Pauli-string phasors, sub-circuits, and
+    gates of your own that have a `_unitary_` or a `_decompose_`, with numbers or SymPy expressions
+    as parameters.
 
     Where Cirq 1.5 contradicts itself, this follows the definition in Cirq's documentation, not its
     decomposition:
@@ -42,8 +42,8 @@ def compile_circuit(
     - `ThreeQubitDiagonalGate` on qubits in any order: `cirq.decompose` gives a wrong gate on qubits
       that are not neighbours in that order.
 
-    A symbol in the coefficient of a `GlobalPhaseGate` must keep its modulus 1, as
-    `sympy.exp(sympy.I * a)` does. `BooleanHamiltonianGate` is Cirq's unitary,
+    The coefficient of a `GlobalPhaseGate` must have modulus 1 for all values of its symbols, as
+    `sympy.exp(sympy.I * a)` has. `BooleanHamiltonianGate` is Cirq's unitary,
     `exp(-i theta/2 (f - mean of f))` with `f` the number of expressions that are true. Cirq 1.5
     does not see a symbol in its `theta`: `with_params` and `cirq.resolve_parameters` ignore it.
 

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that a refusal, a memory bound or a choice of engine may depend on.
+    """What an engine is to compute: all that its choice, its refusal and its memory depend on.
 
     Attributes:
-        program: What runs, in angles.
+        program: What runs; its only parameters are angles.
         angles: The map from inputs and weights to the angles.
         readout: What is read.
         dtype: The precision, "float32" or "float64".
@@ -73,7 +73,7 @@ class Compiled:
     """The result of `compile_circuit`.
 
     Attributes:
-        program: What runs, in angles.
+        program: What runs; its only parameters are angles.
         angles: The map from inputs and weights to those angles.
         readout: The readout: by default the expectation values of the observables.
         circuit: The circuit that was compiled.

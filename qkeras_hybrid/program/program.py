@@ -1,4 +1,4 @@
-"""Programs: a circuit in the few instructions that engines execute, in angles alone.
+"""Programs: a circuit in the few instructions that engines execute, with angles alone.
 
 Every instruction with an angle obeys the same two-term parameter-shift rule, because its generator
 has two eigenvalues that differ by one (`P/2` of a Pauli string, or a projector):
@@ -136,7 +136,7 @@ def has_observable_angle(instruction: Instruction) -> TypeGuard[PauliRotation | 
 
 @dataclass(frozen=True)
 class Program:
-    """What an engine runs, in angles alone.
+    """A circuit that an engine runs; its only parameters are angles.
 
     Attributes:
         qubits: The qubits in order; the first is the most significant bit of a basis state.

@@ -143,5 +143,5 @@ class Native:
     def _rows(self, numbers: np.ndarray, columns: int) -> np.ndarray:
         rows = np.ascontiguousarray(numbers, self.dtype)
         if rows.ndim != 2 or rows.shape[1] != columns:
-            raise ValueError(f"Parameters must have the shape (batch, {columns}): {rows.shape}.")
+            raise ValueError(f"Parameters must have shape (batch, {columns}), not {rows.shape}.")
         return rows

@@ -59,7 +59,8 @@ def optimised_angles(
         The best angles gamma and beta, each of shape `(n_layers,)`, and their mean energy.
 
     Raises:
-        ValueError: If there is none of the starts, or the model is too large for memory.
+        ValueError: If none of the starts exists for this number of layers, or the model is too
+            large for memory.
 
     Example:
 

@@ -111,7 +111,7 @@ def _stored(n_layers: int, model: Quadratic) -> tuple[np.ndarray, np.ndarray]:
     if not uniform or ising.couplings[0] <= 0 or ising.biases.any():
         raise ArgumentError(
             "angles",
-            "be others for a model that is not MaxCut: the stored angles are for equal, positive "
+            "not be the stored ones for a model that is not MaxCut: they are for equal, positive "
             "couplings without fields",
             "stored",
             'Use "ramp", "sk" or "fixed".',
@@ -132,7 +132,8 @@ def _stored(n_layers: int, model: Quadratic) -> tuple[np.ndarray, np.ndarray]:
     names = ", ".join(entry["name"] for entry in _read())
     raise ArgumentError(
         "angles",
-        f"be others for this graph of {ising.n_variables} variables; angles are stored for {names}",
+        f"not be the stored ones for this graph of {ising.n_variables} variables: angles are "
+        f"stored for {names}",
         "stored",
         'Use "fixed", "sk" or "ramp".',
     )

@@ -141,9 +141,9 @@ class Content:
             "comparison, or within each data set. Such intervals are a little too narrow with few "
             "seeds. Since the splits of different seeds share samples, they are also narrower "
             "than intervals for new data.",
-            "p: Wilcoxon's signed-rank test, two-sided, corrected after Holm for the number of "
-            "contenders of the comparison, not for the number of comparisons. Effect size: "
-            "matched-pairs rank-biserial correlation, from -1 to 1 (Kerby 2014).",
+            "p: Wilcoxon's signed-rank test, two-sided, with the Holm correction for the "
+            "number of contenders of the comparison, not for the number of comparisons. Effect "
+            "size: matched-pairs rank-biserial correlation, from -1 to 1 (Kerby 2014).",
             f"Equivalent: two one-sided t tests against a margin of {100 * self.margin:g} points "
             "at 5 % each, and the interval within the margin. Undecided does not mean equivalent: "
             "the runs are compatible both with a difference and with none.",
@@ -172,17 +172,19 @@ class Content:
             "Parameters for 95 %: those of the smallest size whose mean score is at least 95 % of "
             "the best mean score of all compared contenders (where less is better, at most the "
             "best divided by 0.95). There is no interpolation between sizes. Each resample "
-            "determines the best score again, so that its uncertainty is included, and it is "
-            "corrected for being the best of several.",
-            'The sentence says "as many" if the bootstrap interval of the ratio lies within a '
-            f'factor of {NEAR:g}, and "fewer" or "more" if it excludes 1. These intervals are '
-            "wider with few seeds, as Student's is. If no size reaches the "
-            "score, more parameters than those of the largest size are needed, by an unknown "
-            "amount; if the smallest size reaches it, at most that many are needed, and possibly "
-            'fewer ("as many" is possible for two smallest sizes). In the table, these intervals '
-            "are corrected after Bonferroni for the number of contenders. The sentence compares "
-            "with the classical contender that needs the fewest parameters: it says "
-            '"more" with that correction, and "fewer" only if each interval says so.',
+            "determines the best score again, which includes the uncertainty of that score, and "
+            "corrects it for being the best of several.",
+            "The sentence compares the hybrid with the classical contender that needs the fewest "
+            'parameters. It says "as many" if the bootstrap interval of the ratio of their '
+            f"parameters lies within a factor of {NEAR:g}; otherwise "
+            '"more" if the interval lies above 1 for at least one classical contender, with the '
+            'Bonferroni correction for their number, and "fewer" if it lies below 1 for each of '
+            "them, without this correction. The table compares the hybrid with one contender in "
+            "each line, with the Bonferroni correction for their number. With few seeds, all these "
+            "intervals are widened, as Student's t interval is. If no size reaches the score, more "
+            "parameters than those of the largest size are needed, by an unknown amount; if the "
+            "smallest size reaches it, at most that many are needed, and possibly fewer (for two "
+            'contenders whose smallest sizes reach it, "as many" is still possible).',
         ]
 
     def _of_decisions(self) -> list[str]:

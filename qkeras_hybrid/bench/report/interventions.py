@@ -34,9 +34,8 @@ def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> st
             "",
             found.table(),
             "",
-            f"In short: the comparison shows {gain}; as trained, the circuits are "
-            f"{_SAID.get(found.as_trained, found.as_trained)}; retrained, they are "
-            f"{_SAID.get(found.retrained, found.retrained)}.{noise}",
+            f"In short: the comparison shows {gain}; as trained, "
+            f"{_SAID[found.as_trained]}; retrained, {_SAID[found.retrained]}.{noise}",
             f"Comparison: {verdict.sentence}",
             as_trained,
             retrained,
@@ -46,7 +45,14 @@ def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> st
     )
 
 
-_SAID = {"leans": "used", "idle": "not used", "too short": "not known (too short a training)"}
+_SAID = {
+    "leans": "the circuits are used",
+    "idle": "the circuits are not used",
+    "needed": "they are needed",
+    "not needed": "they are not needed",
+    "undecided": "it is undecided",
+    "too short": "it is not known (too short a training)",
+}
 
 
 def _gain(contrasts: Sequence[Contrast], margin: float) -> Gain:

@@ -200,8 +200,8 @@ def flags(rows: Sequence[Row]) -> list[str]:
         )
     if len({str((row.machine, row.versions)) for row in latest(rows).values()}) > 1:
         said.append(
-            "The rows come from more than one machine or set of versions: their seconds don't "
-            "compare."
+            "The rows come from more than one machine or set of versions: their times can't be "
+            "compared."
         )
     untimed = [row for row in latest(rows).values() if not row.timing_comparable]
     fast = sum(row.trained_by == "fast" for row in untimed)
@@ -209,7 +209,8 @@ def flags(rows: Sequence[Row]) -> list[str]:
     if fast:
         said.append(
             f"{counted(fast, 'run')} of {len(latest(rows))} trained fast, for the scores: "
-            f"{'its' if fast == 1 else 'their'} seconds don't compare, and --timing measures them."
+            f"{'its' if fast == 1 else 'their'} times can't be compared; --timing measures "
+            "comparable ones."
         )
     if beside:
         said.append(

@@ -1,4 +1,4 @@
-"""Whether a state is entangled: an observable of two copies shows it, one of a single copy not."""
+"""Whether a state is entangled: observables of two copies show it, those of one don't."""
 
 from __future__ import annotations
 

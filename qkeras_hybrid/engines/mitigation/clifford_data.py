@@ -25,10 +25,10 @@ from qkeras_hybrid.program import Channel, Job
 class CliffordDataRegression(Mitigation):
     """Fits `ideal = slope * noisy + intercept` on circuits close to the one to run.
 
-    For each sample, most of the circuit's varying angles are replaced by random multiples of pi/2,
-    in `training` ways. A simulator computes the ideal values of these circuits, the engine their
-    noisy values, and a line fitted to them corrects the circuit itself. Gradients treat the line as
-    constant.
+    For each sample, `training` new circuits are made: in each, random multiples of pi/2 replace
+    most of the varying angles. A simulator computes the ideal values of these circuits, the engine
+    their noisy values, and a line fitted to them corrects the circuit itself. Gradients treat the
+    line as constant.
 
     Args:
         engine: The engine that computes.

@@ -36,14 +36,15 @@ MOST_FULL_QUBITS = 8
 class ReadoutMitigation(Mitigation):
     """Inverts the errors of the readout.
 
-    | method | what it inverts | needs |
+    | method | what it inverts | for |
     |---|---|---|
-    | "tensored" | a 2x2 confusion matrix of each qubit: `P -> (P - (b - a)) / (1 - a - b)` | any |
+    | "tensored" | a 2x2 confusion matrix of each qubit: `P -> (P - (b - a)) / (1 - a - b)` | all |
     | "full" | one matrix of all basis states, correlations included | up to 8 qubits |
-    | "m3" | the matrix restricted to measured bit strings, never written out | shots |
+    | "m3" | the matrix restricted to measured bit strings, never written out | results from shots |
 
-    The errors come from the job's noise model, are given, or are measured once, when a layer is
-    built, in the states 0...0 and 1...1, or for "full" in every basis state.
+    `P` is the mean of a measured Pauli, and `a` and `b` are the qubit's `errors`. The errors come
+    from the job's noise model, are given, or are measured once, when a layer is built, in the
+    states 0...0 and 1...1, or for "full" in every basis state.
 
     Args:
         engine: The engine that computes.

@@ -56,8 +56,9 @@ class NativeEngine(Engine):
     forward-mode derivatives are refused. `tf.vectorized_map` and `jax.vmap` run a circuit once for
     each element of the new axis.
 
-    It runs inside `tf.function`, `jax.jit` and `torch.compile`. XLA compiles around it under JAX;
-    under TensorFlow it does not compile a function with it (`jit_compile=True`).
+    It runs inside `tf.function`, `jax.jit` and `torch.compile`. Under JAX, XLA compiles the
+    code around it; under TensorFlow, XLA can't compile a function that contains it
+    (`jit_compile=True`).
 
     The environment variable `QKERAS_HYBRID_ISA` (avx512, avx2 or baseline) picks an instruction
     set other than the best.

@@ -20,7 +20,7 @@ class Account:
     Attributes:
         service: Its name.
         module: The client.
-        install: The command that installs it.
+        install: The package that has it, as pip takes it.
         variables: Environment variables that may hold the credentials; the first set one counts.
     """
 

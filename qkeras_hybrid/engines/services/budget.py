@@ -74,7 +74,7 @@ class Budget:
         # Sums of prices such as 0.1 have rounding errors, which must not stop the last purchase.
         if self.money is not None and self.spent_money + money > self.money * (1 + 1e-9):
             raise BudgetError(
-                f"The budget of {self.money:,.2f} in money is used up: {self.spent_money:,.2f} are "
+                f"The budget's money, {self.money:,.2f}, is used up: {self.spent_money:,.2f} is "
                 f"spent, and the next purchase costs {money:,.2f}. {_ADVICE}"
             )
 
