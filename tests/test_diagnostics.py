@@ -120,6 +120,17 @@ def test_rotations_of_all_axes_come_close_to_haar_states_of_a_qubit() -> None:
     assert diagnostics.expressibility(rotations(1)).divergence > 10 * found.floor
 
 
+def test_the_interval_of_a_divergence_holds_it_and_is_as_wide_as_seeds_scatter() -> None:
+    # Few pairs: a sample's divergence lies above that of the distribution, and that of a sample
+    # drawn from the sample lies above it again.
+    found = [diagnostics.expressibility(rotations(1), pairs=60, seed=s) for s in range(60)]
+    assert all(one.low <= one.divergence <= one.high for one in found)
+    scatter = np.std([one.divergence for one in found])
+    width = np.mean([one.high - one.low for one in found])
+    # 95 % of a normal distribution are 3.92 standard deviations; 60 seeds know theirs to 10 %.
+    assert width == pytest.approx(3.92 * scatter, rel=0.4)
+
+
 @pytest.mark.parametrize("n", [2, 3, 5])
 def test_haar_states_have_their_mean_measure(n: int) -> None:
     size = 2**n

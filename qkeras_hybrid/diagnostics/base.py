@@ -168,6 +168,7 @@ def interval(
     level: float,
     rng: np.random.Generator,
     resamples: int = 1000,
+    centre: float | None = None,
 ) -> tuple[float, float]:
     """Returns a percentile bootstrap interval (Efron 1979).
 
@@ -178,7 +179,12 @@ def interval(
         level: The fraction of the resampled statistics inside the interval.
         rng: Draws the resamples.
         resamples: The number of resamples.
+        centre: The statistic of the samples, if it is biased. Resampling adds the bias once more,
+            so the resampled statistics are shifted to this mean.
     """
     counts = rng.multinomial(samples, np.full(samples, 1.0 / samples), size=resamples)
-    low, high = np.quantile(statistic(counts), [(1 - level) / 2, (1 + level) / 2])
+    found = statistic(counts)
+    if centre is not None:
+        found = found - (np.mean(found) - centre)
+    low, high = np.quantile(found, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

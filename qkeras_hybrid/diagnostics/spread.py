@@ -124,12 +124,13 @@ def expressibility(
         whole[places, np.arange(pairs)] = 1.0
         return _divergence(drawn_again @ whole.T / pairs, haar)
 
-    low, high = interval(divergences, pairs, level, rng, resamples=200)
+    divergence = float(_divergence(counts[None] / pairs, haar)[0])
+    low, high = interval(divergences, pairs, level, rng, resamples=200, centre=divergence)
     chances = np.exp(haar)
     ideal = rng.multinomial(pairs, chances / chances.sum(), size=200) / pairs
     return Expressibility(
-        float(_divergence(counts[None] / pairs, haar)[0]),
-        low,
+        divergence,
+        max(0.0, low),
         high,
         float(np.mean(_divergence(ideal, haar))),
         compiled.n_qubits,
