@@ -76,8 +76,9 @@ keras.utils.set_random_seed(0)
 #
 # 1797 images of digits, 8 by 8 pixels each. A quarter of them is the test part.
 #
-# `set_random_seed` in the cell above makes the run repeatable: it fixes the initial weights, also
-# those of the circuits, and the order of the samples.
+# **Repeatable runs.** `set_random_seed` in the cell above makes the run repeatable: it fixes the
+# initial weights, also those of the circuits, and the order of the samples. A layer with shots
+# takes a seed of its own: see [notebook 03](03_reading_probabilistic_output.ipynb).
 
 # %% alt="Ten handwritten digits of 8 by 8 pixels, with their labels above."
 x, y = load_digits(return_X_y=True)

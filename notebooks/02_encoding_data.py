@@ -85,7 +85,8 @@ rng = np.random.default_rng(0)
 # - `H`, the Hadamard gate, turns $|0\rangle$ into a state in which 0 and 1 are equally probable.
 # - `Z^(x/π)` multiplies the amplitude of $|1\rangle$ by $e^{ix}$, a complex number of size 1. Such
 #   a number is called a **phase**.
-# - Boxes joined by a line are one gate on two qubits.
+# - Boxes joined by a line are one gate on two qubits. `ZZ`, and two boxes with `X`, `Y` or `Z`,
+#   turn both qubits together by an angle.
 #
 # The colours say what a gate does, and what is read at the end.
 
@@ -110,14 +111,15 @@ gallery = {
     "zz": (
         "zz",
         2,
-        "The gates of `iqp`, twice. Here the gate on the pair has the angle "
-        "$(\\pi - x_0)(\\pi - x_1)$, which is drawn as `x2`.",
+        "The gates of `iqp` with doubled angles, and all of them twice. For the gate on the pair, "
+        "`x2` is $(\\pi - x_0)(\\pi - x_1)$.",
     ),
     "hamiltonian": (
         HamiltonianEncoding(start="plus", trotter_steps=1),
         1,
         "Each feature is the angle of gates on a pair of neighbouring qubits. (By default, these "
-        "gates follow a random rotation of each qubit, and come twice, with half of the angle.)",
+        "gates follow a random rotation of each qubit, and come twice, each time with half the "
+        "angle.)",
     ),
     "reuploading": (
         "reuploading",
@@ -333,10 +335,11 @@ plt.show()
 # %% [markdown]
 # ## Features that are too large
 #
-# Nothing warns you if the features are too large: the angles go round and round, and samples that
-# are close together get states that have nothing to do with each other. Here a model learns
-# $\sin 2x$ from $x$ between $-1$ and $1$. Then the same model gets $100 x$ as its feature, with the
-# same targets. `PQCDense(1, n_qubits=2)` is a layer with an encoding, weights and one output:
+# Most encodings use features as angles. Nothing warns you if these features are too large: the
+# angles go round and round, and samples that are close together get states that have nothing to do
+# with each other. Here a model learns $\sin 2x$ from $x$ between $-1$ and $1$. Then the same model
+# gets $100 x$ as its feature, with the same targets. `PQCDense(1, n_qubits=2)` is a layer with the
+# encoding `angle`, weights and one output:
 
 # %%
 samples = rng.uniform(-1, 1, (200, 1))
@@ -501,11 +504,11 @@ layer = PQCDense(1, n_layers=1, encoding=ReuploadingEncoding(n_layers=4))
 layer.build((None, 1))
 print(layer.count_params(), "weights")
 
-# %% [markdown] **To take away.** An encoding decides what is periodic, what is lost, and how fast
-# the output can change with a feature. Scale each feature so that its values are less than $2\pi$
-# apart. If there are more features than qubits, put a `Dense` layer in front. If the length of a
-# vector matters, make it a feature. If the target is not a plain wave, let the features enter
-# several times.
+# %% [markdown]
+# **To take away.** An encoding decides what is periodic, what is lost, and how fast the output can
+# change with a feature. Scale each feature so that its values are less than $2\pi$ apart. If there
+# are more features than qubits, put a `Dense` layer in front. If the length of a vector matters,
+# make it a feature. If the target is not a plain wave, let the features enter several times.
 
 # %% [markdown]
 # ## What to try next

@@ -169,11 +169,11 @@ plt.show()
 # A layer with the argument `shots` measures instead of computing exactly. One qubit with $R_y(x)$
 # has $\langle Z \rangle = \cos x$. The batch below has the same $x$ in 2000 rows. Each row is
 # measured separately, so the rows differ. Each call of the layer draws new shots, too. So with
-# `shots=100`, three things change: each output has a standard error of at most 0.1, two calls
-# differ, and `fit` gets a noisy gradient, as the end of this notebook shows.
+# `shots=100`, three things change: each $\langle Z \rangle$ has a standard error of at most 0.1,
+# two calls differ, and `fit` gets a noisy gradient, as the end of this notebook shows.
 #
-# To make a run with shots repeatable, give the layer a `seed`: a new layer with the same seed draws
-# the same shots in the same order. If you give none, the layer takes one from
+# **Repeatable runs.** Give a layer with shots a `seed`: a new layer with the same seed draws the
+# same shots in the same order. If you give none, the layer takes one from
 # `keras.utils.set_random_seed`.
 
 # %%

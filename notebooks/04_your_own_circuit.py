@@ -81,7 +81,8 @@ print(circuit)
 # ## Data or weights
 #
 # `inputs` lists the symbols that take the features, in the order of the features. All other symbols
-# are weights, which train. They are in the order in which they first appear in the circuit:
+# are weights, which train. They are in the order in which they first appear in the circuit, step by
+# step: all gates of a step come before those of the next. Look at `symbols` before you set weights:
 
 # %%
 layer = PQC(circuit, "Z", inputs=[x, y])
@@ -201,9 +202,10 @@ for n_qubits in (2, 4, 8):
 
 # %% [markdown]
 # Each further qubit divides the slope by about 1.4. If your circuit behaves like this, use fewer
-# qubits or fewer layers, and start with small weights. A quantum computer can't measure a slope
-# that is smaller than the error of its shots, $1 / \sqrt{N}$. The diagnostic shows the worst case,
-# random weights; a layer starts with smaller ones, as the next section says.
+# qubits or fewer layers, and start with small weights. On a quantum computer with $N$ shots, a
+# slope much smaller than their error, about $1 / \sqrt{N}$, is lost in the noise. The diagnostic
+# draws weights from the whole circle. A layer starts with smaller ones, as the next section says,
+# and that is usually better.
 # [Notebook 06](06_barren_plateaus.ipynb) shows what else helps.
 #
 # ## Keras's usual arguments

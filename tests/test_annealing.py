@@ -289,7 +289,7 @@ def test_an_answer_that_breaks_a_constraint_says_which() -> None:
         (lambda: portfolio([0.1, 0.2], [[1, 2], [2, 1]]), r"no negative eigenvalue"),
         (lambda: portfolio([0.1, 0.2], np.eye(2), n_assets=3), r"`n_assets` must be at most 2"),
         (lambda: portfolio([0.1, 0.2], np.eye(2), -1.0), r"not be negative"),
-        (lambda: portfolio([0.1, 0.2], np.eye(2), prices=[2, 3], budget=1), r"cheapest .* cost 2"),
+        (lambda: portfolio([0.1, 0.2], np.eye(2), prices=[2, 3], budget=1), r"cheapest cost 2"),
         (lambda: clustering([[0.0], [1.0]], 3), r"`n_clusters` must be at most 2"),
         (lambda: quadratic_assignment(np.eye(2), np.eye(3)), r"as `flow`"),
         (lambda: feature_selection(np.ones((3, 2)), [1, 2], 1), r"`y` must be of shape"),
