@@ -127,8 +127,8 @@ def check_size(size: Size, value: Any) -> None:
         raise ValueError(
             "SymPy must be able to compute each parameter of a circuit, but this takes too long or "
             f"too much memory for {said}. A parameter must have constants that fit in a float, and "
-            f"at most {MOST_NODES:,} parts, {MOST_BITS:,} bits in all its whole numbers and "
-            f"fractions, and {MOST_COMPARISONS:,} comparisons in Max and Min. Scale the "
+            f"at most {MOST_NODES:,} parts, {MOST_BITS:,} bits in all its whole numbers, fractions "
+            f"and powers of them, and {MOST_COMPARISONS:,} comparisons in Max and Min. Scale the "
             "parameters, or split the expression over several gates."
         )
 
