@@ -18,8 +18,8 @@
 # [binder]: https://mybinder.org/v2/gh/your_account/qkeras-hybrid/main?urlpath=lab/tree/notebooks/06_barren_plateaus.ipynb
 # [binder-badge]: https://mybinder.org/badge_logo.svg
 #
-# **What it shows:** Why the gradient of a large random circuit vanishes, measured, and which starts
-# and observables help.
+# **What it shows:** Measurements of how the gradient of a large random circuit vanishes, and which
+# starts and observables help.
 #
 # **Running time:** about 2 minutes on two cores.
 #
@@ -32,7 +32,7 @@
 # gates. What it returns is an **expectation value**, the mean of many measurements of an
 # **observable**: see the [glossary](../docs/glossary.md). The state of $n$ qubits has $2^n$
 # numbers. Random gates spread the state evenly over all of them. Then every expectation value is
-# close to its mean, and a single weight hardly changes it.
+# close to its mean over all weights, and a single weight hardly changes it.
 #
 # The mean of the derivative over random weights is 0, so we look at its **variance**. A variance of
 # $10^{-6}$ means slopes of about $10^{-3}$.
@@ -142,10 +142,10 @@ for depth, found in variances.items():
 # %% [markdown]
 # In deep circuits, each further qubit halves the variance of both observables. With 50 qubits there
 # would be no slope to follow. In shallow circuits, the variance of the local observable hardly
-# falls, because only a few gates act on the qubit that is read. That of the global observable still
-# falls. This is the result of [Cerezo et al. 2021](https://arxiv.org/abs/2001.00550): **shallow
-# circuits with local observables have no barren plateau.** For this reason `PQCDense` reads single
-# qubits first.
+# falls, because only a few gates can influence the qubit that is read. That of the global
+# observable still falls. This is the result of [Cerezo et al.
+# 2021](https://arxiv.org/abs/2001.00550): **shallow circuits with local observables have no barren
+# plateau.** For this reason `PQCDense` reads single qubits first.
 #
 # ## Start small
 #

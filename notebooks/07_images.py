@@ -279,7 +279,7 @@ trunk.trainable = False
 
 # %% [markdown]
 # Then we train the heads. `qkeras_hybrid.bench.controls_for` makes the Dense head from the quantum
-# head: it replaces the circuit by a `Dense` layer with about as many parameters.
+# head: a network of `Dense` layers with about as many parameters, which replaces the whole head.
 
 # %%
 features = trunk.predict(small, verbose=0)

@@ -200,9 +200,10 @@ print(f"an epoch with the circuit takes {quantum / dense:.2f} times as long as w
 # %% [markdown]
 # ## Threads
 #
-# `native` divides the samples of a batch among TensorFlow's threads. With a batch of one, it
-# divides the state instead. By default there are as many threads as cores. To change their number,
-# call `tf.config.threading.set_intra_op_parallelism_threads(n)` before the first operation.
+# `native` has its own threads, as many as TensorFlow is told to use, and divides the samples of a
+# batch among them. If there are fewer samples than threads, they share each large state. By default
+# there are as many threads as cores. To change their number, call
+# `tf.config.threading.set_intra_op_parallelism_threads(n)` before the first operation.
 
 # %%
 print("threads:", tf.config.threading.get_intra_op_parallelism_threads() or os.cpu_count())

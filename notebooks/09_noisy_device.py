@@ -93,8 +93,8 @@ print(f"accuracy on the ideal simulator: {accuracy(model):.3f}")
 #
 # A noise model is a sum of errors. Ours has three kinds:
 #
-# - *Depolarizing*: after a gate, its qubits lose their state with a small probability, which is ten
-#   times larger after gates on two qubits.
+# - *Depolarizing*: after a gate, its qubits get a random error (a product of X, Y and Z) with a
+#   small probability, which is ten times larger after gates on two qubits.
 # - *Amplitude damping*: after a gate, a qubit falls back to 0 with a small probability.
 # - *Readout errors*: a bit is read wrongly with a small probability.
 #
@@ -252,7 +252,7 @@ print(f"after ten epochs with it     {after[0]:12.3f}  {after[1]:8.3f}")
 #
 # A device is one more engine. `SamplerEngine` takes any `cirq.Sampler`, also that of a service, and
 # `QiskitEngine` takes any backend or sampler of Qiskit's. `model_cost` says beforehand what a
-# training would cost; a *job* is a group of circuits that is sent to the device together:
+# training run would cost; a *job* is a group of circuits that is sent to the device together:
 
 # %%
 on_device = build()
@@ -276,7 +276,7 @@ print(model_cost(on_device, split.x_train, 1, on_device.layers[1].engine))
 # ## Exercises
 #
 # **1.** Which of the three kinds of errors changes the cross-entropy most? Give the model one kind
-# at a time, at eight times its strength of today.
+# at a time, at eight times the strength in today's device.
 #
 # <details><summary>Answer</summary>
 #

@@ -26,8 +26,8 @@
 # A circuit turns a sample $x$ into a state $|x\rangle$, a vector of complex numbers. The **fidelity
 # kernel** $K(x, y) = |\langle x|y\rangle|^2$, the squared magnitude of the scalar product of two
 # states, says how alike they are, from 0 to 1. A support vector machine can classify by these
-# numbers. The question is whether it classifies *better* than with RBF, the most common kernel:
-# $\exp(-\gamma|x-y|^2)$. Much of the answer is known before any model is trained.
+# numbers. The question is whether it classifies *better* than it does with RBF, the most common
+# kernel: $\exp(-\gamma|x-y|^2)$. Much of the answer is known before any model is trained.
 #
 # The words *circuit*, *qubit* and *state* are in the [glossary](../docs/glossary.md), and
 # [notebook 02](02_encoding_data.ipynb) shows the states.
@@ -181,7 +181,7 @@ print(f"at scale {search.best:.3g}: g = {differences[search.tried.index(search.b
 # of the single qubits. The `complexity` $s$ says how hard the labels are for a kernel: a kernel
 # with an $s$ far below the number of samples learns them well. A large $s$ proves nothing: here RBF
 # has a large $s$ and is the most accurate. The command `qkeras-hybrid kernel wine` makes such a
-# study of all features.
+# study with all features of the wine data, not eight.
 
 # %%
 found = kernels.study(x, y, folds=3)
@@ -245,7 +245,7 @@ print(f"test accuracy {model.evaluate(split.x_test, split.y_test, verbose=0)[1]:
 # - [Annealing and optimisation layers](11_optimisation.ipynb): spins and decisions in a model.
 # - [Use a quantum kernel](../docs/guides/use-a-quantum-kernel.md): all kernels, estimators,
 #   devices.
-# - [What was found](../docs/what-was-found.md): the same study on all our data sets.
+# - [What we found](../docs/what-was-found.md): the same study on all our data sets.
 #
 # ## Exercises
 #

@@ -88,9 +88,9 @@ axis.axis("off")
 plt.show()
 
 # %% [markdown]
-# An annealer can't take constraints. `to_qubo` turns each of them into a penalty that is just large
-# enough: breaking the constraint never pays. The result is a QUBO, a sum of products of bits. To
-# run it on D-Wave's machine, write `solver="qpu"`. You can also pass any `dimod.Sampler`.
+# An annealer can't take constraints. `to_qubo` turns each of them into a penalty so large that
+# breaking the constraint never pays. The result is a QUBO, a sum of products of bits. To run it on
+# D-Wave's machine, write `solver="qpu"`. You can also pass any `dimod.Sampler`.
 
 # %%
 qubo = problem.to_qubo()

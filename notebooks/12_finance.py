@@ -72,8 +72,8 @@ pd.set_option("display.float_format", "{:.4f}".format)
 # $$A|0\rangle = \sum_j \sqrt{p_j}\,|j\rangle
 # \left(\sqrt{1-f_j}\,|0\rangle + \sqrt{f_j}\,|1\rangle\right).$$
 #
-# The last qubit is 1 with the probability $a = \sum_j p_j f_j$. Times the largest payoff, this is
-# the expected payoff. The only approximation is the grid of eight prices.
+# The last qubit is 1 with the probability $a = \sum_j p_j f_j$. Multiplied by the largest payoff,
+# it is the expected payoff. The only approximation is the grid of eight prices.
 
 # %%
 prices = finance.LogNormal(spot=2.0, volatility=0.4, rate=0.05, maturity=40 / 365, n_qubits=3)
@@ -199,9 +199,9 @@ losses[["n_weights", "qlike", "rmse", "seconds"]]
 #
 # ## Which assets?
 #
-# The data are nine monthly series from 1999 to 2018: indices, factors, oil and bonds. Which four of
-# them, with equal weights, have the largest `utility`, which is `mean - 2 * variance` of a year, on
-# the first 60 % of the months? As a QUBO, the problem has a bit for each asset, and a penalty if
+# The data are nine monthly series from 1999 to 2018: indices, factors, oil and bonds. `utility` is
+# `mean - 2 * variance` of a year. Which four of them, with equal weights, have the largest utility
+# on the first 60 % of the months? As a QUBO, the problem has a bit for each asset, and a penalty if
 # the number of assets is not four. `gap` is how far the utility is below that of the best choice.
 # It is negative for `best weights`, where the weights need not be equal.
 
@@ -248,11 +248,11 @@ plt.show()
 # ## Trained for the choice
 #
 # If predicted returns only serve to choose assets, the squared error is not what matters. SPO+ is a
-# loss for what the choice costs. The package also has the perturbed Fenchel-Young loss. `regret` is
-# the missed return, divided by the return of the best choice. Only someone who knew the future
-# would have a regret of 0. Three rows have no loss: `all assets` takes all with equal weights,
-# `history` predicts the mean of the months before, and `ridge` is a ridge regression for each
-# asset.
+# loss that bounds the regret of the choice from above. The package also has the perturbed
+# Fenchel-Young loss. `regret` is the missed return, divided by the return of the best choice. Only
+# someone who knew the future would have a regret of 0. Three rows have no loss: `all assets` takes
+# all with equal weights, `history` predicts the mean of the months before, and `ridge` is a ridge
+# regression for each asset.
 
 # %%
 earned = finance.regret_study(

@@ -126,7 +126,7 @@ print(report)
 # with $3^8 = 6561$ products. The coefficients $c_k$ are computed from values of the circuit. The
 # remaining difference is rounding in float32. The report says why the other methods were not taken.
 # `method="auto"` takes the exact method that stores the fewest numbers, and skips slow methods if
-# there are few anyway.
+# another one stores few numbers.
 #
 # The report also has the time for a sample in Keras. With a fast simulator the circuit may be
 # faster than its surrogate, as here. The advantage of the surrogate is that it runs where there is
@@ -171,9 +171,9 @@ print(f"Share of waves of one angle: {shares[1]:.1%}, of six and more: {shares[6
 # ## Fewer waves
 #
 # `method="fourier_series"` stores the waves one by one. It leaves out the smallest ones, as long as
-# the sum of their amplitudes stays below the tolerance. So no expectation value changes by more
-# than the tolerance, whatever the input. With all waves, this method stores more numbers than the
-# products, because it also stores the eight frequencies of each wave.
+# the sum of their amplitudes stays below a quarter of the tolerance. So no expectation value
+# changes by more than that, whatever the input. With all waves, this method stores more numbers
+# than the products, because it also stores the eight frequencies of each wave.
 
 # %% alt="Numbers stored against the difference. The measured difference is below the bound."
 tolerances = (1e-5, 1e-3, 1e-2, 1e-1)
@@ -256,12 +256,12 @@ export("digits.keras", "onnx", "digits.onnx")
 export("digits.keras", "litert", "digits.tflite")
 
 # %% [markdown]
-# With one sample in a batch, Keras's `predict` spends most of its time around the call. So compare
-# the time of the file with that of `predict_on_batch`.
+# With one sample in a batch, Keras's `predict` spends most of its time on its own overhead. So
+# compare the time of the file with that of `predict_on_batch`.
 #
-# With `--int8` each number takes one byte. The file is smaller and less exact. Your data serve two
-# purposes here: they set the ranges of the numbers, and they are the test of how much the accuracy
-# changes.
+# With `--int8` the weights of products take one byte each. The file is smaller and less exact. Your
+# data serve two purposes here: they set the ranges of the numbers, and they are the test of how
+# much the accuracy changes.
 
 # %%
 export("digits.keras", "onnx", "small.onnx", "--int8")
@@ -310,8 +310,8 @@ print(done.stdout)
 # ## Noise
 #
 # Noise changes the expectation values, and the surrogate of a noisy circuit computes the changed
-# values exactly. Here each gate on two qubits is followed by depolarizing noise: the qubits lose
-# their state with a probability of 2 %. This makes the waves of the circuit smaller.
+# values exactly. Here depolarizing noise follows each gate on two qubits: each of the two gets a
+# random X, Y or Z, with a probability of 2 %. This makes the waves of the circuit smaller.
 
 # %%
 set_engine(model, "auto", noise="depolarizing:0.02@2q")

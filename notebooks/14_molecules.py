@@ -149,7 +149,7 @@ pd.DataFrame(rows).pivot(index=["ansatz", "weights"], columns="distance", values
 #
 # Shots, noise and the engine are arguments. We take the trained weights, and estimate the energy
 # from 100 to 10,000 shots for each group of Pauli strings. Then we compute it with depolarizing
-# noise: after each gate, its qubits lose their state with a small probability, the number in the
+# noise: after each gate, each of its qubits gets a random X, Y or Z, with the probability in the
 # table.
 
 # %%
@@ -207,10 +207,10 @@ pd.DataFrame({"found": states.energies, "exact": states.exact_energies})
 # %% [markdown]
 # ## Angles from geometry
 #
-# So far, each bond length needs a training of its own. Instead, a small Dense network can predict
-# the circuit's angles from the bond length. Its loss is the mean energy of a few bond lengths, so
-# it never sees an exact energy. We compare it with fits to the exact energies at the same bond
-# lengths.
+# So far, each bond length needs a training run of its own. Instead, a small Dense network can
+# predict the circuit's angles from the bond length. Its loss is the mean energy of a few bond
+# lengths, so it never sees an exact energy. We compare it with fits to the exact energies at the
+# same bond lengths.
 
 # %%
 TRAIN = [0.5, 0.8, 1.1, 1.5, 2.0]
@@ -254,7 +254,7 @@ plt.tight_layout()
 #
 # - [Quantum data](15_quantum_data_and_frontiers.ipynb): tasks in which the samples are states.
 # - [Molecules](../docs/guides/molecules.md): all molecules, circuits and mappings.
-# - [What was found](../docs/what-was-found.md#molecules): the results of our studies.
+# - [What we found](../docs/what-was-found.md#molecules): the results of our studies.
 #
 # ## Exercises
 #

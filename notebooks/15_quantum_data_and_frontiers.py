@@ -62,13 +62,13 @@ keras.utils.set_random_seed(0)
 # %% [markdown]
 # ## Ground states
 #
-# Our states come from chains of *spins*, which are qubits whose neighbours act on each other. The
-# *Hamiltonian* is the matrix of the chain's energies, and the *ground state* is the state with the
-# lowest energy. It depends on a magnetic field. At a certain field the properties of the state
-# change quickly, which is called a phase transition. `ground_states` computes the states exactly.
-# The first chain is the Ising ring: a ring of spins in which each acts on its two neighbours along
-# Z, and the field points along X. There is a formula for its energy, with which we check the
-# result.
+# Our states come from chains of *spins*, which are qubits that act on their neighbours. The
+# *Hamiltonian* is the matrix whose eigenvalues are the chain's energies, and the *ground state* is
+# the state with the lowest energy. It depends on a magnetic field. At a certain field the
+# properties of the state change quickly, which is called a phase transition. `ground_states`
+# computes the states exactly. The first chain is the Ising ring: a ring of spins in which each acts
+# on its two neighbours along Z, and the field points along X. There is a formula for its energy,
+# with which we check the result.
 
 # %% alt="Two means against the field. That of Z0 Z1 falls from 1, that of X0 rises to almost 1."
 fields = np.linspace(0.1, 2, 20)
@@ -278,7 +278,7 @@ print(sentence(found))
 # The circuit reaches a score that the networks of these sizes don't reach. Without re-uploading,
 # the same circuit learns nothing: the gain comes from the waves. So there is a further question:
 # how good is a model that is told that the data are a sum of six waves? Then the problem is linear,
-# with 13 numbers, and least squares solve it:
+# with 13 numbers, and least squares solves it:
 
 # %%
 scores = []
@@ -306,7 +306,7 @@ print(f"least squares with 13 numbers: R² {np.mean(scores):.3f}")
 # - [Learn from quantum data](../docs/guides/quantum-data.md): all data sets, views and models.
 # - [Find out whether fewer parameters suffice](../docs/guides/fewer-parameters.md): frontiers of
 #   your own models.
-# - [What was found](../docs/what-was-found.md#on-quantum-data-the-circuit-can-have-an-edge): the
+# - [What we found](../docs/what-was-found.md#on-quantum-data-the-circuit-can-have-an-edge): the
 #   results with intervals.
 #
 # ## Exercises

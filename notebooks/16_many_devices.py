@@ -28,7 +28,7 @@
 # processes of one machine share the training of one model. Then one of them is killed, and the
 # training goes on from its backup. At the end we see what changes with a GPU.
 #
-# Everything but the last section runs on the processor, and needs JAX:
+# Everything except the section *With a GPU* runs on the processor, and needs JAX:
 # `pip install "qkeras-hybrid[jax]"`.
 
 # %%
@@ -58,7 +58,7 @@ import numpy as np
 # ## The script that every process runs
 #
 # A process can't join others after JAX has begun to compute in it. So the training is a script, and
-# the notebook starts it. Five things in it differ from a training in one process:
+# the notebook starts it. Five things in it differ from a training run in one process:
 #
 # - `keras.distribution.initialize` finds the other processes.
 # - All processes start from the same seed, so that their initial weights are equal.
@@ -218,8 +218,8 @@ runs["killed, resumed"] = start("lost", 2)
 print("the second run began after epoch", runs["killed, resumed"]["first"])
 
 # %% [markdown]
-# All three trainings give the same result, up to rounding: a float32 sum over two halves of a batch
-# is rounded differently from the sum over the whole batch.
+# All three training runs give the same result, up to rounding: a float32 sum over two halves of a
+# batch is rounded differently from the sum over the whole batch.
 
 # %%
 first = runs["one process"]
@@ -236,14 +236,14 @@ assert runs["killed, resumed"]["first"] == 1
 #
 # There are two ways to use GPUs, and both need a build of JAX for GPUs:
 #
-# - **One training on all GPUs of a machine.** One process is enough. It sees all GPUs, and
+# - **One training run on all GPUs of a machine.** One process is enough. It sees all GPUs, and
 #   `DataParallel` divides each batch among them. The script stays as it is.
-# - **Several trainings on one GPU.** A small circuit leaves most of a GPU idle, so several
+# - **Several training runs on one GPU.** A small circuit leaves most of a GPU idle, so several
 #   processes can share it, for example one for each seed. By default a JAX process takes three
 #   quarters of the GPU's memory. The environment variable `XLA_PYTHON_CLIENT_MEM_FRACTION` sets
 #   another share.
 #
-# Two processes on one GPU can't share *one* training, because JAX sums gradients only over
+# Two processes on one GPU can't share *one* training run, because JAX sums gradients only over
 # processes that have a GPU each.
 #
 # The next cell does both if JAX finds a GPU. **For this page it was run on a machine without a

@@ -21,7 +21,7 @@ FUNCTION_TYPE = "qkeras_hybrid.function"
 """The JSON type of a SymPy function; Cirq's JSON has no type for it."""
 
 MOST_BITS = 20_000
-"""The most bits of the whole numbers and fractions that SymPy may create in one expression."""
+"""The most bits that all whole numbers and fractions of one expression may have in SymPy."""
 
 MOST_NODES = 10_000
 """The most parts of one expression, after the parameters of sub-circuits are replaced."""
@@ -125,9 +125,11 @@ def check_size(size: Size, value: Any) -> None:
         # A SymPy expression is not shown: writing it out could take forever.
         said = shown(value, 80) if isinstance(value, dict) else "one of its expressions"
         raise ValueError(
-            "A circuit's parameters must be numbers that a float can hold, and expressions of at "
-            f"most {MOST_NODES:,} parts whose powers, Max and Min SymPy can compute, but {said} is "
-            "larger. Scale the parameters, or split the expression over several gates."
+            "SymPy must be able to compute each parameter of a circuit, but this takes too long or "
+            f"too much memory for {said}. A parameter must have constants that fit in a float, and "
+            f"at most {MOST_NODES:,} parts, {MOST_BITS:,} bits in all its whole numbers, fractions "
+            f"and powers of them, and {MOST_COMPARISONS:,} comparisons in Max and Min. Scale the "
+            "parameters, or split the expression over several gates."
         )
 
 
@@ -236,7 +238,7 @@ def _expression(value: Any) -> tuple[str, tuple[Any, ...]]:
             return "number", (4,)  # a constant such as pi; infinities raise an error later
         return type(value).__name__, value.args
     raise ValueError(
-        f"An expression must only have numbers and expressions, but has {shown(value, 80)}."
+        f"The parts of an expression must be numbers or expressions, but one is {shown(value, 80)}."
     )
 
 
@@ -249,7 +251,8 @@ def _decoded(value: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
             return "number", (abs(complex(*parts)),)  # type: ignore[arg-type]
     if kind not in _FIELDS or set(fields) != _FIELDS[kind]:
         raise ValueError(
-            f"An expression must have the form in which it is saved, but has {shown(value, 80)}."
+            "An expression in a circuit's JSON must have a type and fields that this package "
+            f"writes, but this one is {shown(value, 80)}."
         )
     name = kind.removeprefix("sympy.")
     if name == "Symbol" and isinstance(fields["name"], str):
@@ -281,17 +284,21 @@ def _decoded(value: Mapping[str, Any]) -> tuple[str, tuple[Any, ...]]:
         if len(arguments) == arity:
             return name, tuple(arguments)
     raise ValueError(
-        f"The arguments of {name} must be {_ARITY.get(name, 1)} or more numbers and expressions, "
-        f"but are {shown(arguments, 80)}."
-        if name in _ANY_ARITY
-        else f"The arguments of {name} must be {_ARITY.get(name, 1)} numbers and expressions, but "
-        f"are {shown(arguments, 80)}."
+        f"{name} must have {_counted(name)}, each a number or an expression, but has "
+        f"{shown(arguments, 80)}."
     )
+
+
+def _counted(name: str) -> str:
+    """Returns in words how many arguments a function takes."""
+    if name in _ANY_ARITY:
+        return "at least one argument"
+    return "two arguments" if _ARITY.get(name, 1) == 2 else "one argument"
 
 
 def too_deep() -> str:
     """Returns the error message about `MOST_DEPTH`."""
     return (
         f"A circuit and its parameters must be nested at most {MOST_DEPTH} levels deep, but this "
-        "one is deeper. Use fewer levels."
+        "circuit is nested deeper. Use fewer sub-circuits and expressions inside each other."
     )

@@ -84,7 +84,7 @@ def test_a_circuit_that_carries_everything_is_used_and_needed(
     assert (found.metric, found.n_samples) == ("accuracy", 120)
     assert (found.as_trained, found.retrained) == ("leans", "needed")
     used, needed, agreement = found.sentences
-    assert used.startswith("As trained, the network leans on its circuits: accuracy ")
+    assert used.startswith("As trained, the network uses its circuits: accuracy ")
     assert "The trained circuits' surrogate in their place does as well" in needed
     assert "a linear map does not" in needed
     assert agreement == (

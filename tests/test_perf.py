@@ -691,7 +691,7 @@ def test_the_best_jitted_peer_is_held_against_the_native_engine(
     assert (peer["first_s"], peer["median_s"], peer["best_s"]) == (3.0, 0.5, 0.25)
     assert peer["versions"] == {"pennylane": "0"}
     printed = capsys.readouterr().out
-    table = printed[printed.index("Best jitted peer / native") :]
+    table = printed[printed.index("Fastest compiled peer / native") :]
     row = re.search(r"^3,2,2 +pennylane-jax +(\S+) +(\S+) +3\.00 s", table, re.MULTILINE)
     assert row is not None
     assert float(row[1]) == pytest.approx(0.5 / result["engines"]["native"]["median_s"], rel=0.06)

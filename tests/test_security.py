@@ -333,7 +333,7 @@ HUGE: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", HUGE)
 def test_a_number_that_would_fill_the_memory_is_refused(name: str) -> None:
-    with pytest.raises(ValueError, match=r"must (be numbers|have numbers|have no fraction)"):
+    with pytest.raises(ValueError, match=r"must have (constants|numbers|no fraction)"):
         opened(expression(HUGE[name]))
 
 

@@ -18,7 +18,8 @@ Weight = Any
 class Ansatz(Value, abc.ABC):
     """A template for a circuit of any number of qubits and layers.
 
-    An ansatz is a value, defined by its constructor's arguments.
+    The constructor's arguments describe an ansatz completely: two of the same class with equal
+    arguments are equal.
 
     Attributes:
         name: The name under which `ansatz=` finds it.

@@ -155,7 +155,10 @@ def hashed(hybrid: keras.Model) -> keras.Model:
     """
     target = _parameters(hybrid)
     if target < 2:
-        raise DoesNotApplyError("Two layers can't share one parameter.")
+        raise DoesNotApplyError(
+            "The network has two hashed Dense layers, which need a parameter each, but the hybrid "
+            "has only one."
+        )
 
     def layers(n_inputs: int, n_outputs: int, activation: Any) -> list[keras.Layer]:
         units = EXPANSION * max(1, (target - n_outputs) // (n_inputs + 1 + n_outputs))

@@ -131,8 +131,9 @@ def ground_state(
         seed: The seed of shots and of random initial weights.
         dtype: The model's precision, "float64" or "float32". The default is float64 if the Keras
             backend has it; JAX has it with `jax_enable_x64`. In float32, the training can't
-            resolve changes of the energy below about 1e-6 hartree. The result's `energy` is exact
-            at its weights in either precision.
+            resolve changes of the energy below about 1e-6 hartree. In either precision, the
+            result's `energy` is computed in float64 if the engine can; from shots or random runs it
+            is an estimate.
         weights: Initial weights, of shape `(n_weights,)`, in radians.
         gradient_tolerance: For "adapt", in hartree per radian: it ends when no excitation has a
             larger gradient.

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
 class Encoding(Value, abc.ABC):
     """Maps features to the parameters of a circuit, and defines the circuit.
 
-    An encoding is a value, defined by its constructor's arguments. The circuit has one
-    plain symbol for each parameter; products and normalisations of features are made in
-    `angles`, a pure function of tensors, so that every engine sees plain parameters.
+    The constructor's arguments describe an encoding completely: two of the same class with equal
+    arguments are equal. The circuit has one plain symbol for each parameter; products and
+    normalisations of features are made in `angles`, a pure function of tensors, so that every
+    engine sees plain parameters.
 
     Attributes:
         name: The name under which `encoding=` finds it.

@@ -82,7 +82,7 @@ class IQPEncoding(_Diagonal):
         Any number, in radians.
 
     Raises:
-        ValueError: If the count is not positive or the pattern unknown.
+        ValueError: If `n_layers` is not positive or the pattern unknown.
 
     Reference:
         Havlíček et al.: Supervised learning with quantum-enhanced feature spaces, Nature 567,
@@ -152,7 +152,7 @@ class ZZEncoding(_Diagonal):
         Any number, in radians.
 
     Raises:
-        ValueError: If the count is not positive, the pattern unknown or the function not callable.
+        ValueError: If `n_layers` is not positive, the pattern unknown or the function not callable.
 
     Reference:
         Havlíček et al.: Supervised learning with quantum-enhanced feature spaces, Nature 567,

@@ -49,7 +49,7 @@ from qkeras_hybrid.program import Job, compile_circuit
 ENGINES: Registry[Engine] = Registry(
     "engine",
     Engine,
-    # In the order in which "auto" tries them: `native` is the fastest.
+    # In the order in which "auto" tries them. `native`, the fastest, comes first.
     {
         engine.name: engine
         for engine in (

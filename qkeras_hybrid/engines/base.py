@@ -30,7 +30,8 @@ readout's dtype, and is differentiable in inputs and weights if the job asks for
 class Engine(Value, abc.ABC):
     """Runs programs. It declares what it can do, and `prepare` returns the run of a job.
 
-    An engine is a value without weights: `get_config` returns its constructor's arguments.
+    An engine has no weights. `get_config` returns its constructor's arguments, without a device or
+    an account. Two engines of the same class with equal configs are equal.
 
     Attributes:
         name: The name under which `engine=` finds it.

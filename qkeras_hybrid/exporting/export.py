@@ -41,7 +41,7 @@ def export_model(
     tolerance: float = 1e-5,
     overwrite: bool = False,
 ) -> ExportReport:
-    """Writes a model into a file that runs without this package, and measures the differences.
+    """Writes a model into a file that runs without this package, and compares the outputs of both.
 
     A model with quantum layers is first replaced by its surrogate, which computes the same without
     them. Keras's own `model.export` writes the file. Then the file runs in the format's own

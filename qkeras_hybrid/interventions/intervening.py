@@ -97,7 +97,11 @@ def intervention_test(
             Keras, NumPy and Python are restored afterwards.
 
     Returns:
-        All scores, a verdict on each of the two questions, and a sentence that compares them.
+        All scores, a verdict on each of the two questions, and a sentence that compares them. The
+        verdict `as_trained` is "leans" if the trained network uses its circuits, "idle" if it does
+        not, or "undecided". The verdict `retrained` is "needed" if networks that are trained
+        without circuits are worse, "not needed" if they are not, "undecided", or "too short" if
+        retraining with circuits does not come close to the given model's score.
 
     Raises:
         ValueError: If the model has no quantum layer, is not built, or is neither Sequential nor

@@ -159,10 +159,10 @@ class InterventionTest:
             f"their mean, {shuffled.score:.3f} with those of other samples"
         )
         if self.as_trained == "leans":
-            return f"As trained, the network leans on its circuits: {scores}."
+            return f"As trained, the network uses its circuits: {scores}."
         if self.as_trained == "undecided":
             return (
-                "As trained, it can't be told whether the network leans on its circuits, because a "
+                "As trained, it can't be told whether the network uses its circuits, because a "
                 f"score is not a number: {scores}."
             )
         return f"As trained, the network does as well without its circuits: {scores}."

@@ -38,8 +38,8 @@ _DTYPES = ("float32", "float64")
 class Kernel(Value, abc.ABC):
     """A quantum kernel: how similar two samples are, computed from their quantum states.
 
-    A kernel is a value, defined by its constructor's arguments. A subclass defines the function of
-    the states.
+    The constructor's arguments describe a kernel completely: two of the same class with equal
+    arguments are equal. A subclass defines the function of the states.
 
     Args:
         encoding: The feature map: the name of an encoding, an `Encoding`, a `cirq.Circuit`, or a

@@ -47,10 +47,10 @@ class PQC(CircuitInputs):
         qubits: The qubits in order; they may include qubits that the circuit does not touch. By
             default the circuit's own, sorted.
         encoding: How features enter if `inputs` is not given: a name or an `Encoding`.
-        weight_groups: A `WeightGroup` for each name: its weights are a Keras variable of that name,
-            with its own initializer, regularizer and constraint, which can be frozen. The other
-            symbols stay in the variable `circuit_weights`, to which `weight_initializer` and its
-            like apply.
+        weight_groups: A mapping from names to `WeightGroup`s. Each group is a Keras variable of
+            its name, with its own initializer, regularizer and constraint, and can be frozen. The
+            weights in no group stay in the variable `circuit_weights`, to which the layer's
+            `weight_initializer`, `weight_regularizer` and `weight_constraint` apply.
         **kwargs: The arguments of all quantum layers: `engine`, `differentiator`, `shots`,
             `noise`, `seed`, `check_finite`, `weight_initializer`, `weight_regularizer`,
             `weight_constraint`, and Keras's `name`, `dtype`, `trainable`.

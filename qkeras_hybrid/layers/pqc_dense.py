@@ -25,7 +25,8 @@ class PQCDense(QuantumLayer):
     """A quantum layer in the place of a `Dense` layer: an encoding, an ansatz, a readout.
 
     `y_k = <0| E(x)† A(w)† O_k A(w) E(x) |0>`, with `E` the encoding, `A` the ansatz and `O_k`
-    the observables: values in [-1, 1], without any classical weight.
+    the observables. The outputs are in [-1, 1] for the default observables. The layer has no
+    classical weights.
 
     Args:
         units: Number of outputs.

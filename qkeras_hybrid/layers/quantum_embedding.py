@@ -46,7 +46,7 @@ class QuantumEmbedding(QuantumLayer):
         circuits; a list of these if `output` is a list.
 
     Raises:
-        ValueError: If the count is not positive, a name is unknown, or `shots` or a differentiator
+        ValueError: If `n_qubits` is not positive, a name is unknown, or `shots` or a differentiator
             does not suit `output`; in `build`, if the features don't fit in the qubits, or no
             engine can compute the circuit.
 

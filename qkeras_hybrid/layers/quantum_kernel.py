@@ -54,7 +54,8 @@ class QuantumKernel(QuantumLayer):
         output: "kernel", or "nystroem" for the features `C^-1 K(L, x)` with `K(L, L) = C C^T`,
             whose scalar products equal the kernel on the landmarks, and approximate it elsewhere.
         scale: The factor of all features and landmarks, which sets the kernel's bandwidth.
-        gamma: The width of "projected"; by default 1 divided by the number of qubits.
+        gamma: The factor `gamma` in the exponent of "projected": a larger one makes the kernel
+            narrower. By default 1 divided by the number of qubits.
         train_landmarks: Whether the landmarks train.
         train_scale: Whether the scale trains, starting from `scale`: the weight is its logarithm,
             so a step changes the scale by a factor.

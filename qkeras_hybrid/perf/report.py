@@ -169,7 +169,7 @@ def jitted_table(measured: Measured, best: dict[str, str]) -> rich_table.Table:
         best: The peer's name by configuration.
     """
     made = _table(
-        "Best jitted peer / native",
+        "Fastest compiled peer / native",
         "first call: the peer's compilation, and what the native engine takes instead",
     )
     made.add_column("step", no_wrap=True)
@@ -203,7 +203,7 @@ def jax_table(measured: Measured, peers: tuple[str, ...]) -> rich_table.Table | 
         A table with a line for each configuration and peer; None if either side was not timed.
     """
     made = _table(
-        "Jitted peers / engines under JAX",
+        "Compiled peers / engines under JAX",
         "peer / ...: how many times as long as that engine, by medians. first call: with the "
         "compilation",
     )

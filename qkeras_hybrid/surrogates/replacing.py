@@ -51,7 +51,8 @@ def surrogate(
     effect.
 
     Args:
-        model: A built Sequential or functional model, nested too, with quantum layers.
+        model: A built Sequential or functional model with quantum layers. It may contain other
+            models.
         data: Inputs of the model, on which it is compared with its surrogate: an array, or the
             structure that the model takes. Approximate methods are also fitted to them.
         method: "auto" chooses the smallest surrogate within the tolerance. Otherwise one of these
