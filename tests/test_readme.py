@@ -78,8 +78,9 @@ def test_what_is_said_of_the_study_is_in_its_rows(root: Path) -> None:
     assert f"in {perceptron.count('worse')} it is clearly less accurate" in page
     numbers = [c for c in content.build(rows).comparisons if c.metric == "r2"]
     assert "In two further comparisons the models predict a number" in page
-    outcomes = [(c.contrasts["mlp"].outcome, c.contrasts["dense_same_parameters"].outcome)
-                for c in numbers]
+    outcomes = [
+        (c.contrasts["mlp"].outcome, c.contrasts["dense_same_parameters"].outcome) for c in numbers
+    ]
     assert outcomes == [("better", "worse")] * 2
 
 
