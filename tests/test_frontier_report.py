@@ -121,16 +121,16 @@ def test_what_noise_leaves_open_is_said_with_intervals() -> None:
                 "dense_same_parameters": [(30, 0.97), (60, 0.97)],
             },
             "It can't be told whether the hybrid needs fewer or more parameters than the matched "
-            "Dense: 20 [20, 20] against 30 [30, 30], to reach 92.2 %, which is 95 % "
-            "of the best accuracy. The smallest sizes of the hybrid and the matched Dense already reach it: run "
-            "smaller ones to decide.",
+            "Dense: 20 [20, 20] against 30 [30, 30], to reach 92.2 %, which is 95 % of the "
+            "best accuracy. The smallest sizes of the hybrid and the matched Dense already "
+            "reach it: run smaller ones to decide.",
         ),
         (
             {"hybrid": [(25, 0.97), (60, 0.97)], "linear_model": [(15, 0.97), (15, 0.97)]},
             "It can't be told whether the hybrid needs fewer or more parameters than the linear "
-            "model: 25 [25, 25] against 15 [15, 15], to reach 92.2 %, which is 95 % "
-            "of the best accuracy. The smallest size of the hybrid already reaches it: run smaller ones to "
-            "decide.",
+            "model: 25 [25, 25] against 15 [15, 15], to reach 92.2 %, which is 95 % of the "
+            "best accuracy. The smallest size of the hybrid already reaches it: run "
+            "smaller ones to decide.",
         ),
     ],
 )
