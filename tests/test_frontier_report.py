@@ -138,6 +138,15 @@ def test_what_smaller_sizes_leave_open_is_said(planted: made_rows.Planted, said:
     assert frontiers.sentence(one(planted)) == said
 
 
+def test_of_scores_that_should_be_small_the_best_is_divided() -> None:
+    planted = {"hybrid": [(20, 0.25), (40, 0.19)], "linear_model": [(30, 0.5), (60, 0.5)]}
+    said = frontiers.sentence(one(planted, metric="regret"))
+    assert said.endswith(
+        "40 to reach 20.0 %, which is the best regret divided by 0.95. No classical network "
+        "reaches it."
+    )
+
+
 def test_too_few_seeds_are_those_of_the_contender_that_has_the_fewest() -> None:
     fails = [("hybrid", seed) for seed in range(4, 10)]
     said = frontiers.sentence(one({"hybrid": EARLY, "dense_same_parameters": UP}, fails=fails))
