@@ -75,6 +75,13 @@ def test_what_is_said_of_the_study_is_in_its_rows(root: Path) -> None:
     perceptron = [c.contrasts["mlp"].outcome for c in found if "mlp" in c.contrasts]
     assert f"In {len(perceptron)} of the {len(found)} comparisons (not the same 12)" in page
     assert "better" not in perceptron
+    assert f"in {perceptron.count('worse')} it is clearly less accurate" in page
+    numbers = [c for c in content.build(rows).comparisons if c.metric == "r2"]
+    assert "In two further comparisons the models predict a number" in page
+    outcomes = [
+        (c.contrasts["mlp"].outcome, c.contrasts["dense_same_parameters"].outcome) for c in numbers
+    ]
+    assert outcomes == [("better", "worse")] * 2
 
 
 def test_the_exactness_in_the_readme_is_the_stored_one(root: Path) -> None:

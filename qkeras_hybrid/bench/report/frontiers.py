@@ -47,7 +47,7 @@ def sentence(one: Frontier) -> str:
         case "fewer" if math.isinf(other.cost):
             return (
                 f"The hybrid needs fewer parameters than any classical network of its sizes: "
-                f"{_cost(hybrid)} to reach {goal}, which no classical network reaches."
+                f"{_cost(hybrid)} to reach {goal}. No classical network reaches it."
             )
         case "fewer":
             return (
@@ -202,7 +202,9 @@ def _at(reaches: Sequence[Reach]) -> Reach:
 def _goal(one: Frontier) -> str:
     kind = metric_of(one.metric)
     target = words.level(_at(next(iter(one.reaches.values()))).target, one.metric)
-    return f"{100 * LEVEL:g} % of the best {kind.label} ({target})"
+    if kind.lower_is_better:
+        return f"{target}, which is the best {kind.label} divided by {LEVEL:g}"
+    return f"{target}, which is {100 * LEVEL:g} % of the best {kind.label}"
 
 
 def _cost(reach: Reach) -> str:
