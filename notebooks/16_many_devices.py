@@ -186,7 +186,7 @@ def start(name, n_processes, killed_in=-1, seed=0, **variables):
     said = [process.communicate()[0] for process in running]
     if any(process.returncode for process in running):
         return None
-    return json.loads(said[0])
+    return json.loads(said[0].splitlines()[-1])  # newer versions of JAX print lines of their own
 
 
 # %% [markdown]

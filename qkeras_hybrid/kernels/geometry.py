@@ -97,11 +97,11 @@ def model_complexity(
 
 
 def training_error(kernel: Any, y: Any, regularization: float, *, task: str = "auto") -> float:
-    """Returns the share of the labels that a regularized kernel model misses on its own samples.
+    """Returns the squared error of a regularized kernel model on its own samples, as a share.
 
-    `lambda^2 |(K + lambda)^-1 y|^2 / |y|^2`: the other term of the error bound of Huang et al.,
-    next to the model complexity. It is 0 if the kernel fits all of the labels, and 1 if it can't
-    fit any part of them.
+    It is `lambda^2 |(K + lambda)^-1 y|^2 / |y|^2`, a share of the squared labels: the other term of
+    the error bound of Huang et al., next to the model complexity. It is 0 if the kernel fits all of
+    the labels, and 1 if it can't fit any part of them.
 
     Args:
         kernel: Kernel matrix of shape `(n, n)`.
