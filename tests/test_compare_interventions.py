@@ -114,7 +114,7 @@ def intervening_row(task: Task) -> Row:
     return runner.run_task(task)
 
 
-def made(*, needed: bool, used: bool) -> interventions.InterventionTest:
+def made(*, needed: bool, used: bool, linear: bool = False) -> interventions.InterventionTest:
     def outcome(when: str, circuit: str, score: float) -> interventions.Outcome:
         return interventions.Outcome(when, circuit, None, (score,) * 3, (score - 0.9,) * 3, "")
 
@@ -127,7 +127,7 @@ def made(*, needed: bool, used: bool) -> interventions.InterventionTest:
         for circuit, score in (
             ("kept", 0.9),
             *((one, fallen[when]) for one in others[when]),
-            *((one, 0.9) for one in rest[when]),
+            *((one, fallen[when] if one == "linear" and not linear else 0.9) for one in rest[when]),
         )
     ]
     return interventions.InterventionTest("accuracy", 0.02, 38, tuple(outcomes))
@@ -172,6 +172,25 @@ def test_verdicts_stand_side_by_side_and_disagreements_are_explained(
     agree = "Both agree" if used == needed else "They disagree"
     assert f"As trained and retrained: {agree}" in said
     assert "without shots and noise" not in said
+
+
+@pytest.mark.parametrize(
+    ("by", "explained"),
+    [
+        (
+            0.1,
+            "They disagree: the hybrid is better than the other networks, but as good with a lin",
+        ),
+        (-0.1, "Both agree: networks without circuits do as well."),
+    ],
+)
+def test_circuits_that_a_linear_map_replaces_are_not_called_needed(
+    by: float, explained: str
+) -> None:
+    said = report.interventions(made(needed=True, used=True, linear=True), compared(by), 0)
+    assert "retrained, a linear map can take their place." in said
+    assert "they are needed" not in said
+    assert f"Comparison and retrained: {explained}" in said
 
 
 def test_what_is_open_is_said() -> None:

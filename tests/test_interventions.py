@@ -378,7 +378,10 @@ def test_of_classical_layers_in_the_circuits_place_all_is_said() -> None:
         for each in found.outcomes
     ]
     found = dataclasses.replace(found, outcomes=tuple(outcomes))
-    assert "Of a linear map the runs can't tell." in str(found)
+    said = "The runs can't tell whether a linear map does as well in their place."
+    assert said in str(found)
+    assert not found.linear_does
+    assert made(-0.3, [-0.3, -0.31], linear=0.0).linear_does
 
 
 def test_a_difference_within_the_margin_does_not_count() -> None:

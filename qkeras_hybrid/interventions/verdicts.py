@@ -147,6 +147,11 @@ class InterventionTest:
         return "not needed" if False in without else "undecided"
 
     @property
+    def linear_does(self) -> bool:
+        """Whether retrained networks with a linear map in the circuits' place do as well."""
+        return self.outcome("retrained", "linear").falls(self.margin) is False
+
+    @property
     def sentences(self) -> tuple[str, str, str]:
         """The verdict on the trained network, that on retrained networks, and their comparison."""
         return (self._as_trained_sentence(), self._retrained_sentence(), self._explanation())
@@ -190,7 +195,8 @@ class InterventionTest:
         alone = " This is a single run; others may differ." if runs == 1 else ""
         if found == "not needed":
             return f"Retrained, the network does as well without circuits: {scores}.{alone}"
-        sentence = f"Retrained, the network is worse without circuits: {scores}.{alone}"
+        nothing = "with a constant or noise in place of its circuits"
+        sentence = f"Retrained, the network is worse {nothing}: {scores}.{alone}"
         return f"{sentence} {self._classical()}"
 
     def _classical(self) -> str:
@@ -213,18 +219,18 @@ class InterventionTest:
             where = "" if good else " in their place"
             said.append(f"{_listed(bad)}{where} {_do(bad)} not" + ("" if good else " do as well"))
         if unclear:
-            said.append(f"of {_listed(unclear)} the runs can't tell")
+            where = "" if said else " as well in their place"
+            said.append(f"the runs can't tell whether {_listed(unclear)} {_do(unclear)}{where}")
         sentence = "; ".join(said)
         return f"{sentence[:1].upper()}{sentence[1:]}." if said else ""
 
     def _explanation(self) -> str:
         match (self.as_trained, self.retrained):
             case ("leans", "needed"):
-                linear = self.outcome("retrained", "linear").falls(self.margin)
-                if linear is False:
+                if self.linear_does:
                     return (
-                        "Both agree that something must stand there. It need not be a circuit: a "
-                        "linear map passes on what the network needs."
+                        "Both agree that the network needs something in the circuits' place. It "
+                        "need not be a circuit: a linear map does as well."
                     )
                 return (
                     "Both agree: the circuits' outputs carry what the other layers cannot learn "

@@ -24,7 +24,7 @@ METHODS = ("auto", "exact", "annealing", "contrastive_divergence", "persistent")
 OUTPUTS = ("hidden", "free_energy")
 
 # "auto" sums over all states if that is cheaper than sampling.
-_MOST_AUTO_STATES = 14
+_MOST_AUTO_SPINS = 14
 
 
 @keras.saving.register_keras_serializable(package="qkeras_hybrid")
@@ -148,7 +148,7 @@ class BoltzmannMachine(keras.layers.Layer):
             )
         self.structure = Structure(n_visible, self.n_hidden, self._edges(n_visible), self.beta)
         if self.method == "auto":
-            small = self.structure.exact_spins <= _MOST_AUTO_STATES
+            small = self.structure.exact_spins <= _MOST_AUTO_SPINS
             self._method = "exact" if small else "annealing"
         else:
             self._method = self.method
@@ -207,7 +207,7 @@ class BoltzmannMachine(keras.layers.Layer):
     def sums_cheaply(self) -> bool:
         """Whether the likelihood is a sum that the method computes, or one over few states."""
         assert self.structure is not None
-        return self.exact or self.structure.exact_spins <= _MOST_AUTO_STATES
+        return self.exact or self.structure.exact_spins <= _MOST_AUTO_SPINS
 
     def machine(self) -> Machine:
         """Returns the machine with the current weights, as tensors."""
@@ -267,7 +267,7 @@ class BoltzmannMachine(keras.layers.Layer):
         positive_int("n", n)
         assert self.structure is not None, "the layer is not built"
         structure = self.structure
-        if self._method == "exact" and structure.n_visible <= _MOST_AUTO_STATES:
+        if self._method == "exact" and structure.n_visible <= _MOST_AUTO_SPINS:
             states = states_of(np.arange(2**structure.n_visible), structure.n_visible)
             weights = np.exp(self.log_likelihood(states).astype("float64"))
             rng = np.random.default_rng(seed)

@@ -34,13 +34,13 @@ def interventions(found: InterventionTest, rows: Sequence[Row], seed: int) -> st
             "",
             found.table(),
             "",
-            f"In short: the comparison shows {gain}; as trained, "
-            f"{_SAID[found.as_trained]}; retrained, {_SAID[found.retrained]}.{noise}",
+            f"In short: the comparison shows {gain}; as trained, {_SAID[found.as_trained]}; "
+            f"retrained, {_REPLACED if _replaceable(found) else _SAID[found.retrained]}.{noise}",
             f"Comparison: {verdict.sentence}",
             as_trained,
             retrained,
             f"As trained and retrained: {together}",
-            f"Comparison and retrained: {_explained(gain, found.retrained)}",
+            f"Comparison and retrained: {_explained(gain, found)}",
         ]
     )
 
@@ -53,6 +53,12 @@ _SAID = {
     "undecided": "it is undecided",
     "too short": "it is not known (too short a training)",
 }
+_REPLACED = "a linear map can take their place"
+
+
+def _replaceable(found: InterventionTest) -> bool:
+    """Returns whether something is needed in the circuits' place, but a linear map is enough."""
+    return found.retrained == "needed" and found.linear_does
 
 
 def _gain(contrasts: Sequence[Contrast], margin: float) -> Gain:
@@ -64,8 +70,15 @@ def _gain(contrasts: Sequence[Contrast], margin: float) -> Gain:
     return "a gain" if outcomes and set(outcomes) == {"better"} else "nothing yet"
 
 
-def _explained(gain: Gain, retrained: str) -> str:
-    match (gain, retrained):
+def _explained(gain: Gain, found: InterventionTest) -> str:
+    match (gain, "replaceable" if _replaceable(found) else found.retrained):
+        case ("a gain", "replaceable"):
+            return (
+                "They disagree: the hybrid is better than the other networks, but as good with a "
+                "linear map in place of its circuits. So the gain comes from its other layers."
+            )
+        case ("no gain", "replaceable"):
+            return "Both agree: networks without circuits do as well."
         case ("a gain", "needed"):
             return "Both agree: the hybrid is better, and loses that without its circuits."
         case ("no gain", "not needed"):
